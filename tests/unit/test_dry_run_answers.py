@@ -169,42 +169,43 @@ DOC = f"{BASE}/async/kom_i_gang/simuler_en_utbetaling#personen-finnes-ikke"
 EMPTY_BODY = "Simulering er midlertidig utilgjengelig: Oppdragssystemet (OS) returnerte en tom SOAP Body. Prøv igjen senere."
 
 
-@pytest.mark.parametrize(
-    ("status", "said", "refusal"),
-    [
-        (500, answers.business("UTBETALES-TIL-ID er ikke utfylt"), Refusal(422, "UTBETALES-TIL-ID er ikke utfylt", BASE)),
-        (500, answers.business("Oppdraget finnes fra før"), Refusal(422, "Oppdraget finnes fra før", BASE)),
-        (500, answers.business("Personen finnes ikke i PDL"), Refusal(422, "Personen finnes ikke i PDL", BASE)),
-        (500, answers.cics("Conversion from SOAP failed", answers.CICS_LENGTH), Refusal(400, answers.CICS_LENGTH, BASE)),
-        (500, answers.fault("Personen finnes ikke"), Refusal(404, "Personen finnes ikke", DOC)),
-        (500, answers.fault("The target application did not create a new SOAP Body", "<detail/>"), Refusal(503, EMPTY_BODY, BASE)),
-        (
-            500,
-            answers.fault("Noe annet", "<detail><a><b>c</b><d><e>f</e></d></a><g>h</g></detail>"),
-            Refusal(
-                400,
-                "ukjent soap feil fra Oppdragssystemet (OS): "
-                "Fault(faultcode=SOAP-ENV:Server, faultstring=Noe annet, detail={a={b=c, d={e=f}}, g=h})",
-                BASE,
-            ),
+OF_THE_CONTRACT = [
+    (500, answers.business("UTBETALES-TIL-ID er ikke utfylt"), Refusal(422, "UTBETALES-TIL-ID er ikke utfylt", BASE)),
+    (500, answers.business("Oppdraget finnes fra før"), Refusal(422, "Oppdraget finnes fra før", BASE)),
+    (500, answers.business("Personen finnes ikke i PDL"), Refusal(422, "Personen finnes ikke i PDL", BASE)),
+    (500, answers.cics("Conversion from SOAP failed", answers.CICS_LENGTH), Refusal(400, answers.CICS_LENGTH, BASE)),
+    (500, answers.fault("Personen finnes ikke"), Refusal(404, "Personen finnes ikke", DOC)),
+    (500, answers.fault("The target application did not create a new SOAP Body", "<detail/>"), Refusal(503, EMPTY_BODY, BASE)),
+    (
+        500,
+        answers.fault("Noe annet", "<detail><a><b>c</b><d><e>f</e></d></a><g>h</g></detail>"),
+        Refusal(
+            400,
+            "ukjent soap feil fra Oppdragssystemet (OS): "
+            "Fault(faultcode=SOAP-ENV:Server, faultstring=Noe annet, detail={a={b=c, d={e=f}}, g=h})",
+            BASE,
         ),
-        (
-            200,
-            answers.AUTHENTICATION,
-            Refusal(
-                400,
-                "ukjent soap feil fra Oppdragssystemet (OS): "
-                "Fault(faultcode=wsse:FailedAuthentication, faultstring=Authentication failed, detail={})",
-                BASE,
-            ),
+    ),
+    (
+        200,
+        answers.AUTHENTICATION,
+        Refusal(
+            400,
+            "ukjent soap feil fra Oppdragssystemet (OS): "
+            "Fault(faultcode=wsse:FailedAuthentication, faultstring=Authentication failed, detail={})",
+            BASE,
         ),
-        (502, answers.PAGE, CLOSED),
-        (503, answers.PAGE, UNEXPECTED),
-        (200, answers.EXAMPLE[:-40], UNEXPECTED),
-        (200, b"", UNEXPECTED),
-        (200, answers.soap("<something/>"), UNEXPECTED),
-    ],
-)
+    ),
+    (502, answers.PAGE, CLOSED),
+    (503, answers.PAGE, UNEXPECTED),
+    (200, answers.EXAMPLE[:-40], UNEXPECTED),
+    (200, b"", UNEXPECTED),
+    (200, answers.soap("<something/>"), UNEXPECTED),
+]
+"""What the rail answers, and the refusal that it is (helved §4.8)."""
+
+
+@pytest.mark.parametrize(("status", "said", "refusal"), OF_THE_CONTRACT)
 def test_each_answer_that_is_no_simulation_is_the_contracts_refusal(status: int, said: bytes, refusal: Refusal) -> None:
     """The table of helved §4.8."""
     outcome = read_simulation(status, said)

@@ -129,51 +129,52 @@ def test_that_nothing_would_change_is_ok_with_nulls_and_a_204(answer: bytes) -> 
     assert solution(found) == b'{"status":"OK","feilmelding":null,"simulering":null}'
 
 
-@pytest.mark.parametrize(
-    ("status", "answer", "expected"),
-    [
-        (500, answers.business("UTBETALES-TIL-ID er ikke utfylt"), functional("UTBETALES-TIL-ID er ikke utfylt")),
-        (200, answers.business("Oppdraget finnes fra før", time="2026-01-15T10:11:12.123456"), functional("Oppdraget finnes fra før")),
-        (
-            500,
-            answers.business("Oppdraget finnes fra før", time="2026-01-15T10:11:12Z"),
-            functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
-        ),
-        (
-            500,
-            answers.business("Oppdraget finnes fra før", time="15.01.2026"),
-            functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
-        ),
-        (
-            500,
-            answers.business("Oppdraget finnes fra før", more="<errorType>x</errorType>"),
-            functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
-        ),
-        (
-            500,
-            answers.business("Oppdraget finnes fra før", more="<rootCause>twice</rootCause>"),
-            functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
-        ),
-        (500, answers.fault("Personen finnes ikke"), functional("SOAP fault: SOAP-ENV:Server - Personen finnes ikke")),
-        (500, answers.AUTHENTICATION, functional("SOAP fault: wsse:FailedAuthentication - Authentication failed")),
-        (
-            500,
-            answers.fault("The target application did not create a new SOAP Body", "<detail/>"),
-            functional("SOAP fault: SOAP-ENV:Server - The target application did not create a new SOAP Body"),
-        ),
-        (500, answers.cics("Conversion from SOAP failed", answers.CICS_LENGTH), technical(answers.CICS_LENGTH)),
-        (500, answers.cics("Conversion to SOAP failed", answers.CICS_LOCKED), technical(answers.CICS_LOCKED)),
-        (502, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
-        (503, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
-        (200, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
-        (200, b"no XML", technical("Klarte ikke tolke SOAP-responsen")),
-        (200, answers.soap("<something/>"), technical("Klarte ikke tolke SOAP-responsen")),
-        (200, answers.soap("").replace(b"Body", b"Elsewhere"), technical("SOAP Body er null")),
-        (200, b"", CLOSED),
-        (200, FULL.replace(b"2024-04-05", b"          "), technical("forfall mangler")),
-        (200, FULL.replace(b"<datoBeregnet>2024-03-20", b"<datoBeregnet>"), technical("Klarte ikke tolke SOAP-responsen")),
-    ],
-)
+OF_THE_CONTRACT = [
+    (500, answers.business("UTBETALES-TIL-ID er ikke utfylt"), functional("UTBETALES-TIL-ID er ikke utfylt")),
+    (200, answers.business("Oppdraget finnes fra før", time="2026-01-15T10:11:12.123456"), functional("Oppdraget finnes fra før")),
+    (
+        500,
+        answers.business("Oppdraget finnes fra før", time="2026-01-15T10:11:12Z"),
+        functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
+    ),
+    (
+        500,
+        answers.business("Oppdraget finnes fra før", time="15.01.2026"),
+        functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
+    ),
+    (
+        500,
+        answers.business("Oppdraget finnes fra før", more="<errorType>x</errorType>"),
+        functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
+    ),
+    (
+        500,
+        answers.business("Oppdraget finnes fra før", more="<rootCause>twice</rootCause>"),
+        functional("SOAP fault: SOAP-ENV:Server - simulerBeregningFeilUnderBehandling"),
+    ),
+    (500, answers.fault("Personen finnes ikke"), functional("SOAP fault: SOAP-ENV:Server - Personen finnes ikke")),
+    (500, answers.AUTHENTICATION, functional("SOAP fault: wsse:FailedAuthentication - Authentication failed")),
+    (
+        500,
+        answers.fault("The target application did not create a new SOAP Body", "<detail/>"),
+        functional("SOAP fault: SOAP-ENV:Server - The target application did not create a new SOAP Body"),
+    ),
+    (500, answers.cics("Conversion from SOAP failed", answers.CICS_LENGTH), technical(answers.CICS_LENGTH)),
+    (500, answers.cics("Conversion to SOAP failed", answers.CICS_LOCKED), technical(answers.CICS_LOCKED)),
+    (502, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
+    (503, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
+    (200, answers.PAGE, technical("Klarte ikke tolke SOAP-responsen")),
+    (200, b"no XML", technical("Klarte ikke tolke SOAP-responsen")),
+    (200, answers.soap("<something/>"), technical("Klarte ikke tolke SOAP-responsen")),
+    (200, answers.soap("").replace(b"Body", b"Elsewhere"), technical("SOAP Body er null")),
+    (200, b"", CLOSED),
+    (200, FULL.replace(b"2024-04-05", b"          "), technical("forfall mangler")),
+    (200, FULL.replace(b"<datoBeregnet>2024-03-20", b"<datoBeregnet>"), technical("Klarte ikke tolke SOAP-responsen")),
+]
+"""What the rail answers, and what is said of it (rapid §5.4)."""
+
+
+@pytest.mark.parametrize(("status", "answer", "expected"), OF_THE_CONTRACT)
 def test_each_answer_of_the_rail_is_told_by_the_contracts_table(status: int, answer: bytes, expected: tuple[int, str, str, str]) -> None:
     """The table of rapid §5.4."""
     assert both(read_simulation(status, answer)) == expected

@@ -17,6 +17,7 @@ from bench import (
     ledger_size,
     memory,
     over_brokers,
+    simulation,
     submit,
     thrift,
 )
@@ -26,6 +27,7 @@ from bench.size import FULL, QUICK, Size
 BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
     {
         "derivation": derivation.run,
+        "simulation": simulation.run,
         "submit": submit.run,
         "latency": latency.run,
         "end_to_end": end_to_end.run,

@@ -7,6 +7,7 @@ class Size(Struct, frozen=True):
     """Counts per benchmark; the docstring of each benchmark says what they count."""
 
     derivations: int
+    simulations: int
     messages: int
     alone: int
     open_loop_seconds: float
@@ -26,6 +27,7 @@ class Size(Struct, frozen=True):
 
 FULL = Size(
     derivations=30_000,
+    simulations=1_000,
     messages=12_000,
     alone=1_500,
     open_loop_seconds=8.0,
@@ -44,6 +46,7 @@ FULL = Size(
 )
 QUICK = Size(
     derivations=3_000,
+    simulations=100,
     messages=2_000,
     alone=300,
     open_loop_seconds=2.0,

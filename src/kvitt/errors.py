@@ -2,7 +2,8 @@
 
     KvittError
     ├── InvalidInput    400  What was said breaks a rule; it has to be said otherwise.
-    │       Undecodable, InvalidOrderMessage, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest, PostingsRefused, BodyTooLong
+    │       Undecodable, InvalidOrderMessage, TooManyToSimulate, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest,
+    │       PostingsRefused, BodyTooLong
     ├── AccessRefused   403  Whoever asks is not known, or may not do this, or not alone.
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
@@ -76,6 +77,10 @@ class Undecodable(_NamesField, InvalidInput):
 
 class InvalidOrderMessage(InvalidInput):
     """An order breaks the rules of its rail's form; the message names elements and broken limits, never their content."""
+
+
+class TooManyToSimulate(InvalidInput, status=422):
+    """An order has more lines than its rail can simulate at once; it may be sent all the same."""
 
 
 class BadOperator(_NamesField, InvalidInput, who="operator"):

@@ -28,7 +28,7 @@ from kvitt.errors import InvalidOrderMessage
 from kvitt.rails.oppdrag import order_xml
 from kvitt.rails.oppdrag.rail import LineKey, line_keys
 from support.tried import tried
-from support.wire_values import norwegian, orders
+from support.wire_values import orders
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "schemas" / "oppdragskjema-1.xsd"
 
@@ -98,21 +98,6 @@ CONTRACT = """\
         </oppdrags-linje-150>
     </oppdrag-110>
 </ns2:oppdrag>"""
-
-SIMULATION = """\
-<ns3:simulerBeregningRequest xmlns:ns2="http://nav.no/system/os/entiteter/oppdragSkjema" xmlns:ns3="http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt">
-  <request><oppdrag>
-    <kodeEndring>NY</kodeEndring><kodeFagomraade>AAP</kodeFagomraade><fagsystemId>4NAAA1</fagsystemId><utbetFrekvens>MND</utbetFrekvens>
-    <oppdragGjelderId>01020312345</oppdragGjelderId><datoOppdragGjelderFom>2000-01-01</datoOppdragGjelderFom><saksbehId>Z900001</saksbehId>
-    <ns2:enhet><typeEnhet>BOS</typeEnhet><enhet>8020</enhet><datoEnhetFom>1970-01-01</datoEnhetFom></ns2:enhet>
-    <oppdragslinje>
-      <kodeEndringLinje>NY</kodeEndringLinje><delytelseId>hQpIV/pOTQ2TSiQPfHbIpA==</delytelseId><kodeKlassifik>AAPOR</kodeKlassifik>
-      <datoKlassifikFom>2025-06-02</datoKlassifikFom><datoVedtakFom>2025-06-02</datoVedtakFom><datoVedtakTom>2025-06-13</datoVedtakTom><sats>553</sats>
-      <fradragTillegg>T</fradragTillegg><typeSats>DAG</typeSats><brukKjoreplan>N</brukKjoreplan><saksbehId>Z900001</saksbehId><utbetalesTilId>01020312345</utbetalesTilId>
-      <ns2:attestant><attestantId>Z900002</attestantId></ns2:attestant>
-    </oppdragslinje>
-  </oppdrag></request>
-</ns3:simulerBeregningRequest>"""
 
 JUNE_2, JUNE_6, JUNE_13 = date(2025, 6, 2), date(2025, 6, 6), date(2025, 6, 13)
 FIRST = LineId("850a4857-fa4e-4d0d-934a-240f7c76c8a4")
@@ -321,36 +306,6 @@ def test_what_the_rail_could_not_read_is_refused_by_place_and_never_quoted(chang
 def test_what_is_no_order_does_not_leave(xml: bytes) -> None:
     with pytest.raises(InvalidOrderMessage):
         order_xml.validate(xml)
-
-
-def structure(xml: str | bytes) -> bytes:
-    root = etree.fromstring(xml, etree.XMLParser(remove_blank_text=True))
-    return etree.tostring(root, method="c14n")
-
-
-def test_a_simulation_is_written_as_the_contract_shows_it() -> None:
-    line = replace(
-        NEW, line_id=FIRST, refers_to=None, class_code="AAPOR", start=JUNE_2, amount=553, caseworker="Z900001", approver="Z900002"
-    )
-    order = replace(ORDER, area=Area("AAP"), case_id=CaseId("4NAAA1"), is_first_order=True, caseworker="Z900001", lines=(line,))
-    assert structure(order_xml.encode_simulation(order)) == structure(SIMULATION)
-    held = replace(order, hold_back=HoldBack(JUNE_2, JUNE_13), lines=(replace(line, decided_rate=1077),))
-    assert order_xml.encode_simulation(held) == order_xml.encode_simulation(order)
-
-
-def test_a_simulated_cessation_has_its_date_and_a_simulated_successor_its_reference() -> None:
-    text = order_xml.encode_simulation(replace(ORDER, office="0220")).decode()
-    assert "ENDR</kodeEndringLinje><kodeStatusLinje>OPPH</kodeStatusLinje><datoStatusFom>2025-06-02</datoStatusFom><delytelseId>" in text
-    assert text.count("<refFagsystemId>300000123</refFagsystemId><refDelytelseId>hQpIV/pOTQ2TSiQPfHbIpA==</refDelytelseId>") == 1
-    assert re.findall(r"<typeEnhet>(\w+)</typeEnhet><enhet>(\d+)<", text) == [("BOS", "0220"), ("BEH", "8020")]
-
-
-@tried(50)
-@given(orders, norwegian(1, 30))
-def test_any_order_gives_a_well_formed_simulation(order: Order, case_id: str) -> None:
-    root = etree.fromstring(order_xml.encode_simulation(replace(order, case_id=CaseId(case_id))))
-    assert root.findtext("request/oppdrag/fagsystemId") == case_id
-    assert len(root.findall("request/oppdrag/oppdragslinje")) == len(order.lines)
 
 
 def test_a_year_of_single_days_is_still_one_valid_order() -> None:

@@ -27,7 +27,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, failed
 from kvitt.disbursement.rail import Encoded, Rails
-from kvitt.disbursement.refusals import NOT_SIMULATED
+from kvitt.disbursement.refusals import NOT_SIMULATED, TOO_MANY_TO_SIMULATE
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
@@ -39,6 +39,7 @@ from kvitt.disbursement.values import (
     Payment,
     Refusal,
 )
+from kvitt.errors import TooManyToSimulate
 from kvitt.kernel.audit import digest
 from kvitt.kernel.money import Kroner
 
@@ -180,7 +181,10 @@ class Handler:
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        reply = self._reply(Simulated(orders), message)
+        try:
+            reply = self._reply(Simulated(orders), message)
+        except TooManyToSimulate:
+            return self.refuse(case, message, record, TOO_MANY_TO_SIMULATE)
         self._store_message(case, message, record, MessageState.ANSWERED, reply)
         requests = [each.value or b"" for each in reply.records]
         case.note(self._work, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)

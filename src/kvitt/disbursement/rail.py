@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
 from kvitt.errors import UnknownRail
@@ -254,7 +255,10 @@ class SimulatingRail(Rail, Protocol):
     """A rail that can be asked what it would do."""
 
     def encode_simulation(self, order: Order) -> bytes:
-        """The same order as a question."""
+        """The same order as a question. Raises TooManyToSimulate, InvalidOrderMessage or ValueError when the rail has no form for it."""
+
+    def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
+        """The outcome that its answer is, which came with this HTTP status. Raises nothing, whatever the bytes are."""
 
 
 class _ByScheme(dict[Scheme, Rail]):

@@ -32,6 +32,7 @@ NO_REAL_CHANGE = Refusal(409, "Ingen reell endring", f"{_CHANGE}#minimum-changes
 TOO_MANY_LINES = Refusal(400, "Et oppdrag kan ha høyst 5000 linjer; del opp meldingen", f"{_CREATE}#for-mange-linjer")
 WITHDRAWN = Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE)
 NOT_SIMULATED = Refusal(501, "Utbetalingssystemet kan ikke simulere", BASE)
+TOO_MANY_TO_SIMULATE = Refusal(422, "Et oppdrag med over 1400 linjer kan ikke simuleres", BASE)
 USED_OTHERWISE = Refusal(409, "Meldingens identitet er brukt før, med et annet innhold", BASE)
 NOT_TAKEN_OVER = Refusal(409, "Saken ble ikke overtatt fra systemet før kvitt, og ingen vet hva som utbetales i den", BASE)
 REPEATED_PAYMENT = Refusal(400, "Samme utbetaling (id) kan bare forekomme én gang i en melding", f"{_CREATE}#duplikat-id")

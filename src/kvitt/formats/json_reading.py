@@ -24,6 +24,7 @@ _DATE_ARRAY = re.compile(
 
 _RULES = (
     ("Object missing required field", "is missing"),
+    ("Object contains unknown field", "has a member that is not known"),
     ("Expected `int` ", "must be whole kroner from 0 to 4294967295"),
     ("Number out of range", "must be whole kroner from 0 to 4294967295"),
     ("Invalid RFC3339 encoded date", "must be a date, yyyy-MM-dd"),

@@ -1,4 +1,4 @@
-"""The JSON that is published about messages, payments and cases, and the reading of it (helved §2.2, §2.7, §2.8, §2.10).
+"""The JSON that is published about messages, payments and cases, and the reading of it (helved §2.2, §2.7, §2.8).
 
 Where a message has orders in several areas, `detaljer.ytelse` of its StatusReply is the umbrella's, and each line has two more members
 behind those of the contract, which its readers pass over (helved §2.1): its own `ytelse` and, once its order is settled, its `status`, OK
@@ -304,15 +304,3 @@ def encode_payments(payment_ids: Sequence[PaymentId]) -> bytes:
 def decode_payments(body: bytes) -> tuple[PaymentId, ...]:
     """The payments of a case; raises Undecodable."""
     return tuple([PaymentId(str(payment_id)) for payment_id in read(_ids_decoder, body)])
-
-
-class _Info(Struct, tag="info", tag_field="@type"):
-    status: str
-    fagsystem: str
-    message: str
-
-
-def encode_no_change(scheme: Scheme) -> bytes:
-    """That a dry run succeeded and would change nothing."""
-    text = "Simuleringen er utført uten posteringer: det er ingen forskjell fra det som allerede er utbetalt eller godkjent."
-    return _encoder.encode(_Info("OK_UTEN_ENDRING", scheme.value, text))

@@ -14,12 +14,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.dry_run import encode_no_change
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.contracts.helved.outputs import (
     decode_status,
     details_of,
     encode_key,
-    encode_no_change,
     encode_payment,
     encode_payments,
     encode_status,

@@ -1,6 +1,6 @@
-"""An order as the XML that the rail takes, to the byte as the contract shows it, and as a question to its simulation.
+"""An order as the XML that the rail takes, to the byte as the contract shows it.
 
-The text is one template, because that is several times as fast as building a tree (helved §5.1, §5.2). The schema that guards
+The text is one template, because that is several times as fast as building a tree (helved §5.1). The schema that guards
 the way out is kvitt's own, written from the contract's element tables (iverksetting §7.1).
 """
 
@@ -24,8 +24,6 @@ from kvitt.formats.times import date_with_offset
 from kvitt.formats.xml_reading import parse
 
 NAMESPACE: Final = "http://www.trygdeetaten.no/skjema/oppdrag"
-SIMULATION_NAMESPACE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"
-SIMULATED_NAMESPACE: Final = "http://nav.no/system/os/entiteter/oppdragSkjema"
 OWN_OFFICE: Final = "8020"
 RATE_CODES: Final = {RateType.DAY: "DAG7", RateType.WEEKDAY: "DAG", RateType.MONTH: "MND", RateType.ONE_OFF: "ENG"}
 """What the rail calls a rate type (`typeSats`)."""
@@ -40,7 +38,7 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 def encode(order: Order) -> bytes:
     """The order's XML, UTF-8. Raises ValueError when a line id is too long; other limits are the schema's. Source: helved §5.1."""
-    area, case_id, person, caseworker = _text(order.area), _text(order.case_id), _text(order.person), _text(order.caseworker)
+    area, case_id, person, caseworker = escaped(order.area), escaped(order.case_id), escaped(order.person), escaped(order.caseworker)
     lines = "".join([_line(line, case_id, person) for line in order.lines])
     return f"""\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -50,7 +48,7 @@ def encode(order: Order) -> bytes:
         <kodeEndring>{"NY" if order.is_first_order else "ENDR"}</kodeEndring>
         <kodeFagomraade>{area}</kodeFagomraade>
         <fagsystemId>{case_id}</fagsystemId>
-        <utbetFrekvens>{_text(order.frequency)}</utbetFrekvens>
+        <utbetFrekvens>{escaped(order.frequency)}</utbetFrekvens>
         <oppdragGjelderId>{person}</oppdragGjelderId>
         <datoOppdragGjelderFom>2000-01-01+01:00</datoOppdragGjelderFom>
         <saksbehId>{caseworker}</saksbehId>
@@ -94,34 +92,15 @@ def validate(xml: bytes) -> None:
         raise InvalidOrderMessage(f"{first.path} breaks {first.type_name}")
 
 
-def encode_simulation(order: Order) -> bytes:
-    """The order as a simulation request, to be put into a SOAP body. Raises ValueError like `encode`. Source: helved §5.2.
-
-    Made from the same order, so what is simulated is what would be sent; what the rail's simulation does not know is left out.
-    """
-    case_id, person = _text(order.case_id), _text(order.person)
-    offices = [("BOS", order.office or OWN_OFFICE)] + ([("BEH", OWN_OFFICE)] if order.office else [])
-    return f"""\
-<ns3:simulerBeregningRequest xmlns:ns2="{SIMULATED_NAMESPACE}" xmlns:ns3="{SIMULATION_NAMESPACE}">
-  <request><oppdrag>
-    <kodeEndring>{"NY" if order.is_first_order else "ENDR"}</kodeEndring><kodeFagomraade>{_text(order.area)}</kodeFagomraade>\
-<fagsystemId>{case_id}</fagsystemId><utbetFrekvens>{_text(order.frequency)}</utbetFrekvens>\
-<oppdragGjelderId>{person}</oppdragGjelderId><datoOppdragGjelderFom>2000-01-01</datoOppdragGjelderFom>\
-<saksbehId>{_text(order.caseworker)}</saksbehId>
-{"".join([_simulated_office(kind, _text(number)) for kind, number in offices])}\
-{"".join([_simulated_line(line, case_id, person) for line in order.lines])}  </oppdrag></request>
-</ns3:simulerBeregningRequest>""".encode()
-
-
 def _line(line: OrderLine, case_id: str, person: str) -> str:
-    line_id = _text(encode_line_id(line.line_id))
+    line_id = escaped(encode_line_id(line.line_id))
     start = date_with_offset(line.start)
     return f"""\
         <oppdrags-linje-150>
             <kodeEndringLinje>{_change(line)}
-            <vedtakId>{_text(line.decided_on)}</vedtakId>
+            <vedtakId>{escaped(line.decided_on)}</vedtakId>
             <delytelseId>{line_id}</delytelseId>
-            <kodeKlassifik>{_text(line.class_code)}</kodeKlassifik>
+            <kodeKlassifik>{escaped(line.class_code)}</kodeKlassifik>
             <datoKlassifikFom>{start}</datoKlassifikFom>
             <datoVedtakFom>{start}</datoVedtakFom>
             <datoVedtakTom>{date_with_offset(line.end)}</datoVedtakTom>
@@ -129,11 +108,11 @@ def _line(line: OrderLine, case_id: str, person: str) -> str:
             <fradragTillegg>T</fradragTillegg>
             <typeSats>{RATE_CODES[line.rate_type]}</typeSats>
             <brukKjoreplan>N</brukKjoreplan>
-            <saksbehId>{_text(line.caseworker)}</saksbehId>
+            <saksbehId>{escaped(line.caseworker)}</saksbehId>
             <utbetalesTilId>{person}</utbetalesTilId>
-            <henvisning>{_text(line.decision_id)}</henvisning>
+            <henvisning>{escaped(line.decision_id)}</henvisning>
 {_reference(line, case_id)}{_rate(line)}            <attestant-180>
-                <attestantId>{_text(line.approver)}</attestantId>
+                <attestantId>{escaped(line.approver)}</attestantId>
             </attestant-180>
         </oppdrags-linje-150>
 """
@@ -155,7 +134,7 @@ def _reference(line: OrderLine, case_id: str) -> str:
         return ""
     return f"""\
             <refFagsystemId>{case_id}</refFagsystemId>
-            <refDelytelseId>{_text(encode_line_id(line.refers_to))}</refDelytelseId>
+            <refDelytelseId>{escaped(encode_line_id(line.refers_to))}</refDelytelseId>
 """
 
 
@@ -173,7 +152,7 @@ def _offices(office: str | None) -> str:
     """The paying office; where it is not our own, ours is named as the handling one."""
     if office is None:
         return _office("BOS", OWN_OFFICE)
-    return _office("BOS", _text(office)) + _office("BEH", OWN_OFFICE)
+    return _office("BOS", escaped(office)) + _office("BEH", OWN_OFFICE)
 
 
 def _office(kind: str, number: str) -> str:
@@ -198,31 +177,6 @@ def _held(held: HoldBack) -> str:
 """
 
 
-def _simulated_office(kind: str, number: str) -> str:
-    return f"    <ns2:enhet><typeEnhet>{kind}</typeEnhet><enhet>{number}</enhet><datoEnhetFom>1970-01-01</datoEnhetFom></ns2:enhet>\n"
-
-
-def _simulated_line(line: OrderLine, case_id: str, person: str) -> str:
-    ceased, refers_to = line.ceased_from, line.refers_to if line.ceased_from is None else None
-    change = f"ENDR</kodeEndringLinje><kodeStatusLinje>OPPH</kodeStatusLinje><datoStatusFom>{ceased}</datoStatusFom>"
-    reference = (
-        f"<refFagsystemId>{case_id}</refFagsystemId><refDelytelseId>{_text(encode_line_id(refers_to))}</refDelytelseId>"
-        if refers_to is not None
-        else ""
-    )
-    return f"""\
-    <oppdragslinje>
-      <kodeEndringLinje>{change if ceased else "NY</kodeEndringLinje>"}\
-<delytelseId>{_text(encode_line_id(line.line_id))}</delytelseId><kodeKlassifik>{_text(line.class_code)}</kodeKlassifik>\
-<datoKlassifikFom>{line.start}</datoKlassifikFom><datoVedtakFom>{line.start}</datoVedtakFom>\
-<datoVedtakTom>{line.end}</datoVedtakTom><sats>{line.amount}</sats>
-      <fradragTillegg>T</fradragTillegg><typeSats>{RATE_CODES[line.rate_type]}</typeSats><brukKjoreplan>N</brukKjoreplan>\
-<saksbehId>{_text(line.caseworker)}</saksbehId><utbetalesTilId>{person}</utbetalesTilId>{reference}
-      <ns2:attestant><attestantId>{_text(line.approver)}</attestantId></ns2:attestant>
-    </oppdragslinje>
-"""
-
-
-def _text(text: str) -> str:
-    """Escaped content of an element."""
+def escaped(text: str) -> str:
+    """The text as content of an element."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text

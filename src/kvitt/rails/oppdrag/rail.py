@@ -29,10 +29,11 @@ from kvitt.disbursement.rail import (
     Severity,
     TransportFile,
 )
+from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.values import Area, Order, OrderLine
 from kvitt.errors import UnreadableReceipt
-from kvitt.formats.xml_reading import parse
-from kvitt.rails.oppdrag import forwarded_xml, order_xml
+from kvitt.formats.xml_reading import PADDING, parse, text_of
+from kvitt.rails.oppdrag import forwarded_xml, order_xml, simulation_answer, simulation_request
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.order_xml import encode_line_id
 
@@ -59,10 +60,6 @@ _SENTENCES: Final[Mapping[Reason, str]] = {
 FORWARDED_ROOT: Final = b"<Oppdrag>"
 """The root of an order whose lines its sender made, because the rail fails on one with a namespace there (rapid §3.1)."""
 
-_PADDING = "\ufeff\x00 \t\r\n"
-_DECLARATION = re.compile(r"<\?xml\b[^>]{0,200}\?>", re.IGNORECASE)
-_ENCODING = re.compile(rb"""<\?xml\b[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""", re.IGNORECASE)
-_LATIN = {"iso-8859-15": "iso-8859-15", "latin-9": "iso-8859-15", "windows-1252": "cp1252", "cp1252": "cp1252"}
 _ROOT = re.compile(r"<((?:([A-Za-z_][\w.-]*):)?oppdrag)(?=[\s>])([^>]*)>", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?oppdrag\s*>\Z", re.IGNORECASE)
 _OTHERS = tuple([name for name in LEAVES if name not in ("kodeMelding", "alvorlighetsgrad", "beskrMelding")])
@@ -115,8 +112,12 @@ class Oppdrag(Struct, frozen=True):
         return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order))
 
     def encode_simulation(self, order: Order) -> bytes:
-        """The order as a simulation request. Raises ValueError when a line id is too long."""
-        return order_xml.encode_simulation(order)
+        """The body of a SOAP message. Raises TooManyToSimulate, InvalidOrderMessage, and ValueError when a line id is too long."""
+        return simulation_request.encode_simulation(order)
+
+    def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
+        """The simulation that a SOAP answer holds, or why it holds none."""
+        return simulation_answer.read_simulation(status, answer)
 
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """Each order is a message of its own."""
@@ -237,7 +238,7 @@ def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
 
 
 def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:
-    texts = [(name, (root.findtext(f"{{*}}mmel/{{*}}{name}") or "").rstrip(_PADDING)) for name in _OTHERS]
+    texts = [(name, (root.findtext(f"{{*}}mmel/{{*}}{name}") or "").rstrip(PADDING)) for name in _OTHERS]
     return tuple([(name, text) for name, text in texts if text])
 
 
@@ -247,13 +248,13 @@ def _line(line: etree._Element) -> LineKey:
 
 
 def _leaf(parent: etree._Element, path: str) -> str:
-    return (parent.findtext(path) or "").strip(_PADDING)
+    return (parent.findtext(path) or "").strip(PADDING)
 
 
 def _root(body: bytes) -> etree._Element:
     if len(body) > MAX_BYTES:
         raise UnreadableReceipt(f"is larger than {MAX_BYTES} bytes")
-    text = _without_declaration(_text(body))
+    text = text_of(body)
     try:
         root = _parse(text)
     except etree.XMLSyntaxError:
@@ -275,24 +276,6 @@ def _parse_repaired(text: str) -> etree._Element:
         return _parse(_with_end(text))
     except etree.XMLSyntaxError:
         raise UnreadableReceipt("is not XML, or was cut off inside") from None
-
-
-def _text(body: bytes) -> str:
-    """The characters of the body. Bytes that are UTF-8 are read as that, whatever they claim: no other encoding looks like it."""
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", errors="replace")
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        claim = _ENCODING.search(body[:300])
-        name = claim[1].decode("ascii").lower() if claim else ""
-        return body.decode(_LATIN.get(name, "iso-8859-1"), errors="replace")
-
-
-def _without_declaration(text: str) -> str:
-    text = text.strip(_PADDING)
-    declaration = _DECLARATION.match(text)
-    return text[declaration.end() :].lstrip(_PADDING) if declaration else text
 
 
 def _with_end(text: str) -> str:

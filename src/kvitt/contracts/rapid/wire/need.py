@@ -57,7 +57,7 @@ def read(body: bytes, edition: Edition = CURRENT) -> Need | InvalidNeed | None:
     if not _may_name(body):
         return None
     try:
-        document = _document(body)
+        document = document_of(body)
     except Undecodable:
         if any(name in body for name in _NAMES):
             raise
@@ -80,7 +80,8 @@ def _may_name(body: bytes) -> bool:
     return any(name in body for name in _NAMES) or b"\\u" in body
 
 
-def _document(body: bytes) -> object:
+def document_of(body: bytes) -> object:
+    """The JSON that bytes are, its fractional numbers to the letter. Raises Undecodable."""
     if len(body) > MAX_BYTES:
         raise Undecodable("", f"is larger than {MAX_BYTES} bytes")
     try:

@@ -1,0 +1,62 @@
+"""The worked example on the page about simulation is computed again, from its own rows."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+from kvitt.disbursement.simulation import Simulation
+from kvitt.disbursement.simulation_figures import figures, summaries
+from kvitt.rails.oppdrag.simulation_answer import read_simulation
+from support import simulation_answers as answers
+from support.simulation_answers import Of, Row
+
+PAGE = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text("utf-8")
+TODAY = date(2025, 11, 3)
+
+
+def section(name: str) -> str:
+    return re.split(rf"(?m)^## {name}$", PAGE)[1].partition("\n## ")[0]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Each table of a text as its rows of cells, without its head."""
+    found = re.findall(r"(?m)(?:^\|.*\n)+", text)
+    return [[[cell.strip() for cell in line.strip().strip("|").split("|")] for line in each.splitlines()[2:]] for each in found]
+
+
+def simulation(table: list[list[str]]) -> Simulation:
+    """What the rail says with the rows of a table, each span of days a period."""
+    spans: dict[tuple[str, str], list[Row]] = {}
+    for start, end, kind, code, amount, rate in table:
+        row = Row(start, amount.replace("−", "-"), kind, code, end=end, rate=rate or "0", rate_type="DAG" if rate else "")
+        spans.setdefault((start, end), []).append(row)
+    answer = answers.computed(*((start, end, [Of(rows)]) for (start, end), rows in spans.items()), computed_on=TODAY.isoformat())
+    found = read_simulation(200, answer)
+    assert isinstance(found, Simulation)
+    return found
+
+
+WITH_THE_WEEK, WITHOUT_IT = map(simulation, tables(section("A worked example")))
+
+
+def test_the_summaries_of_the_example_are_those_of_its_rows() -> None:
+    (told,) = tables(section("The summary of a month"))
+    for column, of_example in ((2, WITH_THE_WEEK), (3, WITHOUT_IT)):
+        (month,) = summaries(of_example, TODAY)
+        assert [int(row[column]) for row in told] == [month.paid_before, month.new_pay, month.back_pay, month.recovery]
+
+
+def test_the_days_of_the_example_are_those_of_its_rows() -> None:
+    text = section("The figures of a day")
+    (told,) = tables(text)
+    spans = [range(*(int(number) + more for number, more in zip(re.findall(r"\d+", row[0]), (0, 1), strict=True))) for row in told]
+    expected = [(date(2025, 10, day), [int(cell) for cell in row[2:]]) for row, days in zip(told, spans, strict=True) for day in days]
+    found = [(each.start, [each.paid_before, each.pays, each.recovered]) for each in figures(WITH_THE_WEEK)]
+    assert found == [(day, told_of) for day, told_of in expected if day.weekday() < 5]
+    numbers = [int(number) for number in re.search(r"the first ten days read (\d+), (\d+) and (\d+)", text).groups()]
+    assert [[each.paid_before, each.pays, each.recovered] for each in figures(WITHOUT_IT)] == [numbers] * 10
+
+
+def test_the_rows_of_a_reduction_come_to_nothing() -> None:
+    rows = [row for period in WITHOUT_IT.periods for payment in period.payments for row in payment.postings]
+    assert sum(row.amount for row in rows) == 0

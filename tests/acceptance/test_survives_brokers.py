@@ -93,19 +93,19 @@ def test_while_the_queue_broker_is_down_orders_wait_and_are_sent_by_themselves_w
             # Everything that may be unanswered may have been on its way to the queue just then.
             feeder.run_ahead(MOST_UNANSWERED)
             trial.wait(lambda: site.count(_READY) and time.monotonic() > back_at, "no order waits for the queue")
-            in_doubt = site.count(_IN_DOUBT_SINCE, died_at)
+            unknown = site.count(_UNKNOWN_SINCE, died_at)
             before = trial.marks()
         finally:
             site.artemis.restart()
         trial.tell(f"Artemis was away for {DOWN_SECONDS:.0f} s", trial.await_movement(before, "Artemis came back"))
-    assert in_doubt == 0, "what could not be put at all is not in doubt"
+    assert unknown == 0, "what could not be put at all is not unknown"
     trial.prove()
     asked = [each for each in feeder.fed[fed_before:] if each.wanted is not None]
     assert {answer.status for each in asked for answer in trial.heard.told[each.key][-1:]} == {Status.OK}
 
 
 _READY = "SELECT count(*) FROM orders WHERE state = 'ready'"
-_IN_DOUBT_SINCE = "SELECT count(*) FROM orders WHERE state = 'unknown' AND sending_at > %s"
+_UNKNOWN_SINCE = "SELECT count(*) FROM orders WHERE state = 'unknown' AND sending_at > %s"
 
 
 def test_a_killed_and_a_paused_hub_hand_over_and_what_the_paused_one_writes_later_is_refused(trial: Trial) -> None:

@@ -153,7 +153,7 @@ def test_a_line_of_ours_that_exists_was_accepted_before(stage: Stage) -> None:
     assert stage.order_states("S") == ["accepted"]
 
 
-def in_doubt(stage: Stage) -> RawReceipt:
+def with_unknown_order(stage: Stage) -> RawReceipt:
     """An order that a sender put, and died before it noted so; the next sender has taken over."""
     stage.hand_in(DP, ("k", dp("S")))
     orders = stage.sender.claim(10)
@@ -164,7 +164,7 @@ def in_doubt(stage: Stage) -> RawReceipt:
 
 
 def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stage: Stage) -> None:
-    receipt = in_doubt(stage)
+    receipt = with_unknown_order(stage)
     assert stage.settle([receipt_with(receipt, "08", ORDER_EXISTS)]) == [ReceiptOutcome.UNCLEAR]
     assert stage.order_states("S") == ["unknown"]
     assert stage.said("k") == ["MOTTATT"]

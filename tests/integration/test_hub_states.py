@@ -78,7 +78,7 @@ def test_each_statement_moves_an_order_along_its_arcs_only(stage: Stage, start: 
         moved = stage.connection.execute(statement, arguments, binary=True).fetchall()
         wanted = REACHED.get((name, start), start)
         assert (name, stage.one("SELECT state FROM orders")) == (name, wanted)
-        # An unclear receipt of an order that nobody has seen leave is noted, though the order stays in doubt.
+        # An unclear receipt of an order that nobody has seen leave is noted, though the order stays unknown.
         noted = (name, start) == ("settle unknown", "unknown")
         assert (name, len(moved)) == (name, int(wanted != start or noted))
 

@@ -13,7 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
-from kvitt.disbursement.check import check
 from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.history import history
 from kvitt.disbursement.operate import Operate
@@ -31,28 +30,13 @@ from support.console_script import KVITT, PATIENCE_SECONDS
 from support.hub_messages import Json, aap, dp, text, tp
 from support.hub_stage import Stage
 from support.rapid_messages import line, need
-from support.rapid_stage import Rapid, rapid_on
+from support.rapid_stage import Rapid
 from support.rest_stage import EXAMPLE, Site, earn, rest_site
 
 DP, AAP, TP = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILTAKSPENGER
 HIDDEN = "kan ikke ha kontrolltegn eller tegn som ikke vises"
 FORM = "må være i Unicodes normalform C (NFC)"
 ENDS = "kan ikke begynne eller slutte med blanke tegn"
-
-
-@pytest.fixture
-def stage(database: str) -> Iterator[Stage]:
-    stage = Stage(database)
-    yield stage
-    stage.close()
-    assert [repr(difference) for difference in check(database, PORTS).differences] == []
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def in_period(case: str, period: str) -> Json:

@@ -15,7 +15,7 @@ from kvitt.rails.oppdrag.emulator import schedule
 from support.hub_messages import FORTNIGHT, Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from support.hub_stage import Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, line, need
-from support.rapid_stage import Rapid, rapid_on
+from support.rapid_stage import Rapid
 
 TWO = Operator("Kari", "looked at it", "Ola")
 NEXT_FORTNIGHT = "2026-06-15/2026-06-28"
@@ -27,13 +27,6 @@ ONE, OTHER, THIRD = (payment_uid("S", number) for number in (1, 2, 3))
 def stage(database: str) -> Iterator[Stage]:
     with staged(database) as stage:
         yield stage
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
         assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 

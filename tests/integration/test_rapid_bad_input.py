@@ -1,6 +1,5 @@
 """What is wrong on the rapid: invalid needs are answered with all that is wrong, the rest of the bus is let go, nothing stops it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,6 @@ from kvitt.disbursement.submit import Outcome
 from support.hub_stage import again
 from support.rapid_messages import LEFT_OUT, line, need
 from support.rapid_stage import Rapid, other_case, rapid_on
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
-
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"utbetalingId": "ikke-en-uuid"}, "utbetalingId"),

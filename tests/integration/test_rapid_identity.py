@@ -1,13 +1,10 @@
 """Who asks again hears the same again, and nothing is sent twice: repeats, resends and queues of needs (rapid §2.3)."""
 
-from collections.abc import Iterator
-
 import pytest
 from click.testing import CliRunner
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.disbursement.check import check
 from kvitt.disbursement.history import history
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.states import OrderState
@@ -16,16 +13,9 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
 from support.hub_stage import again, receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, line, need
-from support.rapid_stage import Rapid, other_case, rapid_on
+from support.rapid_stage import Rapid, other_case
 
 OTHER_PAYMENT = "00000000-0000-4000-8000-000000000001"
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def orders(rapid: Rapid) -> int:

@@ -1,26 +1,15 @@
 """Needs on the real path: what is published from MOTTATT to the last answer, in the contract's words and fields (rapid §2, §3)."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
-from kvitt.app.ports import PORTS
 from kvitt.contracts.rapid.needs import NeedKind
-from kvitt.disbursement.check import check
 from kvitt.disbursement.submit import Outcome
 from kvitt.kernel.queue import Outgoing
 from support.hub_stage import REPLIES, receipt_with
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, ORGANISATION, PAYMENT_ID, PERSON, cessation, line, need
-from support.rapid_stage import Rapid, other_case, rapid_on
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
-
+from support.rapid_stage import Rapid, other_case
 
 WHOLE_WAY = ["MOTTATT", "ordered", "queued OVERFØRT", "OVERFØRT", "raw receipt", "rail AKSEPTERT", "AKSEPTERT"]
 

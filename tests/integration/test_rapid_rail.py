@@ -1,11 +1,8 @@
 """Forwarded orders and a rail that is away, silent or unclear: nobody hears what is not so, an operator can end it (design §6, §12)."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.disbursement.check import check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.sender import Sender
 from kvitt.kernel.leases import LeaseKeeper
@@ -16,16 +13,9 @@ from kvitt.rails.oppdrag.rail import LINE_EXISTS
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import REPLIES, again, receipt_with
 from support.rapid_messages import CASE_ID, line, need
-from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
+from support.rapid_stage import Rapid, following_need, in_short, other_case
 
 BOTH = Operator("kari", "avklart med banken", "ola")
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 class Broker:

@@ -1,14 +1,11 @@
 """A member that is there twice is refused and named wherever it comes in; what was read before that was a rule is read as it was."""
 
-from collections.abc import Iterator
-
 import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Answer
-from kvitt.disbursement.check import check
 from kvitt.disbursement.dead import DeadLetters
 from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.preview import preview
@@ -20,25 +17,10 @@ from kvitt.kernel.operators import Operator
 from support.hub_messages import Json, dp, text
 from support.hub_stage import Stage
 from support.rapid_messages import need
-from support.rapid_stage import Rapid, rapid_on
+from support.rapid_stage import Rapid
 
 DP = Scheme.DAGPENGER
 UNREADABLE = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {helved_topics.primary_input(DP)}"
-
-
-@pytest.fixture
-def stage(database: str) -> Iterator[Stage]:
-    stage = Stage(database)
-    yield stage
-    stage.close()
-    assert [repr(difference) for difference in check(database, PORTS).differences] == []
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 def twice(body: Json, member: bytes) -> bytes:

@@ -17,16 +17,9 @@ from kvitt.rails.oppdrag.rail import LINE_EXISTS
 from support.hub_messages import dp
 from support.hub_stage import REPLIES, Stage, receipt_with, staged
 from support.rapid_messages import CASE_ID, need
-from support.rapid_stage import Rapid, rapid_on
+from support.rapid_stage import Rapid
 
 GUARD = Operator("vakt", "prøvd", approved_by="sjef")
-
-
-@pytest.fixture
-def rapid(database: str) -> Iterator[Rapid]:
-    with rapid_on(database) as rapid:
-        yield rapid
-        assert [repr(difference) for difference in check(database, PORTS).differences] == []
 
 
 @pytest.fixture

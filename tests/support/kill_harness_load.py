@@ -166,7 +166,7 @@ class EmbeddedLog:
     def __init__(self, data: Path) -> None:
         self._data, self._watch = data, Watch(data)
         self._connection: Connection | None = None
-        self._in_doubt = False
+        self._unknown = False
 
     def settled(self) -> int | None:
         """How many records need no more work."""
@@ -186,16 +186,16 @@ class EmbeddedLog:
                 if conninfo is None:
                     return False
                 self._connection = connect(conninfo, application="kvitt feeder")
-            if not self._in_doubt or not self._stands(self._connection, batch):
+            if not self._unknown or not self._stands(self._connection, batch):
                 append(
                     self._connection,
                     [NewRecord(primary_input(each.scheme), each.key.encode(), each.body) for each in batch],
                     datetime.now(UTC),
                 )
-            self._in_doubt = False
+            self._unknown = False
             return True
         except psycopg.OperationalError:
-            self._in_doubt = True
+            self._unknown = True
             if self._connection is not None:
                 self._connection.close()
             return False

@@ -107,7 +107,7 @@ NOT_POSTED: Final = "the rail may not have posted the order before this one; it 
 def check_order(order: Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
     """Compares what the rail says of an order with what is expected of it.
 
-    A refusal, a difference or an empty answer says nothing while the rail has not posted what the case had before. Source: simulation additions S13, S14.
+    A refusal, a difference or an empty answer says nothing while the rail has not posted what the case had before.
     """
     found = _checked(order, expected, outcome, when)
     if when.posted or (found.finding is CheckFinding.AGREES and isinstance(outcome, Simulation)) or _says_nothing(outcome):

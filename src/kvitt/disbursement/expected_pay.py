@@ -1,4 +1,4 @@
-"""What is paid of a case and area before an order and after it, as the derivation has it."""
+"""The pay of a case and area before an order and after it, as the derivation has it."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ from kvitt.kernel.money import Kroner
 
 
 class ExpectedPay(Struct, frozen=True):
-    """What is paid of one case and area before an order and after it.
+    """The pay of one case and area before an order and after it.
 
     Not `complete`: another hub had more of the case than was taken over, so the rail may pay more than this.
     """

@@ -82,7 +82,7 @@ class CheckFinding(StrEnum):
 
 
 class SimulationCheck(Struct, frozen=True):
-    """What a simulation says of an order. `recovered` is net, of the order's case and area. `text` is why there is no comparison."""
+    """The outcome of a check. `recovered` is net, of the order's case and area. `text` is why there is no comparison."""
 
     finding: CheckFinding
     differences: tuple[PayDifference, ...] = ()
@@ -170,7 +170,7 @@ def _of_code(expected: ExpectedPay, code: str, own: Sequence[SimulatedFigures], 
     last = max([turn, *(end_of_month(each.end.toordinal()) for each in own)])
     first = min([each.start for each in (*before, *after)] + [each.start.toordinal() for each in own])
     were, will = ([piece for span in spans for piece in pieces_of(span, first, last)] for spans in (before, after))
-    for stretch in _stretches(were, will, _simulated(own)):
+    for stretch in _compared_days(were, will, _simulated(own)):
         kind = stretch.difference(complete=expected.complete, turn=turn)
         if kind is not None:
             days = date.fromordinal(stretch.start), date.fromordinal(stretch.end)
@@ -186,7 +186,7 @@ def _beyond(code: str, before: Sequence[Paid], after: Sequence[Paid], last: int)
         yield PayDifference(DifferenceKind.NOT_SIMULATED, code, date.fromordinal(first), date.fromordinal(end))
 
 
-class _Stretch:
+class _ComparedDays:
     """Days that can not be parted further, because a piece on one side spans them all."""
 
     def __init__(self, start: int, end: int) -> None:
@@ -212,15 +212,15 @@ class _Stretch:
         return DifferenceKind.OTHER_AMOUNT if expected else DifferenceKind.NOT_WANTED
 
 
-def _stretches(before: Iterable[PayPiece], after: Iterable[PayPiece], simulated: Iterable[PayPiece]) -> Iterator[_Stretch]:
+def _compared_days(before: Iterable[PayPiece], after: Iterable[PayPiece], simulated: Iterable[PayPiece]) -> Iterator[_ComparedDays]:
     """The pieces of the three sides by days, in order; pieces that overlap are together."""
     sides = [*((each, 0) for each in before), *((each, 1) for each in after), *((each, 2) for each in simulated)]
-    stretch: _Stretch | None = None
+    stretch: _ComparedDays | None = None
     for piece, side in sorted(sides):
         if stretch is None or piece.start > stretch.end:
             if stretch:
                 yield stretch
-            stretch = _Stretch(piece.start, piece.end)
+            stretch = _ComparedDays(piece.start, piece.end)
         stretch.end = max(stretch.end, piece.end)
         (stretch.before, stretch.after, stretch.simulated)[side].append(piece)
     if stretch:
@@ -270,7 +270,7 @@ def picture_changes(seen: Iterable[SimulatedFigures], now: Iterable[SimulatedFig
 
 
 def _changes(code: str, seen: Sequence[SimulatedFigures], now: Sequence[SimulatedFigures]) -> Iterator[PictureChange]:
-    for stretch in _stretches(_simulated(seen), _simulated(now), ()):
+    for stretch in _compared_days(_simulated(seen), _simulated(now), ()):
         start, end = date.fromordinal(stretch.start), date.fromordinal(stretch.end)
         pays = _sum(stretch.before), _sum(stretch.after)
         back = _recovered(seen, start, end), _recovered(now, start, end)

@@ -139,8 +139,12 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2"},
         "answer_questions": [NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, TEXTS, TEXTS, [False] * BATCH],
         "end_requests": {
-            **{"requests": NUMBERS, "states": TEXTS, "moments": MOMENTS},
-            **{"reasons": TEXTS, "notes": TEXTS, "simulator": "simulator:1:1"},
+            "requests": NUMBERS,
+            "states": TEXTS,
+            "moments": MOMENTS,
+            "reasons": TEXTS,
+            "notes": TEXTS,
+            "simulator": "simulator:1:1",
         },
     },
     (HUB, "orders"): {

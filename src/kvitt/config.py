@@ -23,6 +23,7 @@ HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 
 
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
+_SchemeName = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,10 +128,11 @@ class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts` and `ledger`, and whose tokens let in.
+    """The JSON API of the roles `payouts`, `ledger` and `simulations`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
-    `payouts:write`, `ledger:read`, `ledger:write`. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is
+    `payouts:write`, `ledger:read`, `ledger:write`; `schemes`, which schemes an application (`azp_name`) may touch. Without an issuer only
+    tokens of `kvitt token` let in. `port` None: 8080 if it is
     free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
     """
 
@@ -145,6 +147,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ca_file: str = ""
     applications: Mapping[str, Sequence[_PermissionName]] = {}
     groups: Mapping[str, Sequence[_PermissionName]] = {}
+    schemes: Mapping[str, Sequence[_SchemeName]] = {}
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

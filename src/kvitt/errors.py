@@ -3,7 +3,7 @@
     KvittError
     ├── InvalidInput    400  What was said breaks a rule; it has to be said otherwise.
     │       Undecodable, InvalidOrderMessage, TooManyToSimulate, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest,
-    │       PostingsRefused, BodyTooLong
+    │       BadQuestion, PostingsRefused, BodyTooLong
     ├── AccessRefused   403  Whoever asks is not known, or may not do this, or not alone.
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
@@ -15,7 +15,7 @@
     ├── NotAvailable    503  Something that this needs is away, or not as it must be; nothing was done.
     │       DataDirectoryInUse, RowsLocked, DataDirectoryUnreachable, NoPostgresBinaries, ServerDidNotStart, NotUpgraded, LeaseLost,
     │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, ApiPortTaken,
-    │       IssuerUnreachable
+    │       IssuerUnreachable, TooManyWait
     ├── OutcomeUnknown  504  No answer came in time, and the thing may be done all the same; look before asking again.
     │       NoFinalStatus, ResultUnknown
     └── Failed          500  It was tried and did not succeed, through no fault of whoever asked.
@@ -118,6 +118,10 @@ class BadRequest(_NamesEach, InvalidInput):
     """A request breaks rules; `wrong` names each field and its rule."""
 
     summary = "the request breaks rules"
+
+
+class BadQuestion(InvalidInput):
+    """A question about a simulation can not be asked; the message has one text, in its contract's language, for each rule."""
 
 
 class PostingsRefused(_NamesEach, InvalidInput):
@@ -340,6 +344,10 @@ class ApiPortTaken(NotAvailable):
 
 class IssuerUnreachable(NotAvailable):
     """The issuer's keys can not be had, so nobody can be let in; try again."""
+
+
+class TooManyWait(NotAvailable, who="caller"):
+    """As many calls as may wait for an answer do so; nothing was asked."""
 
 
 class OutcomeUnknown(KvittError, status=504, who="operator"):

@@ -24,6 +24,7 @@ from kvitt.api.rest.tokens import (
     fetched_from,
     read_from,
 )
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -97,7 +98,8 @@ def issuer(tmp_path: Path) -> Issuer:
 
 @pytest.fixture
 def tokens(issuer: Issuer) -> Tokens:
-    grants = Grants({"shop-admin": [Permission.PAYOUTS_READ]}, {"payers": [Permission.PAYOUTS_WRITE]})
+    schemes = {"dev:tbd:spleis": [Scheme.SYKEPENGER]}
+    grants = Grants({"shop-admin": [Permission.PAYOUTS_READ]}, {"payers": [Permission.PAYOUTS_WRITE]}, schemes)
     return Tokens("https://issuer", "kvitt", read_from(issuer.file), grants)
 
 
@@ -107,6 +109,16 @@ def test_the_application_and_its_groups_say_what_one_may(issuer: Issuer, tokens:
     assert (person.permissions, person.subject) == ({Permission.PAYOUTS_READ, Permission.PAYOUTS_WRITE}, "shop-admin/kari")
     assert caller_of(tokens, issuer.token(azp=None, client_id="shop-admin")).permissions == {Permission.PAYOUTS_READ}
     assert caller_of(tokens, issuer.token(azp="stranger", scope="payouts:write")).permissions == frozenset()
+
+
+def test_the_name_that_its_issuer_knows_an_application_by_says_which_schemes_it_may_touch(issuer: Issuer, tokens: Tokens) -> None:
+    known, other = (caller_of(tokens, issuer.token(azp_name=name)) for name in ("dev:tbd:spleis", "spleis"))
+    assert (known.application, known.schemes) == ("dev:tbd:spleis", {Scheme.SYKEPENGER})
+    assert (other.application, other.schemes) == ("spleis", frozenset())
+    # Neither another claim nor a scope of an issuer that is not ours will do.
+    for claims in ({"azp": "dev:tbd:spleis"}, {"azp_name": 7}, {"azp_name": ""}, {"scope": "scheme:SYKEPENGER"}):
+        caller = caller_of(tokens, issuer.token(**claims))
+        assert (caller.application, caller.schemes) == (None, frozenset())
 
 
 @pytest.mark.parametrize(

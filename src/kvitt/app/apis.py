@@ -18,6 +18,7 @@ from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.parts import payouts_of
 from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
@@ -144,7 +145,8 @@ def tokens_of(settings: Settings) -> "Tokens":
         {name: [Permission(each) for each in given] for name, given in table.items()} for table in (rest.applications, rest.groups)
     )
     fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
-    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups))
+    schemes = {name: [Scheme(each) for each in given] for name, given in rest.schemes.items()}
+    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
 
 
 def _thrift_address(settings: ThriftSettings) -> ListenAddress:

@@ -56,12 +56,6 @@ _HTTP: Final[Mapping[SimulationStatus, HTTPStatus]] = {
     SimulationStatus.REFUSED: HTTPStatus.BAD_REQUEST,
     SimulationStatus.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_TYPES: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.UNAUTHORIZED: "unauthorized",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable",
-}
 _UNREAD: Final = "Klarte ikke tolke SOAP-responsen"
 _NO_BODY: Final = "SOAP Body er null"
 _CLOSED: Final = "Oppdrag/UR er stengt"
@@ -98,7 +92,9 @@ class _SimulatedDaysShape(Struct):
     payments: list[_RecipientShape] = field(name="utbetaling")
 
 
-class _SimulationShape(Struct):
+class SimulationShape(Struct):
+    """The rail's answer, as the service tells it; amounts are whole kroner."""
+
     person: str = field(name="gjelderId")
     person_name: str = field(name="gjelderNavn")
     computed_on: date = field(name="datoBeregnet")
@@ -109,10 +105,12 @@ class _SimulationShape(Struct):
 class _SolutionShape(Struct):
     status: SimulationStatus
     text: str | None = field(name="feilmelding")
-    simulation: _SimulationShape | None = field(name="simulering")
+    simulation: SimulationShape | None = field(name="simulering")
 
 
-class _ServiceProblem(Struct):
+class ServiceProblem(Struct):
+    """What the service says of a question that it does not answer."""
+
     type: str
     title: str
     status: int
@@ -149,7 +147,8 @@ def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
 
 def problem(status: HTTPStatus, detail: str, call_id: str) -> HttpAnswer:
     """An answer that says what is wrong; the call's id is its sender's, if there was one."""
-    shape = _ServiceProblem(f"urn:error:{_TYPES[status]}", status.phrase, status, detail, PATH, call_id, None)
+    kind = "internal_error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else status.name.lower()
+    shape = ServiceProblem(f"urn:error:{kind}", status.phrase, status, detail, PATH, call_id, None)
     return HttpAnswer(status, "application/problem+json", _encoder.encode(shape))
 
 
@@ -207,8 +206,8 @@ def _text_of(status: SimulationStatus, why: str) -> str | None:
     return f"Feil fra Spenn Simulering (http {_HTTP[status].value}): {detail}"
 
 
-def _shape(simulation: Simulation) -> _SimulationShape:
-    return _SimulationShape(
+def _shape(simulation: Simulation) -> SimulationShape:
+    return SimulationShape(
         simulation.person, simulation.person_name, simulation.computed_on, simulation.total, [_days(each) for each in simulation.periods]
     )
 

@@ -8,7 +8,8 @@
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
     │       OrderNotFound, CaseNotFound, ActNotFound, DeadLetterNotFound, TopicNotFound, NoDataDirectory, ReceiptNotFound, AccountNotFound,
-    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound
+    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound,
+    │       SimulationNotFound
     ├── Conflict        409  It can not be done as things stand; look at them again.
     │       NotInThatState, NotReplayable, PayoutAlreadyExists, InsufficientFunds, PayoutInOtherState, PlanRefused, KeyReused,
     │       RequestInProgress, ApprovalLapsed, EffectChanged
@@ -215,6 +216,10 @@ class ApprovalNotFound(NotFound, who="operator"):
 
 class JobNotFound(NotFound, who="operator"):
     """There is no scheduled job with this name."""
+
+
+class SimulationNotFound(NotFound, who="operator"):
+    """No simulation has this number."""
 
 
 class Conflict(KvittError, status=409, who="caller"):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -14,15 +14,14 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import GroupCommitClosed
 
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
-_RETRY_SECONDS = "1"
+RETRY_SECONDS = "1"
 _UNAUTHORIZED, _UNAVAILABLE = 401, 503
-_COMES_AGAIN: Final = frozenset({"request_in_progress", "case_has_open_order"})
 _COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 
@@ -85,8 +84,8 @@ class ProblemForms:
 def _further(problem: Problem, error: Exception) -> Mapping[str, str]:
     """Headers that belong to a problem, whatever its form."""
     headers = {"www-authenticate": 'Bearer realm="kvitt"'} if problem.status == _UNAUTHORIZED else {}
-    if problem.status == _UNAVAILABLE or problem.code in _COMES_AGAIN:
-        headers["retry-after"] = _RETRY_SECONDS
+    if problem.status == _UNAVAILABLE or problem.code == RequestInProgress.code:
+        headers["retry-after"] = RETRY_SECONDS
     if isinstance(error, HTTPException) and error.headers:
         headers |= dict(error.headers)
     return headers

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
 
 from litestar import Request, Response, post
@@ -12,18 +12,24 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.router import Router
+from msgspec import Struct
+from psycopg_pool import ConnectionPool
 
-from kvitt.api.rest.problems import PROBLEM, FormedProblem, Problem
-from kvitt.api.rest.routes import CHECK, Repeatable, RouteWork, may_touch
+from kvitt.api.rest.problems import PROBLEM, RETRY_SECONDS, FormedProblem, Problem
+from kvitt.api.rest.routes import CHECK, Repeatable, RouteWork, actor_of, may_touch
 from kvitt.api.rest.simulation_form import REQUEST
 from kvitt.api.rest.watch import Watch
+from kvitt.contracts.rapid.ask import ask
 from kvitt.contracts.rapid.needs import Need
 from kvitt.contracts.rapid.wire.simulation import PATH, HttpAnswer, ServiceProblem, SimulationShape, http_answer
 from kvitt.contracts.rapid.wire.simulation import problem as service_problem
 from kvitt.contracts.rapid.wire.simulation_question import InvalidQuestion, read_request
+from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
+from kvitt.disbursement.simulation_requests import ended
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadQuestion
+from kvitt.kernel.clock import Clock
 
 CALL_ID: Final = "callId"
 _LONGEST_CALL_ID: Final = 255
@@ -50,19 +56,25 @@ _ANSWERS: Final = {
 }
 
 
-class SimulationCalls(Protocol):
-    """Questions as rows, as a call needs them. Safe for use by several threads."""
+class SimulationCalls(Struct, frozen=True):
+    """Questions as rows, for calls: at most `most` wait at once, each for as many seconds. Safe for use by several threads."""
 
+    pool: ConnectionPool[Any]
+    rails: Rails
+    clock: Clock
     most: int
-    """So many calls may wait at once."""
     seconds: float
-    """A call waits so long for the rail."""
 
-    def ask(self, question: Need, call_id: str) -> int:
-        """Stores a question and returns its number. Raises CaseHasOpenOrder, and psycopg errors."""
+    def ask(self, question: Need, caller: str) -> int | SimulationFailure:
+        """Stores a question and returns the number of its request, or why it is not asked. Raises psycopg errors."""
+        with self.pool.connection() as connection:
+            return ask(connection, self.rails, question, caller, now=self.clock(), seconds=self.seconds)
 
     def outcomes(self, numbers: Sequence[int]) -> Mapping[int, SimulationOutcome]:
-        """The outcomes of those of the questions that have one. Raises psycopg errors."""
+        """The outcomes of those of the requests that have one. Raises psycopg errors."""
+        with self.pool.connection() as connection:
+            found = ended(connection, numbers)
+        return {each.request.request_no: each.outcome_by(self.rails) for each in found}
 
 
 class _Described(Schema):
@@ -99,11 +111,11 @@ class _Door:
         self._calls, self._work = calls, work
         self._watch: Watch[SimulationOutcome] = Watch(lambda numbers: work.on_thread(lambda: calls.outcomes(numbers)), calls.most)
 
-    async def answered(self, question: Need, call_id: str) -> HttpAnswer:
+    async def answered(self, question: Need, caller: str, call_id: str) -> HttpAnswer:
         """The rail's answer, or that it gave none in time, which is said as if it were closed."""
 
-        async def ask() -> int:
-            return await self._work.on_thread(lambda: self._calls.ask(question, call_id))
+        async def ask() -> int | SimulationOutcome:
+            return await self._work.on_thread(lambda: self._calls.ask(question, caller))
 
         return http_answer(await self._watch.holding(ask, self._calls.seconds) or _NOT_IN_TIME, call_id)
 
@@ -133,8 +145,10 @@ def _question_in(body: bytes) -> Need:
 async def simulate(request: Request[Any, Any, Any], simulations: NamedDependency["_Door"]) -> Response[bytes]:
     """The service's answer."""
     call_id = call_id_of(request.headers)
-    answer = await simulations.answered(_question_in(await request.body()), call_id)
+    answer = await simulations.answered(_question_in(await request.body()), actor_of(request).name, call_id)
     headers = {CALL_ID: call_id} if answer.content_type == PROBLEM else {}
+    if answer.status == HTTPStatus.CONFLICT:
+        headers["retry-after"] = RETRY_SECONDS
     return Response(answer.body, status_code=answer.status, media_type=answer.content_type, headers=headers)
 
 

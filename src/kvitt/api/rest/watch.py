@@ -28,24 +28,26 @@ class Watch(Generic[Found]):
         self._looking: asyncio.Task[None] | None = None
         self._states = StateLog(_log)
 
-    async def holding(self, ask: Callable[[], Awaitable[int]], seconds: float) -> Found | None:
-        """Asks for a row once there is a place to wait for it, and returns what became of it; None: not in so many seconds.
+    async def holding(self, ask: Callable[[], Awaitable[int | Found]], seconds: float) -> Found | None:
+        """Asks for a row once there is a place to wait for it, and returns what became of it, or what `ask` knows at once.
 
-        Raises TooManyWait, where nothing was asked for, and what `ask` raises.
+        None: not in so many seconds. Raises TooManyWait, where nothing was asked for, and what `ask` raises.
         """
         if self._places >= self._most:
             raise TooManyWait(f"{self._most} calls wait already")
         self._places += 1
         try:
-            finished: Found = await asyncio.wait_for(self._finished(ask), seconds)
-            return finished
+            async with asyncio.timeout(seconds):
+                return await self._finished(ask)
         except TimeoutError:
             return None
         finally:
             self._places -= 1
 
-    async def _finished(self, ask: Callable[[], Awaitable[int]]) -> Found:
+    async def _finished(self, ask: Callable[[], Awaitable[int | Found]]) -> Found:
         row = await ask()
+        if not isinstance(row, int):
+            return row
         self._waiting[row] = future = asyncio.get_running_loop().create_future()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())

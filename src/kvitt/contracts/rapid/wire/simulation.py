@@ -22,6 +22,7 @@ from kvitt.disbursement.simulation import (
     SimulatedPeriod,
     SimulatedPosting,
     Simulation,
+    SimulationFailure,
     SimulationOutcome,
 )
 from kvitt.kernel.money import Kroner
@@ -137,6 +138,8 @@ def solution(outcome: SimulationOutcome) -> bytes:
 
 def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
     """The service's answer to a question. Source: rapid §5.2."""
+    if isinstance(outcome, SimulationFailure) and outcome.reason is FailureReason.ORDER_OPEN:
+        return problem(HTTPStatus.CONFLICT, outcome.text, call_id)
     status, why = _classified(outcome)
     if status is not SimulationStatus.OK:
         return problem(_HTTP[status], _detail_of(status, why), call_id)

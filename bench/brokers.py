@@ -17,8 +17,8 @@ from msgspec import Struct
 from bench.messages import DP_TOPIC, dp
 from bench.report import BrokerDurability
 from bench.topics import TOPIC_TERMS
-from kvitt.config import KafkaSettings, QueueSettings, Settings
 from kvitt.contracts.helved.topics import STATUSES
+from kvitt.settings import KafkaSettings, QueueSettings, Settings
 from kvitt.transports.kafka.clients import watermarks
 from kvitt.transports.kafka.topics import ensure_topics
 

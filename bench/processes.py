@@ -9,7 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from kvitt.app.hub import LISTENERS, ROLES, HubProcess
-from kvitt.config import Settings, load_settings
+from kvitt.config import load_settings
+from kvitt.settings import Settings
 
 _KIB_PER_MIB = 1024
 _STOP_SECONDS = 15.0

@@ -17,7 +17,8 @@ from bench.processes import hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from bench.thrift_client import TYPES, Line, batch, lines, transfer
-from kvitt.config import ThriftSettings, load_settings
+from kvitt.config import load_settings
+from kvitt.settings import ThriftSettings
 
 LEAST_PER_SECOND = 1_500
 _CALLERS, _HOST = 128, "127.0.0.1"

@@ -1,4 +1,4 @@
-"""All settings, with their defaults: a file `kvitt.toml`, overridden by the environment, overridden by options of a command.
+"""Reads the settings: a file `kvitt.toml`, overridden by the environment, overridden by options of a command.
 
 The environment names a setting `KVITT_` and its name in capitals, one of a section with the section's name between: KVITT_KAFKA_GROUP.
 """
@@ -6,233 +6,19 @@ The environment names a setting `KVITT_` and its name in capitals, one of a sect
 import os
 import re
 import tomllib
-from collections.abc import Container, Iterator, Mapping, Sequence
-from datetime import time
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
+from kvitt.settings import SECTIONS, Settings, SimulationSettings
 
 FILE: Final = Path("kvitt.toml")
-HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
-
-
-_PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
-_SchemeName = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
-
-
-class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Health, metrics and alarms of a process.
-
-    `port` None: 9464 if it is free, else any; the log says which. The rail answers from `rail_opens` until `rail_closes` (00:00:00 = the
-    end of the day), Oslo time, on working days or on `rail_every_day`; an order that has waited `receipt_after_minutes` of that time for
-    its receipt raises an alarm. Every `look_seconds` it is looked for such orders.
-    """
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    receipt_after_minutes: Annotated[float, Meta(gt=0)] = 60.0
-    rail_opens: time = time(6)
-    rail_closes: time = time(21)
-    rail_every_day: bool = False
-    look_seconds: Annotated[float, Meta(gt=0)] = 60.0
-
-
-class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the brokers are and who we are to them.
-
-    `group` is the consumer group; the relay's transactional id follows from it, so installations that share a cluster need groups of
-    their own. `instance` names this process among its group (static membership): the group then waits out `session_seconds` before it
-    gives a stopped process's partitions away, and gives them back at once when it returns. `replication` is for topics that are made.
-    `client` holds further settings of librdkafka, such as TLS and SASL, and `client_file` names a file of `name=value` lines with more;
-    they win over ours. `rapid_topic` is what the rapid is called on this cluster.
-    """
-
-    bootstrap: str
-    group: str = "kvitt"
-    client_id: str = "kvitt"
-    instance: str | None = None
-    session_seconds: Annotated[float, Meta(gt=0)] = 6.0
-    replication: Annotated[int, Meta(ge=1)] = 1
-    make_topics: bool = True
-    rapid_topic: str = "tbd.rapid.v1"
-    client: Mapping[str, str] = {}
-    client_file: Path | None = None
-
-    def __repr__(self) -> str:
-        """Without the values of `client`, which may be secrets."""
-        return f"KafkaSettings(bootstrap={self.bootstrap!r}, group={self.group!r}, client={sorted(self.client)})"
-
-    @property
-    def transactional_id(self) -> str:
-        """By which the brokers know the relay, so that a new one fences the old."""
-        return f"{self.group}-relay"
-
-
-class QueueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The message queue to the rail: a table of our own database, a broker that speaks STOMP, or IBM MQ.
-
-    `password_file` holds the password on its first line. For STOMP, `tls` takes the files in PEM; for IBM MQ, `cipher` with
-    `key_repository` turns TLS on. A message that came back `max_redeliveries` times goes to the dead-letter queue.
-    """
-
-    kind: Literal["table", "stomp", "mq"] = "table"
-    host: str = ""
-    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    user: str = ""
-    password: str = ""
-    password_file: Path | None = None
-    max_redeliveries: Annotated[int, Meta(ge=1)] = 10
-    tls: bool = False
-    ca_file: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
-    queue_manager: str = ""
-    channel: str = ""
-    cipher: str = ""
-    key_repository: str = ""
-
-    def __repr__(self) -> str:
-        """Without the password."""
-        return f"QueueSettings(kind={self.kind!r}, host={self.host!r}, port={self.port!r}, user={self.user!r})"
-
-
-class RapidSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rapid. `answer_invalid_needs` false: needs that break rules hear nothing, as of old.
-
-    `ours`: this hub serves the rapid, in this process or another one; then it also hears of receipts of which nobody can say whose
-    they are.
-    """
-
-    answer_invalid_needs: bool = True
-    ours: bool = False
-
-
-class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the Thrift services of the roles `payouts` and `ledger` are.
-
-    They know no tokens, as their clients send none: whoever reaches the address may call. So it is the loopback unless set, and
-    `client_ca_file` lets in only clients with a certificate of it. `port` None: 8022 if it is free, else any; the log says which.
-    """
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    client_ca_file: Path | None = None
-
-
-class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts`, `ledger` and `simulations`, and whose tokens let in.
-
-    `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
-    `payouts:write`, `ledger:read`, `ledger:write`; `schemes`, which schemes an application (`azp_name`) may touch. Without an issuer only
-    tokens of `kvitt token` let in. `port` None: 8080 if it is
-    free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
-    """
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    issuer: str = ""
-    audience: str = "kvitt"
-    jwks_url: str = ""
-    jwks_file: Path | None = None
-    ca_file: str = ""
-    applications: Mapping[str, Sequence[_PermissionName]] = {}
-    groups: Mapping[str, Sequence[_PermissionName]] = {}
-    schemes: Mapping[str, Sequence[_SchemeName]] = {}
-
-
-class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits on what callers may take of the APIs that listen; each of them has as much. Beyond it a caller is refused, or hung up on.
-
-    `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
-    network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
-    whole, `body_seconds` more for its body; its answer may be `answer_seconds` on its way; a connection without a request lives
-    `idle_seconds`. `body_memory_bytes` are bodies held at once: beyond it whoever has sent most of an unfinished one is refused.
-    """
-
-    connections: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-    header_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
-    body_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
-    idle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 75.0
-    answer_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
-    request_line_bytes: Annotated[int, Meta(ge=1024, le=65_536)] = 8_192
-    headers: Annotated[int, Meta(ge=16, le=1000)] = 100
-    header_bytes: Annotated[int, Meta(ge=1024, le=1_048_576)] = 32_768
-    body_memory_bytes: Annotated[int, Meta(ge=8_388_608)] = 67_108_864
-
-
-class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
-
-    `plans_of_others`: who calls our ledger may hold plans under the names that payouts have (`payout_…`), as another payout manager does;
-    such a ledger has no payouts of its own. A call to a service takes at most `seconds`; `ca_file` names the certificates that are
-    trusted, if not the system's.
-    """
-
-    parties_url: str = ""
-    ledger_url: str = ""
-    plans_of_others: bool = False
-    seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    ca_file: str = ""
-
-
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings: what may differ between installations.
-
-    `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
-    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
-    `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
-    person or more as JSON. `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any; the log says which.
-    """
-
-    data: Path = Path(".kvitt")
-    database_url: str | None = None
-    lanes: Annotated[int, Meta(ge=1)] = 1
-    max_batch: Annotated[int, Meta(ge=1)] = 128
-    request_queue: str = "oppdrag.request"
-    reply_queue: str = "oppdrag.receipts"
-    emulator: bool = True
-    emulator_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
-    start_seconds: Annotated[float, Meta(ge=0)] = 30.0
-    log_level: Literal["debug", "info", "warning", "error"] | None = None
-    log_form: Literal["json", "console"] | None = None
-    ops: OpsSettings = OpsSettings()
-    kafka: KafkaSettings | None = None
-    queue: QueueSettings = QueueSettings()
-    rapid: RapidSettings = RapidSettings()
-    thrift: ThriftSettings = ThriftSettings()
-    rest: RestSettings = RestSettings()
-    http: HttpSettings = HttpSettings()
-    payouts: PayoutsSettings = PayoutsSettings()
-
-    def __repr__(self) -> str:
-        """Without secrets."""
-        return f"Settings({shown(self)})"
-
-
-_SECTIONS: Final[Mapping[str, type[Struct]]] = {
-    "ops": OpsSettings,
-    "kafka": KafkaSettings,
-    "queue": QueueSettings,
-    "rapid": RapidSettings,
-    "thrift": ThriftSettings,
-    "rest": RestSettings,
-    "http": HttpSettings,
-    "payouts": PayoutsSettings,
-}
-_SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
-"""In the name of a part of a conninfo that is one, or may be in an escaped name."""
 _QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}
 
 
@@ -255,18 +41,6 @@ def load_settings(file: Path | None = None, **overrides: object) -> Settings:
             raise BadSettings(f"{_option(name)} is empty: leave it out, or give it a value")
     found.update(given)
     return _completed(_convert(found, source, given))
-
-
-def shown(settings: Settings) -> dict[str, Any]:
-    """The settings as they are in force, by section, with every secret hidden."""
-    plain: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
-    if settings.database_url:
-        plain["database_url"] = _without_password(settings.database_url)
-    if settings.queue.password:
-        plain["queue"]["password"] = HIDDEN
-    if settings.kafka:
-        plain["kafka"]["client"] = dict.fromkeys(settings.kafka.client, HIDDEN)
-    return plain
 
 
 def read_client_file(path: Path) -> Mapping[str, str]:
@@ -297,7 +71,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _refuse_misplaced(found: Mapping[str, Any], source: str) -> None:
-    for section in _SECTIONS:
+    for section in SECTIONS:
         if section in found and not isinstance(found[section], dict):
             raise BadSettings(f"{source}: {section} is a section, [{section}], and no value")
 
@@ -305,8 +79,8 @@ def _refuse_misplaced(found: Mapping[str, Any], source: str) -> None:
 def _refuse_empty(found: Mapping[str, Any], kind: type[Struct], source: str, section: str = "") -> None:
     for field in msgspec.structs.fields(kind):
         value = found.get(field.name)
-        if field.name in _SECTIONS and isinstance(value, dict):
-            _refuse_empty(value, _SECTIONS[field.name], source, f"[{field.name}] ")
+        if field.name in SECTIONS and isinstance(value, dict):
+            _refuse_empty(value, SECTIONS[field.name], source, f"[{field.name}] ")
         elif isinstance(value, str) and not value.strip() and field.default != "":
             raise BadSettings(f"{source}: {section}{field.name} is empty: leave it out, or give it a value")
 
@@ -324,11 +98,11 @@ def _overlay(found: dict[str, Any]) -> None:
 
 def _variables() -> Iterator[tuple[str, tuple[str, str]]]:
     """Every variable that sets something, with the section ("" for none) and the name of what it sets."""
-    kinds: Mapping[str, type[Struct]] = {"": Settings, **_SECTIONS}
+    kinds: Mapping[str, type[Struct]] = {"": Settings, **SECTIONS}
     for section, kind in kinds.items():
         prefix = f"{PREFIX}{section.upper()}_" if section else PREFIX
         for field in msgspec.structs.fields(kind):
-            if (section or field.name not in _SECTIONS) and not _is_table(field.type):
+            if (section or field.name not in SECTIONS) and not _is_table(field.type):
                 yield f"{prefix}{field.name.upper()}", (section, field.name)
 
 
@@ -348,7 +122,7 @@ def _convert(found: Mapping[str, Any], file: str, options: Container[str]) -> Se
 def _nearest(said: str, section: str) -> str:
     """Returns what an unknown key of the file was meant to be."""
     unknown = re.search(r"unknown field `(.*?)`", said)
-    kind = _SECTIONS.get(section, Settings)
+    kind = SECTIONS.get(section, Settings)
     return meant(unknown[1], [field.name for field in msgspec.structs.fields(kind)]) if unknown else ""
 
 
@@ -366,13 +140,17 @@ def _said_by(setting: str, file: str, options: Container[str]) -> str:
 
 def _completed(settings: Settings) -> Settings:
     """With what stands in files of its own, and with what one setting says about another."""
-    kafka, queue = settings.kafka, settings.queue
+    kafka, queue, simulation = settings.kafka, settings.queue, settings.simulation
     try:
         if kafka and kafka.client_file:
             kafka = msgspec.structs.replace(kafka, client={**read_client_file(kafka.client_file), **kafka.client}, client_file=None)
         if queue.password_file:
-            password = queue.password_file.read_text("utf-8-sig").partition("\n")[0]
-            queue = msgspec.structs.replace(queue, password=password, password_file=None)
+            queue = msgspec.structs.replace(queue, password=_first_line(queue.password_file), password_file=None)
+        if simulation.password_file:
+            simulation = msgspec.structs.replace(simulation, password=_first_line(simulation.password_file), password_file=None)
+        if simulation.proxy_secret_file:
+            secret = _first_line(simulation.proxy_secret_file)
+            simulation = msgspec.structs.replace(simulation, proxy_client_secret=secret, proxy_secret_file=None)
     except OSError as error:
         raise BadSettings(f"{error.filename} can not be read: {error.strerror}") from None
     except ValueError as error:
@@ -384,17 +162,23 @@ def _completed(settings: Settings) -> Settings:
     rest = settings.rest
     if rest.issuer and not (rest.jwks_url or rest.jwks_file):
         raise BadSettings("[rest] jwks_url, jwks_file: an issuer has a key set, at one of them")
+    _require_whole(simulation)
     port = queue.port or _QUEUE_PORTS.get(queue.kind)
-    return msgspec.structs.replace(settings, kafka=kafka, queue=msgspec.structs.replace(queue, port=port))
+    return msgspec.structs.replace(settings, kafka=kafka, queue=msgspec.structs.replace(queue, port=port), simulation=simulation)
 
 
-def _without_password(url: str) -> str:
-    """A conninfo without the password of its user; nothing of one that holds secrets elsewhere."""
-    head, found, tail = url.rpartition("@")
-    if found and "://" in head:
-        scheme, _, user = head.partition("://")
-        url = f"{scheme}://{user.partition(':')[0]}@{tail}"
-    return HIDDEN if any(word in url.lower() for word in _SECRET_WORDS) else url
+def _first_line(file: Path) -> str:
+    return file.read_text("utf-8-sig").partition("\n")[0]
+
+
+def _require_whole(simulation: SimulationSettings) -> None:
+    """Raises BadSettings where one setting of the simulation needs another."""
+    if simulation.token_url and not (simulation.user and simulation.password):
+        raise BadSettings("[simulation] user, password: a token service has both")
+    if simulation.proxy_url and not (simulation.proxy_client_id and simulation.proxy_client_secret and simulation.proxy_scope):
+        raise BadSettings("[simulation] proxy_client_id, proxy_client_secret, proxy_scope: a proxy has all of them")
+    if simulation.token_url and not simulation.url:
+        raise BadSettings("[simulation] url: a token service is of a simulation that has an address")
 
 
 def _decode(kind: type, value: object) -> object:

@@ -15,7 +15,6 @@ from integration.test_operate import Bench, clock
 from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
 from kvitt.app.parts import payouts_of
-from kvitt.config import PayoutsSettings, Settings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.settle import RawReceipt
@@ -25,6 +24,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.approvable import PayoutNamed
 from kvitt.payouts.model import Cash, NewPayout
+from kvitt.settings import PayoutsSettings, Settings
 from kvitt.testing import TestServer
 from support.cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
 from support.console_script import KVITT, PATIENCE_SECONDS

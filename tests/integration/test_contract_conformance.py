@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvitt.config import Settings
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.derive.micro_chained import NEW_CASE
@@ -21,6 +20,7 @@ from kvitt.disbursement.states import MessageState, OrderState
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 from kvitt.testing import Hub
 from support.contract_kits import KITS, ContractKit, Message, ToyKit
 from support.hub_stage import Stage, receipt_with

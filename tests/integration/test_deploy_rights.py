@@ -14,13 +14,13 @@ from psycopg.conninfo import conninfo_to_dict
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
-from kvitt.config import Settings
 from kvitt.disbursement.check import check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.ops.readiness import Condition
+from kvitt.settings import Settings
 from support.hub_messages import aap
 from support.hub_stage import staged
 from support.patience import PATIENCE_SECONDS, until

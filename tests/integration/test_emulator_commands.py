@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 from kvitt.app.hub import HubProcess
 from kvitt.app.main import main
-from kvitt.config import Settings
 from kvitt.rails.oppdrag.emulator import Chance, ServiceFault, ServiceFaults, ServiceHabits, get_habits, get_service_faults, posted_rows
 from kvitt.rails.oppdrag.emulator.bank_days import next_bank_day, oslo_day
 from kvitt.rails.oppdrag.emulator.order import CaseAtRail
 from kvitt.rails.oppdrag.emulator.watch import ViolationKind, add_violations
+from kvitt.settings import Settings
 from support.emulator_orders import PERSON, Line, order_xml
 from support.emulator_stage import Rail, staged
 from support.simulation_stage import SOAP_PATH, TOKEN_PATH, SimulatedRail, simulated_rail

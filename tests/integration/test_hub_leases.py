@@ -9,7 +9,6 @@ import pytest
 
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
-from kvitt.config import Settings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.send import Send, UnknownOrder
@@ -19,6 +18,7 @@ from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
+from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append
 from support.hub_messages import dp, text
 from support.hub_stage import Stage, staged

@@ -16,13 +16,13 @@ import pytest
 
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import PORTS
-from kvitt.config import Settings
 from kvitt.errors import JobNotFound, NotInThatState, PlanRefused
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.jobs import CatchUp, Every, Job, JobRow, Scheduler, list_jobs
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.patience import until
 

@@ -6,11 +6,11 @@ from confluent_kafka import Consumer
 from msgspec.structs import replace
 
 from kvitt.app.hub import HubProcess
-from kvitt.config import Settings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, SCHEME_OF_INPUT
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.ops.readiness import Condition
+from kvitt.settings import Settings
 from support.hub_messages import dp, text
 from support.kafka_stage import joined, send
 from support.patience import until

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from integration.test_ops_server import Samples, scrape
 from kvitt.app.hub import HubProcess, operations
 from kvitt.app.ports import PORTS
-from kvitt.config import OpsSettings, Settings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Area, Scheme
@@ -24,6 +23,7 @@ from kvitt.ops.figures import Figures, read_figures
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.server import OpsServer, Remembered
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
+from kvitt.settings import OpsSettings, Settings
 from kvitt.testing import START
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.hub_messages import PLAIN, aap, dp, text

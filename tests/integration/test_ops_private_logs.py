@@ -14,7 +14,6 @@ import structlog
 
 from kvitt import logs
 from kvitt.app.hub import HubProcess, operations
-from kvitt.config import OpsSettings, Settings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun
@@ -30,6 +29,7 @@ from kvitt.rails.oppdrag.emulator import (
     Faults,
     set_faults,
 )
+from kvitt.settings import OpsSettings, Settings
 from kvitt.transports.log.embedded_log import NewRecord, append
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import PLAIN, aap, dp, historisk, text

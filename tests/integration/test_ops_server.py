@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
-from kvitt.config import OpsSettings, load_settings
+from kvitt.config import load_settings
 from kvitt.errors import LeaseLost, PortTaken
 from kvitt.kernel.database import connect
 from kvitt.kernel.loop import MakeStep, run_loop
@@ -23,6 +23,7 @@ from kvitt.ops.figures import TopicLag
 from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Condition, Readiness, RoleBoard, RoleState
 from kvitt.ops.server import OpsServer
+from kvitt.settings import OpsSettings
 from support.patience import PATIENCE_SECONDS, until
 
 ANY_PORT = OpsSettings(port=0)

@@ -15,9 +15,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from kvitt.app.hub import HubProcess
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
-from kvitt.config import KafkaSettings, Settings
 from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
+from kvitt.settings import KafkaSettings, Settings
 from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import PERSON
 from support.rapid_stage import in_short, other_case

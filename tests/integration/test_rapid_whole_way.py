@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.hub import HubProcess
-from kvitt.config import Settings
 from kvitt.formats.topics import RAPID
+from kvitt.settings import Settings
 from support.patience import until
 from support.rapid_messages import PERSON
 from support.rapid_stage import Message, following_need, in_short, other_case

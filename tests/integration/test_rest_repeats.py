@@ -25,13 +25,13 @@ from kvitt.api.rest.tokens import (
     Permission,
     Tokens,
 )
-from kvitt.config import RestSettings
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
 from kvitt.payouts.model import Cash, NewPayout
+from kvitt.settings import RestSettings
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 

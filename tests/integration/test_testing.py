@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 import kvitt.testing
-from kvitt.config import RapidSettings, Settings
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import ServiceFaults
+from kvitt.settings import RapidSettings, Settings
 from kvitt.testing import DamageForm, Hub
 from support.rail_kits import ToyKit
 from support.rapid_messages import PERSON, need

@@ -10,7 +10,6 @@ from itertools import count
 import msgspec
 
 from kvitt.app.ports import PORTS
-from kvitt.config import Settings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
@@ -23,6 +22,7 @@ from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.queue import Outgoing, Queue
+from kvitt.settings import Settings
 from kvitt.testing import Hub
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import Json, text

@@ -14,7 +14,6 @@ from kvitt.api.rest.tokens import (
     Permission,
     Tokens,
 )
-from kvitt.config import RestSettings, Settings
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.ledger.calls import Call
@@ -23,6 +22,7 @@ from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Batch, Operation, Posting
 from kvitt.payouts.directory import known, load_directory
 from kvitt.payouts.directory_file import read_directory
+from kvitt.settings import RestSettings, Settings
 from kvitt.testing import Hub
 from support.patience import PATIENCE_SECONDS
 

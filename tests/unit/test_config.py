@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kvitt.config import HIDDEN, QueueSettings, Settings, load_settings, shown
+from kvitt.config import load_settings
 from kvitt.errors import BadSettings
+from kvitt.settings import HIDDEN, QueueSettings, Settings, shown
 
 
 @pytest.fixture(autouse=True)

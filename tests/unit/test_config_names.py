@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from kvitt.app.main import main
-from kvitt.config import Settings, load_settings
+from kvitt.config import load_settings
 from kvitt.environment import settings_in
 from kvitt.errors import BadSettings
+from kvitt.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 EVERY_NAME = re.compile(r"\bKVITT_[A-Z][A-Z_]*[A-Z]\b")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kvitt.config import Settings, load_settings, shown
+from kvitt.config import load_settings
 from kvitt.errors import BadSettings
+from kvitt.settings import Settings, shown
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from kvitt.app.main import main
-from kvitt.config import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, load_settings
+from kvitt.config import load_settings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
 from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
+from kvitt.settings import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, SimulationSettings
 from support.cli_values import members
 from support.topics import TOPIC_TERMS
 
@@ -46,10 +47,10 @@ def test_the_example_is_the_defaults() -> None:
     assert load_settings(EXAMPLE) == Settings()
 
 
-@pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings])
+@pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings, SimulationSettings])
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
     told = EXAMPLE.read_text("utf-8")
-    hidden = {"password"}
+    hidden = {"password", "proxy_client_secret"}
     for field in msgspec.structs.fields(kind):
         assert field.name in hidden or re.search(rf"(?m)^(# )?(\[)?(kafka\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", told), (
             field.name

@@ -17,7 +17,6 @@ from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.parts import payouts_of
-from kvitt.config import HttpSettings, RestSettings, Settings, ThriftSettings
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
@@ -27,6 +26,7 @@ from kvitt.ledger.service import LedgerService
 from kvitt.payouts.remote import RemotePayouts, SagaSweeper
 from kvitt.payouts.repository import reserved_plans
 from kvitt.payouts.service import PayoutService
+from kvitt.settings import HttpSettings, RestSettings, Settings, ThriftSettings
 
 if TYPE_CHECKING:
     from kvitt.api.rest.gate import Gate

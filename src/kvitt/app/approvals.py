@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any
 
 from kvitt.app.ports import PORTS
-from kvitt.config import Settings
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.approvable import (
@@ -22,6 +21,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.approvable import party_act, payout_acts, transfer_act
+from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import NewRecord, append
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
-from kvitt.config import Settings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
@@ -33,6 +32,7 @@ from kvitt.kernel.loop import (
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
 from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.settings import Settings
 
 if TYPE_CHECKING:
     from kvitt.api.http_server import HttpListener

@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from kvitt.config import PayoutsSettings, Settings
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
@@ -19,6 +18,7 @@ from kvitt.ops.alarms import ReceiptDeadline, SimulationDeadline, alarm_job
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.service import PayoutService
+from kvitt.settings import PayoutsSettings, Settings
 
 if TYPE_CHECKING:
     from kvitt.api.thrift.client import ThriftClient

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kvitt.config import OpsSettings, RapidSettings
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.rapid.contract import Rapid
 from kvitt.disbursement.contract import Contracts
@@ -14,6 +13,7 @@ from kvitt.ledger import check as ledger_check
 from kvitt.payouts import check as payout_check
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
+from kvitt.settings import OpsSettings, RapidSettings
 
 
 def ports_of(

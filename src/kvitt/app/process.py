@@ -18,8 +18,8 @@ from psycopg import OperationalError
 from kvitt.app.hub import ROLES, HubProcess, operations, roles_of
 from kvitt.app.parts import database
 from kvitt.cli.shell import BAD_RESULT, example, located
-from kvitt.config import Settings, shown
 from kvitt.kernel.state_log import StateLog
+from kvitt.settings import Settings, shown
 
 USUAL = "intake,relay,sender,receiver,scheduler"
 STOP_SECONDS = 30.0

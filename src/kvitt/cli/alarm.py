@@ -6,8 +6,8 @@ import click
 
 from kvitt.cli.listing import READ_AHEAD, Column, json_option, limit_option, print_list
 from kvitt.cli.shell import connected, example, located, opened
-from kvitt.config import Settings
 from kvitt.ops import alarms
+from kvitt.settings import Settings
 
 _ALARMS: Final = (
     Column("order_id", "order"),

@@ -9,9 +9,9 @@ from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import moment, shown, shown_lines
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.errors import KvittError
 from kvitt.kernel.approvals import Approval, ApprovalState
+from kvitt.settings import Settings
 
 
 def _state(approval: Any) -> str:

@@ -13,12 +13,12 @@ from kvitt.cli.ids import SchemeName, case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
-from kvitt.config import Settings
 from kvitt.disbursement import verify as verifying
 from kvitt.disbursement.acts import Acts, Wanted
 from kvitt.disbursement.values import Scheme
 from kvitt.disbursement.verify import Group
 from kvitt.kernel.database import Connection
+from kvitt.settings import Settings
 
 ACTS: Sequence[Column] = (
     Column("at", "time (UTC)"),

@@ -14,11 +14,11 @@ from kvitt.cli.listing import Column, Fit, folded, prose, table, terminal_width
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import kroner, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.disbursement.case_facts import DeferredOfCase, OrderOfCase, PaymentOfCase, PublishedAnswer
 from kvitt.disbursement.history import CaseHistory, Happening, HistoryEntry, history
 from kvitt.disbursement.schedule import PaymentSchedule, expand
 from kvitt.disbursement.values import Scheme
+from kvitt.settings import Settings
 
 
 @click.command(epilog=example("kvitt case dp AZ111", "kvitt case tilleggsstønader 300000123 --json"))

@@ -12,11 +12,11 @@ from kvitt.cli.listing import Column, Fit, table
 from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.check import check as check_all
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.comparison import Compared, compare
+from kvitt.settings import Settings
 
 _SHOWN = 20
 

@@ -17,7 +17,6 @@ from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
 from kvitt.cli.calendar import draw
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
-from kvitt.config import Settings
 from kvitt.disbursement.schedule import Beyond, Due
 from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.money import Kroner
@@ -49,6 +48,7 @@ from kvitt.rails.oppdrag.emulator import (
 from kvitt.rails.oppdrag.emulator import pay as play_run
 from kvitt.rails.oppdrag.emulator import received as all_received
 from kvitt.rails.oppdrag.emulator import simulated as all_simulated
+from kvitt.settings import Settings
 from kvitt.transports.queue.table_queue import TableQueue
 
 Switched = TypeVar("Switched", ServiceHabits, ServiceFaults)

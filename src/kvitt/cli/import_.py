@@ -14,13 +14,14 @@ from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_list, table, terminal_width
 from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
-from kvitt.config import KafkaSettings, Settings, read_client_file
+from kvitt.config import read_client_file
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
+from kvitt.settings import KafkaSettings, Settings
 
 
 @click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))

@@ -10,11 +10,11 @@ from kvitt.api.rest.tokens import Permission
 from kvitt.cli.arguments import Whole
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import example, located
-from kvitt.config import Settings
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel import migrate
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.postgres import EmbeddedServer, running_server
+from kvitt.settings import Settings
 
 _PRINTED_EACH = 100_000
 """Progress is shown each time so many rows are filled in."""

@@ -10,12 +10,12 @@ from kvitt.cli.operator import reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.jobs import Scheduler, list_jobs
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 
 
 def _state(row: Any) -> str:

@@ -10,10 +10,10 @@ from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.wiring import wiring
-from kvitt.config import KafkaSettings, Settings
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
+from kvitt.settings import KafkaSettings, Settings
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))

@@ -28,7 +28,6 @@ from kvitt.cli.operator import ask, ask_option, is_asked_for, operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.formats.times import parse_instant
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.identifiers import wrong_id
@@ -40,6 +39,7 @@ from kvitt.ledger.read import AccountEntry, LedgerReader, Plan
 from kvitt.ledger.rules import InvalidRequest, Posting
 from kvitt.ledger.transfer import Transferred
 from kvitt.payouts.repository import reserved_plans
+from kvitt.settings import Settings
 
 _PAGE: Final = 1000
 

@@ -10,11 +10,11 @@ from msgspec import Struct
 from kvitt.cli.shell import connected, opened
 from kvitt.cli.text import moment, shown_lines
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.disbursement.operate import Operate
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _ASK: Final = "kvitt.ask"

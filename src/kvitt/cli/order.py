@@ -25,13 +25,13 @@ from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for,
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.disbursement.order_page import OrderShown, order_page
 from kvitt.disbursement.resolve import Effect, Resolve
 from kvitt.disbursement.states import OrderState
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 
 _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn"]
 

@@ -12,13 +12,13 @@ from kvitt.cli.operator import ask, ask_option, is_asked_for
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.errors import BadDirectory
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.approvable import PartiesLoaded
 from kvitt.payouts.directory import all_known, known, load_directory
 from kvitt.payouts.directory_file import PartyEntry, ShopEntry, read_directory
+from kvitt.settings import Settings
 
 
 @click.group(epilog=example("kvitt party load examples/parties.toml", "kvitt party list", "kvitt party show party-1"))

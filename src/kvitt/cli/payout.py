@@ -27,7 +27,6 @@ from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operator
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.disbursement.acts import AuditedAct
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
 from kvitt.kernel.money import Minor
@@ -41,6 +40,7 @@ from kvitt.payouts.model import (
 )
 from kvitt.payouts.rules import KIND_OF, CashFlowPosting, PayoutStatus
 from kvitt.payouts.service import AccountPreview, PayoutPreview, PayoutService
+from kvitt.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _CREATE = "kvitt payout create --party party-1 --shop shop-1 --amount 100000 --currency RUB"

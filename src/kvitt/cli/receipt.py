@@ -10,9 +10,9 @@ from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option
 from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
-from kvitt.config import Settings
 from kvitt.disbursement.operate import OddReceipt
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 
 
 @click.group(

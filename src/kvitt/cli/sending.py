@@ -10,11 +10,11 @@ from kvitt.cli.ids import SchemeName
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list
 from kvitt.cli.operator import operating, reasoned
 from kvitt.cli.shell import BAD_RESULT, example, located
-from kvitt.config import Settings
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE, areas_of
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _STOPS: Final = (

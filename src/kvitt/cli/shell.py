@@ -25,8 +25,8 @@ from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown
 if TYPE_CHECKING:
     import psycopg
 
-    from kvitt.config import Settings
     from kvitt.kernel.database import Connection
+    from kvitt.settings import Settings
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -18,7 +18,6 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
 from kvitt.cli.simulation import simulate_orders
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
-from kvitt.config import KafkaSettings, Settings
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
@@ -30,6 +29,7 @@ from kvitt.errors import NoFinalStatus
 from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, Connection, connect
+from kvitt.settings import KafkaSettings, Settings
 from kvitt.transports.log.embedded_log import (
     CHANNEL,
     NewRecord,

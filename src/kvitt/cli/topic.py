@@ -14,11 +14,11 @@ from kvitt.cli.arguments import Whole
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown
-from kvitt.config import Settings
 from kvitt.errors import TopicNotFound
 from kvitt.formats.topics import decode_headers
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
+from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import CHANNEL, ends_of
 
 _AT_ONCE = 500

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 import click
 
 if TYPE_CHECKING:
-    from kvitt.config import PayoutsSettings, Settings
     from kvitt.disbursement.dead import Put
     from kvitt.disbursement.ports import Ports
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
     from kvitt.kernel.jobs import Job
     from kvitt.payouts.service import PayoutService
+    from kvitt.settings import PayoutsSettings, Settings
 
 
 class Wiring(Protocol):

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
-from kvitt.config import PayoutsSettings
 from kvitt.demo.feed import parties_example
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
@@ -31,6 +30,7 @@ from kvitt.payouts.directory_file import read_directory
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.rules import CashFlowPosting
 from kvitt.payouts.service import PayoutService
+from kvitt.settings import PayoutsSettings
 
 _PARTY, _SHOP = "party-1", "shop-1"
 _SALES, _PAID_OUT, _CURRENCY = Minor(1_000_000), Minor(250_000), "RUB"

@@ -23,7 +23,6 @@ from kvitt.cli.shell import BAD_RESULT, connected, example, located, print_page,
 from kvitt.cli.submit import Client
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
-from kvitt.config import Settings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.demo.cases import Life, lives
 from kvitt.demo.feed import Feed, Letter, examples, key_for
@@ -46,6 +45,7 @@ from kvitt.rails.oppdrag.emulator import (
     get_faults,
     set_faults,
 )
+from kvitt.settings import Settings
 
 _SQL = load("cli", "kvitt.cli")
 _QUIET_SECONDS: Final = 30.0

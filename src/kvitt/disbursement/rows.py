@@ -175,3 +175,23 @@ class DeadLetterRow(Row, frozen=True):
     reason: str
     message_no: int | None
     at: datetime
+
+
+class SimulationRow(Row, frozen=True):
+    """A question of a request to simulate; `place` counts the questions of one request, which is known by its `name`."""
+
+    statement = _WRITE.add_simulations
+    name: str
+    asker: str
+    contract: str
+    message_no: int | None
+    caller: str | None
+    case_no: int
+    person: str
+    rail: str
+    requested_at: datetime
+    deadline: datetime | None
+    place: int
+    area: str
+    order_id: str | None
+    question: bytes

@@ -93,6 +93,8 @@ class FailureReason(StrEnum):
 
     NOT_ASKED = "not asked"
     """The order has no form as a question, or is too long for one."""
+    ORDER_OPEN = "order open"
+    """The case has an order at the rail, or on its way there."""
     CLOSED = "closed"
     """It did not answer, and not within its hours."""
     PROXY_CLOSED = "closed, by the proxy"

@@ -34,6 +34,7 @@ from kvitt.disbursement.rows import (
     MessageStep,
     OrderRow,
     PaymentRow,
+    SimulationRow,
 )
 from kvitt.disbursement.values import Area
 from kvitt.kernel.audit import AuditRow
@@ -57,6 +58,7 @@ class UnitOfWork:
         self.cases: list[CaseStep] = []
         self.dead: list[DeadLetterRow] = []
         self.deferred: list[DeferredRow] = []
+        self.simulations: list[SimulationRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -72,6 +74,7 @@ class UnitOfWork:
             self.cases,
             self.dead,
             self.deferred,
+            self.simulations,
         )
 
     def add(self, other: "UnitOfWork") -> None:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from kvitt.config import OpsSettings
 from kvitt.errors import PortTaken
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.metrics import METRICS
@@ -19,6 +18,7 @@ from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
 from kvitt.ops.readiness import RoleState, encode, missing_migrations, readiness
+from kvitt.settings import OpsSettings
 
 _log = structlog.get_logger(__name__)
 USUAL_PORT = 9464

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
-from kvitt.config import Settings
 from kvitt.disbursement.ports import Ports
 from kvitt.rails.oppdrag.emulator import DamageForm
+from kvitt.settings import Settings
 from kvitt.testing.clock import START, HandClock
 from kvitt.testing.hub import Differs, Hub, NotDone, PublishedRecord, PutRecord
 from kvitt.testing.rail import EmulatedRail, SentOrder

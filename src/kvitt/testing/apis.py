@@ -11,8 +11,8 @@ from msgspec import Struct
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import Permission
 from kvitt.app.apis import Apis
-from kvitt.config import Settings
 from kvitt.kernel.clock import Clock
+from kvitt.settings import Settings
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from kvitt.api.emulator_http import emulator_listener, emulator_serving
 from kvitt.app.ports import ports_of
 from kvitt.app.transports import EmbeddedTransport
-from kvitt.config import Settings
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
 from kvitt.formats.topics import Header, decode_headers, encode_headers
@@ -24,6 +23,7 @@ from kvitt.kernel.queries import load
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.rails.oppdrag.comparison import compare
+from kvitt.settings import Settings
 from kvitt.testing.apis import OpenApis, Rest, Thrift
 from kvitt.testing.clock import START, HandClock
 from kvitt.testing.rail import EmulatedRail, PutAtRails, SentOrder

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from kvitt.app.transports import QueuePair, queues_of
-from kvitt.config import Settings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
@@ -20,6 +19,7 @@ from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
 from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.settings import Settings
 from kvitt.testing.rail import PutAtRails, RequestQueue
 from kvitt.transports.log.embedded_log import LogRelay
 from kvitt.transports.log.intake import Intake

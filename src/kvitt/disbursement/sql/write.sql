@@ -79,3 +79,17 @@ SELECT w.source, w.partition, w.position, w.key, w.body, w.headers, w.reason, w.
 FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::timestamptz[])
      WITH ORDINALITY AS w (source, partition, position, key, body, headers, reason, message_no, at, place)
 ORDER BY w.place;
+
+-- name: add_simulations
+-- Stores requests to simulate with their questions, one row for each question; the same name is refused by the unique constraint.
+WITH q AS MATERIALIZED (
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::timestamptz[],
+                         %b::timestamptz[], %b::integer[], %b::text[], %b::uuid[], %b::bytea[])
+         AS n (name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline, place, area, order_id, question)
+), made AS (
+    INSERT INTO simulation_requests (name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline)
+    SELECT name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline FROM q WHERE place = 0
+    RETURNING request_no, name
+)
+INSERT INTO simulation_questions (request_no, place, area, order_id, question)
+SELECT m.request_no, q.place, q.area, q.order_id, q.question FROM q JOIN made AS m ON m.name = q.name;

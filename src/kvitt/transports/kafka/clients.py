@@ -11,9 +11,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as PartitionOffset
 from confluent_kafka.admin import AdminClient
 
-from kvitt.config import KafkaSettings
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.state_log import StateLog
+from kvitt.settings import KafkaSettings
 
 _log = structlog.get_logger(__name__)
 _states = StateLog(_log)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from kvitt.config import KafkaSettings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import RecordsGone
@@ -21,6 +20,7 @@ from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.state_log import StateLog
+from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.assigned_partitions import AssignedPartitions, size_of
 from kvitt.transports.kafka.clients import (
     ConsumerErrors,

@@ -12,7 +12,6 @@ from confluent_kafka import ConsumerGroupState
 from confluent_kafka import TopicPartition as PartitionOffset
 from msgspec import Struct
 
-from kvitt.config import KafkaSettings
 from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
 from kvitt.formats.topics import RAPID, TopicPartition
 from kvitt.kernel.commits import transaction
@@ -20,6 +19,7 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
+from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.clients import (
     group_of,
     names_of,

@@ -15,7 +15,6 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
-from kvitt.config import KafkaSettings
 from kvitt.errors import LeaseLost
 from kvitt.formats.topics import Header, decode_headers
 from kvitt.kernel.clock import Clock
@@ -24,6 +23,7 @@ from kvitt.kernel.fetch import fetch
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
+from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.clients import names_of, new_producer
 
 _KAFKA, _OUTBOX = load("kafka", "kvitt.transports.kafka"), load("outbox", "kvitt.kernel")

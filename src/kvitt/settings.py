@@ -1,0 +1,288 @@
+"""The settings by section, with their defaults and their bounds: all that may differ between installations."""
+
+from collections.abc import Mapping, Sequence
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
+
+
+_PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
+_SchemeName = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
+
+
+class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Health, metrics and alarms of a process.
+
+    `port` None: 9464 if it is free, else any; the log says which. The rail answers from `rail_opens` until `rail_closes` (00:00:00 = the
+    end of the day), Oslo time, on working days or on `rail_every_day`; an order that has waited `receipt_after_minutes` of that time for
+    its receipt raises an alarm, and so does a rail that has answered no simulation for `simulation_after_minutes` of it, though it was
+    asked. Every `look_seconds` it is looked for these.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    receipt_after_minutes: Annotated[float, Meta(gt=0)] = 60.0
+    simulation_after_minutes: Annotated[float, Meta(gt=0)] = 5.0
+    rail_opens: time = time(6)
+    rail_closes: time = time(21)
+    rail_every_day: bool = False
+    look_seconds: Annotated[float, Meta(gt=0)] = 60.0
+
+
+class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the brokers are and who we are to them.
+
+    `group` is the consumer group; the relay's transactional id follows from it, so installations that share a cluster need groups of
+    their own. `instance` names this process among its group (static membership): the group then waits out `session_seconds` before it
+    gives a stopped process's partitions away, and gives them back at once when it returns. `replication` is for topics that are made.
+    `client` holds further settings of librdkafka, such as TLS and SASL, and `client_file` names a file of `name=value` lines with more;
+    they win over ours. `rapid_topic` is what the rapid is called on this cluster.
+    """
+
+    bootstrap: str
+    group: str = "kvitt"
+    client_id: str = "kvitt"
+    instance: str | None = None
+    session_seconds: Annotated[float, Meta(gt=0)] = 6.0
+    replication: Annotated[int, Meta(ge=1)] = 1
+    make_topics: bool = True
+    rapid_topic: str = "tbd.rapid.v1"
+    client: Mapping[str, str] = {}
+    client_file: Path | None = None
+
+    def __repr__(self) -> str:
+        """Without the values of `client`, which may be secrets."""
+        return f"KafkaSettings(bootstrap={self.bootstrap!r}, group={self.group!r}, client={sorted(self.client)})"
+
+    @property
+    def transactional_id(self) -> str:
+        """By which the brokers know the relay, so that a new one fences the old."""
+        return f"{self.group}-relay"
+
+
+class QueueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The message queue to the rail: a table of our own database, a broker that speaks STOMP, or IBM MQ.
+
+    `password_file` holds the password on its first line. For STOMP, `tls` takes the files in PEM; for IBM MQ, `cipher` with
+    `key_repository` turns TLS on. A message that came back `max_redeliveries` times goes to the dead-letter queue.
+    """
+
+    kind: Literal["table", "stomp", "mq"] = "table"
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    user: str = ""
+    password: str = ""
+    password_file: Path | None = None
+    max_redeliveries: Annotated[int, Meta(ge=1)] = 10
+    tls: bool = False
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    queue_manager: str = ""
+    channel: str = ""
+    cipher: str = ""
+    key_repository: str = ""
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"QueueSettings(kind={self.kind!r}, host={self.host!r}, port={self.port!r}, user={self.user!r})"
+
+
+class RapidSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rapid. `answer_invalid_needs` false: needs that break rules hear nothing, as of old.
+
+    `ours`: this hub serves the rapid, in this process or another one; then it also hears of receipts of which nobody can say whose
+    they are.
+    """
+
+    answer_invalid_needs: bool = True
+    ours: bool = False
+
+
+class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the Thrift services of the roles `payouts` and `ledger` are.
+
+    They know no tokens, as their clients send none: whoever reaches the address may call. So it is the loopback unless set, and
+    `client_ca_file` lets in only clients with a certificate of it. `port` None: 8022 if it is free, else any; the log says which.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+
+
+class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The JSON API of the roles `payouts`, `ledger` and `simulations`, and whose tokens let in.
+
+    `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
+    `payouts:write`, `ledger:read`, `ledger:write`; `schemes`, which schemes an application (`azp_name`) may touch. Without an issuer only
+    tokens of `kvitt token` let in. `port` None: 8080 if it is
+    free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    issuer: str = ""
+    audience: str = "kvitt"
+    jwks_url: str = ""
+    jwks_file: Path | None = None
+    ca_file: str = ""
+    applications: Mapping[str, Sequence[_PermissionName]] = {}
+    groups: Mapping[str, Sequence[_PermissionName]] = {}
+    schemes: Mapping[str, Sequence[_SchemeName]] = {}
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on what callers may take of the APIs that listen; each of them has as much. Beyond it a caller is refused, or hung up on.
+
+    `connections` None: 2048; never more than the descriptors of the process allow. `connections_per_address` None: half of them; an IPv6
+    network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
+    whole, `body_seconds` more for its body; its answer may be `answer_seconds` on its way; a connection without a request lives
+    `idle_seconds`. `body_memory_bytes` are bodies held at once: beyond it whoever has sent most of an unfinished one is refused.
+    """
+
+    connections: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    header_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    body_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    idle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 75.0
+    answer_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    request_line_bytes: Annotated[int, Meta(ge=1024, le=65_536)] = 8_192
+    headers: Annotated[int, Meta(ge=16, le=1000)] = 100
+    header_bytes: Annotated[int, Meta(ge=1024, le=1_048_576)] = 32_768
+    body_memory_bytes: Annotated[int, Meta(ge=8_388_608)] = 67_108_864
+
+
+class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of payouts: PartyManagement at `parties_url`, or the local directory; the ledger at `ledger_url`, or our own.
+
+    `plans_of_others`: who calls our ledger may hold plans under the names that payouts have (`payout_…`), as another payout manager does;
+    such a ledger has no payouts of its own. A call to a service takes at most `seconds`; `ca_file` names the certificates that are
+    trusted, if not the system's.
+    """
+
+    parties_url: str = ""
+    ledger_url: str = ""
+    plans_of_others: bool = False
+    seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    ca_file: str = ""
+
+
+class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rail's simulation: whether it is asked, where, and with what.
+
+    `url` empty: the emulator's, where this process plays it. `token_url` with `user` and `password` (or `password_file`, its first line)
+    is where SAML assertions come from, `proxy_url` with client, secret (or `proxy_secret_file`) and scope where tokens for the proxy do. A
+    question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case;
+    one that has waited `wait_seconds` for its turn is answered that there was no time for it. `on` false: all are answered as outside the
+    rail's hours. A call over REST waits `call_seconds` for its answer, at most `calls` of them at once.
+    """
+
+    on: bool = True
+    url: str = ""
+    token_url: str = ""
+    user: str = ""
+    password: str = ""
+    password_file: Path | None = None
+    proxy_url: str = ""
+    proxy_client_id: str = ""
+    proxy_client_secret: str = ""
+    proxy_secret_file: Path | None = None
+    proxy_scope: str = ""
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    connect_seconds: Annotated[float, Meta(gt=0, le=120)] = 5.0
+    seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
+    wait_seconds: Annotated[float, Meta(gt=0, le=3600)] = 300.0
+    at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
+    call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
+    calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"SimulationSettings(on={self.on}, url={self.url!r}, token_url={self.token_url!r}, user={self.user!r})"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings: what may differ between installations.
+
+    `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
+    pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
+    `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
+    person or more as JSON. `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any; the log says which.
+    """
+
+    data: Path = Path(".kvitt")
+    database_url: str | None = None
+    lanes: Annotated[int, Meta(ge=1)] = 1
+    max_batch: Annotated[int, Meta(ge=1)] = 128
+    request_queue: str = "oppdrag.request"
+    reply_queue: str = "oppdrag.receipts"
+    emulator: bool = True
+    emulator_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    lease_seconds: Annotated[float, Meta(gt=0)] = 2.5
+    start_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    log_form: Literal["json", "console"] | None = None
+    ops: OpsSettings = OpsSettings()
+    kafka: KafkaSettings | None = None
+    queue: QueueSettings = QueueSettings()
+    rapid: RapidSettings = RapidSettings()
+    thrift: ThriftSettings = ThriftSettings()
+    rest: RestSettings = RestSettings()
+    http: HttpSettings = HttpSettings()
+    payouts: PayoutsSettings = PayoutsSettings()
+    simulation: SimulationSettings = SimulationSettings()
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return f"Settings({shown(self)})"
+
+
+SECTIONS: Final[Mapping[str, type[Struct]]] = {
+    "ops": OpsSettings,
+    "kafka": KafkaSettings,
+    "queue": QueueSettings,
+    "rapid": RapidSettings,
+    "thrift": ThriftSettings,
+    "rest": RestSettings,
+    "http": HttpSettings,
+    "payouts": PayoutsSettings,
+    "simulation": SimulationSettings,
+}
+_SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
+"""In the name of a part of a conninfo that is one, or may be in an escaped name."""
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they are in force, by section, with every secret hidden."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
+    if settings.database_url:
+        plain["database_url"] = _without_password(settings.database_url)
+    if settings.queue.password:
+        plain["queue"]["password"] = HIDDEN
+    for secret in ("password", "proxy_client_secret"):
+        if plain["simulation"][secret]:
+            plain["simulation"][secret] = HIDDEN
+    if settings.kafka:
+        plain["kafka"]["client"] = dict.fromkeys(settings.kafka.client, HIDDEN)
+    return plain
+
+
+def _without_password(url: str) -> str:
+    """A conninfo without the password of its user; nothing of one that holds secrets elsewhere."""
+    head, found, tail = url.rpartition("@")
+    if found and "://" in head:
+        scheme, _, user = head.partition("://")
+        url = f"{scheme}://{user.partition(':')[0]}@{tail}"
+    return HIDDEN if any(word in url.lower() for word in _SECRET_WORDS) else url

@@ -39,11 +39,16 @@ def simulation() -> None:
     """Look at simulations: dry runs, calls over REST, orders that are checked before they leave; and ask the rail once more."""
 
 
-@simulation.command("list", epilog=example("kvitt simulation list", "kvitt simulation list --state closed", "kvitt simulation list --scheme dp --case AZ1..."))
+@simulation.command(
+    "list",
+    epilog=example("kvitt simulation list", "kvitt simulation list --state closed", "kvitt simulation list --scheme dp --case AZ1..."),
+)
 @click.option("--state", type=click.Choice(_STATES), help="Those in this state.")
 @click.option("--scheme", type=SchemeName(), help="The scheme of the case.")
 @click.option("--case", "case_id", metavar="CASE_ID", help="Those of this case; ... at the end: of the one case that begins so.")
-@click.option("--message", "message_no", type=NUMBER, metavar="NUMBER", help="Those that this message asked for, or whose orders were checked.")
+@click.option(
+    "--message", "message_no", type=NUMBER, metavar="NUMBER", help="Those that this message asked for, or whose orders were checked."
+)
 @limit_option
 @json_option
 @located
@@ -93,7 +98,7 @@ def again(settings: Settings, *, number: int, by: str, reason: str, seconds: flo
     """
     operator = Operator(by, reason)
     with working(settings) as conninfo, connected(conninfo, application="kvitt simulation") as connection:
-        made = ask_again(connection, number, operator, utc_now)
+        made = ask_again(connection, number, operator, utc_now())
         click.echo(f"simulation {made} is asked for", err=as_json)
         found = awaited(connection, made, seconds)
     _print(found, as_json=as_json)

@@ -53,7 +53,7 @@ _MONTHS: Final = (
 
 
 class FoldedDays(Struct, frozen=True):
-    """Days that follow each other, but for weekends, of which each has the same figures for a class code; or days that are not told apart."""
+    """Days with nothing but weekends between, each with these figures for a class code; `days` None: they are not told apart."""
 
     start: date
     end: date

@@ -213,7 +213,8 @@ def _simulate(settings: Settings, scheme: Scheme, key: str, body: bytes, seconds
         print_preview(found)
         if found.refusal or not found.orders:
             return found.refusal is None
-        contract = wiring().ports.contracts.taking(scheme).name
+        contracts = wiring().ports.contracts
+        contract = contracts.of[contracts.input_of(scheme)].name
         return simulate_orders(connection, (scheme, found.case_id), contract, found.orders, seconds)
 
 

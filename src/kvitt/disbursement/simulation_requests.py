@@ -27,9 +27,11 @@ from kvitt.disbursement.simulation import (
     merged,
 )
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import InvalidOrderMessage, TooManyToSimulate
+from kvitt.errors import InvalidOrderMessage, SimulationNotFound, TooManyToSimulate
+from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 
@@ -286,15 +288,29 @@ def request(
         return int(fetch_value(cursor, _SQL.request_named, (asked.name,)))
 
 
-def ask_again(connection: Connection, request_no: int, caller: str, now: datetime) -> int | None:
-    """The same questions once more for an operator, as a new request, whose number it returns; None: there is no such request.
+def ask_again(connection: Connection, request_no: int, operator: Operator, now: datetime) -> int:
+    """The same questions once more for an operator, as a new request, whose number it returns.
 
-    Nobody else hears of the outcome: what was answered stays answered.
+    Nobody else hears of the outcome: what was answered stays answered. Raises SimulationNotFound.
     """
-    name = by_call("kvitt", caller).name
-    arguments = {"request_no": request_no, "name": name, "caller": caller, "now": now}
-    found = fetch_value(connection, _SQL.ask_again, arguments)
-    return None if found is None else int(found)
+    name = by_call("kvitt", operator.name).name
+    arguments = {"request_no": request_no, "name": name, "caller": operator.name, "now": now}
+    with transaction(connection, "simulation"), connection.cursor() as cursor:
+        found = fetch_value(cursor, _SQL.ask_again, arguments)
+        if found is None:
+            raise SimulationNotFound(f"no simulation has the number {request_no}")
+        note(cursor, now, "simulate again", operator, f"simulation {request_no}")
+    return int(found)
+
+
+def ended(connection: Connection, numbers: Sequence[int]) -> list[RequestWithQuestions]:
+    """Those of these requests that are at their end, with their questions; in two statements, however many they are."""
+    named = fetch(connection, StoredRequest, _SQL.requests_by_number, [list(numbers)], asker=Asker, scheme=Scheme, state=SimulationState)
+    found = [each for each in named if not each.is_open]
+    if not found:
+        return []
+    questions = fetch(connection, SimulationQuestionRow, _SQL.questions_of_requests, [[each.request_no for each in found]])
+    return [RequestWithQuestions(each, tuple(row for row in questions if row.request_no == each.request_no)) for each in found]
 
 
 def read(connection: Connection, request_no: int) -> RequestWithQuestions | None:

@@ -171,12 +171,26 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     for outcome in sorted({*_ODD, *figures.receipts}):
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))
     yield receipts
+    yield from _simulations(figures)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )
     for where in figures.stopped_areas:
         stopped.add_metric(where, 1)
     yield stopped
+
+
+def _simulations(figures: Figures) -> Iterator[Metric]:
+    counted = {(each.scheme, each.state): each.simulations for each in figures.simulations}
+    waiting = GaugeMetricFamily("kvitt_open_simulations", "Simulations that have not ended, by state", labels=("scheme", "state"))
+    for labels in sorted({(scheme.value, state) for scheme in Scheme for state in ("requested", "asked")} | counted.keys()):
+        waiting.add_metric(labels, counted.get(labels, 0))
+    yield waiting
+    oldest = _seconds(figures, [each.oldest for each in figures.simulations])
+    yield _gauge("kvitt_open_simulations_oldest_seconds", "Age of the oldest of them", oldest)
+    silent = _seconds(figures, [each.since for each in figures.silent_rails])
+    said = "How long an open rail has answered no simulation though it was asked (a standing alarm); 0: none is silent"
+    yield _gauge("kvitt_simulations_unanswered_seconds", said, silent)
 
 
 def _deferred(figures: Figures) -> Iterator[Metric]:

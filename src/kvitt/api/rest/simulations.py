@@ -24,9 +24,9 @@ from kvitt.contracts.rapid.needs import Need
 from kvitt.contracts.rapid.wire.simulation import PATH, HttpAnswer, ServiceProblem, SimulationShape, http_answer
 from kvitt.contracts.rapid.wire.simulation import problem as service_problem
 from kvitt.contracts.rapid.wire.simulation_question import InvalidQuestion, read_request
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.rail import Rails, SimulatingRail
 from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
-from kvitt.disbursement.simulation_requests import ended
+from kvitt.disbursement.simulation_requests import RequestWithQuestions, ended
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadQuestion
 from kvitt.kernel.clock import Clock
@@ -74,7 +74,13 @@ class SimulationCalls(Struct, frozen=True):
         """The outcomes of those of the requests that have one. Raises psycopg errors."""
         with self.pool.connection() as connection:
             found = ended(connection, numbers)
-        return {each.request.request_no: each.outcome_by(self.rails) for each in found}
+        outcomes = {each.request.request_no: each.outcome(self._rail_of(each)) for each in found}
+        return {number: outcome for number, outcome in outcomes.items() if outcome is not None}
+
+    def _rail_of(self, found: RequestWithQuestions) -> SimulatingRail:
+        rail = self.rails.simulating(found.request.scheme)
+        assert rail is not None, "it was asked"
+        return rail
 
 
 class _Described(Schema):

@@ -46,9 +46,11 @@ class Watch(Generic[Found]):
 
     async def _finished(self, ask: Callable[[], Awaitable[int | Found]]) -> Found:
         row = await ask()
-        if not isinstance(row, int):
-            return row
-        self._waiting[row] = future = asyncio.get_running_loop().create_future()
+        return await self._end_of(row) if isinstance(row, int) else row
+
+    async def _end_of(self, row: int) -> Found:
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting[row] = future
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())
         try:

@@ -12,8 +12,12 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from kvitt.disbursement.simulation import Simulation
+from kvitt.disbursement.simulation_figures import SimulatedFigures, figures
 from kvitt.rails.oppdrag.emulator.payments import posted_rows
+from kvitt.rails.oppdrag.simulation_answer import read_simulation
 from support.emulator_orders import Line, order_xml
 from support.simulation_stage import Answer, Row, SimulatedRail, simulated_rail
 
@@ -211,6 +215,41 @@ def check(answer: Answer, oracle: Oracle, case: str) -> set[str]:
     return months
 
 
+def check_figures(answer: Answer, oracle: Oracle, case: str, months: set[str]) -> None:
+    """Compares the figures that kvitt reads in an answer about a case with what the oracle would do, in months and in days."""
+    outcome = read_simulation(answer.status, answer.body)
+    found = figures(own_case(outcome, case)) if isinstance(outcome, Simulation) else ()
+    until = end_of(max((each.end for each in found), default=oracle.run))
+    due, horizon = oracle.due(until), max(until, end_of(oracle.run))
+    read = {name: Counter[tuple[str, str]]() for name in ("pays", "before", "recovered")}
+    for each in found:
+        read["pays"][month(each.start), each.class_code] += each.pays
+        read["before"][month(each.start), each.class_code] += each.paid_before
+        read["recovered"][month(each.start), ""] += each.recovered
+        if each.start == each.end and not any(overlap(each, other) for other in found):
+            assert (each.pays, each.paid_before) == (due[each.start, each.class_code], oracle.paid[each.start, each.class_code])
+    assert +read["pays"] == by_month(due, months)
+    assert +read["before"] == by_month(oracle.paid, months)
+    grown = Counter(oracle.recoveries(horizon, oracle.run))
+    grown.subtract(oracle.recovered)
+    expected = Counter[tuple[str, str]]()
+    for (day, _), amount in grown.items():
+        expected[month(day), ""] += amount if month(day) in months else 0
+    assert {name: amount for name, amount in read["recovered"].items() if amount} == {
+        key: amount for key, amount in expected.items() if amount
+    }
+
+
+def own_case(simulation: Simulation, case: str) -> Simulation:
+    periods = [replace(each, payments=tuple(one for one in each.payments if one.case_id == case)) for each in simulation.periods]
+    return replace(simulation, periods=tuple(periods))
+
+
+def overlap(one: SimulatedFigures, other: SimulatedFigures) -> bool:
+    """Whether another figure of the class code has some of the days."""
+    return one is not other and one.class_code == other.class_code and one.start <= other.end and other.start <= one.end
+
+
 def check_other(answer: Answer, oracle: Oracle, case: str) -> None:
     """What an answer pays of another case is due there."""
     due = oracle.due(date(2027, 12, 31))
@@ -261,6 +300,7 @@ def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail,
         span = (str(BEGIN), str(BEGIN + timedelta(days=250))) if step.span else None
         answer = rail.simulate(*lines, case=case, area=area, change=change, span=span)
         months = check(answer, oracle, case)
+        check_figures(answer, oracle, case, months)
         check_other(answer, oracles[1 - step.case], CASES[1 - step.case][1])
         assert rail.ask(order_xml(*lines, case=case, area=area, change=change)) == ["00"]
         for run in sorted({oracle.run, *(date.fromisoformat(row["forfall"]) for row in answer.rows(case))})[: step.runs]:

@@ -29,14 +29,27 @@ def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...
     A line that refers to another overwrites its chain, so it pays nothing twice by that. A line that the rail may have is refused there
     when it comes again under its id.
     """
-    own = [_line(line) for line in order.lines if line.forwarded is None or line.forwarded.change is not LineChange.NONE]
+    own = _asked_for(order)
     made = {line.line_id for line in own if line.ceased_from is None}
     before = _Chains()
     before.add(line for line in lines if line.certain or line.line_id not in made)
     after = before.copy()
     after.add(own)
-    pays = [paid for chain in after.chains.values() for paid in chain]
-    return paid_twice(pays, lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
+    return paid_twice(after.pay(), lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
+
+
+def pay_of_lines(order: Order, lines: Sequence[LineAtRail]) -> tuple[tuple[Paid, ...], tuple[Paid, ...]]:
+    """Returns what the lines of a case pay before an order and after it; `lines` oldest first, those that are not certain left out."""
+    before = _Chains()
+    before.add(line for line in lines if line.certain)
+    after = before.copy()
+    after.add(_asked_for(order))
+    return before.pay(), after.pay()
+
+
+def _asked_for(order: Order) -> list[LineAtRail]:
+    """The lines of an order that ask for something."""
+    return [_line(line) for line in order.lines if line.forwarded is None or line.forwarded.change is not LineChange.NONE]
 
 
 def _line(line: OrderLine) -> LineAtRail:
@@ -57,6 +70,10 @@ class _Chains:
         copied.chains = {name: list(chain) for name, chain in self.chains.items()}
         copied._chain_of = dict(self._chain_of)
         return copied
+
+    def pay(self) -> tuple[Paid, ...]:
+        """Returns what all chains pay."""
+        return tuple([paid for chain in self.chains.values() for paid in chain])
 
     def add(self, lines: Iterable[LineAtRail]) -> None:
         """Takes lines in, in the order in which the rail gets them; a line that is there already changes nothing."""

@@ -53,7 +53,7 @@ class Apis:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
     def __init__(
-        self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, rails: Rails, clock: Clock = utc_now
+        self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, *, rails: Rails, clock: Clock = utc_now
     ) -> None:
         """Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:

@@ -74,7 +74,7 @@ class OpenApis:
 
     def __init__(self, conninfo: str, settings: Settings, rails: Rails, clock: Clock) -> None:
         self._opened = ExitStack()
-        apis = Apis(conninfo, settings, ("payouts", "ledger", "simulations"), threading.Event(), rails, clock)
+        apis = Apis(conninfo, settings, ("payouts", "ledger", "simulations"), threading.Event(), rails=rails, clock=clock)
         self._opened.callback(apis.close)
         self._opened.enter_context(apis.steps())
         self.rest = Rest(apis.rest.url, LocalIssuer(settings.data), settings.rest.audience)

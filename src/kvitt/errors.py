@@ -3,20 +3,19 @@
     KvittError
     ├── InvalidInput    400  What was said breaks a rule; it has to be said otherwise.
     │       Undecodable, InvalidOrderMessage, TooManyToSimulate, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest,
-    │       BadQuestion, PostingsRefused, BodyTooLong
+    │       PostingsRefused, BodyTooLong
     ├── AccessRefused   403  Whoever asks is not known, or may not do this, or not alone.
     │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
     │       OrderNotFound, CaseNotFound, ActNotFound, DeadLetterNotFound, TopicNotFound, NoDataDirectory, ReceiptNotFound, AccountNotFound,
-    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound,
-    │       SimulationNotFound
+    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound
     ├── Conflict        409  It can not be done as things stand; look at them again.
     │       NotInThatState, NotReplayable, PayoutAlreadyExists, InsufficientFunds, PayoutInOtherState, PlanRefused, KeyReused,
     │       RequestInProgress, ApprovalLapsed, EffectChanged
     ├── NotAvailable    503  Something that this needs is away, or not as it must be; nothing was done.
     │       DataDirectoryInUse, RowsLocked, DataDirectoryUnreachable, NoPostgresBinaries, ServerDidNotStart, NotUpgraded, LeaseLost,
     │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, ApiPortTaken,
-    │       IssuerUnreachable, TooManyWait
+    │       IssuerUnreachable
     ├── OutcomeUnknown  504  No answer came in time, and the thing may be done all the same; look before asking again.
     │       NoFinalStatus, ResultUnknown
     └── Failed          500  It was tried and did not succeed, through no fault of whoever asked.
@@ -121,10 +120,6 @@ class BadRequest(_NamesEach, InvalidInput):
     summary = "the request breaks rules"
 
 
-class BadQuestion(InvalidInput):
-    """A question about a simulation can not be asked; the message has one text, in its contract's language, for each rule."""
-
-
 class PostingsRefused(_NamesEach, InvalidInput):
     """Postings of a call are wrong; `wrong` has each posting and why (payouts §4.4)."""
 
@@ -216,10 +211,6 @@ class ApprovalNotFound(NotFound, who="operator"):
 
 class JobNotFound(NotFound, who="operator"):
     """There is no scheduled job with this name."""
-
-
-class SimulationNotFound(NotFound, who="operator"):
-    """No simulation has this number."""
 
 
 class Conflict(KvittError, status=409, who="caller"):
@@ -349,10 +340,6 @@ class ApiPortTaken(NotAvailable):
 
 class IssuerUnreachable(NotAvailable):
     """The issuer's keys can not be had, so nobody can be let in; try again."""
-
-
-class TooManyWait(NotAvailable, who="caller"):
-    """As many calls as may wait for an answer do so; nothing was asked."""
 
 
 class OutcomeUnknown(KvittError, status=504, who="operator"):

@@ -12,7 +12,7 @@ HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 
 
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
-_SchemeName = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
+_NameOfScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,7 +138,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ca_file: str = ""
     applications: Mapping[str, Sequence[_PermissionName]] = {}
     groups: Mapping[str, Sequence[_PermissionName]] = {}
-    schemes: Mapping[str, Sequence[_SchemeName]] = {}
+    schemes: Mapping[str, Sequence[_NameOfScheme]] = {}
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

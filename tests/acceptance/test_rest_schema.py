@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 from support.rest_stage import ALL, Site, earn, rest_site
 from support.tried import tried
 
-OPERATIONS = 16
+OPERATIONS = 17
 BODY_TOO_LONG, ADDRESS_TOO_LONG = 413, 414
 NOT_HERE = [
     ignored_auth,  # takes the token away in vain; a test of its own asks every route without one

@@ -27,7 +27,7 @@ from kvitt.disbursement.simulation_requests import (
     wait,
 )
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import SimulationNotFound
+from kvitt.errors import NotFound
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
@@ -65,7 +65,7 @@ def test_a_request_is_made_once_under_its_name_and_asked_again_under_another(dat
         assert [each.request_no for each in listed] == [again, number]
         assert [each.request_no for each in listing(site.connection, before=again)] == [number]
         assert read(site.connection, again + 1) is None
-        with pytest.raises(SimulationNotFound):
+        with pytest.raises(NotFound):
             ask_again(site.connection, again + 1, OPERATOR, utc_now())
         (act,) = Acts(site.connection).listed(Wanted(person="kari"), 10)
         assert (act.act, act.subject, act.reason) == ("simulate again", f"simulation {number}", "the rail is open again")

@@ -18,7 +18,7 @@ from kvitt.disbursement.case import CaseKey
 from kvitt.disbursement.simulation import SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, SimulationState, ask_again, by_call, listing, read, request, wait
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import SimulationNotFound
+from kvitt.errors import NotFound
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
@@ -141,7 +141,7 @@ def has_succeeded(found: RequestWithQuestions) -> bool:
 def _stored(connection: Connection, number: int) -> RequestWithQuestions:
     found = read(connection, number)
     if found is None:
-        raise SimulationNotFound(f"no simulation has the number {number}")
+        raise NotFound(f"no simulation has the number {number}")
     return found
 
 

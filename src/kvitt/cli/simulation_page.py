@@ -16,7 +16,7 @@ from kvitt.disbursement.simulation_requests import RequestWithQuestions, StoredR
 from kvitt.kernel.clock import oslo
 from kvitt.kernel.money import Kroner
 
-Found = tuple[RequestWithQuestions, SimulationOutcome | None]
+StoredOutcome = tuple[RequestWithQuestions, SimulationOutcome | None]
 
 
 def _seconds(request: StoredRequest) -> float | None:
@@ -53,7 +53,7 @@ _MONTHS: Final = (
 
 
 class FoldedDays(Struct, frozen=True):
-    """Days with nothing but weekends between, each with these figures for a class code; `days` None: they are not told apart."""
+    """Days with nothing but weekends between, each with these figures for a class code; `days` None: they can not be distinguished."""
 
     start: date
     end: date
@@ -101,8 +101,8 @@ def _goes_on(last: FoldedDays, one: FoldedDays) -> bool:
     return all(day.weekday() >= SATURDAY for day in between) and len(between) <= 2
 
 
-class _Told(Struct, frozen=True):
-    """What the page and the document have of a simulation."""
+class _FiguresOfCase(Struct, frozen=True):
+    """The figures of the case that was asked about, as page and document have them, and what was left out."""
 
     months: Sequence[Any]
     days: Sequence[FoldedDays]
@@ -110,11 +110,11 @@ class _Told(Struct, frozen=True):
     total: Kroner
 
 
-def _told(found: RequestWithQuestions, simulation: Simulation) -> _Told:
+def _figures_of_case(found: RequestWithQuestions, simulation: Simulation) -> _FiguresOfCase:
     request = found.request
     own, left_out = of_case(simulation, request.scheme, request.case_id)
     today = oslo(request.requested_at).date()
-    return _Told(summaries(own, today), folded_days(figures(own)), left_out, simulation.total)
+    return _FiguresOfCase(summaries(own, today), folded_days(figures(own)), left_out, simulation.total)
 
 
 def simulation_lines(found: RequestWithQuestions, outcome: SimulationOutcome | None) -> Iterator[str]:
@@ -125,7 +125,7 @@ def simulation_lines(found: RequestWithQuestions, outcome: SimulationOutcome | N
 
 
 def outcome_lines(found: RequestWithQuestions, outcome: SimulationOutcome | None) -> Iterator[str]:
-    """What came of it."""
+    """Says how it ended."""
     match outcome:
         case None:
             yield from prose("the rail has not answered yet")
@@ -134,33 +134,33 @@ def outcome_lines(found: RequestWithQuestions, outcome: SimulationOutcome | None
         case NothingComputed():
             yield from prose(f"the rail takes it, and would pay nothing{f': {outcome.text}' if outcome.text else ''}")
         case Simulation():
-            yield from _simulation(_told(found, outcome))
+            yield from _simulation(_figures_of_case(found, outcome))
 
 
-def _simulation(told: _Told) -> Iterator[str]:
+def _simulation(found: _FiguresOfCase) -> Iterator[str]:
     width = terminal_width()
     yield "by month (kroner)"
-    yield from table(_MONTHS, told.months, width)
+    yield from table(_MONTHS, found.months, width)
     yield ""
     yield "by day (kroner a day)"
-    yield from table(_DAYS, told.days, width)
-    if told.left_out:
-        others = ", ".join(f"{each.area} {each.case_id}" for each in told.left_out)
+    yield from table(_DAYS, found.days, width)
+    if found.left_out:
+        others = ", ".join(f"{each.area} {each.case_id}" for each in found.left_out)
         yield from prose(f"left out are other cases of the person, or other areas: {others}")
-    yield from prose(f"the rail's own total, after tax and deductions, other cases included: {kroner(told.total)}")
+    yield from prose(f"the rail's own total, after tax and deductions, other cases included: {kroner(found.total)}")
 
 
-def _document(found: Found) -> object:
+def _document(found: StoredOutcome) -> object:
     """The outcome, for `--json`; amounts are whole kroner."""
     request, outcome = found
     if not isinstance(outcome, Simulation):
         return None if outcome is None else to_builtins(outcome)
-    told = _told(request, outcome)
+    findings = _figures_of_case(request, outcome)
     return {
-        "months": _rows(_MONTHS, told.months),
-        "days": _rows(_DAYS, told.days),
-        "left_out": to_builtins(told.left_out),
-        "total_kroner": told.total,
+        "months": _rows(_MONTHS, findings.months),
+        "days": _rows(_DAYS, findings.days),
+        "left_out": to_builtins(findings.left_out),
+        "total_kroner": findings.total,
         "rows": to_builtins(outcome.periods),
     }
 
@@ -169,7 +169,7 @@ def _rows(columns: Sequence[Column], rows: Sequence[object]) -> list[dict[str, o
     return [{column.name: column.value(row) for column in columns} for row in rows]
 
 
-def _kind(found: Found) -> str:
+def _kind(found: StoredOutcome) -> str:
     match found[1]:
         case None:
             return "open"

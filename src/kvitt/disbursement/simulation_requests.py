@@ -27,7 +27,7 @@ from kvitt.disbursement.simulation import (
     merged,
 )
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import InvalidOrderMessage, SimulationNotFound, TooManyToSimulate
+from kvitt.errors import InvalidOrderMessage, NotFound, TooManyToSimulate
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
@@ -291,14 +291,14 @@ def request(
 def ask_again(connection: Connection, request_no: int, operator: Operator, now: datetime) -> int:
     """The same questions once more for an operator, as a new request, whose number it returns.
 
-    Nobody else hears of the outcome: what was answered stays answered. Raises SimulationNotFound.
+    Nobody else hears of the outcome: what was answered stays answered. Raises NotFound.
     """
     name = by_call("kvitt", operator.name).name
     arguments = {"request_no": request_no, "name": name, "caller": operator.name, "now": now}
     with transaction(connection, "simulation"), connection.cursor() as cursor:
         found = fetch_value(cursor, _SQL.ask_again, arguments)
         if found is None:
-            raise SimulationNotFound(f"no simulation has the number {request_no}")
+            raise NotFound(f"no simulation has the number {request_no}")
         note(cursor, now, "simulate again", operator, f"simulation {request_no}")
     return int(found)
 

@@ -14,7 +14,7 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 AT_THE_RAIL = "simulation at the rail"
-"""What `took` is told about a simulation."""
+"""The name under which `took` counts simulations."""
 
 
 class Counted(StrEnum):

@@ -104,7 +104,7 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
     return raised, cleared
 
 
-class _Unanswered(NamedTuple):
+class _SilentSpan(NamedTuple):
     answered_at: datetime | None
     first_at: datetime | None
     last_at: datetime | None
@@ -116,14 +116,14 @@ def watch_simulations(connection: Connection, now: datetime, deadline: Simulatio
     cleared: list[RailAlarm] = []
     for rail, schedule in deadline.schedules.items():
         arguments = {"rail": rail, "now": now, "after": now - _LOOK_BACK, "reasons": [reason.value for reason in _UNANSWERED]}
-        found = fetch_one(connection, _Unanswered, _SQL.unanswered_simulations, arguments)
+        found = fetch_one(connection, _SilentSpan, _SQL.unanswered_simulations, arguments)
         assert found is not None, "it is one row"
         if found.first_at is None or found.last_at is None:
             if found.answered_at:
                 cleared += fetch(connection, RailAlarm, _SQL.clear_rail_alarm, {**arguments, "answered_at": found.answered_at})
             continue
         due = schedule.open_time_ago(now, deadline.waits)
-        # Whoever was told at night that it is closed says nothing about the morning: somebody must have asked since.
+        # Whoever heard at night that it is closed says nothing about the morning: somebody must have asked since.
         if schedule.is_open(now) and schedule.is_open(found.last_at) and found.first_at <= due:
             raised += fetch(connection, RailAlarm, _SQL.raise_rail_alarm, {**arguments, "since": found.first_at})
     return raised, cleared

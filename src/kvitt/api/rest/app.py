@@ -86,7 +86,7 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     """The answer that the same request had before; None: the route is asked.
 
     Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
-    naming fields and rules, BadQuestion, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
+    naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
     """
     check = _check_of(request.route_handler)
     if check:
@@ -102,7 +102,7 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
 
 
 def _check_of(handler: BaseRouteHandler) -> Callable[[bytes], None] | None:
-    """What a body must pass: the check that the route names, or that of the form in which the route gets it."""
+    """The check that a body must pass: the one that the route names, or that of the form in which the route gets it."""
     named: Callable[[bytes], None] | None = handler.opt.get(CHECK)
     data = handler.parsed_fn_signature.parameters.get("data")
     return named or (partial(check_body, form=data.annotation) if data is not None else None)

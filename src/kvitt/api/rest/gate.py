@@ -84,8 +84,8 @@ class Gate:
 
     async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
         status, formed = self._forms.answered(scope["path"], error, headers)
-        told = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
-        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in told.items()]
+        shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
+        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": formed.body})
 

@@ -33,8 +33,8 @@ def _one_of(words: Collection[str], example: str) -> JsonSchema:
 
 
 def _whole(least: int, greatest: int, example: int, meaning: str = "") -> JsonSchema:
-    told = {"description": meaning} if meaning else {}
-    return {"type": "integer", "minimum": least, "maximum": greatest, "examples": [example], **told}
+    described = {"description": meaning} if meaning else {}
+    return {"type": "integer", "minimum": least, "maximum": greatest, "examples": [example], **described}
 
 
 def _text(most: int, example: str) -> JsonSchema:

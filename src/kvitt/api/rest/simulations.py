@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.rest.problems import PROBLEM, RETRY_SECONDS, FormedProblem, Problem
 from kvitt.api.rest.routes import CHECK, Repeatable, RouteWork, actor_of, may_touch
 from kvitt.api.rest.simulation_form import REQUEST
-from kvitt.api.rest.watch import Watch
+from kvitt.api.rest.watch import RowWatch
 from kvitt.contracts.rapid.ask import ask
 from kvitt.contracts.rapid.needs import Need
 from kvitt.contracts.rapid.wire.simulation import PATH, HttpAnswer, ServiceProblem, SimulationShape, http_answer
@@ -28,7 +28,7 @@ from kvitt.disbursement.rail import Rails, SimulatingRail
 from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, ended
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import BadQuestion
+from kvitt.errors import InvalidInput
 from kvitt.kernel.clock import Clock
 
 CALL_ID: Final = "callId"
@@ -91,7 +91,7 @@ class _Described(Schema):
 
 
 @dataclass
-class _Question(Repeatable):
+class _QuestionOperation(Repeatable):
     """The operation with its body, which the route reads by the contract's own rules."""
 
     def __post_init__(self) -> None:
@@ -99,23 +99,23 @@ class _Question(Repeatable):
         super().__post_init__()
         self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=_Described())}, required=True)
         schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=_LONGEST_CALL_ID)
-        told = HeaderParameter(CALL_ID, "header", schema=schema, description="returned with what is answered instead of a simulation")
-        self.parameters = [*(self.parameters or []), told]
+        call_id = HeaderParameter(CALL_ID, "header", schema=schema, description="returned with what is answered instead of a simulation")
+        self.parameters = [*(self.parameters or []), call_id]
 
 
 def router(calls: SimulationCalls, work: RouteWork) -> Router:
     """The route of simulations."""
-    door = _Door(calls, work)
-    dependencies = {"simulations": Provide(lambda: door, sync_to_thread=False, use_cache=True)}
+    awaited = AwaitedSimulations(calls, work)
+    dependencies = {"simulations": Provide(lambda: awaited, sync_to_thread=False, use_cache=True)}
     return Router(PATH, route_handlers=[simulate], dependencies=dependencies, tags=["simulations"])
 
 
-class _Door:
-    """Asks, and waits."""
+class AwaitedSimulations:
+    """Asks for calls, and has them wait."""
 
     def __init__(self, calls: SimulationCalls, work: RouteWork) -> None:
         self._calls, self._work = calls, work
-        self._watch: Watch[SimulationOutcome] = Watch(lambda numbers: work.on_thread(lambda: calls.outcomes(numbers)), calls.most)
+        self._watch: RowWatch[SimulationOutcome] = RowWatch(lambda numbers: work.on_thread(lambda: calls.outcomes(numbers)), calls.most)
 
     async def answered(self, question: Need, caller: str, call_id: str) -> HttpAnswer:
         """The rail's answer, or that it gave none in time, which is said as if it were closed."""
@@ -127,14 +127,14 @@ class _Door:
 
 
 def check(body: bytes) -> None:
-    """Raises BadQuestion with everything that is wrong."""
+    """Raises InvalidInput with everything that is wrong, in the contract's language."""
     _question_in(body)
 
 
 def _question_in(body: bytes) -> Need:
     found = read_request(body)
     if isinstance(found, InvalidQuestion):
-        raise BadQuestion(found.text)
+        raise InvalidInput(found.text)
     return found
 
 
@@ -142,13 +142,13 @@ def _question_in(body: bytes) -> Need:
     "/",
     guards=[may_touch(Scheme.SYKEPENGER)],
     responses=_ANSWERS,
-    operation_class=_Question,
+    operation_class=_QuestionOperation,
     opt={CHECK: check},
     status_code=200,
     summary="Ask what an order would lead to",
     description="Asks the rail, and waits for its answer; nothing is ordered.",
 )
-async def simulate(request: Request[Any, Any, Any], simulations: NamedDependency["_Door"]) -> Response[bytes]:
+async def simulate(request: Request[Any, Any, Any], simulations: NamedDependency[AwaitedSimulations]) -> Response[bytes]:
     """The service's answer."""
     call_id = call_id_of(request.headers)
     answer = await simulations.answered(_question_in(await request.body()), actor_of(request).name, call_id)
@@ -162,8 +162,8 @@ def service_form(problem: Problem, headers: Mapping[str, str]) -> FormedProblem:
     """A problem in the service's form, with the call's id."""
     call_id = call_id_of(headers)
     detail = "; ".join([problem.detail, *(f"{each.field}: {each.rule}" for each in problem.errors)])
-    told = service_problem(HTTPStatus(problem.status), detail, call_id)
-    return FormedProblem(PROBLEM, told.body, {CALL_ID: call_id})
+    said = service_problem(HTTPStatus(problem.status), detail, call_id)
+    return FormedProblem(PROBLEM, said.body, {CALL_ID: call_id})
 
 
 def call_id_of(headers: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 import psycopg
 import structlog
 
-from kvitt.errors import TooManyWait
+from kvitt.errors import NotAvailable
 from kvitt.kernel.state_log import StateLog
 
 Found = TypeVar("Found")
@@ -18,7 +18,7 @@ _EVERY_SECONDS: Final = 0.02
 _AFTER_A_FAILURE_SECONDS: Final = 0.5
 
 
-class Watch(Generic[Found]):
+class RowWatch(Generic[Found]):
     """Looks for finished rows as long as somebody waits for one. For the event loop of one API."""
 
     def __init__(self, look: Look[Found], most: int) -> None:
@@ -31,10 +31,10 @@ class Watch(Generic[Found]):
     async def holding(self, ask: Callable[[], Awaitable[int | Found]], seconds: float) -> Found | None:
         """Asks for a row once there is a place to wait for it, and returns what became of it, or what `ask` knows at once.
 
-        None: not in so many seconds. Raises TooManyWait, where nothing was asked for, and what `ask` raises.
+        None: not in so many seconds. Raises NotAvailable, where nothing was asked for, and what `ask` raises.
         """
         if self._places >= self._most:
-            raise TooManyWait(f"{self._most} calls wait already")
+            raise NotAvailable(f"{self._most} calls wait already")
         self._places += 1
         try:
             async with asyncio.timeout(seconds):

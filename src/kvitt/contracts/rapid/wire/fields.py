@@ -52,7 +52,7 @@ class Fields:
         self._numbers_as_text = numbers_as_text
 
     def refuse_others(self, known: Container[str]) -> None:
-        """Notes that there is a member that nobody knows; its name is not told."""
+        """Notes that there is a member that nobody knows; its name is not repeated."""
         if any(name not in known for name in self._members):
             self._problems.note(self._path, "har et felt som ikke er kjent")
 

@@ -110,7 +110,7 @@ class _SolutionShape(Struct):
 
 
 class ServiceProblem(Struct):
-    """What the service says of a question that it does not answer."""
+    """The service's answer to a question of which it has no simulation."""
 
     type: str
     title: str

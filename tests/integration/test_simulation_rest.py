@@ -1,4 +1,4 @@
-"""`POST /api/simulering`: every answer of the contract, from a caller with a token to the rail's service behind HTTP and back (rapid §5.2, §5.4)."""
+"""`POST /api/simulering`: each answer of the contract, from a caller with a token to the rail's service and back (rapid §5.2, §5.4)."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -141,7 +141,11 @@ FUNCTIONAL = "Simulering feilet på grunn av funksjonell feil. "
     ("faults", "status", "detail"),
     [
         (ServiceFaults(fault=ALWAYS, answers_with=ServiceFault.NAME_UNKNOWN), 400, f"{FUNCTIONAL}Navn på person ikke funnet i PDL"),
-        (ServiceFaults(fault=ALWAYS, answers_with=ServiceFault.NO_RUN_PLAN), 400, f"{FUNCTIONAL}Kjøreplan mangler for perioden fra DATO-VEDTAK-FOM"),
+        (
+            ServiceFaults(fault=ALWAYS, answers_with=ServiceFault.NO_RUN_PLAN),
+            400,
+            f"{FUNCTIONAL}Kjøreplan mangler for perioden fra DATO-VEDTAK-FOM",
+        ),
         (
             ServiceFaults(fault=ALWAYS, answers_with=ServiceFault.UNKNOWN_PERSON),
             400,
@@ -216,7 +220,8 @@ def test_each_thing_that_is_wrong_with_a_question_is_named(site: Hub, client: ht
     body["saksbehandler"] = ""
     assert problem(client.post(PATH, json=body)) == (
         400,
-        "saksbehandler: må ha fra 1 til 50 tegn; oppdrag.linjer[0].fom: må være en dato, åååå-MM-dd; oppdrag.linjer[0].sats: må være et heltall",
+        "saksbehandler: må ha fra 1 til 50 tegn; oppdrag.linjer[0].fom: må være en dato, åååå-MM-dd; "
+        "oppdrag.linjer[0].sats: må være et heltall",
     )
     headers = {"content-type": "application/json"}
     assert problem(client.post(PATH, content=b"null", headers=headers)) == (400, "Ugyldig simulering request, oppfyller ikke kontrakten")
@@ -280,5 +285,7 @@ def test_a_repeated_request_with_a_key_is_answered_without_asking_once_more(site
 def test_nothing_that_was_asked_is_ordered(site: Hub) -> None:
     assert listing(site.connection, limit=1) != []
     site.run()
-    assert {order.case_id for order in site.sent()} <= {row[0] for row in site.connection.execute("SELECT case_id FROM cases WHERE orders_made > 0")}
+    assert {order.case_id for order in site.sent()} <= {
+        row[0] for row in site.connection.execute("SELECT case_id FROM cases WHERE orders_made > 0")
+    }
     site.check()

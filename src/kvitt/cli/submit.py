@@ -210,7 +210,7 @@ def _simulate(settings: Settings, scheme: Scheme, key: str, body: bytes, seconds
     """The preview, and what the rail says of its orders. Whether it says what would be paid, or has nothing to say."""
     with working(settings) as conninfo, connected(conninfo, application="kvitt preview") as connection:
         found = _previewed(connection, scheme, key, body)
-        print_preview(found)
+        print_preview(found, "nothing was sent; the rail is asked")
         if found.refusal or not found.orders:
             return found.refusal is None
         contracts = wiring().ports.contracts

@@ -85,6 +85,7 @@ class What(StrEnum):
     QUEUED = "queued"
     ORDERED = "ordered"
     SIMULATED = "simulated"
+    SIMULATION_ENDED = "simulation ended"
     ANSWERED = "answered"
     ACCEPTED = "accepted"
     REJECTED = "rejected"

@@ -20,25 +20,31 @@ IdsOfOtherCases = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 """Which of these payment ids another case than the numbered one has, or ever had."""
 
 
+PublishedQuestions = Callable[[int], Sequence[bytes] | None]
+"""The questions of a dry run that were published for others to ask; None: kvitt asked them itself."""
+
+
 class Handling:
     """The handling of the messages of one case."""
 
-    def __init__(self, case: Case, rails: Rails, ids_of_other_cases: IdsOfOtherCases) -> None:
+    def __init__(self, case: Case, rails: Rails, ids_of_other_cases: IdsOfOtherCases, published_questions: PublishedQuestions) -> None:
         self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
+        self._published_questions = published_questions
 
     def handler(self, replayed: MessageReplay, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
-        return Handler(replayed.contract, self._rails, work, entry.at)
+        published = self._published_questions(replayed.stored.message_no) if entry.what == What.SIMULATED else None
+        return Handler(replayed.contract, self._rails, work, entry.at, published_questions=published)
 
     def in_turn(self, replayed: MessageReplay, entry: AuditRow) -> bool:
-        """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever is open."""
+        """Whether the message had to wait for its turn. Repeats, dry runs and some refusals are answered at once, whatever is open."""
         if replayed.state is MessageState.QUEUED or entry.what == What.ORDERED:
             return True
         if isinstance(replayed.message.content, Refusal) or self.handler(replayed, UnitOfWork(), entry).stored_answer(
             self._case, replayed.message
         ):
             return False
-        return replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
+        return not replayed.message.dry_run and replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
 
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""

@@ -25,12 +25,16 @@ LIMIT %(limit)s;
 -- The questions of requests, in their order.
 SELECT q.request_no, q.place, q.area, q.order_id::text, q.question, q.attempts, q.status, q.answer, q.reason, q.note, q.by_rule
 FROM unnest(%b::bigint[]) AS w (request_no)
-JOIN simulation_questions AS q ON q.request_no = w.request_no
+CROSS JOIN LATERAL (SELECT * FROM simulation_questions AS s WHERE s.request_no = w.request_no OFFSET 0) AS q
 ORDER BY q.request_no, q.place;
 
 -- name: has_ended
 -- Whether a request is at its end.
 SELECT ended_at IS NOT NULL FROM simulation_requests WHERE request_no = %s;
+
+-- name: ended_among
+-- Those of these requests that are at their end.
+SELECT r.request_no FROM simulation_requests AS r WHERE r.request_no = ANY (%b::bigint[]) AND r.ended_at IS NOT NULL;
 
 -- name: request_named
 -- The number of the request of that name.

@@ -1,4 +1,4 @@
-"""A rail that answers no simulation in its opening hours is an alarm, once, until it answers; metrics tell how many wait and for how long."""
+"""A rail that answers no simulation in its opening hours is an alarm until it answers; metrics tell how many wait, and how long."""
 
 import json
 from collections.abc import Iterator

@@ -21,6 +21,7 @@ from support.rapid_messages import line, need
 
 Json = dict[str, Any]
 PATH = "/api/simulering"
+LINE = "oppdrag.linjer[0]"
 ALWAYS = Chance(probability=1)
 _CASES = count(1)
 
@@ -163,7 +164,6 @@ FUNCTIONAL = "Simulering feilet på grunn av funksjonell feil. "
         (ServiceFaults(other_form=ALWAYS, forms=(AnswerForm.NOT_XML,)), 500, "Uventet feil: Klarte ikke tolke SOAP-responsen"),
         (ServiceFaults(dropped=ALWAYS), 503, "Service Unavailable"),
         (ServiceFaults(tokens_expire=ALWAYS, token=ALWAYS), 503, "Service Unavailable"),
-        (ServiceFaults(slow=ALWAYS, slow_seconds=30.0), 503, "Service Unavailable"),
     ],
 )
 def test_each_fault_of_the_rail_has_its_status_and_its_words(
@@ -194,6 +194,16 @@ def test_a_call_waits_so_long_and_no_longer_and_what_nobody_waits_for_is_not_ask
     assert len(site.rail.simulated()) == before
 
 
+def test_a_rail_that_answers_too_late_is_still_asked_until_it_does(site: Hub, client: httpx.Client) -> None:
+    """Whoever broke it off would let an order of the case meet it at the rail."""
+    case = a_case()
+    site.rail.simulation(faults=ServiceFaults(slow=ALWAYS, slow_seconds=2.5))
+    assert problem(asked(site, client, question(case))) == (503, "Service Unavailable")
+    site.run("simulator")
+    (stored,) = listing(site.connection, key=(Scheme.SYKEPENGER, case))
+    assert stored.state is SimulationState.ANSWERED
+
+
 def test_more_calls_than_may_wait_are_turned_away_at_once(site: Hub, client: httpx.Client) -> None:
     with ThreadPoolExecutor(3) as callers:
         calls = [callers.submit(client.post, PATH, json=question(a_case())) for _ in range(3)]
@@ -220,8 +230,7 @@ def test_each_thing_that_is_wrong_with_a_question_is_named(site: Hub, client: ht
     body["saksbehandler"] = ""
     assert problem(client.post(PATH, json=body)) == (
         400,
-        "saksbehandler: må ha fra 1 til 50 tegn; oppdrag.linjer[0].fom: må være en dato, åååå-MM-dd; "
-        "oppdrag.linjer[0].sats: må være et heltall",
+        f"saksbehandler: må ha fra 1 til 50 tegn; {LINE}.fom: må være en dato, åååå-MM-dd; {LINE}.sats: må være et heltall",
     )
     headers = {"content-type": "application/json"}
     assert problem(client.post(PATH, content=b"null", headers=headers)) == (400, "Ugyldig simulering request, oppfyller ikke kontrakten")
@@ -238,7 +247,7 @@ def test_each_thing_that_is_wrong_with_a_question_is_named(site: Hub, client: ht
 def test_unknown_members_are_passed_over_at_the_top_only(site: Hub, client: httpx.Client) -> None:
     assert asked(site, client, question(a_case()) | {"mer": 1, "maksdato": None}).status_code == 200
     further_in = question(a_case(), sjekksum=1)
-    assert problem(client.post(PATH, json=further_in)) == (400, "oppdrag.linjer[0]: har et felt som ikke er kjent")
+    assert problem(client.post(PATH, json=further_in)) == (400, f"{LINE}: har et felt som ikke er kjent")
 
 
 def test_what_stops_a_request_before_the_route_is_told_in_the_services_form(client: httpx.Client) -> None:

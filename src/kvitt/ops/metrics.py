@@ -127,9 +127,7 @@ def batch_sizes(batches: Sequence[Batches]) -> Metric:
 
 def time_at_the_rail(durations: Durations) -> Metric:
     """How long rails took to answer questions about simulations, answered or not."""
-    family = HistogramMetricFamily(
-        "kvitt_simulation_rail_seconds", "How long the rail had a simulation, until its answer or the time limit"
-    )
+    family = HistogramMetricFamily("kvitt_simulation_rail_seconds", "How long the rail had a question, until its answer or the time limit")
     family.add_metric((), _buckets(SECONDS, durations.times), durations.total)
     return family
 

@@ -1,6 +1,7 @@
 """Values that a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
 from kvitt.disbursement.events import PaymentVersion
+from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome
 from kvitt.disbursement.rows import OrderRow, PaymentRow
 from kvitt.disbursement.states import OrderState, PaymentState
@@ -35,6 +36,7 @@ class MadeOrder:
         self.contradiction: MadeContradiction | None = None
         self.in_contradiction = False
         self.taken_back = False
+        self.checked: tuple[HoldReason, ...] | None = None
 
     @property
     def as_candidate(self) -> Candidate:

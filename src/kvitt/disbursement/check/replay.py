@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.case import ALL, Case
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
+from kvitt.disbursement.check.contradicted import said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
+from kvitt.disbursement.check.order_check import ABOUT_ORDERS, policies
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredCase
@@ -36,7 +37,7 @@ from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipts import decide, read_answer
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
@@ -68,7 +69,7 @@ class Replay:
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, policies(self.case.scheme, stored.checks))
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -82,6 +83,7 @@ class Replay:
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Observation] = {}
         self.contradictions: list[MadeContradiction] = []
+        self.checks: dict[str, OrderCheckRow] = {}
         self.last_handled = 0
 
     def run(self) -> None:
@@ -101,8 +103,8 @@ class Replay:
                 self._forgotten(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
-            elif entry.what in CONTRADICTING:
-                CONTRADICTING[entry.what](self, entry)
+            elif entry.what in ABOUT_ORDERS:
+                ABOUT_ORDERS[entry.what](self, entry)
             elif entry.what in _OUTCOMES:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
@@ -203,6 +205,7 @@ class Replay:
         self.published.extend(work.outbox)
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
+        self.checks.update({row.order_id: row for row in work.checks})
         self._made(replayed, work.orders, work.payments)
         self.note_answer(replayed)
 

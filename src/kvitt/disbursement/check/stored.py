@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
+from msgspec.json import Decoder
 from msgspec.structs import asdict, replace
 
+from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
+from kvitt.disbursement.compared_pay import PayDifference, PicturePart
 from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
@@ -19,6 +22,7 @@ from kvitt.disbursement.rows import (
     OrderRow,
     PaymentRow,
 )
+from kvitt.disbursement.simulation_check import CheckMode
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.outbox import OutboxRow
@@ -120,6 +124,7 @@ class StoredCase(Struct):
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
+    checks: dict[str, StoredCheck] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
 
@@ -209,6 +214,11 @@ class _ReadContradiction(NamedTuple):
     row: StoredContradiction
 
 
+class _ReadCheck(NamedTuple):
+    of: int
+    row: StoredCheck
+
+
 class _ReadRecord(NamedTuple):
     of: int
     outbox_no: int
@@ -233,6 +243,7 @@ def _take_order(case: StoredCase, row: _ReadOrder) -> None:
     case.orders[made.order_id] = StoredOrder(made=made, **asdict(row.since))
 
 
+_differences, _picture = Decoder(tuple[PayDifference, ...]), Decoder(tuple[PicturePart, ...])
 _case_no, _of, _chain = attrgetter("case_no"), attrgetter("of"), attrgetter("chain")
 _SORTS = (
     _Sort("messages", SQL.messages, MessageRow, _case_no, lambda case, row: case.messages.update({row.message_no: row})),
@@ -269,6 +280,14 @@ _SORTS = (
         _of,
         lambda case, each: case.contradictions.append(each.row),
         {"row": StoredContradiction},
+    ),
+    _Sort(
+        "order_checks",
+        SQL.order_checks,
+        _ReadCheck,
+        _of,
+        lambda case, each: case.checks.update({each.row.order_id: each.row}),
+        {"row": StoredCheck, "mode": CheckMode, "differences": _differences.decode, "picture": _picture.decode},
     ),
     _Sort(
         "records_published",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from kvitt.disbursement.expected_pay import ExpectedPay, PayPiece, end_of_month, is_weekday, pieces_of
@@ -262,3 +263,16 @@ def _by_code(own: Iterable[SimulatedFigures]) -> defaultdict[str, list[Simulated
 
 def _simulated(own: Iterable[SimulatedFigures]) -> list[PayPiece]:
     return [PayPiece(each.start.toordinal(), each.end.toordinal(), each.pays) for each in own]
+
+
+_differences, _picture = Decoder(tuple[PayDifference, ...]), Decoder(tuple[PicturePart, ...])
+
+
+def decode_differences(stored: str) -> tuple[PayDifference, ...]:
+    """The differences in a JSON array. Raises msgspec.ValidationError for a kind that is not known."""
+    return _differences.decode(stored)
+
+
+def decode_picture(stored: str) -> tuple[PicturePart, ...]:
+    """The parts of a picture in a JSON array."""
+    return _picture.decode(stored)

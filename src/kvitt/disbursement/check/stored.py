@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
-from msgspec.json import Decoder
 from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
-from kvitt.disbursement.compared_pay import PayDifference, PicturePart
+from kvitt.disbursement.compared_pay import decode_differences, decode_picture
 from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
@@ -243,7 +242,6 @@ def _take_order(case: StoredCase, row: _ReadOrder) -> None:
     case.orders[made.order_id] = StoredOrder(made=made, **asdict(row.since))
 
 
-_differences, _picture = Decoder(tuple[PayDifference, ...]), Decoder(tuple[PicturePart, ...])
 _case_no, _of, _chain = attrgetter("case_no"), attrgetter("of"), attrgetter("chain")
 _SORTS = (
     _Sort("messages", SQL.messages, MessageRow, _case_no, lambda case, row: case.messages.update({row.message_no: row})),
@@ -287,7 +285,7 @@ _SORTS = (
         _ReadCheck,
         _of,
         lambda case, each: case.checks.update({each.row.order_id: each.row}),
-        {"row": StoredCheck, "mode": CheckMode, "differences": _differences.decode, "picture": _picture.decode},
+        {"row": StoredCheck, "mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
     _Sort(
         "records_published",

@@ -172,7 +172,7 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca_file: str = ""
 
 
-_SchemeName = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
+_CheckedScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
 
 class CheckSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,7 +215,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
     wait_seconds: Annotated[float, Meta(gt=0, le=3600)] = 300.0
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
-    checks: Mapping[_SchemeName, CheckSettings] = {}
+    checks: Mapping[_CheckedScheme, CheckSettings] = {}
 
     def __repr__(self) -> str:
         """Without the secrets."""

@@ -166,8 +166,9 @@ def test_a_dry_run_of_nothing_about_a_known_case_simulates_the_cessation(way: Wa
     case, key = way.case(), str(uuid4()).encode()
     way.accepted(scheme, PLAIN[scheme](case))
     way.good_behind(scheme, (key, text({**EMPTY[scheme](case), "dryrun": True})))
-    query = "SELECT value FROM log_records WHERE topic = %s AND key = %s"
-    ((request,),) = way.connection.execute(query, (helved_topics.SIMULATIONS, key)).fetchall()
+    query = """SELECT q.question FROM simulation_questions AS q JOIN simulation_requests AS r USING (request_no)
+               JOIN messages AS m USING (message_no) WHERE m.key = %s"""
+    ((request,),) = way.connection.execute(query, (key,)).fetchall()
     assert isinstance(request, bytes)
     assert b"OPPH" in request
     assert way.days(AREA[scheme], case)

@@ -86,14 +86,18 @@ def test_a_case_with_an_unknown_order_keeps_its_messages_queued(stage: Stage) ->
     assert stage.hand_in(DP, ("k3", dp("S", 300))) == [Outcome.QUEUED]
 
 
-def test_a_queued_dry_run_is_simulated_against_the_new_truth(stage: Stage) -> None:
-    stage.hand_in(DP, ("k1", dp("S", 100)), ("dry", dp("S", 200, dryrun=True)), ("same", dp("S", 100, dryrun=True)))
-    assert stage.said("dry") == []
+def test_a_dry_run_is_refused_at_once_while_an_order_is_open_and_simulated_against_the_new_truth_afterwards(stage: Stage) -> None:
+    stage.hand_in(DP, ("k1", dp("S", 100)), ("early", dp("S", 200, dryrun=True)))
+    stage.hand_in(DP, ("later", dp("S", 200, dryrun=True)))
+    for key in ("early", "later"):
+        (refused,) = stage.answers(key)
+        assert refused.error
+        assert (refused.status, refused.dry_run, refused.error.status) == (Status.FAILED, True, 409)
+        assert "Saken har et åpent oppdrag" in refused.error.text
     stage.settle(stage.exchange())
+    stage.hand_in(DP, ("dry", dp("S", 200, dryrun=True)), ("same", dp("S", 100, dryrun=True)))
     assert stage.said("dry") == []
-    (request,) = stage.rows("SELECT value FROM outbox WHERE topic = %s AND key = 'dry'", helved_topics.SIMULATIONS)
-    assert isinstance(request[0], bytes)
-    assert b"<kodeEndring>ENDR</kodeEndring>" in request[0]
+    assert b"<kodeEndring>ENDR</kodeEndring>" in stage.bytes("SELECT question FROM simulation_questions")[0]
     assert [(answer.status, answer.dry_run) for answer in stage.answers("same")] == [(Status.OK, True)]
     assert stage.one("SELECT count(*) FROM orders") == 1
 

@@ -20,9 +20,13 @@ ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
     *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
+    *("simulation_requests", "simulation_questions"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
-OPEN_WORK = {"orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"}
+OPEN_WORK = {
+    *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
+    *("simulation_requests_open", "simulation_requests_asked"),
+}
 """Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (
@@ -65,6 +69,14 @@ FILL = (
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
        SELECT 'DAGPENGER', 'case-' || n, 'topic', 0, n, 'x', %(now)s, CASE WHEN n > 100 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO simulation_requests (name, asker, contract, message_no, case_no, person, rail, state, simulator, requested_at, ended_at)
+       SELECT 'message ' || n, 'message', 'helved', n, n, '01020312345', 'oppdrag',
+              CASE WHEN n > %(rows)s - 100 THEN 'requested' WHEN n %% 500 = 0 THEN 'asked' ELSE 'answered' END, 'simulator:1:1', %(now)s,
+              CASE WHEN n <= %(rows)s - 100 AND n %% 500 > 0 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO simulation_questions (request_no, place, area, question, status, answer)
+       SELECT n, 0, 'DP', convert_to(repeat(md5(n::text), 60), 'UTF8'), 200, convert_to(repeat(md5(n::text), 60), 'UTF8')
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO log_records (topic, partition, position, at, key, value)
        SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8')
@@ -113,6 +125,27 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],
+    },
+    (HUB, "simulations"): {
+        "requests_by_number": [NUMBERS],
+        "questions_of_requests": [NUMBERS],
+        "has_ended": [1],
+        "request_named": ["message 1"],
+        "open_since": [NUMBERS],
+        "at_rail": [NUMBERS],
+        "candidates": {"rail": "oppdrag", "but": NUMBERS, "limit": BATCH},
+        "still_requested": [NUMBERS],
+        "begin_asking": {"requests": NUMBERS, "simulator": "simulator:1:1", "now": NOW},
+        "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2"},
+        "answer_questions": [NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, TEXTS, TEXTS, [False] * BATCH],
+        "end_requests": {
+            "requests": NUMBERS,
+            "states": TEXTS,
+            "moments": MOMENTS,
+            "reasons": TEXTS,
+            "notes": TEXTS,
+            "simulator": "simulator:1:1",
+        },
     },
     (HUB, "orders"): {
         "claim_ready": {"rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
@@ -214,7 +247,9 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_payments",
         "add_dead_letters",
         "add_deferred",
+        "add_simulations",
     },  # plain inserts
+    (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from importlib.resources import files
 
 import pytest
@@ -13,10 +14,12 @@ from kvitt.contracts.helved.order_keys import further_key
 from kvitt.contracts.helved.outputs import encode_status
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.check import check
-from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.inbox import InboxMessage, Incoming
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
 from kvitt.formats.topics import partition_of
@@ -30,9 +33,7 @@ TS, DP = Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER
 BOARDING, CHILDREN, MATERIAL = "BOUTGIFTER_AAP", "TILSYN_BARN_AAP", "LÆREMIDLER_AAP"
 AREA_OF = {BOARDING: "TILLSTBO", CHILDREN: "TILLSTPB", MATERIAL: "TILLSTLM"}
 FINAL = {Status.OK, Status.FAILED}
-SINCE_THE_FIRST = {
-    (topic, partition): 0 for topic in (helved_topics.ORDERS, helved_topics.SIMULATIONS) for partition in range(topics.PARTITIONS)
-}
+SINCE_THE_FIRST = {(helved_topics.ORDERS, partition): 0 for partition in range(topics.PARTITIONS)}
 
 
 @pytest.fixture
@@ -97,9 +98,27 @@ def test_a_message_in_one_area_is_published_under_the_senders_key_alone(stage: S
     assert b'"status":"OK"' not in records(stage, helved_topics.STATUSES)[-1][1].partition(b'"linjer"')[2]
 
 
-def test_requests_to_simulate_share_no_key_either(stage: Stage) -> None:
+def test_a_dry_run_over_areas_is_one_request_with_a_question_about_each(stage: Stage) -> None:
+    stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, dryrun=True)))
+    asked = stage.rows("SELECT request_no, place, area FROM simulation_questions ORDER BY place")
+    assert asked == [(asked[0][0], 0, "TILLSTBO"), (asked[0][0], 1, "TILLSTPB")]
+
+
+def test_questions_that_were_published_for_others_to_ask_share_no_key_and_are_proved_by_their_entry(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_once(_: object, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
+        questions = [b"<request>TILLSTBO</request>", b"<request>TILLSTPB</request>"]
+        return Handler(PORTS.contracts.of[message.source], PORTS.rails, work, now, published_questions=questions)
+
+    monkeypatch.setattr("kvitt.disbursement.submit._Sorting._handler", as_once)
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, dryrun=True)))
     assert areas_under_keys(stage, helved_topics.SIMULATIONS) == {b"k": ["TILLSTBO"], further_key(b"k", Area("TILLSTPB")): ["TILLSTPB"]}
+    assert stage.one("SELECT count(*) FROM simulation_requests") == 0
+    assert check(stage.conninfo, PORTS).clean
+    stage.connection.execute("UPDATE outbox SET value = '<request>TILLSTBO, and more</request>' WHERE key = 'k'")
+    assert not check(stage.conninfo, PORTS).clean
+    stage.connection.execute("UPDATE outbox SET value = '<request>TILLSTBO</request>' WHERE key = 'k'")
 
 
 def test_a_reader_of_the_log_that_keeps_the_newest_record_of_a_key_has_every_order(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from kvitt.rails.oppdrag.simulation import SimulationAccess
 from kvitt.rails.oppdrag.simulation_tokens import ProxyAccess, TokenService
+from kvitt.settings import Settings, SimulationSettings
 
 SIMULATION, STS, ISSUER = "/simulation", "/rest/v1/sts/samltoken", "/issuer"
 SAML2 = "urn:ietf:params:oauth:token-type:saml2"
@@ -104,6 +105,11 @@ def scripted_server(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServe
         yield server
     finally:
         server.close()
+
+
+def asking(server: ScriptedServer, **settings: float) -> Settings:
+    """Settings of a hub that asks here."""
+    return Settings(simulation=SimulationSettings(url=server.access().url, **{"seconds": 60.0, **settings}))
 
 
 def says(body: bytes, status: int = 200, **headers: str) -> Act:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from kvitt.app.ports import PORTS
-from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.operate import Operate
@@ -210,7 +209,7 @@ def judge(play: Play) -> None:
             wanted = model.payments[uid].days if uid in model.payments else {}
             assert difference(wanted, paid.get(uid, {})) == {}, uid
     assert play.stage.rows("SELECT open_orders, queued FROM cases WHERE open_orders + queued > 0") == []
-    assert play.stage.rows("SELECT state FROM messages WHERE state <> 'answered'") == []
+    assert play.stage.rows("SELECT state FROM messages WHERE state <> 'answered' AND NOT dry_run") == []
     assert duplicates(play.stage.connection).lines == ()
 
 
@@ -221,7 +220,9 @@ def _judge_message(play: Play, model: Model, index: int, case: str) -> None:
     finals = [answer for answer in play.stage.answers(key) if answer.status in (Status.OK, Status.FAILED)]
     if told.dry_run:
         assert orders == {}
-        simulated = play.stage.one("SELECT count(*) FROM outbox WHERE topic = %s AND key = %s", helved_topics.SIMULATIONS, key.encode())
+        simulated = play.stage.one(
+            "SELECT count(*) FROM simulation_requests AS r JOIN messages AS m USING (message_no) WHERE m.key = %s", key.encode()
+        )
         assert len(finals) + bool(simulated) == 1
         assert all(answer.dry_run for answer in finals)
         return

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import checks_of, ports_of
+from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.order_checks import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.simulation_role import SimulationRole
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
@@ -49,6 +52,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "relay": ("relay",),
         "sender": ("sender",),
         "receiver": ("receiver", _RESUME),
+        "simulator": ("simulator",),
         "scheduler": ("scheduler",),
         "emulator": ("emulator",),
         "payouts": (_APIS,),
@@ -99,7 +103,7 @@ class HubProcess:
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._outbox, self._deferred, self._jobs = WakeUp(), WakeUp(), WakeUp(), WakeUp()
+        self._orders, self._outbox, self._deferred, self._jobs, self._questions = WakeUp(), WakeUp(), WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
         self.simulation = self._take_simulation_address() if "emulator" in roles else None
@@ -165,9 +169,10 @@ class HubProcess:
         self._jobs.notify()
 
     def _notify_work(self) -> None:
-        """There are orders to send, and records to publish."""
+        """There are orders to send, records to publish, and questions to ask."""
         self._orders.notify()
         self._outbox.notify()
+        self._questions.notify()
 
     def _makers(self) -> Mapping[str, Callable[[], MakeStep]]:
         """Returns what makes each loop."""
@@ -177,6 +182,7 @@ class HubProcess:
             "relay": self._relay_loop,
             "emulator": lambda: self._emulator_steps,
             "scheduler": self._scheduler_loop,
+            "simulator": self._simulator_loop,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
             **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
@@ -223,6 +229,28 @@ class HubProcess:
     def _receiver_loop(self, rail: str) -> MakeStep:
         replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)
         return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up, rail=rail).steps
+
+    def _simulator_loop(self) -> MakeStep:
+        """Only the default rail is asked: no other simulates."""
+        settings, rail = self._settings.simulation, self.ports.rails.default
+        return SimulationRole(
+            self.conninfo,
+            self._keeper,
+            simulator_of(settings, rail.schedule, self.simulation.url if self.simulation else None),
+            utc_now,
+            self.ports,
+            wake_up=self._questions,
+            after=self._notify_ended,
+            on_check=OrderChecks(self.ports).ended,
+            rail=rail.name,
+            at_once=settings.at_once,
+            wait_seconds=settings.wait_seconds,
+        ).steps
+
+    def _notify_ended(self) -> None:
+        """Records are to be published, and orders may leave whose case the rail was being asked about."""
+        self._orders.notify()
+        self._outbox.notify()
 
     def _queue(self, name: str) -> Callable[[], Queue]:
         return lambda: queue_named(self.conninfo, self._settings.queue, name)

@@ -21,7 +21,7 @@ from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.kernel.state_log import StateLog
 from kvitt.settings import Settings, shown
 
-USUAL = "intake,relay,sender,receiver,scheduler"
+USUAL = "intake,relay,sender,receiver,simulator,scheduler"
 STOP_SECONDS = 30.0
 Made = TypeVar("Made")
 
@@ -82,7 +82,7 @@ def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str)
     default=USUAL,
     show_default=True,
     metavar="ROLE,…",
-    help="intake, rapid, relay, sender, receiver, scheduler, payouts, ledger, emulator.",
+    help="intake, rapid, relay, sender, receiver, simulator, scheduler, payouts, ledger, emulator.",
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)

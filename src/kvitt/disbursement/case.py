@@ -95,6 +95,8 @@ class Case:
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
         self.changed = False
+        self.open_since: datetime | None = None
+        """When its oldest open order was made; known where a dry run is handled."""
         self.deferred = row.deferred
         """Something came before for this case, when somebody else held it, and is not handled yet."""
 

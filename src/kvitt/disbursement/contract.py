@@ -28,6 +28,7 @@ from kvitt.disbursement.inbox import (
     Skipped,
 )
 from kvitt.disbursement.refusals import USED_OTHERWISE
+from kvitt.disbursement.simulation import ONCE, Again
 from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import UnknownSource
 from kvitt.formats.topics import TopicTerms
@@ -71,6 +72,8 @@ class Contract(Protocol):
     """Its replies are made from what was asked: messages come with their body and their orders."""
     answers_invalid: bool = True
     """It answers messages that break rules of their form (`InvalidForm`); else they are stored and hear nothing."""
+    asks_again: Again = ONCE
+    """When the simulation of a dry run is asked for once more."""
     used_otherwise: Refusal = USED_OTHERWISE
     """What a message hears that asks for something else under an identity that was used before."""
 

@@ -1,13 +1,14 @@
 """Events of a message, as values: of each of them its contract makes the records to publish and the answer to keep (design §3)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid5
 
 from msgspec import Struct
 
 from kvitt.disbursement.inbox import IdempotencyRecord, ReplyTo
 from kvitt.disbursement.rail import Candidate, Observation, ReceiptOutcome
+from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import (
     Area,
@@ -99,9 +100,21 @@ class Unchanged(Struct, frozen=True):
 
 
 class Simulated(Struct, frozen=True):
-    """A dry run led to these orders, which are not made."""
+    """A dry run led to these orders, which are not made: the rail is asked about them.
+
+    `published`: the questions as they were published to be asked by others, before kvitt asked them itself.
+    """
 
     orders: Sequence[Order]
+    published: Sequence[bytes] = ()
+
+
+class SimulationEnded(Struct, frozen=True):
+    """The rail was asked about a dry run of this case, or could not be; `day` is Oslo's."""
+
+    outcome: SimulationOutcome
+    case_id: str
+    day: date
 
 
 class Ordered(Struct, frozen=True):
@@ -181,6 +194,7 @@ Event = (
     | Repeated
     | Unchanged
     | Simulated
+    | SimulationEnded
     | Ordered
     | WithRail
     | ReceiptRead

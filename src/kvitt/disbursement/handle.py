@@ -28,8 +28,10 @@ from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.rail import Encoded, Rails
-from kvitt.disbursement.refusals import NOT_SIMULATED, TOO_MANY_TO_SIMULATE
+from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
+from kvitt.disbursement.simulation import SimulationFailure
+from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
@@ -40,7 +42,6 @@ from kvitt.disbursement.values import (
     Payment,
     Refusal,
 )
-from kvitt.errors import TooManyToSimulate
 from kvitt.kernel.audit import digest
 from kvitt.kernel.money import Kroner
 
@@ -90,8 +91,12 @@ class Handler:
     Everywhere `record` is the row-to-be of the message, None when it is stored already.
     """
 
-    def __init__(self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime) -> None:
+    def __init__(
+        self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime, *, published_questions: Sequence[bytes] | None = None
+    ) -> None:
+        """`published_questions`: of a dry run of earlier days, what was published for others to ask."""
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
+        self._published_questions = published_questions
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
@@ -100,6 +105,8 @@ class Handler:
         assert case is not None, "a message that can be read has a case"
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
+        if message.dry_run and (waits := open_order_failure(case, self._now)):
+            return self.refuse(case, message, record, Refusal(409, waits.text, BASE))
         if case.must_queue:
             decided = self._contract.when_order_is_open(message)
             if decided is WhenOrderIsOpen.QUEUE:
@@ -132,8 +139,6 @@ class Handler:
             return self.refuse(case, message, record, derived)
         if not derived:
             return self._answer(case, message, record, Unchanged(message.dry_run))
-        if message.dry_run and self._rails.simulating(message.scheme) is None:
-            return self.refuse(case, message, record, NOT_SIMULATED)
         if message.dry_run:
             return self._simulate(case, message, record, derived)
         held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
@@ -182,14 +187,32 @@ class Handler:
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
-        try:
-            reply = self._reply(Simulated(orders), message)
-        except TooManyToSimulate:
-            return self.refuse(case, message, record, TOO_MANY_TO_SIMULATE)
-        self._store_message(case, message, record, MessageState.ANSWERED, reply)
-        requests = [each.value or b"" for each in reply.records]
-        case.note(self._work, self._now, What.SIMULATED, digest(message.body, *requests), message_no=message.message_no)
-        return MessageState.ANSWERED
+        rail = self._rails.simulating(message.scheme)
+        if rail is None:
+            return self.refuse(case, message, record, NOT_SIMULATED)
+        if self._published_questions is not None:
+            return self._simulated(case, message, record, Simulated(orders, self._published_questions))
+        questions = questions_of(rail, orders)
+        if isinstance(questions, SimulationFailure):
+            return self.refuse(case, message, record, Refusal(422, questions.text, BASE))
+        asked = by_message(self._contract.name, message.message_no)
+        self._work.simulations += request_rows(asked, case.case_no, rail.name, orders=orders, questions=questions, now=self._now)
+        return self._simulated(case, message, record, Simulated(orders), questions)
+
+    def _simulated(
+        self,
+        case: Case,
+        message: InboxMessage,
+        record: MessageRow | None,
+        event: Simulated,
+        questions: Sequence[bytes] = (),
+    ) -> MessageState:
+        reply = self._reply(event, message)
+        state = MessageState.ANSWERED if event.published else MessageState.DERIVED
+        self._store_message(case, message, record, state, reply)
+        content = digest(message.body, *event.published, *questions)
+        case.note(self._work, self._now, What.SIMULATED, content, message_no=message.message_no)
+        return state
 
     def _order(
         self,
@@ -212,6 +235,7 @@ class Handler:
         case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
+        case.open_since = case.open_since or self._now
         return MessageState.DERIVED
 
     def _store_message(

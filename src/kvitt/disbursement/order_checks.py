@@ -20,6 +20,7 @@ from kvitt.disbursement.holding import UNCHECKED, HoldReason, decode_all, encode
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.rows import OrderCheckRow, SimulationRow
+from kvitt.disbursement.simulate import EndedRequest
 from kvitt.disbursement.simulation import SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_check import (
     CheckCircumstances,
@@ -136,22 +137,20 @@ class _OrderedLine(NamedTuple):
     line: LineAtRail
 
 
-class CheckAnswers(Struct, frozen=True):
-    """The rail's answers to a request: by order, what each is and the bytes as they came."""
-
-    request_no: int
-    of_orders: Mapping[str, tuple[SimulationOutcome, bytes]]
-
-
 class OrderChecks:
     """Ends checks by what the rail said, under the lock of their case, in the transaction that ends the request."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
-    def ended(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, answers: CheckAnswers, now: datetime) -> None:
-        """Compares orders with what the rail said of each; each leaves then, or is held, or waits for the rail."""
-        outcomes = answers.of_orders
+    def ended(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, request: EndedRequest, now: datetime) -> None:
+        """Compares orders with what the rail said of each; each leaves then, or is held, or waits for the rail.
+
+        Those about which it was not asked any more, because it refused one before them, are asked about alone.
+        """
+        outcomes, left = _by_order(request)
+        if left:
+            cursor.execute(_SQL.wait_for_rail, {"orders": left, "due_at": now, "waits_for": "another order of the message was refused"})
         rows = fetch(cursor, OpenCheck, _SQL.open_checks, [list(outcomes)], mode=CheckMode, held_for=decode_all)
         waiting = [each for each in rows if UNCHECKED in each.held_for]
         if not waiting:
@@ -164,7 +163,7 @@ class OrderChecks:
             arguments = {"orders": [each.order_id for each in waiting], "due_at": due_at, "waits_for": silent.text}
             cursor.execute(_SQL.wait_for_rail, arguments)
             return
-        self._end(cursor, checked, answers.request_no, now)
+        self._end(cursor, checked, request.found.request.request_no, now)
         for each, check in checked:
             content = digest(check.finding.value.encode(), outcomes[each.order_id][1])
             case.note(work, now, What.CHECKED, content, message_no=each.message_no, order_id=each.order_id)
@@ -212,6 +211,15 @@ class OrderChecks:
         )
         held = [encode_all(held_after(each.held_for, reasons_of(check, each.mode))) for each, check in checked]
         cursor.execute(_SQL.hold_orders, {"orders": orders, "held_for": held})
+
+
+def _by_order(request: EndedRequest) -> tuple[dict[str, tuple[SimulationOutcome, bytes]], list[str]]:
+    """The answer about each order, and its bytes; and the orders about which there is none. Without any answer its end is of all."""
+    orders = [each.order_id or "" for each in request.found.questions]
+    if not request.answers:
+        return dict.fromkeys(orders, (request.outcome, b"")), []
+    found = {order_id: (asked.outcome, asked.answer) for order_id, asked in zip(orders, request.answers, strict=False)}
+    return found, orders[len(found) :]
 
 
 def _next_attempt(waiting: Sequence[OpenCheck], now: datetime) -> datetime:

@@ -127,6 +127,8 @@ class FailureReason(StrEnum):
     NOTHING_MADE = "nothing made"
     """It took the request and made no answer, as it does at opening and closing time."""
     UNKNOWN_FAULT = "unknown fault"
+    OUR_FAULT = "our fault"
+    """kvitt itself failed on it."""
 
 
 class FaultPart(Struct, frozen=True):

@@ -5,7 +5,7 @@ the sender passes its case by.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -29,7 +29,7 @@ from kvitt.disbursement.simulation import (
 from kvitt.disbursement.values import Order, Scheme
 from kvitt.errors import InvalidOrderMessage, TooManyToSimulate
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.fetch import Source, fetch, fetch_value
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 
@@ -224,11 +224,9 @@ def request_rows(
     ]
 
 
-def open_order_failure(case: Case, since: datetime | None, now: datetime) -> SimulationFailure | None:
-    """Why a case can not be simulated just now; None: it can. `since` is when its oldest open order was made, if it has one."""
-    if not case.must_queue:
-        return None
-    return SimulationFailure(FailureReason.ORDER_OPEN, _text_of_open(since, now))
+def open_order_failure(case: Case, now: datetime) -> SimulationFailure | None:
+    """Why a case can not be simulated just now; None: it can. `find_open_since` has looked at the case."""
+    return SimulationFailure(FailureReason.ORDER_OPEN, _text_of_open(case.open_since, now)) if case.must_queue else None
 
 
 def _text_of_open(since: datetime | None, now: datetime) -> str:
@@ -254,10 +252,11 @@ class CaseOpenSince(Struct, frozen=True):
     made_at: datetime
 
 
-def open_since(cursor: psycopg.Cursor[Any] | Connection, case_numbers: Sequence[int]) -> dict[int, datetime]:
-    """Since when each of these cases has an open order; those without are left out."""
-    found = fetch(cursor, CaseOpenSince, _SQL.open_since, [list(case_numbers)]) if case_numbers else []
-    return {each.case_no: each.made_at for each in found}
+def find_open_since(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
+    """Tells these locked cases since when they have an open order. Asks nothing where none has one."""
+    by_number = {case.case_no: case for case in cases if case.open_orders}
+    for each in fetch(cursor, CaseOpenSince, _SQL.open_since, [list(by_number)]) if by_number else ():
+        by_number[each.case_no].open_since = each.made_at
 
 
 def request(
@@ -279,8 +278,8 @@ def request(
         (case,) = lock_cases(cursor, [key])
         if (known := fetch_value(cursor, _SQL.request_named, (asked.name,))) is not None:
             return int(known)
-        failure = open_order_failure(case, open_since(cursor, [case.case_no]).get(case.case_no), now)
-        if failure is not None:
+        find_open_since(cursor, [case])
+        if failure := open_order_failure(case, now):
             return failure
         write(cursor, request_rows(asked, case.case_no, rail.name, orders=orders, questions=questions, now=now))
         return int(fetch_value(cursor, _SQL.request_named, (asked.name,)))
@@ -299,10 +298,18 @@ def ask_again(connection: Connection, request_no: int, caller: str, now: datetim
 
 def read(connection: Connection, request_no: int) -> RequestWithQuestions | None:
     """A request with its questions and answers as they stand; None: there is none."""
-    found = fetch_one(connection, StoredRequest, _SQL.requests_by_number, [[request_no]], asker=Asker, scheme=Scheme, state=SimulationState)
-    if found is None:
-        return None
-    return RequestWithQuestions(found, tuple(fetch(connection, SimulationQuestionRow, _SQL.questions_of_requests, [[request_no]])))
+    return next(iter(read_all(connection, [request_no])), None)
+
+
+def read_all(source: Source, numbers: Sequence[int]) -> list[RequestWithQuestions]:
+    """Those of these requests that there are, by number, with their questions and answers as they stand."""
+    if not numbers:
+        return []
+    found = fetch(source, StoredRequest, _SQL.requests_by_number, [list(numbers)], asker=Asker, scheme=Scheme, state=SimulationState)
+    questions: dict[int, list[SimulationQuestionRow]] = {}
+    for each in fetch(source, SimulationQuestionRow, _SQL.questions_of_requests, [list(numbers)]):
+        questions.setdefault(each.request_no, []).append(each)
+    return [RequestWithQuestions(each, tuple(questions[each.request_no])) for each in found]
 
 
 def wait(connection: Connection, request_no: int, seconds: float) -> RequestWithQuestions | None:

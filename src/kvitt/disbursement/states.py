@@ -86,6 +86,7 @@ class What(StrEnum):
     ORDERED = "ordered"
     CHECKED = "checked"
     SIMULATED = "simulated"
+    SIMULATION_ENDED = "simulation ended"
     ANSWERED = "answered"
     ACCEPTED = "accepted"
     REJECTED = "rejected"

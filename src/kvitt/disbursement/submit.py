@@ -26,6 +26,7 @@ from kvitt.disbursement.handle import Handler, numbered, parse
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, StoredRecord, failed, failure
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow
+from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
@@ -173,6 +174,7 @@ class Submit:
             find_ids_of_other_cases(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
+            find_open_since(cursor, {key: cases[key] for each in now if each.dry_run and (key := each.case_key)}.values())
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
         return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
 

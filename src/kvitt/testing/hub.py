@@ -99,7 +99,7 @@ class Hub:
         self._given = settings
         self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
         self._put_at_rail: PutAtRails = {}
-        self._roles = Roles(conninfo, settings, self.clock, self.ports, self._put_at_rail)
+        self._roles = Roles(conninfo, settings, self.clock, self.ports, put=self._put_at_rail, simulation_url=lambda: self.simulation_url)
         self._opened.callback(self._roles.close)
         self.rail = EmulatedRail(
             self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail, self.clock
@@ -144,8 +144,8 @@ class Hub:
         """Lets the hub work until nothing is left to do, and returns how much that was; nothing sleeps, nothing runs beside it.
 
         What waits for the clock (a delayed receipt) or for others (a rail that is closed, a case that somebody has locked) is left.
-        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, relay. Raises what a role raised, ValueError for
-        one that is none, NotDone when there is no end.
+        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, simulator, relay. Raises what a role raised,
+        ValueError for one that is none, NotDone when there is no end.
         """
         if unknown := [role for role in roles if role not in self._roles.makers]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(self._roles.makers)}")

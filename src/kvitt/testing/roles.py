@@ -1,17 +1,21 @@
 """The roles of a hub, stepped one after the other in the caller's thread: the real ones, on the embedded log and queue, never waiting."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
+from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.order_checks import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
+from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, Simulator
+from kvitt.disbursement.simulation_role import SimulationRole
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
@@ -33,8 +37,11 @@ _SEED: Final = 7
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, put: PutAtRails) -> None:
-        """`put` gets the orders in each message that is put on a queue to a rail."""
+    def __init__(
+        self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, *, put: PutAtRails, simulation_url: Callable[[], str]
+    ) -> None:
+        """`put` gets the orders in each message that is put on a queue to a rail; `simulation_url` tells where the rail is asked."""
+        self._simulation_url = simulation_url
         self._conninfo, self._settings, self._clock, self._ports, self._put = conninfo, settings, clock, ports, put
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[LoopStep, ExitStack]] = {}
@@ -45,6 +52,7 @@ class Roles:
             "emulator": self._emulator,
             **{self._on_rail("receiver", rail.name): partial(self._receiver, rail.name) for rail in ports.rails},
             "resume": self._resume,
+            "simulator": self._simulator,
             "relay": self._relay,
         }
 
@@ -121,6 +129,26 @@ class Roles:
     def _resume(self) -> AbstractContextManager[LoopStep]:
         return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
 
+    def _simulator(self) -> AbstractContextManager[LoopStep]:
+        settings, rail = self._settings.simulation, self._ports.rails.default
+
+        def opened() -> Simulator:
+            return _Waiting(simulator_of(settings, rail.schedule, None if settings.url else self._simulation_url())())
+
+        return SimulationRole(
+            self._conninfo,
+            self._leases,
+            opened,
+            self._clock,
+            self._ports,
+            wake_up=_Awake(),
+            after=lambda: None,
+            on_check=OrderChecks(self._ports).ended,
+            rail=rail.name,
+            at_once=settings.at_once,
+            wait_seconds=settings.wait_seconds,
+        ).steps()
+
     @contextmanager
     def _relay(self) -> Iterator[LoopStep]:
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
@@ -131,6 +159,23 @@ class Roles:
 
     def _queue(self, name: str) -> TableQueue:
         return TableQueue(self._conninfo, name)
+
+
+class _Waiting:
+    """A simulator whose answers are waited for: nothing is under way between two steps."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def ask(self, question: bytes, *, seconds: float | None = None, again: Again = ONCE) -> "Future[AskedSimulation]":
+        """The answer, which is there when this returns."""
+        future = self._simulator.ask(question, seconds=seconds, again=again)
+        wait([future])
+        return future
+
+    def close(self) -> None:
+        """As the other one."""
+        self._simulator.close()
 
 
 class _Awake(WakeUp):

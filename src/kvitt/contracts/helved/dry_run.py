@@ -154,6 +154,8 @@ def answer(scheme: Scheme, outcome: Simulation | NothingComputed | SimulationFai
 
 def refusal_of(failure: SimulationFailure) -> Refusal:
     """The refusal that the sender hears when there is no simulation. Source: helved §4.8."""
+    if failure.reason is FailureReason.ORDER_OPEN:
+        return Refusal(409, failure.text, BASE)
     if failure.by_rule or failure.reason is FailureReason.NOT_ASKED:
         return Refusal(422, failure.text, BASE)
     if failure.reason is FailureReason.REQUEST_NOT_TAKEN:

@@ -5,7 +5,6 @@ last order of its message is settled.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -14,6 +13,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.contracts.helved.dry_run import answer as dry_run_answer
 from kvitt.contracts.helved.dry_run import encode_no_change
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.contracts.helved.outputs import (
@@ -26,9 +26,9 @@ from kvitt.contracts.helved.outputs import (
     with_outcome,
     without_outcomes,
 )
+from kvitt.contracts.helved.receipt_answers import answer_for, with_areas_named, worse
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer, Details, Status
-from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import (
     CORRECTED,
     AllSettled,
@@ -49,6 +49,7 @@ from kvitt.disbursement.events import (
     Reply,
     Settled,
     Simulated,
+    SimulationEnded,
     Unchanged,
     WithRail,
     withdrawal_event,
@@ -56,13 +57,11 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import (
     Candidate,
-    Observation,
     Rails,
-    Reason,
     ReceiptOutcome,
-    Severity,
 )
-from kvitt.disbursement.refusals import BASE, WITHDRAWN
+from kvitt.disbursement.refusals import WITHDRAWN
+from kvitt.disbursement.simulation import Simulation, of_case
 from kvitt.disbursement.values import (
     Area,
     CaseId,
@@ -75,20 +74,7 @@ from kvitt.formats import topics
 from kvitt.kernel.identifiers import event_id, named_uuid
 
 _EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
-_ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
-_SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
 _NONE = Details(None, ())
-PAYMENT_MISSING_DOC = f"{BASE}/async/kom_i_gang/endre_utbetaling#utbetaling-finnes-ikke"
-PAYMENT_EXISTS_DOC = f"{BASE}/async/kom_i_gang/opprett_utbetaling#utbetaling-finnes-allerede"
-
-_RAIL = "OSUR"
-_NO_WORDS = "Oppdragssystemet (OS) oppga ingen årsak"
-
-_HTTP_STATUS = {Severity.WARNING: 200, Severity.REJECTED: 400, Severity.TECHNICAL: 500}
-_KNOWN_REASONS = (
-    (Reason.NOTHING_TO_CHANGE, Refusal(404, "Utbetalingen finnes ikke", PAYMENT_MISSING_DOC, _RAIL)),
-    (Reason.ORDER_EXISTS, Refusal(409, "Utbetalingen finnes allerede", PAYMENT_EXISTS_DOC, _RAIL)),
-)
 _OURS = frozenset(
     name.casefold()
     for name in (
@@ -183,23 +169,37 @@ def _keys(records: _Records, orders: Sequence[Order]) -> Mapping[str, bytes]:
     return {order.order_id: further_key(records.key, order.area) for order in orders[1:]}
 
 
-def _simulated(event: Simulated, message: ReplyTo, rails: Rails) -> Reply:
-    """The requests to simulate, one per order; the answer comes with what is simulated."""
-    records, rail = _Records(message), rails.simulating(message.scheme)
-    assert rail is not None, "a dry run on a rail that does not simulate is refused before"
+def _simulated(event: Simulated, message: ReplyTo, _: Rails) -> Reply:
+    """Nothing: the answer comes with the rail's. Once the questions were published, one per order, for others to ask."""
+    if not event.published:
+        return Reply()
+    records = _Records(message)
     keys = _keys(records, event.orders)
     return Reply(
         [
             OutboxRecord(
                 helved_topics.SIMULATIONS,
                 keys.get(order.order_id, records.key),
-                rail.encode_simulation(order),
+                question,
                 records.plain,
                 records.event(f"simulation {order.area}"),
             )
-            for order in event.orders
+            for order, question in zip(event.orders, event.published, strict=True)
         ]
     )
+
+
+def _simulation_ended(event: SimulationEnded, message: ReplyTo, _: Rails) -> Reply:
+    """The simulation on the scheme's topic for dry runs, or FEILET with the reason; where a scheme has no such topic, OK (helved §2.10)."""
+    records, outcome = _Records(message), event.outcome
+    own = of_case(outcome, message.scheme, event.case_id)[0] if isinstance(outcome, Simulation) else outcome
+    said = dry_run_answer(message.scheme, own, event.day)
+    if isinstance(said, Refusal):
+        return _answered(records, Answer(Status.FAILED, None, said, dry_run=True))
+    topic = helved_topics.DRY_RUNS.get(message.scheme)
+    if topic is None:
+        return _answered(records, Answer(Status.OK, dry_run=True))
+    return Reply((OutboxRecord(topic, records.key, said, records.plain, records.event("simulation")),))
 
 
 def _ordered(event: Ordered, message: ReplyTo, _: Rails) -> Reply:
@@ -306,6 +306,7 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, Rails], Reply]] = {
     Refused: _refused,
     Unchanged: _unchanged,
     Simulated: _simulated,
+    SimulationEnded: _simulation_ended,
     Ordered: _ordered,
     WithRail: _with_rail,
     ReceiptRead: _receipt_read,
@@ -325,62 +326,6 @@ def case_list(event: CaseListed) -> OutboxRecord:
     return OutboxRecord(
         helved_topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name)
     )
-
-
-def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:
-    """The answer to the sender by a receipt. A line that exists already was accepted the first time: that is an OK."""
-    if accepted and receipt.severity not in (Severity.OK, Severity.WARNING):
-        return Answer(Status.OK, details)
-    return answer_to(receipt, details)
-
-
-def worse(one: Answer, other: Answer) -> Answer:
-    """Of the answers to the orders of one message: a failure counts more than a note, a note more than none."""
-    if one.status is Status.FAILED or (one.error is not None and other.status is not Status.FAILED):
-        return one
-    return other
-
-
-def with_areas_named(answer: Answer) -> Answer:
-    """A failure of some areas of a message, with the areas behind its text: which are paid, which are not, which are open.
-
-    For readers that know the members of the contract only; said anew whenever one of the areas comes to another end.
-    """
-    lines = answer.details.lines if answer.details else ()
-    ends = {line.area: line.status for line in lines if line.area}
-    if answer.error is None or answer.status is not Status.FAILED or not ends:
-        return answer
-    groups = ((word, [AREAS[area].name for area in ends if ends[area] is end]) for end, word in _ENDS.items())
-    said = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
-    text = _SAID_BEFORE.sub("", answer.error.text)
-    alike = set(ends.values()) == {Status.FAILED}
-    return replace(answer, error=replace(answer.error, text=text if alike else f"{text} ({said})"))
-
-
-def answer_to(receipt: Observation, details: Details) -> Answer:
-    """The answer that a receipt gives about an order with these details.
-
-    00 and 04 are accepted, 04 with the rail's note as error; anything unheard of fails with its raw severity and text, so that
-    an operator sees what came.
-    """
-    if receipt.severity is Severity.OK:
-        return Answer(Status.OK, details)
-    if receipt.severity is Severity.UNKNOWN:
-        return Answer(Status.FAILED, details, Refusal(500, _unknown(receipt), BASE))
-    status = Status.OK if receipt.severity is Severity.WARNING else Status.FAILED
-    return Answer(status, details, _said(receipt, _HTTP_STATUS[receipt.severity]))
-
-
-def _said(receipt: Observation, http_status: int) -> Refusal:
-    for reason, refusal in _KNOWN_REASONS:
-        if reason in receipt.reasons:
-            return refusal
-    return Refusal(http_status, receipt.text or _NO_WORDS, BASE, _RAIL)
-
-
-def _unknown(receipt: Observation) -> str:
-    severity = f"ukjent alvorlighetsgrad '{receipt.raw_severity}'" if receipt.raw_severity else "ingen alvorlighetsgrad"
-    return f"Kvittering fra oppdragssystemet (OS) har {severity}: {receipt.text or _NO_WORDS}"
 
 
 def _carried(headers: Iterable[topics.Header]) -> list[topics.Header]:

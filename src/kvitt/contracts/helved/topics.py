@@ -27,6 +27,7 @@ CASES = "helved.saker.v1"
 ORDERS = "helved.oppdrag.v1"
 STATUSES = "helved.status.v1"
 SIMULATIONS = "helved.simuleringer.v1"
+"""On which questions to the rail's simulation were published for others to ask; nothing is any more."""
 DRY_RUNS = {
     Scheme.AAP: "helved.dryrun-aap.v1",
     Scheme.DAGPENGER: "helved.dryrun-dp.v1",
@@ -37,7 +38,11 @@ OUTPUTS = (PENDING_PAYMENTS, PAYMENTS, CASES, ORDERS, STATUSES, SIMULATIONS, *DR
 TOPICS = (
     *(TopicTerms(topic, Keeping.OWNERS) for topic in EXTERNAL_INPUTS.values()),
     *(TopicTerms(topic) for topic in INTERNAL_INPUTS.values()),
-    *(TopicTerms(topic, Keeping.COMPACT if topic in (PAYMENTS, CASES) else Keeping.COMPACT_AND_DELETE) for topic in OUTPUTS),
+    *(
+        TopicTerms(topic, Keeping.COMPACT if topic in (PAYMENTS, CASES) else Keeping.COMPACT_AND_DELETE)
+        for topic in OUTPUTS
+        if topic != SIMULATIONS
+    ),
 )
 """All of them, as they are kept (helved §1.1, §1.2)."""
 

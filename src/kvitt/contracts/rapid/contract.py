@@ -17,8 +17,9 @@ from kvitt.contracts.rapid.reply import (
     reply_to,
 )
 from kvitt.contracts.rapid.wire import need as needs
-from kvitt.contracts.rapid.wire import solutions
+from kvitt.contracts.rapid.wire import simulation, simulation_question, solutions
 from kvitt.contracts.rapid.wire.need import InvalidNeed
+from kvitt.contracts.rapid.wire.simulation_question import InvalidQuestion
 from kvitt.contracts.rapid.wire.solutions import SolutionStatus
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.contract import Contract, WhenOrderIsOpen
@@ -70,6 +71,7 @@ class Rapid(Contract):
     copies_on = RAPID
     forwards = True
     replies_from_body = True
+    asks_again = simulation.AGAIN
     used_otherwise = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)
 
     def __init__(self, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
@@ -90,11 +92,15 @@ class Rapid(Contract):
             return Skipped(record, _TOMBSTONE, kept=False, unaddressed=True)
         try:
             found = needs.read(record.body, record.edition)
-            if found is None:
+            asked = simulation_question.read_need(record.body) if found is None else None
+            if found is None and asked is None:
                 return Skipped(record, _FOR_OTHERS, kept=False)
             json_reading.read(_ANY_OBJECT, record.body)
         except Undecodable as broken:
             return Skipped(record, str(broken), kept=True)
+        if asked is not None:
+            return _to_simulate(record, asked)
+        assert found is not None, "it is one or the other"
         if isinstance(found, InvalidNeed):
             return ParsedRecord(record, Scheme.SYKEPENGER, InvalidForm(400, _INVALID + "; ".join(found.problems), BASE))
         identity = Identity((found.person, found.payment_id), digest_of(found)) if found.lines else None
@@ -127,10 +133,13 @@ class Rapid(Contract):
 
     def in_short(self, answer: bytes) -> Answer:
         """A solution as a status."""
-        return solutions.in_short(solutions.decode(answer))
+        said = simulation.decode(answer)
+        return simulation.in_short(said) if said else solutions.in_short(solutions.decode(answer))
 
     def failure_in(self, answer: bytes) -> Refusal | None:
         """Answered as a technical fault."""
+        if said := simulation.decode(answer):
+            return simulation.failure_in(said)
         solution = solutions.decode(answer)
         failed = solution.status is SolutionStatus.FAILED and solution.text.startswith(TECHNICAL + FAILURE)
         return Refusal(500, solution.text.removeprefix(TECHNICAL), BASE) if failed else None
@@ -138,4 +147,11 @@ class Rapid(Contract):
     def published_answer(self, value: bytes) -> Answer | None:
         """The solution in a message of the rapid; None for an event."""
         solution = solutions.of_message(value)
-        return None if solution is None else solutions.in_short(solution)
+        return None if solution is None else self.in_short(solution)
+
+
+def _to_simulate(record: Incoming, asked: Need | InvalidQuestion) -> ParsedRecord:
+    """A need that asks what would be paid. What is wrong with it is always answered: nobody shall wait for nothing (rapid §5.1)."""
+    if isinstance(asked, InvalidQuestion):
+        return ParsedRecord(record, Scheme.SYKEPENGER, Refusal(400, asked.text, BASE), dry_run=True)
+    return ParsedRecord(record, Scheme.SYKEPENGER, asked, dry_run=True, case_key=(Scheme.SYKEPENGER, asked.case_id))

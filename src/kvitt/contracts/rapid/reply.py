@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from kvitt.contracts.rapid.needs import Need, NeedKind
-from kvitt.contracts.rapid.wire import events, packet, solutions
+from kvitt.contracts.rapid.wire import events, packet, simulation, simulation_question, solutions
 from kvitt.contracts.rapid.wire import need as needs
 from kvitt.contracts.rapid.wire.packet import Trace
 from kvitt.contracts.rapid.wire.receipt_text import normalised
@@ -35,6 +35,8 @@ from kvitt.disbursement.events import (
     Repeated,
     Reply,
     Settled,
+    Simulated,
+    SimulationEnded,
     Unchanged,
     WithRail,
     withdrawal_event,
@@ -42,6 +44,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
 from kvitt.disbursement.refusals import WITHDRAWN
+from kvitt.disbursement.simulation import NothingComputed
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
 from kvitt.formats.times import mapper_text
@@ -69,7 +72,9 @@ class _Question:
         self._message, self.at = message, oslo(at)
         self._packet = packet.parse(message.body, oslo(message.received_at))
         self.trace = packet.trace_of(self._packet)
-        self._kinds = tuple(kind for kind in NeedKind if kind.value in self.trace.behov)
+        self._kinds = tuple(kind.value for kind in NeedKind if kind.value in self.trace.behov)
+        self.is_simulation = not self._kinds and simulation_question.NEED in self.trace.behov
+        """It asks what would be paid, and hears of that in a solution of another form (rapid §5.1)."""
 
     def event(self, kind: str) -> str:
         """The id of something published about the need itself, before there is an order."""
@@ -78,7 +83,8 @@ class _Question:
 
     def answer(self, solution: bytes, event: str, cause: Trace | None = None) -> OutboxRecord:
         """The need once more with its solution; `cause` None: the need itself."""
-        value = packet.answered(self._packet, self._kinds, solution, event_id=event, at=self.at, cause=cause or self.trace)
+        names = (simulation_question.NEED,) if self.is_simulation else self._kinds
+        value = packet.answered(self._packet, names, solution, event_id=event, at=self.at, cause=cause or self.trace)
         return OutboxRecord(topics.RAPID, self._message.key, value, _PLAIN, event)
 
 
@@ -95,6 +101,8 @@ def _queued(_: Queued, message: ReplyTo, at: datetime) -> Reply:
 def _refused(event: Refused, message: ReplyTo, at: datetime) -> Reply:
     """FEIL for good; what is kvitt's own fault is named as such. The refusal itself says why."""
     refusal = event.refusal
+    if _Question(message, at).is_simulation:
+        return _answered(message, at, simulation.solution(simulation.refusal_as_outcome(refusal)), "simulation")
     text = f"{TECHNICAL}{refusal.text}" if refusal.status >= _OUR_FAULT else refusal.text
     return _answered(message, at, solutions.encode(Solution(SolutionStatus.FAILED, text)), "failed")
 
@@ -104,9 +112,19 @@ def _repeated(event: Repeated, message: ReplyTo, at: datetime) -> Reply:
     return _answered(message, at, event.record.answer or RECEIVED, "repeated")
 
 
-def _unchanged(_: Unchanged, __: ReplyTo, ___: datetime) -> Reply:
-    """A need without lines asks for nothing, and hears nothing (rapid §2.3)."""
+def _unchanged(event: Unchanged, message: ReplyTo, at: datetime) -> Reply:
+    """A need without lines asks for nothing, and hears nothing (rapid §2.3); one that asks what would be paid hears that (rapid §5.1)."""
+    return _answered(message, at, simulation.solution(NothingComputed()), "simulation") if event.dry_run else Reply()
+
+
+def _simulated(_: Simulated, __: ReplyTo, ___: datetime) -> Reply:
+    """Nothing: the solution comes with the rail's answer."""
     return Reply()
+
+
+def _simulation_ended(event: SimulationEnded, message: ReplyTo, at: datetime) -> Reply:
+    """The solution, with its three keys (rapid §5.1)."""
+    return _answered(message, at, simulation.solution(event.outcome), "simulation")
 
 
 def _ordered(event: Ordered, message: ReplyTo, at: datetime) -> Reply:
@@ -233,6 +251,8 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, datetime], Reply]] = {
     Refused: _refused,
     Repeated: _repeated,
     Unchanged: _unchanged,
+    Simulated: _simulated,
+    SimulationEnded: _simulation_ended,
     Ordered: _ordered,
     WithRail: _with_rail,
     ReceiptRead: _receipt_read,

@@ -19,6 +19,7 @@ from kvitt.disbursement.check.outcome import compare
 from kvitt.disbursement.check.published import compare_published
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind, Report
+from kvitt.disbursement.check.simulated import compare_simulations
 from kvitt.disbursement.check.stored import SQL, Reader, StoredCase
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import PaymentId
@@ -47,6 +48,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
     (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
+    (Kind.ORPHAN, SQL.simulations_astray),
     (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),
@@ -111,6 +113,7 @@ class _Check:
             # What was published goes first: how far an order has come is part of what a repeat hears.
             compare_published(replay)
             compare(replay)
+            compare_simulations(replay)
         except Exception as error:  # noqa: BLE001 - a case that can not even be replayed is a difference, and the check goes on
             self._found.differs(Kind.CASE, stored.case_no, "replay", f"can not be replayed: {type(error).__name__}")
 

@@ -22,6 +22,10 @@ IdsOfOtherCases = Callable[[int, Sequence[PaymentId]], frozenset[PaymentId]]
 """Which of these payment ids another case than the numbered one has, or ever had."""
 
 
+PublishedQuestions = Callable[[int], Sequence[bytes] | None]
+"""The questions of a dry run that were published for others to ask; None: kvitt asked them itself."""
+
+
 class Handling:
     """The handling of the messages of one case."""
 
@@ -30,25 +34,28 @@ class Handling:
         case: Case,
         rails: Rails,
         ids_of_other_cases: IdsOfOtherCases,
+        published_questions: PublishedQuestions,
         policies: Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]],
     ) -> None:
         """`policies`: by what policy the orders of a message were checked, at each time at which it was derived."""
-        self._case, self._rails, self._ids_of_other_cases, self._policies = case, rails, ids_of_other_cases, policies
+        self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
+        self._published_questions, self._policies = published_questions, policies
 
     def handler(self, replayed: MessageReplay, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
+        published = self._published_questions(replayed.stored.message_no) if entry.what == What.SIMULATED else None
         rails = self._rails.checking(self._policies.get((replayed.stored.message_no, entry.at), {}))
-        return Handler(replayed.contract, rails, work, entry.at)
+        return Handler(replayed.contract, rails, work, entry.at, published_questions=published)
 
     def in_turn(self, replayed: MessageReplay, entry: AuditRow) -> bool:
-        """Whether the message had to wait for its turn. Repeats and some refusals are answered at once, whatever is open."""
+        """Whether the message had to wait for its turn. Repeats, dry runs and some refusals are answered at once, whatever is open."""
         if replayed.state is MessageState.QUEUED or entry.what == What.ORDERED:
             return True
         if isinstance(replayed.message.content, Refusal) or self.handler(replayed, UnitOfWork(), entry).stored_answer(
             self._case, replayed.message
         ):
             return False
-        return replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
+        return not replayed.message.dry_run and replayed.contract.when_order_is_open(replayed.message) is WhenOrderIsOpen.QUEUE
 
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""

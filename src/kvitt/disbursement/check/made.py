@@ -1,5 +1,7 @@
 """Values that a replay makes of a case: its orders, the versions of its payments, and what contradicted its orders."""
 
+from msgspec import Struct
+
 from kvitt.disbursement.events import PaymentVersion
 from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome
@@ -64,3 +66,8 @@ class MadeContradiction:
         self.order_id, self.receipt_no, self.found_at = order.made.order_id, entry.receipt_no, entry.at
         self.ours, self.rails = order.state, rails
         self.resolution: AuditRow | None = None
+
+
+def unequal(made: Struct, stored: Struct) -> str:
+    """The names of the fields in which two rows of one kind differ."""
+    return ", ".join(name for name in made.__struct_fields__ if getattr(made, name) != getattr(stored, name))

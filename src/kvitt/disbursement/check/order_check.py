@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.check.contradicted import CONTRADICTING
 from kvitt.disbursement.check.made import MadeOrder
 from kvitt.disbursement.check.rail import forwarded_lines, look_at_rail
 from kvitt.disbursement.check.report import Kind
@@ -75,7 +74,7 @@ def policies(scheme: Scheme, checks: Mapping[str, StoredCheck]) -> Mapping[tuple
     return {(each.message_no, each.made_at): {scheme: each.policy} for each in checks.values()}
 
 
-def check_again(replay: "Replay", entry: AuditRow) -> None:
+def _check_again(replay: "Replay", entry: AuditRow) -> None:
     """An entry about a check that ended: the rail's answer is compared again, with the case as it was then."""
     order, stored = replay.orders.get(entry.order_id or ""), replay.stored.checks.get(entry.order_id or "")
     if order is None or stored is None or order.state not in OPEN_ORDER:
@@ -126,5 +125,5 @@ def possible_holds(
     return tuple(found)
 
 
-ABOUT_ORDERS: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {**CONTRADICTING, What.CHECKED: check_again}
-"""How each entry is replayed that is about an order, and about no receipt alone."""
+CHECKING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {What.CHECKED: _check_again}
+"""What each of these entries does to a replay."""

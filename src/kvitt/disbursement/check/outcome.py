@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.made import MadeContradiction, MadeOrder
+from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, unequal
 from kvitt.disbursement.check.order_check import possible_holds
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind
@@ -33,11 +32,6 @@ def compare(replay: Replay) -> None:
     outcome.payments()
     outcome.receipts()
     outcome.contradictions()
-
-
-def unequal(made: Struct, stored: Struct) -> str:
-    """The names of the fields in which two rows of one kind differ."""
-    return ", ".join(name for name in made.__struct_fields__ if getattr(made, name) != getattr(stored, name))
 
 
 class _Comparison:
@@ -77,8 +71,10 @@ class _Comparison:
             if replayed.trusted and made != stands:
                 names = zip(("state", "derived_at", "answered_at", "answer"), made, stands, strict=True)
                 self._differs(Kind.MESSAGE, number, f"differs in {', '.join(name for name, given, stood in names if given != stood)}")
-            if stored.state in (MessageState.RECEIVED, MessageState.DERIVED) and not self._is_open(replayed.order_ids):
-                self._differs(Kind.STUCK, number, f"is {stored.state}, and no order of it is open")
+            asked = self._stored.simulations.get(number)
+            waits = asked.request.is_open if asked else self._is_open(replayed.order_ids)
+            if stored.state in (MessageState.RECEIVED, MessageState.DERIVED) and not waits:
+                self._differs(Kind.STUCK, number, f"is {stored.state}, and no order or simulation of it is open")
 
     def _is_open(self, order_ids: Sequence[str]) -> bool:
         stored = (self._stored.orders.get(order_id) for order_id in order_ids)

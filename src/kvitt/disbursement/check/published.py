@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from kvitt.disbursement.check.earlier import as_published_then
-from kvitt.disbursement.check.outcome import unequal
+from kvitt.disbursement.check.made import unequal
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredPublished

@@ -9,17 +9,18 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from kvitt.disbursement.case import ALL, Case
+from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
-from kvitt.disbursement.check.contradicted import said_before
+from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
-from kvitt.disbursement.check.imports import taken_over
+from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
-from kvitt.disbursement.check.order_check import ABOUT_ORDERS, policies
+from kvitt.disbursement.check.order_check import CHECKING, policies
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
+from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
 from kvitt.disbursement.check.stored import StoredCase
 from kvitt.disbursement.events import (
     AllSettled,
@@ -33,11 +34,11 @@ from kvitt.disbursement.events import (
     ReceiptRead,
     Settled,
 )
-from kvitt.disbursement.imported import left_out_entry
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipts import decide, read_answer
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow, SimulationRow
+from kvitt.disbursement.simulation_requests import Asker
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
@@ -47,6 +48,8 @@ from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
+_BY_THEMSELVES = {**TAKING_OVER, **CONTRADICTING, **SIMULATING, **CHECKING}
+"""What entries do to a replay that need nothing else of it."""
 
 
 class Replay:
@@ -69,7 +72,9 @@ class Replay:
         self.forwards = ports.contracts.forwards(Scheme(scheme))
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, policies(self.case.scheme, stored.checks))
+        self.simulating = ports.rails.simulating(self.case.scheme)
+        then = policies(self.case.scheme, stored.checks)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(self, number), then)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -79,6 +84,7 @@ class Replay:
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
         self._current: dict[str, Version] = {}
+        self.simulations: list[SimulationRow] = []
         self.published: list[OutboxRow] = []
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Observation] = {}
@@ -97,14 +103,10 @@ class Replay:
                 self.differs(Kind.ENTRY, entry.seq, f"is of an unknown kind: {entry.what}")
             elif entry.what == What.IMPORTED:
                 self._imported(entry)
-            elif entry.what == What.LEFT_OUT:
-                self._left_out(entry)
-            elif entry.what == What.FORGOTTEN:
-                self._forgotten(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
-            elif entry.what in ABOUT_ORDERS:
-                ABOUT_ORDERS[entry.what](self, entry)
+            elif entry.what in _BY_THEMSELVES:
+                _BY_THEMSELVES[entry.what](self, entry)
             elif entry.what in _OUTCOMES:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
@@ -146,21 +148,6 @@ class Replay:
             version = self.versions[row.payment_id, row.version] = Version(row)
             self._becomes_true(version)
 
-    def _left_out(self, entry: AuditRow) -> None:
-        """The case that an import found and could not take over."""
-        if entry is not self.stored.audit[0]:
-            self.differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
-        elif not agrees(left_out_entry(self.stored.case_no, entry.at), entry):
-            self.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
-        self.case.unknown = [ALL]
-
-    def _forgotten(self, entry: AuditRow) -> None:
-        """An operator's word that the rail pays nothing of what was not taken over."""
-        what = entry.note or ""
-        if what not in self.case.unknown or entry.digest != digest(what.encode()):
-            self.differs(Kind.ENTRY, entry.seq, "forgets what was not unknown")
-        self.case.learnt([what])
-
     def _replayed(self, entry: AuditRow) -> MessageReplay | None:
         """The replay of the message that an entry is about; its first entry begins it."""
         number = entry.message_no
@@ -196,6 +183,8 @@ class Replay:
         if replayed.state is MessageState.QUEUED:
             self.case.queued -= 1
         look_at_rail(self)
+        if replayed.message.dry_run:
+            look_at_open_orders(self)
         work = self._handling.repeated(replayed, entry)
         if work is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
@@ -203,6 +192,7 @@ class Replay:
             return
         replayed.step(step_of(work))
         self.published.extend(work.outbox)
+        self.simulations.extend(row for row in work.simulations if row.asker == Asker.MESSAGE)
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
         self.checks.update({row.order_id: row for row in work.checks})

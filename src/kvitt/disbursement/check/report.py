@@ -23,6 +23,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     CONTRADICTION = "contradiction"
     PUBLISHED = "published"
+    SIMULATION = "simulation"
     STUCK = "stuck"
     ORPHAN = "orphan"
     DOUBLE = "double"
@@ -53,6 +54,7 @@ class Counts(Struct, frozen=True):
     receipts: int = 0
     contradictions: int = 0
     order_checks: int = 0
+    simulations: int = 0
     records_published: int = 0
     audit_entries: int = 0
     payouts: int = 0

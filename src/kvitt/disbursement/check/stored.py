@@ -22,8 +22,9 @@ from kvitt.disbursement.rows import (
     PaymentRow,
 )
 from kvitt.disbursement.simulation_check import CheckMode
+from kvitt.disbursement.simulation_requests import RequestWithQuestions, read_all
 from kvitt.kernel.audit import AuditRow
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
@@ -113,7 +114,7 @@ class StoredPublished(Struct, frozen=True):
 
 
 class StoredCase(Struct):
-    """Everything that is stored of one case; `head` is its own row."""
+    """Everything that is stored of one case; `head` is its own row. Simulations go by the dry runs that asked for them."""
 
     head: CaseHead
     messages: dict[int, MessageRow] = {}
@@ -124,6 +125,7 @@ class StoredCase(Struct):
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
     checks: dict[str, StoredCheck] = {}
+    simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
 
@@ -184,7 +186,16 @@ class Reader:
             for row in rows:
                 if case := cases.get(sort.case_of(row)):
                     sort.take(case, row)
+        self._take_simulations(cases, first, last)
         return list(cases.values())
+
+    def _take_simulations(self, cases: dict[int, StoredCase], first: int, last: int) -> None:
+        """The simulations that dry runs asked for."""
+        numbers = fetch_values(self.cursor, SQL.simulations, {"first": first, "last": last})
+        self._found.looked_at("simulations", len(numbers))
+        for each in read_all(self.cursor, numbers):
+            if each.request.message_no and (case := cases.get(each.request.case_no)):
+                case.simulations[each.request.message_no] = each
 
 
 class _ReadOrder(NamedTuple):

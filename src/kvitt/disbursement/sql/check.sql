@@ -81,6 +81,18 @@ LEFT JOIN simulation_questions AS q ON q.request_no = k.request_no AND q.order_i
 WHERE k.case_no BETWEEN %(first)s AND %(last)s
 ORDER BY k.case_no, k.message_no;
 
+-- name: simulations
+-- The simulations that dry runs of a span of cases asked for.
+SELECT request_no FROM simulation_requests WHERE asker = 'message' AND case_no BETWEEN %(first)s AND %(last)s ORDER BY request_no;
+
+-- name: simulations_astray
+-- Simulations of messages that their case does not have, and of cases that are not there.
+SELECT r.case_no, r.request_no::text, CASE WHEN c.case_no IS NULL THEN 'is about a case that is not there' ELSE 'is of a message that its case does not have' END
+FROM simulation_requests AS r
+LEFT JOIN cases AS c ON c.case_no = r.case_no
+LEFT JOIN messages AS m ON m.message_no = r.message_no
+WHERE c.case_no IS NULL OR (r.message_no IS NOT NULL AND m.case_no IS DISTINCT FROM r.case_no);
+
 -- name: contradictions_not_as_noted
 -- Contradictions whose resolution is not what the operators' chain says, and those that are about no order of their case.
 SELECT k.case_no, k.order_id::text,

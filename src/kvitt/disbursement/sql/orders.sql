@@ -1,11 +1,12 @@
 -- name: claim_ready
--- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, and rows that
--- another sender holds are passed by.
+-- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, cases that
+-- the rail is being asked about, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
     WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
+      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND q.state = 'asked')
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -25,7 +25,7 @@ LIMIT %(limit)s;
 -- The questions of requests, in their order.
 SELECT q.request_no, q.place, q.area, q.order_id::text, q.question, q.attempts, q.status, q.answer, q.reason, q.note, q.by_rule
 FROM unnest(%b::bigint[]) AS w (request_no)
-JOIN simulation_questions AS q ON q.request_no = w.request_no
+CROSS JOIN LATERAL (SELECT * FROM simulation_questions AS s WHERE s.request_no = w.request_no OFFSET 0) AS q
 ORDER BY q.request_no, q.place;
 
 -- name: has_ended

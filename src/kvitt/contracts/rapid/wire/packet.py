@@ -12,7 +12,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from kvitt.contracts.rapid.needs import NeedKind
 from kvitt.kernel.identifiers import named_uuid
 
 SERVICE: Final = "kvitt"
@@ -74,8 +73,8 @@ def trace_of(packet: Packet) -> Trace:
     return Trace(packet.id, packet.created, _text(packet.fields, "@event_name"), tuple(needs))
 
 
-def answered(packet: Packet, kinds: Sequence[NeedKind], solution: bytes, *, event_id: str, at: datetime, cause: Trace) -> bytes:
-    """The whole need as read, with `solution` under every need of `kinds`, as a new message made `at` that Oslo time (rapid §2.3).
+def answered(packet: Packet, names: Sequence[str], solution: bytes, *, event_id: str, at: datetime, cause: Trace) -> bytes:
+    """The whole need as read, with `solution` under every need of these names, as a new message made `at` that Oslo time (rapid §2.3).
 
     All fields that the rapid does not keep itself are the bytes that came in.
     """
@@ -86,7 +85,7 @@ def answered(packet: Packet, kinds: Sequence[NeedKind], solution: bytes, *, even
         "system_read_count": _raw(packet.read_count),
         "system_participating_services": _raw((*packet.participants, Participant(event_id, made))),
         "@forårsaket_av": _raw(trace_fields(cause)),
-        "@løsning": _raw({kind.value: Raw(solution) for kind in kinds}),
+        "@løsning": _raw({str(name): Raw(solution) for name in names}),
     }
     return _encoder.encode({**packet.fields, **own})
 

@@ -13,6 +13,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from kvitt.disbursement.answers import Answer, Status
+from kvitt.disbursement.inbox import FAILURE
+from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.simulation import (
     Again,
     FailureReason,
@@ -22,13 +25,16 @@ from kvitt.disbursement.simulation import (
     SimulatedPeriod,
     SimulatedPosting,
     Simulation,
+    SimulationFailure,
     SimulationOutcome,
 )
+from kvitt.disbursement.values import Refusal
 from kvitt.kernel.money import Kroner
 
 PATH: Final = "/api/simulering"
 _MEMBERS: Final = frozenset({"errorMessage", "errorSource", "rootCause", "dateTimeStamp"})
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?", re.ASCII)
+_FAILED: Final = "Feil fra Spenn Simulering (http 500): Uventet feil: "
 _encoder = msgspec.json.Encoder()
 
 
@@ -43,6 +49,7 @@ class SimulationStatus(StrEnum):
 
 _STATUSES: Final[Mapping[FailureReason, SimulationStatus]] = {
     FailureReason.NOT_ASKED: SimulationStatus.REFUSED,
+    FailureReason.ORDER_OPEN: SimulationStatus.REFUSED,
     FailureReason.CLOSED: SimulationStatus.CLOSED,
     FailureReason.UNREACHABLE: SimulationStatus.CLOSED,
     FailureReason.TIMED_OUT: SimulationStatus.CLOSED,
@@ -122,6 +129,13 @@ class _ServiceProblem(Struct):
     stacktrace: str | None
 
 
+class SaidOfSimulation(Struct, frozen=True):
+    """A solution as far as it is a status and a text."""
+
+    status: SimulationStatus
+    text: str | None = field(name="feilmelding", default=None)
+
+
 class HttpAnswer(Struct, frozen=True):
     """Status, content type and body; no content type where there is no body."""
 
@@ -135,6 +149,33 @@ def solution(outcome: SimulationOutcome) -> bytes:
     status, why = _classified(outcome)
     text = _text_of(status, why)
     return _encoder.encode(_SolutionShape(status, text, _shape(outcome) if text is None and isinstance(outcome, Simulation) else None))
+
+
+def decode(stored: bytes) -> SaidOfSimulation | None:
+    """The solution that `solution` wrote, without the simulation in it; None for the solution of another need."""
+    try:
+        return _decoder.decode(stored)
+    except msgspec.ValidationError:
+        return None
+
+
+def in_short(said: SaidOfSimulation) -> Answer:
+    """The solution in the words of the case streams, for whoever looks at cases of both."""
+    if said.status is SimulationStatus.OK:
+        return Answer(Status.OK, dry_run=True)
+    return Answer(Status.FAILED, None, Refusal(_HTTP[said.status], said.text or "", BASE), dry_run=True)
+
+
+def failure_in(said: SaidOfSimulation) -> Refusal | None:
+    """The refusal in a solution which says that kvitt itself failed on the need."""
+    text = (said.text or "").removeprefix(_FAILED)
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, text, BASE) if text.startswith(FAILURE) else None
+
+
+def refusal_as_outcome(refusal: Refusal) -> SimulationFailure:
+    """A refusal of a need as the outcome that its sender hears of: kvitt's own fault is named as such."""
+    ours = refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR and refusal.text.startswith(FAILURE)
+    return SimulationFailure(FailureReason.OUR_FAULT if ours else FailureReason.NOT_ASKED, refusal.text)
 
 
 def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
@@ -157,6 +198,7 @@ def _is_technical(outcome: SimulationOutcome) -> bool:
     return _classified(outcome)[0] is SimulationStatus.FAILED
 
 
+_decoder = msgspec.json.Decoder(SaidOfSimulation)
 AGAIN: Final = Again((0.5, 1.5, 3.0), _is_technical)
 """A need is asked about three times more after a technical failure, and after no other (rapid §5.1)."""
 
@@ -171,6 +213,8 @@ def _classified(outcome: SimulationOutcome) -> tuple[SimulationStatus, str]:
     if outcome.fault:
         return _of_fault(outcome.fault)
     status = _STATUSES.get(outcome.reason, SimulationStatus.FAILED)
+    if outcome.reason is FailureReason.OUR_FAULT:
+        return SimulationStatus.FAILED, outcome.text
     if status is SimulationStatus.FAILED:
         return status, _NO_BODY if outcome.reason is FailureReason.EMPTY_ENVELOPE else _UNREAD
     return status, outcome.text

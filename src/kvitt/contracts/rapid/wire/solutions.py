@@ -73,7 +73,7 @@ def of_receipt(receipt: Observation, key: int | None, at: datetime) -> Solution:
 
 
 class _WithSolutions(Struct):
-    solutions: Mapping[str, Solution] = field(name="@løsning", default_factory=dict)
+    solutions: Mapping[str, msgspec.Raw] = field(name="@løsning", default_factory=dict)
 
 
 _message_decoder = msgspec.json.Decoder(_WithSolutions)
@@ -92,9 +92,9 @@ _HTTP_STATUS: Final[Mapping[SolutionStatus, int]] = {
 }
 
 
-def of_message(message: bytes) -> Solution | None:
+def of_message(message: bytes) -> bytes | None:
     """The answer that a message on the rapid carries; None for one that is no answer."""
-    return next(iter(_message_decoder.decode(message).solutions.values()), None)
+    return next(iter(map(bytes, _message_decoder.decode(message).solutions.values())), None)
 
 
 def in_short(solution: Solution) -> Answer:

@@ -1,0 +1,166 @@
+"""The simulator of one rail: takes requests, asks many of them at once, each about another case, and answers who asked (design §14).
+
+Nothing waits for the rail but the request that is asked: no transaction is open meanwhile, and no other role looks here.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.simulate import CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
+from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
+from kvitt.disbursement.simulation_requests import Asker, RequestWithQuestions
+from kvitt.errors import LeaseLost
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.leases import LeaseKeeper
+from kvitt.kernel.loop import LoopStep, WakeUp
+
+_LOOK_SECONDS: Final = 0.2
+
+
+class SimulationRole:
+    """One simulator of a rail at a time, by lease."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        keeper: LeaseKeeper,
+        open_simulator: Callable[[], Simulator],
+        clock: Clock,
+        ports: Ports,
+        *,
+        wake_up: WakeUp,
+        after: Callable[[], None],
+        rail: str,
+        at_once: int,
+        wait_seconds: float,
+        on_check: CheckEnded = nobody_checks,
+    ) -> None:
+        """`at_once` requests are asked at a time; one that waits longer than `wait_seconds` for its turn is answered without it.
+
+        `after` is called when some have ended. The simulator is opened for the first question.
+        """
+        self._conninfo, self._keeper, self._open_simulator, self._clock, self._ports = conninfo, keeper, open_simulator, clock, ports
+        self._wake_up, self._after, self._rail, self._at_once = wake_up, after, rail, at_once
+        self._wait_seconds, self._on_check, self._term = wait_seconds, on_check, 0
+
+    @contextmanager
+    def steps(self) -> Iterator[LoopStep]:
+        """Takes the lease, asks again what a simulator before us left, and returns the step of the loop."""
+        with connect(self._conninfo, application="kvitt simulator", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
+            self._term += 1
+            grant = self._keeper.take(connection, simulator_lease(self._rail))
+            if grant is None:
+                raise LeaseLost(f"{simulator_lease(self._rail)} is held by another process")
+            simulate = Simulate(
+                connection,
+                self._clock,
+                self._ports,
+                grant.lease,
+                self._term,
+                rail=self._rail,
+                wait_seconds=self._wait_seconds,
+                on_check=self._on_check,
+            )
+            asking = _Asking(self._open_simulator, self._ports, self._wake_up)
+            try:
+                asking.begin(simulate.take_over())
+                yield lambda: self._step(simulate, asking)
+            finally:
+                asking.close()
+
+    def _step(self, simulate: Simulate, asking: "_Asking") -> int:
+        answered = asking.answered()
+        asking.locked = simulate.end(answered)
+        ended = len(answered) - len(asking.locked)
+        done = ended
+        if asking.under_way < self._at_once:
+            taken = simulate.take(self._at_once - asking.under_way, asking.cases)
+            asking.begin(taken)
+            ended += taken.ended
+            done = ended + len(taken.to_ask)
+        if ended:
+            self._after()
+        if not done:
+            self._wake_up.sleep(_LOOK_SECONDS)
+        return done
+
+
+class _Asking:
+    """Keeps what is being asked. The client's thread puts answers in a queue; all else is done by the role's own."""
+
+    def __init__(self, open_simulator: Callable[[], Simulator], ports: Ports, wake_up: WakeUp) -> None:
+        self._open, self._ports, self._wake_up = open_simulator, ports, wake_up
+        self._simulator: Simulator | None = None
+        self._came: SimpleQueue[tuple[int, AskedSimulation]] = SimpleQueue()
+        self._requests: dict[int, tuple[RequestWithQuestions, list[AskedSimulation]]] = {}
+        self.locked: list[EndedRequest] = []
+        """Answered by the rail, and not published yet: somebody else has locked their cases."""
+
+    @property
+    def under_way(self) -> int:
+        """How many are asked, or wait to be published."""
+        return len(self._requests) + len(self.locked)
+
+    @property
+    def cases(self) -> list[int]:
+        """The cases that they are about."""
+        asked = (found for found, _ in self._requests.values())
+        return [each.request.case_no for each in (*asked, *(ended.found for ended in self.locked))]
+
+    def begin(self, taken: Taken) -> None:
+        """Asks the first question of each."""
+        for each in taken.to_ask:
+            self._requests[each.request.request_no] = (each, [])
+            self._ask(each, 0)
+
+    def answered(self) -> list[EndedRequest]:
+        """Those that have all their answers, or one that makes further questions useless; the next questions of others are asked."""
+        ended = self.locked
+        while True:
+            try:
+                number, asked = self._came.get_nowait()
+            except Empty:
+                return ended
+            found, answers = self._requests[number]
+            answers.append(asked)
+            if len(answers) < len(found.questions) and not isinstance(asked.outcome, SimulationFailure):
+                self._ask(found, len(answers))
+            else:
+                del self._requests[number]
+                ended.append(EndedRequest.by(found, answers))
+
+    def close(self) -> None:
+        """Takes back what is under way."""
+        if self._simulator:
+            self._simulator.close()
+
+    def _ask(self, found: RequestWithQuestions, place: int) -> None:
+        number = found.request.request_no
+        self._simulator = self._simulator or self._open()
+        future = self._simulator.ask(found.questions[place].question, again=self._again(found))
+        future.add_done_callback(lambda done: self._take_in(number, done))
+
+    def _again(self, found: RequestWithQuestions) -> Again:
+        if found.request.asker is not Asker.MESSAGE:
+            return ONCE
+        return next(each.asks_again for each in self._ports.contracts if each.name == found.request.contract)
+
+    def _take_in(self, number: int, done: "Future[AskedSimulation]") -> None:
+        try:
+            asked = done.result()
+        except CancelledError:
+            return  # the client is being closed
+        except Exception as error:  # noqa: BLE001 - whatever happened to it is its outcome
+            asked = AskedSimulation(SimulationFailure(FailureReason.OUR_FAULT, type(error).__name__))
+        self._came.put((number, asked))
+        self._wake_up.notify()
+
+
+def simulator_lease(rail: str) -> str:
+    """The lease under which a rail is asked."""
+    return f"simulator:{rail}"

@@ -120,7 +120,19 @@ def _says_nothing(outcome: SimulationOutcome) -> bool:
 
 
 def _is_refusal(failure: SimulationFailure) -> bool:
-    return failure.by_rule or failure.reason is FailureReason.NOT_ASKED
+    """Whether it says something about the order, and not only about the rail at that moment."""
+    return failure.by_rule or failure.reason in _ABOUT_THE_ORDER
+
+
+_ABOUT_THE_ORDER: Final = frozenset(
+    {
+        FailureReason.NOT_ASKED,
+        FailureReason.PERSON_UNKNOWN,
+        FailureReason.NEEDS_NEW_DECISION,
+        FailureReason.INVALID,
+        FailureReason.REQUEST_NOT_TAKEN,
+    }
+)
 
 
 def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:

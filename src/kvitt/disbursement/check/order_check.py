@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 
 class StoredCheck(Struct, frozen=True):
-    """A check as it is stored, with what the rail said."""
+    """A check as it is stored, `of` which case, with what the rail said."""
 
+    of: int
     order_id: str
     message_no: int
     made_at: datetime

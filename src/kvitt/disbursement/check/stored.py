@@ -224,11 +224,6 @@ class _ReadContradiction(NamedTuple):
     row: StoredContradiction
 
 
-class _ReadCheck(NamedTuple):
-    of: int
-    row: StoredCheck
-
-
 class _ReadRecord(NamedTuple):
     of: int
     outbox_no: int
@@ -293,10 +288,10 @@ _SORTS = (
     _Sort(
         "order_checks",
         SQL.order_checks,
-        _ReadCheck,
+        StoredCheck,
         _of,
-        lambda case, each: case.checks.update({each.row.order_id: each.row}),
-        {"row": StoredCheck, "mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
+        lambda case, each: case.checks.update({each.order_id: each}),
+        {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
     _Sort(
         "records_published",

@@ -177,6 +177,21 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca_file: str = ""
 
 
+_CheckedScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
+
+
+class CheckSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the orders of a scheme are simulated before they leave: not at all, with a warning, or so that what is found holds the order.
+
+    `most_recovered_kroner` None: any recovery is allowed. As long as the rail does not say what an order would lead to, the order waits
+    or, `when_silent` "send", it leaves unchecked.
+    """
+
+    policy: Literal["off", "warn", "block"] = "off"
+    most_recovered_kroner: Annotated[int, Meta(ge=0)] | None = None
+    when_silent: Literal["wait", "send"] = "wait"
+
+
 class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rail's simulation: whether it is asked, where, and with what.
 
@@ -184,7 +199,8 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     is where SAML assertions come from, `proxy_url` with client, secret (or `proxy_secret_file`) and scope where tokens for the proxy do. A
     question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case;
     one that has waited `wait_seconds` for its turn is answered that there was no time for it. `on` false: all are answered as outside the
-    rail's hours. A call over REST waits `call_seconds` for its answer, at most `calls` of them at once.
+    rail's hours. A call over REST waits `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders
+    are simulated before they leave.
     """
 
     on: bool = True
@@ -207,6 +223,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
     call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
     calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    checks: Mapping[_CheckedScheme, CheckSettings] = {}
 
     def __repr__(self) -> str:
         """Without the secrets."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
@@ -89,6 +91,7 @@ def _client(url: str, service: "Service", settings: PayoutsSettings, opened: Exi
 
 
 _LAPSES_EVERY: Final = timedelta(minutes=1)
+_CHECKS_EVERY: Final = timedelta(seconds=10)
 
 
 def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
@@ -102,7 +105,12 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     return (
         alarm_job(utc_now, receipts, simulations, timedelta(seconds=settings.ops.look_seconds)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
+        Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
     )
+
+
+def _ask(ports: Ports, connection: Connection, _due: datetime) -> str:
+    return f"the rails are asked about {ask_due_checks(connection, ports, utc_now())} orders"
 
 
 def _lapse(connection: Connection, _due: datetime) -> str:

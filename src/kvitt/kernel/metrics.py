@@ -24,6 +24,7 @@ class Counted(StrEnum):
     ORDERS = "orders"  # scheme, made or what its receipt did
     SENT = "sent"
     RECEIPTS = "receipts"  # outcome
+    CHECKS = "checks"  # scheme, finding
     RELAYED = "relayed"
     RESTARTS = "restarts"  # role
     CALLS = "calls"  # API, method or route, outcome

@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0042"
-down_revision = "0040"
+down_revision = "0041"
 
 
 def upgrade() -> None:

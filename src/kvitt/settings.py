@@ -177,9 +177,6 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca_file: str = ""
 
 
-_CheckedScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
-
-
 class CheckSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the orders of a scheme are simulated before they leave: not at all, with a warning, or so that what is found holds the order.
 
@@ -223,7 +220,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
     call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
     calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    checks: Mapping[_CheckedScheme, CheckSettings] = {}
+    checks: Mapping[_NameOfScheme, CheckSettings] = {}
 
     def __repr__(self) -> str:
         """Without the secrets."""

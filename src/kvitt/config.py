@@ -179,6 +179,8 @@ def _require_whole(simulation: SimulationSettings) -> None:
         raise BadSettings("[simulation] proxy_client_id, proxy_client_secret, proxy_scope: a proxy has all of them")
     if simulation.token_url and not simulation.url:
         raise BadSettings("[simulation] url: a token service is of a simulation that has an address")
+    if not simulation.on and any(each.policy != "off" for each in simulation.checks.values()):
+        raise BadSettings("[simulation] checks, on: orders can not be simulated before they leave where nothing is")
 
 
 def _decode(kind: type, value: object) -> object:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kvitt.contracts.helved.read import instructions_of
+from kvitt.disbursement.compared_pay import DifferenceKind
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.expected_pay import end_of_month, expected_pay
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.simulation import NothingComputed, Simulation
-from kvitt.disbursement.simulation_check import CheckCircumstances, CheckFinding, DifferenceKind, check_order, own_figures
+from kvitt.disbursement.simulation_check import CheckCircumstances, CheckFinding, check_order, own_figures
 from kvitt.disbursement.simulation_figures import SimulatedFigures
 from kvitt.disbursement.values import Area, CaseId, Order, Period, RateType, Refusal, Scheme
 from kvitt.kernel.money import Kroner

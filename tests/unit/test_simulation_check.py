@@ -7,6 +7,15 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.disbursement.compared_pay import (
+    MOST_DIFFERENCES,
+    DifferenceKind,
+    PayDifference,
+    PictureChange,
+    compared_pay,
+    differences_in,
+    picture_changes,
+)
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.expected_pay import ExpectedPay, expected_pay
 from kvitt.disbursement.holding import Paid
@@ -22,18 +31,12 @@ from kvitt.disbursement.simulation import (
     SimulationFailure,
 )
 from kvitt.disbursement.simulation_check import (
-    MOST_DIFFERENCES,
     NOT_POSTED,
     CheckCircumstances,
     CheckFinding,
-    DifferenceKind,
-    PayDifference,
-    PictureChange,
     Staleness,
     check_order,
     own_figures,
-    pay_differences,
-    picture_changes,
     staleness,
 )
 from kvitt.disbursement.simulation_figures import SimulatedFigures
@@ -185,6 +188,10 @@ def test_a_difference_says_itself_in_a_line() -> None:
     assert all(each.startswith("A on 2026-06-01: ") for each in said)
 
 
+def pay_differences(expected: ExpectedPay, own: Sequence[SimulatedFigures], today: date) -> tuple[PayDifference, ...]:
+    return differences_in(compared_pay(expected, own, today))
+
+
 # Whole orders.
 
 
@@ -220,10 +227,6 @@ LESS = order_of(paying(june(1, 2, 500)), state=STANDS)
 def taken_back(day: int, amount: int) -> list[SimulatedPosting]:
     """The rows of a day that was paid and shall not be any more."""
     return [row(day, -amount), row(day, amount, rate=0), row(day, amount, RECOVERY, SimulatedKind.RECOVERY, rate=0)]
-
-
-def check(order: Order, outcome: object, state: CaseState = NEW_CASE, when: CheckCircumstances = WHEN) -> object:
-    return check_order(order, expected_pay(order, state), outcome, when)  # type: ignore[arg-type]
 
 
 def test_an_order_agrees_with_its_simulation() -> None:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from kvitt.app.parts import jobs_of
-from kvitt.app.ports import ports_of
+from kvitt.app.ports import checks_of, ports_of
 from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.order_checks import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume
@@ -56,6 +57,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "emulator": ("emulator",),
         "payouts": (_APIS,),
         "ledger": (_APIS,),
+        "simulations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -96,7 +98,8 @@ class HubProcess:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
-        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=settings.rapid.ours or "rapid" in roles)
+        hears_strays = settings.rapid.ours or "rapid" in roles
+        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=hears_strays, checks=checks_of(settings.simulation))
         self.board = RoleBoard(utc_now, self._loops())
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()
@@ -111,7 +114,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -239,6 +242,7 @@ class HubProcess:
             self.ports,
             wake_up=self._questions,
             after=self._notify_ended,
+            on_check=OrderChecks(self.ports).ended,
             rail=rail.name,
             at_once=settings.at_once,
             wait_seconds=settings.wait_seconds,

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
@@ -14,7 +16,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
-from kvitt.ops.alarms import ReceiptDeadline, alarm_job
+from kvitt.ops.alarms import ReceiptDeadline, SimulationDeadline, alarm_job
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.service import PayoutService
@@ -89,16 +91,26 @@ def _client(url: str, service: "Service", settings: PayoutsSettings, opened: Exi
 
 
 _LAPSES_EVERY: Final = timedelta(minutes=1)
+_CHECKS_EVERY: Final = timedelta(seconds=10)
 
 
 def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     """All jobs."""
     schedules = {rail.name: rail.schedule for rail in ports.rails}
-    deadline = ReceiptDeadline(schedules, timedelta(minutes=settings.ops.receipt_after_minutes))
-    return (
-        alarm_job(utc_now, deadline, timedelta(seconds=settings.ops.look_seconds)),
-        Job("approvals", Every(_LAPSES_EVERY), _lapse),
+    receipts = ReceiptDeadline(schedules, timedelta(minutes=settings.ops.receipt_after_minutes))
+    simulations = SimulationDeadline(
+        {rail.name: rail.schedule for rail in ports.rails if rail.capabilities.simulates},
+        timedelta(minutes=settings.ops.simulation_after_minutes),
     )
+    return (
+        alarm_job(utc_now, receipts, simulations, timedelta(seconds=settings.ops.look_seconds)),
+        Job("approvals", Every(_LAPSES_EVERY), _lapse),
+        Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
+    )
+
+
+def _ask(ports: Ports, connection: Connection, _due: datetime) -> str:
+    return f"the rails are asked about {ask_due_checks(connection, ports, utc_now())} orders"
 
 
 def _lapse(connection: Connection, _due: datetime) -> str:

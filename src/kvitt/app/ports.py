@@ -8,12 +8,14 @@ from kvitt.contracts.rapid.contract import Rapid
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
+from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.money import Kroner
 from kvitt.ledger import check as ledger_check
 from kvitt.payouts import check as payout_check
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-from kvitt.settings import OpsSettings, RapidSettings
+from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
 
 
 def ports_of(
@@ -23,15 +25,18 @@ def ports_of(
     hears_strays: bool = False,
     further: Sequence[Rail] = (),
     of_scheme: Mapping[Scheme, str] | None = None,
+    checks: Mapping[Scheme, CheckPolicy] | None = None,
 ) -> Ports:
     """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
 
-    `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one.
+    `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one;
+    `checks` says of which schemes orders are simulated before they leave.
     """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
         *further,
         of_scheme=of_scheme,
+        checks=checks,
     )
     return Ports(
         contracts=Contracts(
@@ -41,6 +46,19 @@ def ports_of(
         rails=rails,
         checks=(SubjectCheck(ledger_check.STATEMENTS), SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts)),
     )
+
+
+def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
+    """The schemes whose orders are simulated before they leave, and how."""
+    return {
+        Scheme(scheme): CheckPolicy(
+            CheckMode(each.policy),
+            None if each.most_recovered_kroner is None else Kroner(each.most_recovered_kroner),
+            waits=each.when_silent == "wait",
+        )
+        for scheme, each in simulation.checks.items()
+        if each.policy != "off"
+    }
 
 
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())

@@ -22,6 +22,7 @@ from kvitt.cli.listing import (
     terminal_width,
 )
 from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for, operating, operator_of, reasoned
+from kvitt.cli.order_check import CHECK, check_lines
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
@@ -320,6 +321,7 @@ SHOWN: Final = (
     Column("receipts", kind=Fit.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),
     Column("alarms", kind=Fit.HIDDEN, of=lambda order: _dicts(_ALARMS, order.alarms)),
     Column("contradictions", kind=Fit.HIDDEN, of=lambda order: _dicts(_CONTRADICTIONS, order.contradictions)),
+    Column("checks", kind=Fit.HIDDEN, of=lambda order: _dicts(CHECK, order.checks)),
     Column("noted", kind=Fit.HIDDEN, of=lambda order: _dicts(_NOTED, order.noted)),
     Column("acts", kind=Fit.HIDDEN, of=lambda order: _dicts(_ACTS, order.acts)),
 )
@@ -333,6 +335,7 @@ def order_lines(order: OrderShown) -> Iterator[str]:
     yield from _part("receipts", _RECEIPTS, order.receipts, width)
     yield from _part("alarms", _ALARMS, order.alarms, width)
     yield from _part("contradictions", _CONTRADICTIONS, order.contradictions, width)
+    yield from check_lines(order.checks, width)
     yield from _part("what people did", _ACTS, order.acts, width)
     yield from _part("audit chain of the case", _NOTED, order.noted, width)
 

@@ -1,16 +1,16 @@
 """The pay of a case and area before an order and after it, as the derivation has it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
 
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.derive.forwarded import pay_of_lines
+from kvitt.disbursement.derive.forwarded import asked_for, pay_of_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.holding import Paid
-from kvitt.disbursement.values import Order, Payment, RateType
+from kvitt.disbursement.values import LineAtRail, Order, Payment, RateType
 from kvitt.kernel.money import Kroner
 
 
@@ -36,12 +36,22 @@ class PayPiece(Struct, frozen=True, order=True):
 def expected_pay(order: Order, state: CaseState) -> ExpectedPay:
     """Returns what the case pays in the order's area, before and after it. `state` is what is accepted, without the order."""
     if order.forwarded:
-        return ExpectedPay(*pay_of_lines(order, state.lines))
-    changed = {each.payment_id for each in order.payments}
-    stands = [each for each in state.payments.values() if each.area == order.area]
-    after = [each for each in stands if each.payment_id not in changed]
+        return pay_by_lines(asked_for(order), state.lines)
+    return pay_by_payments(order.area, order.payments, state)
+
+
+def pay_by_lines(asked: Sequence[LineAtRail], stands: Sequence[LineAtRail]) -> ExpectedPay:
+    """The pay of lines that their sender made, before and after those of an order are asked for."""
+    return ExpectedPay(*pay_of_lines(asked, stands))
+
+
+def pay_by_payments(area: str, changed: Sequence[Payment], state: CaseState) -> ExpectedPay:
+    """The pay of a case in an area, before and after some of its payments change."""
+    names = {each.payment_id for each in changed}
+    stands = [each for each in state.payments.values() if each.area == area]
+    after = [each for each in stands if each.payment_id not in names]
     complete = not (state.unknown or state.left_out or any(each.periods_unknown for each in after))
-    return ExpectedPay(tuple(_pay(stands)), tuple(_pay([*after, *order.payments])), complete)
+    return ExpectedPay(tuple(_pay(stands)), tuple(_pay([*after, *changed])), complete)
 
 
 def _pay(payments: Iterable[Payment]) -> Iterator[Paid]:

@@ -26,6 +26,7 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, failed
+from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
@@ -225,6 +226,8 @@ class Handler:
         encoded = [rail.encode(order) for order in orders]
         messages = [each.message for each in encoded]
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
+        checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now)
+        held = check_first(self._work, self._rails, checked, orders, held)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
             store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)

@@ -49,10 +49,15 @@ class HoldKind(StrEnum):
     PAID_TWICE = "paid_twice"
     CONTRADICTION = "contradiction"
     UNKNOWN_PAYMENT = "unknown_payment"
+    UNCHECKED = "unchecked"
+    """It is simulated before it leaves, and the rail has not said yet what it would lead to. No operator need act."""
+    SIMULATED_OTHERWISE = "simulated_otherwise"
+    RECOVERS = "recovers"
+    SIMULATION_REFUSED = "simulation_refused"
 
 
-RELEASABLE = frozenset({HoldKind.EQUAL_LINE, HoldKind.PAID_TWICE, HoldKind.UNKNOWN_PAYMENT})
-"""What an operator lifts by releasing the order; everything else is lifted by the act that settles it."""
+RELEASABLE = frozenset(HoldKind) - {HoldKind.CONTRADICTION}
+"""What an operator lifts by releasing the order, that it is unchecked last; everything else is lifted by the act that settles it."""
 
 
 class HoldReason(Struct, frozen=True, omit_defaults=True):
@@ -77,6 +82,7 @@ class HoldReason(Struct, frozen=True, omit_defaults=True):
         return _encoder.encode(self).decode()
 
 
+UNCHECKED = HoldReason(HoldKind.UNCHECKED, "it is simulated before it leaves, and the rail has not said yet what it would lead to")
 IN_CONTRADICTION = HoldReason(HoldKind.CONTRADICTION, "what the rail says of another order of the case contradicts what stands")
 _encoder, _decoder = Encoder(), Decoder(tuple[HoldReason, ...])
 NOT_HELD: Final = "[]"
@@ -94,7 +100,10 @@ def decode_all(stored: str) -> tuple[HoldReason, ...]:
 
 
 def without_releasable(reasons: Sequence[HoldReason]) -> tuple[HoldReason, ...]:
-    """Returns what still holds an order once an operator has released it."""
+    """Returns what still holds an order once an operator has released it: it stays unchecked as long as there was anything else to lift."""
+    lifted = RELEASABLE - {HoldKind.UNCHECKED}
+    if any(reason.kind in lifted for reason in reasons):
+        return tuple(reason for reason in reasons if reason.kind not in lifted)
     return tuple(reason for reason in reasons if reason.kind not in RELEASABLE)
 
 

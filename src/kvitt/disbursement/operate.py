@@ -12,7 +12,8 @@ from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
-from kvitt.disbursement.holding import RELEASABLE, HoldReason, decode_all
+from kvitt.disbursement.holding import RELEASABLE, UNCHECKED, HoldKind, HoldReason, decode_all
+from kvitt.disbursement.order_checks import skip_check
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
 from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
@@ -230,11 +231,22 @@ class Operate:
     def release(self, order_id: str, operator: Operator) -> tuple[HoldReason, ...]:
         """Lifts what may be lifted by hand of a held order, and returns what holds it still; it is sent once nothing does.
 
+        One that nothing else holds than that it is unchecked leaves unchecked.
+
         Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
         operator.need_second_person()
-        arguments = {"order_id": order_id, "kinds": [kind.value for kind in sorted(RELEASABLE)]}
-        return decode_all(str(self._move(_SQL.release_order, arguments, order_id, "release", operator)))
+        kinds = [kind.value for kind in sorted(RELEASABLE - {HoldKind.UNCHECKED})]
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            before = order_in_short(cursor, order_id).held_for
+            left = fetch_value(cursor, _SQL.release_order, {"order_id": order_id, "kinds": kinds, "last": HoldKind.UNCHECKED.value})
+            if left is None:
+                raise NotInThatState(_not_moved(cursor, order_id, "release"))
+            now, held_for = self._clock(), decode_all(str(left))
+            if UNCHECKED in before and UNCHECKED not in held_for:
+                skip_check(cursor, order_id, now)
+            note(cursor, now, "release", operator, order_id)
+            return held_for
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An unknown order, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.
@@ -242,18 +254,11 @@ class Operate:
         The receipts of all its copies count, whichever comes first. Raises NeedsSecondPerson, OrderNotFound, NotInThatState.
         """
         operator.need_second_person()
-        self._move(_SQL.ready_again, (order_id,), order_id, "resend", operator)
-
-    def _move(
-        self, statement: str, arguments: Sequence[object] | Mapping[str, object], order_id: str, what: str, operator: Operator
-    ) -> object:
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             order_in_short(cursor, order_id)
-            moved: object = fetch_value(cursor, statement, arguments)
-            if moved is None:
-                raise NotInThatState(_not_moved(cursor, order_id, what))
-            note(cursor, self._clock(), what, operator, order_id)
-            return moved
+            if fetch_value(cursor, _SQL.ready_again, (order_id,)) is None:
+                raise NotInThatState(_not_moved(cursor, order_id, "resend"))
+            note(cursor, self._clock(), "resend", operator, order_id)
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
         """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""

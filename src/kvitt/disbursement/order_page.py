@@ -18,6 +18,7 @@ from kvitt.disbursement.case_facts import (
     lines_of,
     receipts_of,
 )
+from kvitt.disbursement.compared_pay import PayDifference, PicturePart, decode_differences, decode_picture
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.rows import LineRow
 from kvitt.errors import OrderNotFound
@@ -35,6 +36,27 @@ class AlarmShown(Struct, frozen=True):
     sent_at: datetime
     raised_at: datetime
     cleared_at: datetime | None
+
+
+class CheckShown(Struct, frozen=True):
+    """How the order is checked before it leaves: what the policy is, what was found, and both pictures side by side.
+
+    `waits_for`: why the rail has not said yet what it would lead to. `request_no` names the simulation that was compared.
+    """
+
+    mode: str
+    most_recovered: int | None
+    waits: bool
+    times_asked: int
+    due_at: datetime | None
+    waits_for: str | None
+    ended_at: datetime | None
+    finding: str | None
+    request_no: int | None
+    recovered: int | None
+    note: str | None
+    differences: tuple[PayDifference, ...]
+    picture: tuple[PicturePart, ...]
 
 
 class OrderOnPage(Struct, frozen=True):
@@ -78,6 +100,7 @@ class OrderShown(OrderOnPage, frozen=True):
     receipts: tuple[ReceiptOfCase, ...]
     alarms: tuple[AlarmShown, ...]
     contradictions: tuple[ContradictionOfCase, ...]
+    checks: tuple[CheckShown, ...]
     noted: tuple[ChainEntry, ...]
     acts: tuple[Act, ...]
 
@@ -102,6 +125,7 @@ def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
         receipts=receipts_of(cursor, about),
         alarms=tuple(fetch(cursor, AlarmShown, _SQL.alarms_of_order, about)),
         contradictions=contradictions_of(cursor, about),
+        checks=tuple(fetch(cursor, CheckShown, _SQL.check_of_order, about, differences=decode_differences, picture=decode_picture)),
         noted=entries_about(cursor, about),
         acts=acts_on(cursor, about),
     )

@@ -4,6 +4,7 @@ A rail turns orders into bytes and reads what comes back as observations: facts 
 own beside them. What the rail's words mean is the rail's to say; what becomes of an order by them is the core's to decide.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.simulation import SimulationOutcome
+from kvitt.disbursement.simulation_check import CheckPolicy
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Order, Scheme
 from kvitt.errors import UnknownRail
@@ -273,8 +275,13 @@ class _ByScheme(dict[Scheme, Rail]):
 class Rails:
     """All rails of a hub, by name; the first is where orders leave that were made before there were others."""
 
-    def __init__(self, *rails: Rail, of_scheme: Mapping[Scheme, str] | None = None) -> None:
-        """`of_scheme` names the rail of schemes that leave on another one than the catalogue says."""
+    def __init__(
+        self, *rails: Rail, of_scheme: Mapping[Scheme, str] | None = None, checks: Mapping[Scheme, CheckPolicy] | None = None
+    ) -> None:
+        """`of_scheme` names the rail of schemes that leave on another one than the catalogue says.
+
+        `checks` says how orders of schemes are checked before they leave; of others they are not.
+        """
         assert rails, "a hub has a rail"
         self._by_name = {rail.name: rail for rail in rails}
         assert len(self._by_name) == len(rails), "two rails have one name"
@@ -283,9 +290,16 @@ class Rails:
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self.default = rails[0]
+        self.checks: Mapping[Scheme, CheckPolicy] = checks or {}
 
     def __iter__(self) -> Iterator[Rail]:
         return iter(self._by_name.values())
+
+    def checking(self, checks: Mapping[Scheme, CheckPolicy]) -> "Rails":
+        """The same rails, with other checks."""
+        other = copy.copy(self)
+        other.checks = checks
+        return other
 
     def named(self, name: str) -> Rail:
         """The rail of that name. Raises UnknownRail."""

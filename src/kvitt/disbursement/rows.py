@@ -195,3 +195,25 @@ class SimulationRow(Row, frozen=True):
     area: str
     order_id: str | None
     question: bytes
+
+
+class OrderCheckRow(Row, frozen=True):
+    """An order that is simulated before it leaves, with the policy of then; `due_at` None: a request is made with it.
+
+    One that can not be asked about has ended at once, with a `finding`.
+    """
+
+    statement = _WRITE.add_order_checks
+    order_id: str
+    case_no: int
+    message_no: int
+    made_at: datetime
+    mode: str
+    most_recovered: int | None
+    waits: bool
+    question: bytes
+    times_asked: int
+    due_at: datetime | None
+    ended_at: datetime | None
+    finding: str | None
+    note: str | None

@@ -4,8 +4,7 @@ Compared is the resulting pay of the own case and area, never what was paid befo
 posted, what came back from a bank, taxes, and the person's other cases.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -13,61 +12,48 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.disbursement.expected_pay import ExpectedPay, PayPiece, end_of_month, is_weekday, pieces_of
-from kvitt.disbursement.holding import Paid
-from kvitt.disbursement.simulation import NothingComputed, SimulatedPeriod, Simulation, SimulationFailure, SimulationOutcome
+from kvitt.disbursement.compared_pay import (
+    MOST_DIFFERENCES,
+    DifferenceKind,
+    PayDifference,
+    PicturePart,
+    alike,
+    compared_pay,
+    differences_in,
+)
+from kvitt.disbursement.expected_pay import ExpectedPay
+from kvitt.disbursement.holding import NAMED_ALONE, UNCHECKED, HoldKind, HoldReason
+from kvitt.disbursement.simulation import (
+    FailureReason,
+    NothingComputed,
+    SimulatedPeriod,
+    Simulation,
+    SimulationFailure,
+    SimulationOutcome,
+)
 from kvitt.disbursement.simulation_figures import SimulatedFigures, figures
 from kvitt.disbursement.values import Order
 from kvitt.kernel.money import Kroner
 
-MOST_DIFFERENCES: Final = 100
-"""One is enough to stop an order; a person who hears of a hundred has more than can be read."""
+
+class CheckMode(StrEnum):
+    """Modes of a check; the values stand in the store."""
+
+    WARN = "warn"
+    """What is found is logged and counted, and the order leaves."""
+    BLOCK = "block"
+    """What is found holds the order for an operator."""
 
 
-class DifferenceKind(StrEnum):
-    """Ways in which the rail would pay something else than is expected; the values stand in the store."""
+class CheckPolicy(Struct, frozen=True):
+    """How the orders of a scheme are checked before they leave. `most_recovered` None: any recovery.
 
-    OTHER_AMOUNT = "other_amount"
-    NOT_PAID = "not_paid"
-    """Something is wanted, and the rail would pay nothing."""
-    NOT_WANTED = "not_wanted"
-    """The rail would pay, and nothing is wanted."""
-    UNTOUCHED = "untouched"
-    """The order does not change these days, and the rail would pay something else than stands."""
-    RECOVERS = "recovers"
-    """More is recovered than is allowed."""
-    NOT_SIMULATED = "not_simulated"
-    """Days beyond the turn of the year that are not in the answer: rates may not be active yet. No difference, and noted."""
-
-
-class PayDifference(Struct, frozen=True, omit_defaults=True):
-    """Days of a class code, how much is expected of them together, and how much the rail would pay.
-
-    Of a recovery: how much is allowed, and how much there would be.
+    `waits`: an order waits as long as the rail does not say what it would lead to; else it leaves unchecked.
     """
 
-    kind: DifferenceKind
-    class_code: str
-    first_day: date
-    last_day: date
-    expected_kroner: Kroner = Kroner(0)
-    simulated_kroner: Kroner = Kroner(0)
-
-    def __str__(self) -> str:
-        when = f"on {self.first_day}" if self.first_day == self.last_day else f"from {self.first_day} to {self.last_day}"
-        return _SENTENCES[self.kind].format(
-            days=f"{self.class_code} {when}", expected=self.expected_kroner or "nothing", simulated=self.simulated_kroner or "nothing"
-        )
-
-
-_SENTENCES: Final[Mapping[DifferenceKind, str]] = {
-    DifferenceKind.OTHER_AMOUNT: "{days}: {expected} is wanted, and the rail would pay {simulated}",
-    DifferenceKind.NOT_PAID: "{days}: {expected} is wanted, and the rail would pay nothing",
-    DifferenceKind.NOT_WANTED: "{days}: nothing is wanted, and the rail would pay {simulated}",
-    DifferenceKind.UNTOUCHED: "{days}: {expected} stands and is not changed, and the rail would pay {simulated}",
-    DifferenceKind.RECOVERS: "{days}: the rail would recover {simulated}, and at most {expected} is allowed",
-    DifferenceKind.NOT_SIMULATED: "{days}: not simulated, as the rail's rates of that year may not be active yet",
-}
+    mode: CheckMode
+    most_recovered: Kroner | None = None
+    waits: bool = True
 
 
 class CheckFinding(StrEnum):
@@ -82,12 +68,24 @@ class CheckFinding(StrEnum):
 
 
 class SimulationCheck(Struct, frozen=True):
-    """The outcome of a check. `recovered` is net, of the order's case and area. `text` is why there is no comparison."""
+    """The outcome of a check. `recovered` is net, of the order's case and area; `picture` is what was compared, side by side.
+
+    `text` is why there is no comparison.
+    """
 
     finding: CheckFinding
     differences: tuple[PayDifference, ...] = ()
     recovered: Kroner = Kroner(0)
+    picture: tuple[PicturePart, ...] = ()
     text: str = ""
+
+
+class CheckedOrder(Struct, frozen=True):
+    """An order as its simulation names it, and whether it is the first of its case and area."""
+
+    area: str
+    case_id: str
+    is_first_order: bool
 
 
 class CheckCircumstances(Struct, frozen=True):
@@ -104,7 +102,9 @@ class CheckCircumstances(Struct, frozen=True):
 NOT_POSTED: Final = "the rail may not have posted the order before this one; it does so on the next working day"
 
 
-def check_order(order: Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
+def check_order(
+    order: CheckedOrder | Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances
+) -> SimulationCheck:
     """Compares what the rail says of an order with what is expected of it.
 
     A refusal, a difference or an empty answer says nothing while the rail has not posted what the case had before.
@@ -116,23 +116,41 @@ def check_order(order: Order, expected: ExpectedPay, outcome: SimulationOutcome,
 
 
 def _says_nothing(outcome: SimulationOutcome) -> bool:
-    return isinstance(outcome, SimulationFailure) and not outcome.by_rule
+    return isinstance(outcome, SimulationFailure) and not _is_refusal(outcome)
 
 
-def _checked(order: Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
+def _is_refusal(failure: SimulationFailure) -> bool:
+    """Whether it says something about the order, and not only about the rail at that moment."""
+    return failure.by_rule or failure.reason in _ABOUT_THE_ORDER
+
+
+_ABOUT_THE_ORDER: Final = frozenset(
+    {
+        FailureReason.NOT_ASKED,
+        FailureReason.PERSON_UNKNOWN,
+        FailureReason.NEEDS_NEW_DECISION,
+        FailureReason.INVALID,
+        FailureReason.REQUEST_NOT_TAKEN,
+    }
+)
+
+
+def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
     if isinstance(outcome, SimulationFailure):
-        finding = CheckFinding.REFUSED if outcome.by_rule else CheckFinding.UNAVAILABLE
+        finding = CheckFinding.REFUSED if _is_refusal(outcome) else CheckFinding.UNAVAILABLE
         return SimulationCheck(finding, text=outcome.text or outcome.reason.value)
     own = own_figures(outcome, order)
     today = max(when.today, outcome.computed_on) if isinstance(outcome, Simulation) else when.today
     recovered = Kroner(sum(each.recovered for each in own))
     limit = Kroner(0) if order.is_first_order else when.most_recovered
-    differences = [*_recoveries(own, recovered, limit), *pay_differences(expected, own, today)]
+    compared = compared_pay(expected, own, today)
+    differences = [*_recoveries(own, recovered, limit), *differences_in(compared)]
     finding = CheckFinding.DIFFERS if any(each.kind is not DifferenceKind.NOT_SIMULATED for each in differences) else CheckFinding.AGREES
-    return SimulationCheck(finding, tuple(differences[:MOST_DIFFERENCES]), recovered)
+    picture = tuple(alike(compared))[:MOST_DIFFERENCES]
+    return SimulationCheck(finding, tuple(differences[:MOST_DIFFERENCES]), recovered, picture)
 
 
-def own_figures(outcome: Simulation | NothingComputed, order: Order) -> tuple[SimulatedFigures, ...]:
+def own_figures(outcome: Simulation | NothingComputed, order: CheckedOrder | Order) -> tuple[SimulatedFigures, ...]:
     """The figures of the case and area of an order; an answer may hold other cases of the person, and other areas of the case."""
     if isinstance(outcome, NothingComputed):
         return ()
@@ -140,7 +158,7 @@ def own_figures(outcome: Simulation | NothingComputed, order: Order) -> tuple[Si
     return figures(replace(outcome, periods=tuple(periods)))
 
 
-def _own(period: SimulatedPeriod, order: Order) -> SimulatedPeriod:
+def _own(period: SimulatedPeriod, order: CheckedOrder | Order) -> SimulatedPeriod:
     return replace(period, payments=tuple([each for each in period.payments if (each.area, each.case_id) == (order.area, order.case_id)]))
 
 
@@ -151,146 +169,6 @@ def _recoveries(own: Sequence[SimulatedFigures], recovered: Kroner, limit: Krone
     codes = ", ".join(sorted({each.class_code for each in days}))
     first, last = min(each.start for each in days), max(each.end for each in days)
     yield PayDifference(DifferenceKind.RECOVERS, codes, first, last, limit, recovered)
-
-
-def pay_differences(expected: ExpectedPay, own: Iterable[SimulatedFigures], today: date) -> tuple[PayDifference, ...]:
-    """The days on which a simulation of an order pays something else than is expected, by class code and day, neighbours joined.
-
-    A day that the order does not change, or on which nothing is wanted, may be missing in the answer.
-    """
-    by_code = _by_code(own)
-    codes = {*by_code, *(each.class_code for each in (*expected.before, *expected.after))}
-    found = [each for code in sorted(codes) for each in _of_code(expected, code, by_code[code], today)]
-    return tuple(_joined(found))
-
-
-def _of_code(expected: ExpectedPay, code: str, own: Sequence[SimulatedFigures], today: date) -> Iterator[PayDifference]:
-    before, after = ([each for each in spans if each.class_code == code] for spans in (expected.before, expected.after))
-    turn = date(today.year, 12, 31).toordinal()
-    last = max([turn, *(end_of_month(each.end.toordinal()) for each in own)])
-    first = min([each.start for each in (*before, *after)] + [each.start.toordinal() for each in own])
-    were, will = ([piece for span in spans for piece in pieces_of(span, first, last)] for spans in (before, after))
-    for stretch in _compared_days(were, will, _simulated(own)):
-        kind = stretch.difference(complete=expected.complete, turn=turn)
-        if kind is not None:
-            days = date.fromordinal(stretch.start), date.fromordinal(stretch.end)
-            yield PayDifference(kind, code, *days, _sum(stretch.after), _sum(stretch.simulated))
-    yield from _beyond(code, before, after, last)
-
-
-def _beyond(code: str, before: Sequence[Paid], after: Sequence[Paid], last: int) -> Iterator[PayDifference]:
-    """The days after the last one that was compared which the order changes."""
-    were, will = ({(max(each.start, last + 1), each.end, each.amount) for each in spans if each.end > last} for spans in (before, after))
-    if days := will - were:
-        first, end = min(start for start, _, _ in days), max(end for _, end, _ in days)
-        yield PayDifference(DifferenceKind.NOT_SIMULATED, code, date.fromordinal(first), date.fromordinal(end))
-
-
-class _ComparedDays:
-    """Days that can not be parted further, because a piece on one side spans them all."""
-
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end = start, end
-        self.before: list[PayPiece] = []
-        self.after: list[PayPiece] = []
-        self.simulated: list[PayPiece] = []
-
-    def difference(self, *, complete: bool, turn: int) -> DifferenceKind | None:
-        """How the rail would pay other than is expected; None when it would not."""
-        expected, simulated = _sum(self.after), _sum(self.simulated)
-        touched = sorted(self.before) != sorted(self.after)
-        if expected == simulated or (not complete and simulated > expected):
-            return None
-        if not self.simulated and not touched:
-            return None
-        if not self.simulated and self.start > turn:
-            return DifferenceKind.NOT_SIMULATED
-        if not touched:
-            return DifferenceKind.UNTOUCHED
-        if not simulated:
-            return DifferenceKind.NOT_PAID
-        return DifferenceKind.OTHER_AMOUNT if expected else DifferenceKind.NOT_WANTED
-
-
-def _compared_days(before: Iterable[PayPiece], after: Iterable[PayPiece], simulated: Iterable[PayPiece]) -> Iterator[_ComparedDays]:
-    """The pieces of the three sides by days, in order; pieces that overlap are together."""
-    sides = [*((each, 0) for each in before), *((each, 1) for each in after), *((each, 2) for each in simulated)]
-    stretch: _ComparedDays | None = None
-    for piece, side in sorted(sides):
-        if stretch is None or piece.start > stretch.end:
-            if stretch:
-                yield stretch
-            stretch = _ComparedDays(piece.start, piece.end)
-        stretch.end = max(stretch.end, piece.end)
-        (stretch.before, stretch.after, stretch.simulated)[side].append(piece)
-    if stretch:
-        yield stretch
-
-
-def _sum(pieces: Iterable[PayPiece]) -> Kroner:
-    return Kroner(sum(each.amount for each in pieces))
-
-
-def _joined(differences: Iterable[PayDifference]) -> Iterator[PayDifference]:
-    """Differences of one kind on days that follow each other, but for weekends, as one each."""
-    kept: PayDifference | None = None
-    for each in differences:
-        if kept and (kept.kind, kept.class_code) == (each.kind, each.class_code) and _follows(kept.last_day, each.first_day):
-            expected, simulated = kept.expected_kroner + each.expected_kroner, kept.simulated_kroner + each.simulated_kroner
-            kept = replace(kept, last_day=each.last_day, expected_kroner=Kroner(expected), simulated_kroner=Kroner(simulated))
-            continue
-        if kept:
-            yield kept
-        kept = each
-    if kept:
-        yield kept
-
-
-def _follows(one: date, other: date) -> bool:
-    return not any(is_weekday(day) for day in range(one.toordinal() + 1, other.toordinal()))
-
-
-class PictureChange(Struct, frozen=True, omit_defaults=True):
-    """Days of a class code of which two simulations of one order say something else: what they pay, and what they recover."""
-
-    class_code: str
-    first_day: date
-    last_day: date
-    seen_pays_kroner: Kroner
-    now_pays_kroner: Kroner
-    seen_recovers_kroner: Kroner = Kroner(0)
-    now_recovers_kroner: Kroner = Kroner(0)
-
-
-def picture_changes(seen: Iterable[SimulatedFigures], now: Iterable[SimulatedFigures]) -> tuple[PictureChange, ...]:
-    """Compares what an approver saw with what the rail says now: pay and recovery by day and class code, not what was paid before."""
-    before, after = _by_code(seen), _by_code(now)
-    found = [each for code in sorted({*before, *after}) for each in _changes(code, before[code], after[code])]
-    return tuple(found[:MOST_DIFFERENCES])
-
-
-def _changes(code: str, seen: Sequence[SimulatedFigures], now: Sequence[SimulatedFigures]) -> Iterator[PictureChange]:
-    for stretch in _compared_days(_simulated(seen), _simulated(now), ()):
-        start, end = date.fromordinal(stretch.start), date.fromordinal(stretch.end)
-        pays = _sum(stretch.before), _sum(stretch.after)
-        back = _recovered(seen, start, end), _recovered(now, start, end)
-        if pays[0] != pays[1] or back[0] != back[1]:
-            yield PictureChange(code, start, end, *pays, *back)
-
-
-def _recovered(figures_of_code: Iterable[SimulatedFigures], start: date, end: date) -> Kroner:
-    return Kroner(sum(each.recovered for each in figures_of_code if start <= each.start <= end))
-
-
-def _by_code(own: Iterable[SimulatedFigures]) -> defaultdict[str, list[SimulatedFigures]]:
-    found: defaultdict[str, list[SimulatedFigures]] = defaultdict(list)
-    for figure in own:
-        found[figure.class_code].append(figure)
-    return found
-
-
-def _simulated(own: Iterable[SimulatedFigures]) -> list[PayPiece]:
-    return [PayPiece(each.start.toordinal(), each.end.toordinal(), each.pays) for each in own]
 
 
 class Staleness(StrEnum):
@@ -305,3 +183,35 @@ def staleness(asked_at: datetime, now: datetime, *, most: timedelta, orders_then
     if orders_then != orders_now:
         return Staleness.CASE_MOVED
     return Staleness.TOO_OLD if now - asked_at > most else None
+
+
+def reasons_of(check: SimulationCheck, mode: CheckMode) -> tuple[HoldReason, ...]:
+    """Why a checked order is held; nothing where only a warning is wanted, or where the rail did not say anything."""
+    if mode is CheckMode.WARN:
+        return ()
+    if check.finding is CheckFinding.REFUSED:
+        return (HoldReason(HoldKind.SIMULATION_REFUSED, f"it can not be simulated: {check.text}"),)
+    if check.finding is not CheckFinding.DIFFERS:
+        return ()
+    found = [each for each in check.differences if each.kind is not DifferenceKind.NOT_SIMULATED]
+    reasons = [_reason(each) for each in found[:NAMED_ALONE]]
+    if more := len(found[NAMED_ALONE:]):
+        reasons.append(HoldReason(HoldKind.SIMULATED_OTHERWISE, f"and {more} more like these, or more than that", more=more))
+    return tuple(reasons)
+
+
+def held_after(held: Sequence[HoldReason], reasons: Sequence[HoldReason]) -> tuple[HoldReason, ...]:
+    """Returns what holds an order once it is checked: the reasons of the check in place of its being unchecked."""
+    return tuple([each for reason in held for each in (reasons if reason == UNCHECKED else (reason,))])
+
+
+def _reason(difference: PayDifference) -> HoldReason:
+    return HoldReason(
+        HoldKind.RECOVERS if difference.kind is DifferenceKind.RECOVERS else HoldKind.SIMULATED_OTHERWISE,
+        str(difference),
+        class_code=difference.class_code,
+        first_day=difference.first_day,
+        last_day=difference.last_day,
+        sources=("expected", "simulated"),
+        amounts_kroner=(difference.expected_kroner, difference.simulated_kroner),
+    )

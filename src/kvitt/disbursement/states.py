@@ -84,6 +84,7 @@ class What(StrEnum):
     FORGOTTEN = "forgotten"
     QUEUED = "queued"
     ORDERED = "ordered"
+    CHECKED = "checked"
     SIMULATED = "simulated"
     SIMULATION_ENDED = "simulation ended"
     ANSWERED = "answered"

@@ -32,6 +32,7 @@ from kvitt.disbursement.rows import (
     LineRow,
     MessageRow,
     MessageStep,
+    OrderCheckRow,
     OrderRow,
     PaymentRow,
     SimulationRow,
@@ -59,6 +60,7 @@ class UnitOfWork:
         self.dead: list[DeadLetterRow] = []
         self.deferred: list[DeferredRow] = []
         self.simulations: list[SimulationRow] = []
+        self.checks: list[OrderCheckRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -75,6 +77,7 @@ class UnitOfWork:
             self.dead,
             self.deferred,
             self.simulations,
+            self.checks,
         )
 
     def add(self, other: "UnitOfWork") -> None:
@@ -196,6 +199,10 @@ def scheme_of(area: str) -> str:
 def _count_made(work: UnitOfWork) -> None:
     for order in work.orders:
         METRICS.add(Counted.ORDERS, scheme_of(order.area), "made")
+    areas = {order.order_id: order.area for order in work.orders} if work.checks else {}
+    for check in work.checks:
+        if check.finding is not None:
+            METRICS.add(Counted.CHECKS, scheme_of(areas[check.order_id]), check.finding)
 
 
 def _made(work: UnitOfWork) -> dict[str, object]:

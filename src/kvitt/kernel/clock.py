@@ -1,7 +1,7 @@
 """The clock that is handed to everything that needs one, and local time as the rail and its neighbours read it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
@@ -12,6 +12,11 @@ _OSLO = ZoneInfo("Europe/Oslo")
 def utc_now() -> datetime:
     """The machine's clock."""
     return datetime.now(UTC)
+
+
+def oslo_midnight(day: date) -> datetime:
+    """The moment at which a day begins in Oslo."""
+    return datetime.combine(day, time.min, _OSLO)
 
 
 def oslo(now: datetime) -> datetime:

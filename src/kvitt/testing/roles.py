@@ -9,6 +9,7 @@ from typing import Final
 from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.order_checks import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume
@@ -142,6 +143,7 @@ class Roles:
             self._ports,
             wake_up=_Awake(),
             after=lambda: None,
+            on_check=OrderChecks(self._ports).ended,
             rail=rail.name,
             at_once=settings.at_once,
             wait_seconds=settings.wait_seconds,

@@ -1,6 +1,7 @@
 """The handling of a message, repeated by the very code that did it, until it makes the entry that was written then."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -10,9 +11,10 @@ from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.contract import WhenOrderIsOpen
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.simulation_check import CheckPolicy
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import KvittError
 from kvitt.kernel.audit import AuditRow
 
@@ -27,14 +29,23 @@ PublishedQuestions = Callable[[int], Sequence[bytes] | None]
 class Handling:
     """The handling of the messages of one case."""
 
-    def __init__(self, case: Case, rails: Rails, ids_of_other_cases: IdsOfOtherCases, published_questions: PublishedQuestions) -> None:
+    def __init__(
+        self,
+        case: Case,
+        rails: Rails,
+        ids_of_other_cases: IdsOfOtherCases,
+        published_questions: PublishedQuestions,
+        policies: Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]],
+    ) -> None:
+        """`policies`: by what policy the orders of a message were checked, at each time at which it was derived."""
         self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
-        self._published_questions = published_questions
+        self._published_questions, self._policies = published_questions, policies
 
     def handler(self, replayed: MessageReplay, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
         published = self._published_questions(replayed.stored.message_no) if entry.what == What.SIMULATED else None
-        return Handler(replayed.contract, self._rails, work, entry.at, published_questions=published)
+        rails = self._rails.checking(self._policies.get((replayed.stored.message_no, entry.at), {}))
+        return Handler(replayed.contract, rails, work, entry.at, published_questions=published)
 
     def in_turn(self, replayed: MessageReplay, entry: AuditRow) -> bool:
         """Whether the message had to wait for its turn. Repeats, dry runs and some refusals are answered at once, whatever is open."""

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from kvitt.disbursement.events import PaymentVersion
+from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rail import Candidate, ReceiptOutcome
 from kvitt.disbursement.rows import OrderRow, PaymentRow
 from kvitt.disbursement.states import OrderState, PaymentState
@@ -37,6 +38,7 @@ class MadeOrder:
         self.contradiction: MadeContradiction | None = None
         self.in_contradiction = False
         self.taken_back = False
+        self.checked: tuple[HoldReason, ...] | None = None
 
     @property
     def as_candidate(self) -> Candidate:

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, unequal
+from kvitt.disbursement.check.order_check import possible_holds
 from kvitt.disbursement.check.replay import Replay
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredOrder, StoredReceipt
-from kvitt.disbursement.holding import GUARD, IN_CONTRADICTION, decode_all, encode_all, without_releasable
+from kvitt.disbursement.holding import GUARD, IN_CONTRADICTION, decode_all, encode_all
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
@@ -91,8 +92,15 @@ class _Comparison:
             if stored.resends != self._replay.resent.get(order_id, 0):
                 self._differs(Kind.ORDER, order_id, f"was sent once more {stored.resends} times, and operators had it otherwise")
             self._progress(made[order_id], stored)
+            self._checked(order_id)
         for order_id in made.keys() - self._stored.orders.keys():
             self._differs(Kind.ORDER, order_id, "is missing")
+
+    def _checked(self, order_id: str) -> None:
+        """Whether it is checked before it leaves, and about what the rail is asked."""
+        made, stored = self._replay.checks.get(order_id), self._stored.checks.get(order_id)
+        if (made and made.question) != (stored and stored.question):
+            self._differs(Kind.ORDER, order_id, "is checked before it leaves otherwise than its message makes it")
 
     def _held(self, made: MadeOrder, stored: StoredOrder) -> OrderRow:
         """The order with what holds it now: what held it when it was made, unless that was released, and what contradicts its case."""
@@ -100,10 +108,9 @@ class _Comparison:
         judged = made.made.held_for if stored.guard == GUARD else stored.made.held_for
         reasons = tuple(each for each in decode_all(judged) if stored.guard == GUARD or each != IN_CONTRADICTION)
         contradicted = (IN_CONTRADICTION,) if made.in_contradiction else ()
-        given = replace(made.made, held_for=encode_all((*reasons, *contradicted)))
-        if made.made.order_id in self._replay.released and stored.made.held_for != given.held_for:
-            return replace(given, held_for=encode_all((*without_releasable(reasons), *contradicted)))
-        return given
+        released = made.made.order_id in self._replay.released
+        given = [encode_all((*each, *contradicted)) for each in possible_holds(reasons, made.checked, released=released)]
+        return replace(made.made, held_for=next((each for each in given if each == stored.made.held_for), given[0]))
 
     def _progress(self, made: MadeOrder, stored: StoredOrder) -> None:
         """An order without a settling receipt may be anywhere on its way; one with is where the receipt has put it."""

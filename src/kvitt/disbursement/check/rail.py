@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check.made import MadeOrder
 from kvitt.disbursement.derive.micro_chained import AtRail
@@ -41,6 +43,11 @@ def _may_be_there(replay: "Replay", order: MadeOrder) -> bool:
 
 def _by_order(replay: "Replay") -> _Lines:
     return {order_id: list(lines) for order_id, lines in groupby(replay.lines, key=lambda line: line.order_id)}
+
+
+def forwarded_lines(replay: "Replay", order: MadeOrder) -> list[LineAtRail]:
+    """The lines of an order as they are asked for."""
+    return [replace(line, certain=True) for line in _forwarded(order, _by_order(replay))]
 
 
 def _forwarded(order: MadeOrder, lines: _Lines) -> Iterator[LineAtRail]:

@@ -17,6 +17,7 @@ from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
+from kvitt.disbursement.check.order_check import CHECKING, policies
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
@@ -36,7 +37,8 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipts import decide, read_answer
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderRow, PaymentRow, SimulationRow
+from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow, SimulationRow
+from kvitt.disbursement.simulation_requests import Asker
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
@@ -46,7 +48,7 @@ from kvitt.kernel.outbox import OutboxRow
 
 _OUTCOMES = {What.ACCEPTED: ReceiptOutcome.ACCEPTED, What.REJECTED: ReceiptOutcome.REJECTED, What.UNCLEAR: ReceiptOutcome.UNCLEAR}
 _KNOWN = frozenset(What)
-_BY_THEMSELVES = {**TAKING_OVER, **CONTRADICTING, **SIMULATING}
+_BY_THEMSELVES = {**TAKING_OVER, **CONTRADICTING, **SIMULATING, **CHECKING}
 """What entries do to a replay that need nothing else of it."""
 
 
@@ -71,7 +73,8 @@ class Replay:
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(self, number))
+        then = policies(self.case.scheme, stored.checks)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(self, number), then)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -86,6 +89,7 @@ class Replay:
         self.lists: dict[int, list[OutboxRow]] = {}
         self.receipts: dict[int, Observation] = {}
         self.contradictions: list[MadeContradiction] = []
+        self.checks: dict[str, OrderCheckRow] = {}
         self.last_handled = 0
 
     def run(self) -> None:
@@ -188,9 +192,10 @@ class Replay:
             return
         replayed.step(step_of(work))
         self.published.extend(work.outbox)
-        self.simulations.extend(work.simulations)
+        self.simulations.extend(row for row in work.simulations if row.asker == Asker.MESSAGE)
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
+        self.checks.update({row.order_id: row for row in work.checks})
         self._made(replayed, work.orders, work.payments)
         self.note_answer(replayed)
 

@@ -53,6 +53,7 @@ class Counts(Struct, frozen=True):
     payments: int = 0
     receipts: int = 0
     contradictions: int = 0
+    order_checks: int = 0
     simulations: int = 0
     records_published: int = 0
     audit_entries: int = 0

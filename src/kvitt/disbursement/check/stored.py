@@ -10,7 +10,9 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
+from kvitt.disbursement.compared_pay import decode_differences, decode_picture
 from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
     IdempotencyRow,
@@ -19,6 +21,7 @@ from kvitt.disbursement.rows import (
     OrderRow,
     PaymentRow,
 )
+from kvitt.disbursement.simulation_check import CheckMode
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, read_all
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import fetch, fetch_values
@@ -121,6 +124,7 @@ class StoredCase(Struct):
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
+    checks: dict[str, StoredCheck] = {}
     simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
@@ -280,6 +284,14 @@ _SORTS = (
         _of,
         lambda case, each: case.contradictions.append(each.row),
         {"row": StoredContradiction},
+    ),
+    _Sort(
+        "order_checks",
+        SQL.order_checks,
+        StoredCheck,
+        _of,
+        lambda case, each: case.checks.update({each.order_id: each}),
+        {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
     _Sort(
         "records_published",

@@ -29,7 +29,7 @@ def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...
     A line that refers to another overwrites its chain, so it pays nothing twice by that. A line that the rail may have is refused there
     when it comes again under its id.
     """
-    own = _asked_for(order)
+    own = asked_for(order)
     made = {line.line_id for line in own if line.ceased_from is None}
     before = _Chains()
     before.add(line for line in lines if line.certain or line.line_id not in made)
@@ -38,16 +38,16 @@ def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...
     return paid_twice(after.pay(), lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
 
 
-def pay_of_lines(order: Order, lines: Sequence[LineAtRail]) -> tuple[tuple[Paid, ...], tuple[Paid, ...]]:
-    """Returns what the lines of a case pay before an order and after it; `lines` oldest first, those that are not certain left out."""
+def pay_of_lines(asked: Sequence[LineAtRail], lines: Sequence[LineAtRail]) -> tuple[tuple[Paid, ...], tuple[Paid, ...]]:
+    """Returns what the lines of a case pay before those that are asked for and after; oldest first, those that are not certain left out."""
     before = _Chains()
     before.add(line for line in lines if line.certain)
     after = before.copy()
-    after.add(_asked_for(order))
+    after.add(asked)
     return before.pay(), after.pay()
 
 
-def _asked_for(order: Order) -> list[LineAtRail]:
+def asked_for(order: Order) -> list[LineAtRail]:
     """The lines of an order that ask for something."""
     return [_line(line) for line in order.lines if line.forwarded is None or line.forwarded.change is not LineChange.NONE]
 

@@ -70,6 +70,17 @@ ORDER BY o.case_no, r.receipt_no;
 SELECT case_no AS of, order_id::text, receipt_no, ours, rails, found_at, resolution, resolved_at
 FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
 
+-- name: order_checks
+-- The checks before sending of a span of cases, with what the rail said of each order.
+SELECT k.case_no AS of, k.order_id::text, k.message_no, k.made_at, k.mode, k.most_recovered, k.waits, k.question, k.finding, k.checked_on,
+       k.posted, k.recovered, coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture, k.note,
+       q.status, q.answer, coalesce(q.reason, r.reason) AS reason, coalesce(q.note, r.note) AS said, coalesce(q.by_rule, false) AS by_rule
+FROM order_checks AS k
+LEFT JOIN simulation_requests AS r ON r.request_no = k.request_no
+LEFT JOIN simulation_questions AS q ON q.request_no = k.request_no AND q.order_id = k.order_id
+WHERE k.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY k.case_no, k.message_no;
+
 -- name: simulations
 -- The simulations that dry runs of a span of cases asked for.
 SELECT request_no FROM simulation_requests WHERE asker = 'message' AND case_no BETWEEN %(first)s AND %(last)s ORDER BY request_no;

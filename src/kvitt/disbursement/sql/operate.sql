@@ -50,14 +50,21 @@ FROM orders AS o
 WHERE o.order_id = %s;
 
 -- name: release_order
--- Frees a held order of its reasons of these kinds and returns those that are left; no row: it has none of them, or is no longer ready.
+-- Frees a held order of its reasons of these kinds, or of the last kind where it has none of them, and returns those that are left; no row:
+-- it has none of that either, or is no longer ready.
+WITH h AS (
+    SELECT order_id, CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(held_for) AS r (reason) WHERE r.reason ->> 'kind' = ANY (%(kinds)s::text[]))
+                          THEN %(kinds)s::text[] ELSE ARRAY[%(last)s::text] END AS kinds
+    FROM orders WHERE order_id = %(order_id)s AND state = 'ready'
+    FOR UPDATE
+)
 UPDATE orders AS o
 SET held_for = (SELECT coalesce(jsonb_agg(r.reason ORDER BY r.place), '[]')
                 FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
-                WHERE r.reason ->> 'kind' <> ALL (%(kinds)s::text[]))
-WHERE order_id = %(order_id)s AND state = 'ready'
-  AND EXISTS (SELECT FROM jsonb_array_elements(o.held_for) AS r (reason) WHERE r.reason ->> 'kind' = ANY (%(kinds)s::text[]))
-RETURNING held_for::text;
+                WHERE r.reason ->> 'kind' <> ALL (h.kinds))
+FROM h
+WHERE o.order_id = h.order_id AND EXISTS (SELECT FROM jsonb_array_elements(o.held_for) AS r (reason) WHERE r.reason ->> 'kind' = ANY (h.kinds))
+RETURNING o.held_for::text;
 
 -- name: withdraw_order
 -- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.

@@ -12,7 +12,8 @@ from kvitt.app.ports import checks_of, ports_of
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.holding import UNCHECKED, HoldKind, HoldReason
 from kvitt.disbursement.operate import Operate
-from kvitt.disbursement.order_checks import AGAIN_AFTER, ask_due_checks, is_posted
+from kvitt.disbursement.order_check_ends import AGAIN_AFTER, is_posted
+from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.order_page import CheckShown, OrderShown, order_page
 from kvitt.disbursement.simulation_requests import listing
 from kvitt.disbursement.states import OrderState

@@ -12,6 +12,7 @@ HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 
 
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
+_NameOfScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
 
 class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,12 +20,14 @@ class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     `port` None: 9464 if it is free, else any; the log says which. The rail answers from `rail_opens` until `rail_closes` (00:00:00 = the
     end of the day), Oslo time, on working days or on `rail_every_day`; an order that has waited `receipt_after_minutes` of that time for
-    its receipt raises an alarm. Every `look_seconds` it is looked for such orders.
+    its receipt raises an alarm, and so does a rail that has answered no simulation for `simulation_after_minutes` of it, though it was
+    asked. Every `look_seconds` it is looked for these.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     receipt_after_minutes: Annotated[float, Meta(gt=0)] = 60.0
+    simulation_after_minutes: Annotated[float, Meta(gt=0)] = 5.0
     rail_opens: time = time(6)
     rail_closes: time = time(21)
     rail_every_day: bool = False
@@ -116,10 +119,11 @@ class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts` and `ledger`, and whose tokens let in.
+    """The JSON API of the roles `payouts`, `ledger` and `simulations`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
-    `payouts:write`, `ledger:read`, `ledger:write`. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is
+    `payouts:write`, `ledger:read`, `ledger:write`; `schemes`, which schemes an application (`azp_name`) may touch. Without an issuer only
+    tokens of `kvitt token` let in. `port` None: 8080 if it is
     free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
     """
 
@@ -134,6 +138,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ca_file: str = ""
     applications: Mapping[str, Sequence[_PermissionName]] = {}
     groups: Mapping[str, Sequence[_PermissionName]] = {}
+    schemes: Mapping[str, Sequence[_NameOfScheme]] = {}
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,9 +177,6 @@ class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ca_file: str = ""
 
 
-_CheckedScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
-
-
 class CheckSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the orders of a scheme are simulated before they leave: not at all, with a warning, or so that what is found holds the order.
 
@@ -194,7 +196,8 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     is where SAML assertions come from, `proxy_url` with client, secret (or `proxy_secret_file`) and scope where tokens for the proxy do. A
     question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case;
     one that has waited `wait_seconds` for its turn is answered that there was no time for it. `on` false: all are answered as outside the
-    rail's hours. `checks`, by scheme: whether orders are simulated before they leave.
+    rail's hours. A call over REST waits `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders
+    are simulated before they leave.
     """
 
     on: bool = True
@@ -215,7 +218,9 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
     wait_seconds: Annotated[float, Meta(gt=0, le=3600)] = 300.0
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
-    checks: Mapping[_CheckedScheme, CheckSettings] = {}
+    call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
+    calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    checks: Mapping[_NameOfScheme, CheckSettings] = {}
 
     def __repr__(self) -> str:
         """Without the secrets."""

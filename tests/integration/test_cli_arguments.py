@@ -15,9 +15,12 @@ from integration.test_operate import Bench, clock
 from kvitt.app.approvals import approvals_of
 from kvitt.app.main import main
 from kvitt.app.parts import payouts_of
+from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming
+from kvitt.disbursement.preview import preview
 from kvitt.disbursement.settle import RawReceipt
+from kvitt.disbursement.simulation_requests import by_call, request
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
@@ -28,6 +31,7 @@ from kvitt.settings import PayoutsSettings, Settings
 from kvitt.testing import TestServer
 from support.cli_values import LONG_RUNNING, NO_NUMBER, ODD, UNUSABLE, commands, is_number, typed, valued
 from support.console_script import KVITT, PATIENCE_SECONDS
+from support.hub_messages import aap
 from support.rest_stage import earn
 
 LEAVES = dict(commands())
@@ -44,6 +48,8 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
             bench.submit([Incoming(primary_input(Scheme.TILLEGGSSTONADER), 0, 900, str(uuid4()).encode(), b"{")])
             bench.settle([RawReceipt("r", b"garbage")])
             [order] = bench.operate.orders(list(OrderState))
+            asked = preview(connection, PORTS, Scheme.AAP, b"k", json.dumps(aap("S-1", 500)).encode(), now=clock()).orders
+            assert request(connection, PORTS.rails, (Scheme.AAP, "S-1"), by_call("helved", "tests"), asked, now=clock()) == 1
         earn(conninfo)
         with payouts_of(conninfo, PayoutsSettings()) as payouts:
             payouts.create(NewPayout("party-1", "shop-1", Cash(100_000, "RUB"), "p-1"))

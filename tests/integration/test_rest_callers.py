@@ -24,6 +24,7 @@ from kvitt.api.rest.tokens import (
     fetched_from,
     read_from,
 )
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -53,20 +54,28 @@ def routes(site: Site) -> list[tuple[str, str]]:
 
 
 def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
-    assert len(routes(site)) == 16
+    assert len(routes(site)) == 17
     for method, path in [*routes(site), ("GET", "/schema/openapi.json"), ("GET", "/nowhere")]:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):
             response = httpx.request(method, f"{site.url}{path}", headers=headers)
-            assert (response.status_code, response.json()["code"]) == (401, "not_authenticated"), (method, path)
+            assert (response.status_code, problem_in(response)) == (401, "not_authenticated"), (method, path)
             assert response.headers["www-authenticate"].startswith("Bearer")
     nothing = {"authorization": f"Bearer {site.issuer.token('app', [], AUDIENCE, HOUR)}"}
     for method, path in routes(site):
         response = httpx.request(method, f"{site.url}{path}", headers=nothing)
-        assert (response.status_code, response.json()["code"]) == (403, "not_permitted"), (method, path)
+        assert (response.status_code, problem_in(response)) == (403, "not_permitted"), (method, path)
+
+
+def problem_in(response: httpx.Response) -> str:
+    """The code of a problem; of one in the form of the service that kvitt stands in for, the one that it would have."""
+    problem = response.json()
+    if response.url.path == "/api/simulering":
+        return {"urn:error:unauthorized": "not_authenticated", "urn:error:forbidden": "not_permitted"}[problem["type"]]
+    return str(problem["code"])
 
 
 def test_reading_does_not_let_one_write(site: Site) -> None:
-    token = site.token(Permission.PAYOUTS_READ, Permission.LEDGER_READ)
+    token = site.issuer.token("app", [Permission.PAYOUTS_READ, Permission.LEDGER_READ], AUDIENCE, HOUR)
     for method, path in routes(site):
         response = httpx.request(method, f"{site.url}{path}", headers={"authorization": f"Bearer {token}"})
         assert (response.status_code == 403) == (method == "POST"), (method, path)
@@ -97,7 +106,8 @@ def issuer(tmp_path: Path) -> Issuer:
 
 @pytest.fixture
 def tokens(issuer: Issuer) -> Tokens:
-    grants = Grants({"shop-admin": [Permission.PAYOUTS_READ]}, {"payers": [Permission.PAYOUTS_WRITE]})
+    schemes = {"dev:tbd:spleis": [Scheme.SYKEPENGER]}
+    grants = Grants({"shop-admin": [Permission.PAYOUTS_READ]}, {"payers": [Permission.PAYOUTS_WRITE]}, schemes)
     return Tokens("https://issuer", "kvitt", read_from(issuer.file), grants)
 
 
@@ -107,6 +117,16 @@ def test_the_application_and_its_groups_say_what_one_may(issuer: Issuer, tokens:
     assert (person.permissions, person.subject) == ({Permission.PAYOUTS_READ, Permission.PAYOUTS_WRITE}, "shop-admin/kari")
     assert caller_of(tokens, issuer.token(azp=None, client_id="shop-admin")).permissions == {Permission.PAYOUTS_READ}
     assert caller_of(tokens, issuer.token(azp="stranger", scope="payouts:write")).permissions == frozenset()
+
+
+def test_the_name_that_its_issuer_knows_an_application_by_says_which_schemes_it_may_touch(issuer: Issuer, tokens: Tokens) -> None:
+    known, other = (caller_of(tokens, issuer.token(azp_name=name)) for name in ("dev:tbd:spleis", "spleis"))
+    assert (known.application, known.schemes) == ("dev:tbd:spleis", {Scheme.SYKEPENGER})
+    assert (other.application, other.schemes) == ("spleis", frozenset())
+    # Neither another claim nor a scope of an issuer that is not ours will do.
+    for claims in ({"azp": "dev:tbd:spleis"}, {"azp_name": 7}, {"azp_name": ""}, {"scope": "scheme:SYKEPENGER"}):
+        caller = caller_of(tokens, issuer.token(**claims))
+        assert (caller.application, caller.schemes) == (None, frozenset())
 
 
 @pytest.mark.parametrize(

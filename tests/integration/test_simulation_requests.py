@@ -7,6 +7,7 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.acts import Acts, Wanted
 from kvitt.disbursement.case import CaseKey
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.simulation import FailureReason, NothingComputed, SimulationFailure
@@ -26,12 +27,15 @@ from kvitt.disbursement.simulation_requests import (
     wait,
 )
 from kvitt.disbursement.values import Order, Scheme
+from kvitt.errors import NotFound
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
 from kvitt.kernel.rows import write
 from kvitt.testing import hub
 from support.hub_messages import Json, aap
 
+OPERATOR = Operator("kari", "the rail is open again")
 CASE: CaseKey = (Scheme.AAP, "S-1")
 RAIL = PORTS.rails.simulating(Scheme.AAP)
 assert RAIL is not None
@@ -53,15 +57,18 @@ def test_a_request_is_made_once_under_its_name_and_asked_again_under_another(dat
         assert [each.question for each in stored.questions] == [RAIL.encode_simulation(order) for order in orders]
         assert stored.request.is_open
         assert stored.outcome(RAIL) is None
-        again = ask_again(site.connection, number, "an operator", utc_now())
-        assert again is not None
+        again = ask_again(site.connection, number, OPERATOR, utc_now())
         repeated = read(site.connection, again)
         assert repeated is not None
         assert [each.question for each in repeated.questions] == [each.question for each in stored.questions]
         listed = listing(site.connection, state=SimulationState.REQUESTED, key=CASE)
         assert [each.request_no for each in listed] == [again, number]
         assert [each.request_no for each in listing(site.connection, before=again)] == [number]
-        assert read(site.connection, again + 1) is ask_again(site.connection, again + 1, "an operator", utc_now()) is None
+        assert read(site.connection, again + 1) is None
+        with pytest.raises(NotFound):
+            ask_again(site.connection, again + 1, OPERATOR, utc_now())
+        (act,) = Acts(site.connection).listed(Wanted(person="kari"), 10)
+        assert (act.act, act.subject, act.reason) == ("simulate again", f"simulation {number}", "the rail is open again")
 
 
 def test_a_case_with_an_open_order_is_not_asked_about_and_the_text_says_how_long_it_has_been_open(database: str) -> None:

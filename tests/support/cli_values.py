@@ -42,7 +42,7 @@ ODD: Final = {
 }
 COMMON: Final = frozenset({"config", "data", "database", "log_level"})
 """Taken by every command in one way; tried on one of them."""
-LONG_RUNNING: Final = frozenset({"up", "demo", "emulator run"})
+LONG_RUNNING: Final = frozenset({"up", "demo", "emulator run", "simulation again"})
 """They are given a database that is not there: what they take is read before that."""
 ALSO: Final = {"run": ["--show-config"], "sending stop": ["--all"], "sending resume": ["--all"]}
 """What makes a command line whole beyond what it must have, or makes it end."""

@@ -22,7 +22,7 @@ from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Batch, Operation, Posting
 from kvitt.payouts.directory import known, load_directory
 from kvitt.payouts.directory_file import read_directory
-from kvitt.settings import RestSettings, Settings
+from kvitt.settings import RestSettings, Settings, SimulationSettings
 from kvitt.testing import Hub
 from support.patience import PATIENCE_SECONDS
 
@@ -85,7 +85,8 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
 
 
 @contextmanager
-def rest_site(conninfo: str, data: Path, *, settings: RestSettings | None = None) -> Iterator[Site]:
-    """A site on this database; its issuer's key is in `data`."""
-    with kvitt.testing.hub(conninfo=conninfo, settings=Settings(data=data, rest=settings or RestSettings()), start=utc_now()) as hub:
+def rest_site(conninfo: str, data: Path, *, settings: RestSettings | None = None, call_seconds: float = 9.0) -> Iterator[Site]:
+    """A site on this database; its issuer's key is in `data`. Calls for simulations wait so long: nobody asks the rail."""
+    of_hub = Settings(data=data, rest=settings or RestSettings(), simulation=SimulationSettings(call_seconds=call_seconds))
+    with kvitt.testing.hub(conninfo=conninfo, settings=of_hub, start=utc_now()) as hub:
         yield Site(hub)

@@ -4,6 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+from kvitt.cli.simulation_page import outcome_lines
 from kvitt.disbursement.compared_pay import DifferenceKind
 from kvitt.disbursement.expected_pay import ExpectedPay
 from kvitt.disbursement.holding import Paid
@@ -15,6 +16,7 @@ from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.simulation_answer import read_simulation
 from support import simulation_answers as answers
 from support.simulation_answers import Of, Row
+from support.simulation_rows import request_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text("utf-8")
 TODAY = date(2025, 11, 3)
@@ -104,3 +106,11 @@ def test_every_kind_of_difference_is_on_the_page() -> None:
 def test_the_rows_of_a_reduction_come_to_nothing() -> None:
     rows = [row for period in WITHOUT_IT.periods for payment in period.payments for row in payment.postings]
     assert sum(row.amount for row in rows) == 0
+
+
+def test_the_page_shows_the_example_as_the_command_prints_it() -> None:
+    shown = re.search(r"```\n(.*?)```", section("By hand"), re.DOTALL)
+    assert shown is not None
+    printed = list(outcome_lines(request_of("TILTAKSPENGER", "S-1", TODAY), WITH_THE_WEEK))
+    assert printed[:-1] == shown[1].splitlines()
+    assert printed[-1].endswith(f"{WITH_THE_WEEK.total:,}")

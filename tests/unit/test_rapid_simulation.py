@@ -199,7 +199,17 @@ def test_who_does_not_answer_is_closed_and_what_can_not_be_asked_is_refused_with
 
 @pytest.mark.parametrize("reason", FailureReason)
 def test_every_reason_is_told(reason: FailureReason) -> None:
-    assert both(SimulationFailure(reason, "why"))[0] in (400, 500, 503)
+    assert both(SimulationFailure(reason, "why"))[0] in ((409,) if reason is FailureReason.ORDER_OPEN else (400, 500, 503))
+
+
+def test_a_case_with_an_open_order_is_a_conflict_over_http_and_no_fault_of_the_question_on_the_rapid() -> None:
+    told = both(SimulationFailure(FailureReason.ORDER_OPEN, "Saken har et åpent oppdrag"))
+    assert told == (
+        409,
+        "Saken har et åpent oppdrag",
+        "FUNKSJONELL_FEIL",
+        "Feil i requesten vår til Spenn Simulering: Simulering feilet på grunn av funksjonell feil. Saken har et åpent oppdrag",
+    )
 
 
 def test_a_problem_has_the_services_members() -> None:

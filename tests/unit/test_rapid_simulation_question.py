@@ -270,12 +270,19 @@ def test_a_need_without_lines_is_a_question_without_lines() -> None:
         (changed(requested(), "oppdrag/linjer", []), "Ugyldig simulering request, nytteløst å simulere oppdrag uten linjer"),
         (b"", "message is not JSON"),
         (b"{", "message is not JSON"),
-        (b"[]", "message must be object | null, not array"),
-        (changed(requested(), "oppdrag", ...), "oppdrag is missing"),
-        (changed(requested(), "oppdrag/fagområde", "SPREF"), "oppdrag.fagområde is not a known word"),
-        (changed(requested(), "oppdrag/linjer/0/klassekode", "SPATORD"), "oppdrag.linjer[0].klassekode is not a known word"),
-        (changed(requested(), "oppdrag/linjer/0/sjekksum", 1), "oppdrag.linjer[0] has a member that is not known"),
-        (changed(requested(), "oppdrag/mer", 1), "oppdrag has a member that is not known"),
+        (b"[" * 100_000, "message is nested too deep"),
+        (b'{"saksbehandler": "\xff"}', "message is not UTF-8"),
+        (b"[]", "Ugyldig simulering request, oppfyller ikke kontrakten: må være et objekt"),
+        (changed(requested(), "oppdrag", ...), "oppdrag: mangler"),
+        (changed(requested(), "oppdrag/fagområde", "SPREF"), "oppdrag.fagområde: må være ARBEIDSGIVERREFUSJON eller BRUKERUTBETALING"),
+        (changed(requested(), "oppdrag/linjer/0/sjekksum", 1), "oppdrag.linjer[0]: har et felt som ikke er kjent"),
+        (changed(requested(), "oppdrag/mer", 1), "oppdrag: har et felt som ikke er kjent"),
+        (changed(requested(), "oppdrag/linjer/0/sats", "1450"), "oppdrag.linjer[0].sats: må være et heltall"),
+        (changed(requested(), "oppdrag/linjer/0/grad", 101), "oppdrag.linjer[0].grad: må være fra 0 til 100"),
+        (
+            json.dumps(requested()).encode().replace(b'"sats": 1450', b'"sats": 1450, "sats": 1451'),
+            "oppdrag.linjer[0].sats: forekommer mer enn én gang",
+        ),
     ],
 )
 def test_each_request_that_is_wrong_is_a_400_with_the_reason(body: bytes, problem: str) -> None:
@@ -284,6 +291,25 @@ def test_each_request_that_is_wrong_is_a_400_with_the_reason(body: bytes, proble
     assert found.problems == (problem,)
     answer = problem_over_http(HTTPStatus.BAD_REQUEST, found.text, "c-1")
     assert (answer.status, json.loads(answer.body)["detail"]) == (400, problem)
+
+
+def test_a_class_code_that_nobody_knows_is_told_with_those_that_there_are() -> None:
+    (problem,) = problems(read_request(changed(requested(), "oppdrag/linjer/0/klassekode", "SPATORD")))
+    assert problem.startswith("oppdrag.linjer[0].klassekode: må være SYKEPENGER_ARBEIDSTAKER_ORDINÆR, ")
+
+
+def test_everything_that_is_wrong_with_a_request_is_told_at_once_up_to_a_bound() -> None:
+    document = requested()
+    document["oppdrag"]["linjer"] = [{**document["oppdrag"]["linjer"][0], "sats": None, "fom": "x"}] * 2
+    assert problems(read_request(changed(document, "saksbehandler", ""))) == (
+        "saksbehandler: må ha fra 1 til 50 tegn",
+        "oppdrag.linjer[0].fom: må være en dato, åååå-MM-dd",
+        "oppdrag.linjer[0].sats: mangler",
+        "oppdrag.linjer[1].fom: må være en dato, åååå-MM-dd",
+        "oppdrag.linjer[1].sats: mangler",
+    )
+    document["oppdrag"]["linjer"] *= 1000
+    assert len(problems(read_request(json.dumps(document).encode()))) == 100
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.parts import payouts_of
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
@@ -29,6 +31,7 @@ from kvitt.settings import HttpSettings, RestSettings, Settings, ThriftSettings
 
 if TYPE_CHECKING:
     from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
 
 _log = structlog.get_logger(__name__)
@@ -49,11 +52,14 @@ class ApiStopped(Exception):
 class Apis:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
-    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, *, rails: Rails, clock: Clock = utc_now
+    ) -> None:
         """Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
+        self._rails = rails
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -98,7 +104,16 @@ class Apis:
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
-        return make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger), MAX_BODY
+        simulations = self._simulations(opened) if "simulations" in self._roles else None
+        app = make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger, simulations=simulations)
+        return app, MAX_BODY
+
+    def _simulations(self, opened: ExitStack) -> "SimulationCalls":
+        from kvitt.api.rest.simulations import SimulationCalls
+
+        settings = self._settings.simulation
+        questions = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
+        return SimulationCalls(questions, self._rails, self._clock, most=settings.calls, seconds=settings.call_seconds)
 
     def _warn_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
@@ -144,7 +159,8 @@ def tokens_of(settings: Settings) -> "Tokens":
         {name: [Permission(each) for each in given] for name, given in table.items()} for table in (rest.applications, rest.groups)
     )
     fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
-    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups))
+    schemes = {name: [Scheme(each) for each in given] for name, given in rest.schemes.items()}
+    return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
 
 
 def _thrift_address(settings: ThriftSettings) -> ListenAddress:

@@ -57,6 +57,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "emulator": ("emulator",),
         "payouts": (_APIS,),
         "ledger": (_APIS,),
+        "simulations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -113,7 +114,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.

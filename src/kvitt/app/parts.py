@@ -16,7 +16,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
-from kvitt.ops.alarms import ReceiptDeadline, alarm_job
+from kvitt.ops.alarms import ReceiptDeadline, SimulationDeadline, alarm_job
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.service import PayoutService
@@ -97,9 +97,13 @@ _CHECKS_EVERY: Final = timedelta(seconds=10)
 def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     """All jobs."""
     schedules = {rail.name: rail.schedule for rail in ports.rails}
-    deadline = ReceiptDeadline(schedules, timedelta(minutes=settings.ops.receipt_after_minutes))
+    receipts = ReceiptDeadline(schedules, timedelta(minutes=settings.ops.receipt_after_minutes))
+    simulations = SimulationDeadline(
+        {rail.name: rail.schedule for rail in ports.rails if rail.capabilities.simulates},
+        timedelta(minutes=settings.ops.simulation_after_minutes),
+    )
     return (
-        alarm_job(utc_now, deadline, timedelta(seconds=settings.ops.look_seconds)),
+        alarm_job(utc_now, receipts, simulations, timedelta(seconds=settings.ops.look_seconds)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
     )

@@ -1,4 +1,4 @@
-"""`kvitt alarm`: orders that have waited too long for their receipt, and orders that the rail contradicts."""
+"""`kvitt alarm`: orders that have waited too long for their receipt or that the rail contradicts, and rails that answer no simulation."""
 
 from typing import Final
 
@@ -12,6 +12,7 @@ from kvitt.settings import Settings
 _ALARMS: Final = (
     Column("order_id", "order"),
     Column("kind", "about"),
+    Column("rail"),
     Column("state"),
     Column("case_id", "case"),
     Column("area"),
@@ -25,9 +26,10 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms: orders without a receipt, and orders of which the rail says otherwise than what stands.
+    """Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, and rails without simulations.
 
-    The first are raised while kvitt runs and cleared when the order is settled; the others stand until two people have resolved them.
+    The first are raised while kvitt runs and cleared when the order is settled; the second stand until two people have resolved them; the
+    third are raised when a rail answers no simulation in its opening hours, and cleared when it does.
     """
 
 

@@ -106,8 +106,8 @@ def schedule_of(payments: Sequence[Payment]) -> PaymentSchedule:
     )
 
 
-def print_preview(found: Preview) -> None:
-    """Prints what a message would lead to."""
+def print_preview(found: Preview, last: str = "nothing was stored, nothing was sent") -> None:
+    """Prints what a message would lead to; `last` ends the page of one that would be ordered."""
     if found.contradicted:
         print_page(
             "a receipt contradicts what stands of the case: the message would wait until two people have resolved it; kvitt order list"
@@ -126,7 +126,7 @@ def print_preview(found: Preview) -> None:
             print_page(shown(f"would be held until two people have looked at it: {reason.text} ({reason.kind.value})"))
     then = schedule_of(found.after)
     print_page(draw(then.days, f"case {found.case_id} would then be paid", then.beyond))
-    print_page("nothing was stored, nothing was sent")
+    print_page(last)
 
 
 def _lines(order: Order) -> Iterator[str]:

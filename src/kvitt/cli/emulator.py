@@ -17,6 +17,7 @@ from kvitt.cli.arguments import ANY_NUMBER, PROBABILITY, SECONDS, Whole
 from kvitt.cli.calendar import draw
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_json, print_list
 from kvitt.cli.shell import connected, example, located, opened, print_page
+from kvitt.cli.text import shown
 from kvitt.disbursement.schedule import Beyond, Due
 from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.money import Kroner
@@ -209,7 +210,7 @@ def withhold(settings: Settings, *, person: str, tax: int, deduct: int, class_co
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
         put_withholding(connection, Withholding(person, tax, class_code, deduct))
-    click.echo(f"{person}: {tax} % tax, {deduct} kr {class_code} of each run")
+    click.echo(shown(f"{person}: {tax} % tax, {deduct} kr {class_code} of each run"))
 
 
 @emulator.command(epilog=example("kvitt emulator simulated", "kvitt emulator simulated --last 5 --json"))

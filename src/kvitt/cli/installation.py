@@ -8,7 +8,9 @@ from click.shell_completion import get_completion_class
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import Permission
 from kvitt.cli.arguments import Whole
+from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import example, located
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel import migrate
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.postgres import EmbeddedServer, running_server
@@ -50,15 +52,17 @@ _CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write")
     epilog=example(
         "kvitt token --for shop-admin --can payouts:read --can payouts:write",
         'curl -H "Authorization: Bearer $(kvitt token --for me --can ledger:read)" localhost:8080/accounts',
+        "kvitt token --for spleis --scheme sykepenger",
     )
 )
 @click.option(
     "--for", "application", required=True, metavar="NAME", help="Who will use it; keys of repeated requests are kept apart by it."
 )
 @click.option("--can", "permissions", multiple=True, type=click.Choice(_CAN), help="What it lets one do; may be given more than once.")
+@click.option("--scheme", "schemes", multiple=True, type=SchemeName(), help="A scheme that it lets one touch; may be given more than once.")
 @click.option("--minutes", default=60, show_default=True, type=Whole(1, 1440), help="How long it is valid.")
 @located
-def token(settings: Settings, *, application: str, permissions: tuple[str, ...], minutes: int) -> None:
+def token(settings: Settings, *, application: str, permissions: tuple[str, ...], schemes: tuple[Scheme, ...], minutes: int) -> None:
     """Print a token, signed with the key of the data directory, which is made when there is none.
 
     Whoever can read that key can make tokens; with [rest] issuer set, these tokens let nobody in.
@@ -67,7 +71,8 @@ def token(settings: Settings, *, application: str, permissions: tuple[str, ...],
     if settings.rest.issuer:
         raise click.UsageError(f"tokens come from {settings.rest.issuer}, as [rest] issuer says")
     issuer = LocalIssuer(settings.data)
-    click.echo(issuer.token(application, [Permission(each) for each in permissions], settings.rest.audience, timedelta(minutes=minutes)))
+    allowed, lasts = [Permission(each) for each in permissions], timedelta(minutes=minutes)
+    click.echo(issuer.token(application, allowed, settings.rest.audience, lasts, schemes))
 
 
 _VARIABLE = "_KVITT_COMPLETE"

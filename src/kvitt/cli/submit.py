@@ -15,19 +15,20 @@ from kvitt.cli.arguments import SECONDS, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, working
+from kvitt.cli.simulation import simulate_orders
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.case import answer_of_edge
-from kvitt.disbursement.preview import preview
+from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NoFinalStatus
 from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import PATIENCE_MS, connect
+from kvitt.kernel.database import PATIENCE_MS, Connection, connect
 from kvitt.settings import KafkaSettings, Settings
 from kvitt.transports.log.embedded_log import (
     CHANNEL,
@@ -159,6 +160,7 @@ def key_of(body: bytes) -> str:
     epilog=example(
         "kvitt submit examples/dp/01-first-two-periods.json --scheme dp",
         "kvitt submit examples/dp/02-raise-the-second-period.json --scheme dp --dry-run",
+        "kvitt submit examples/dp/02-raise-the-second-period.json --scheme dp --dry-run --simulate",
         "cat message.json | kvitt submit - --scheme ts --key 3f0c",
     )
 )
@@ -166,16 +168,22 @@ def key_of(body: bytes) -> str:
 @click.option("--scheme", required=True, type=SchemeName(), help="dp, aap, ts, tp, historisk or valp.")
 @click.option("--key", help="The sender's key, under which the answer comes. [a UUID made of the message's bytes]")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; store nothing.")
+@click.option("--simulate", is_flag=True, help="With --dry-run: ask the rail as well what it would lead to; only the question is stored.")
 @click.option("--wait", default=60.0, type=SECONDS, show_default=True, metavar="SECONDS", help="How long to wait for the final status.")
 @located
-def submit(settings: Settings, *, file: Path, scheme: Scheme, key: str | None, dry_run: bool, wait: float) -> None:
+def submit(settings: Settings, *, file: Path, scheme: Scheme, key: str | None, dry_run: bool, simulate: bool, wait: float) -> None:
     """Append FILE (- = standard input) to the scheme's topic and wait for its final status. Exit status 0 for OK, 1 for FEILET.
 
     When no kvitt runs on the data directory, one is started for the while.
     """
+    if simulate and not dry_run:
+        raise click.UsageError("--simulate belongs to --dry-run: a message that is sent is not simulated")
     body = content_of(file, "FILE")
     key = key or key_of(body)
-    accepted = _preview(settings, scheme, key, body) if dry_run else _send(settings, scheme, key, body, wait)
+    if simulate:
+        accepted = _simulate(settings, scheme, key, body, wait)
+    else:
+        accepted = _preview(settings, scheme, key, body) if dry_run else _send(settings, scheme, key, body, wait)
     if not accepted:
         sys.exit(BAD_RESULT)
 
@@ -186,12 +194,28 @@ def _preview(settings: Settings, scheme: Scheme, key: str, body: bytes) -> bool:
         wiring().database(settings, own=False, upgrade_it=False) as conninfo,
         connected(conninfo, application="kvitt preview") as connection,
     ):
-        try:
-            found = preview(connection, wiring().ports, scheme, key.encode(), body, now=utc_now())
-        except ValueError as error:
-            raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
+        found = _previewed(connection, scheme, key, body)
     print_preview(found)
     return found.refusal is None
+
+
+def _previewed(connection: Connection, scheme: Scheme, key: str, body: bytes) -> Preview:
+    try:
+        return preview(connection, wiring().ports, scheme, key.encode(), body, now=utc_now())
+    except ValueError as error:
+        raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
+
+
+def _simulate(settings: Settings, scheme: Scheme, key: str, body: bytes, seconds: float) -> bool:
+    """The preview, and what the rail says of its orders. Whether it says what would be paid, or has nothing to say."""
+    with working(settings) as conninfo, connected(conninfo, application="kvitt preview") as connection:
+        found = _previewed(connection, scheme, key, body)
+        print_preview(found, "nothing was sent; the rail is asked")
+        if found.refusal or not found.orders:
+            return found.refusal is None
+        contracts = wiring().ports.contracts
+        contract = contracts.of[contracts.input_of(scheme)].name
+        return simulate_orders(connection, (scheme, found.case_id), contract, found.orders, seconds)
 
 
 def _send(settings: Settings, scheme: Scheme, key: str, body: bytes, wait: float) -> bool:

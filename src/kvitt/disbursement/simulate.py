@@ -37,6 +37,7 @@ from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.leases import Lease, hold
+from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.queries import load
 
 _SQL = load("simulations", "kvitt.disbursement")
@@ -211,6 +212,9 @@ class Simulate:
                 self._on_check(cursor, work, cases[request.case_no], each, at[request.request_no])
         work.cases = [case.step() for case in cases.values() if case.changed]
         work.write(cursor)
+        for each in ended:
+            if each.found.request.request_no in gone:
+                METRICS.add(Counted.SIMULATIONS, each.found.request.scheme.value, state_after(each.outcome).value)
 
     def _close(self, cursor: psycopg.Cursor[Any], ended: Sequence[EndedRequest], at: Mapping[int, datetime]) -> set[int]:
         """Writes the answers and the ends; returns the numbers of those that have ended by this."""

@@ -27,9 +27,11 @@ from kvitt.disbursement.simulation import (
     merged,
 )
 from kvitt.disbursement.values import Order, Scheme
-from kvitt.errors import InvalidOrderMessage, TooManyToSimulate
+from kvitt.errors import InvalidOrderMessage, NotFound, TooManyToSimulate
+from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import Source, fetch, fetch_value
+from kvitt.kernel.fetch import Source, fetch, fetch_value, fetch_values
+from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write
 
@@ -285,15 +287,24 @@ def request(
         return int(fetch_value(cursor, _SQL.request_named, (asked.name,)))
 
 
-def ask_again(connection: Connection, request_no: int, caller: str, now: datetime) -> int | None:
-    """The same questions once more for an operator, as a new request, whose number it returns; None: there is no such request.
+def ask_again(connection: Connection, request_no: int, operator: Operator, now: datetime) -> int:
+    """The same questions once more for an operator, as a new request, whose number it returns.
 
-    Nobody else hears of the outcome: what was answered stays answered.
+    Nobody else hears of the outcome: what was answered stays answered. Raises NotFound.
     """
-    name = by_call("kvitt", caller).name
-    arguments = {"request_no": request_no, "name": name, "caller": caller, "now": now}
-    found = fetch_value(connection, _SQL.ask_again, arguments)
-    return None if found is None else int(found)
+    name = by_call("kvitt", operator.name).name
+    arguments = {"request_no": request_no, "name": name, "caller": operator.name, "now": now}
+    with transaction(connection, "simulation"), connection.cursor() as cursor:
+        found = fetch_value(cursor, _SQL.ask_again, arguments)
+        if found is None:
+            raise NotFound(f"no simulation has the number {request_no}")
+        note(cursor, now, "simulate again", operator, f"simulation {request_no}")
+    return int(found)
+
+
+def ended(connection: Connection, numbers: Sequence[int]) -> list[RequestWithQuestions]:
+    """Those of these requests that are at their end."""
+    return read_all(connection, fetch_values(connection, _SQL.ended_among, [list(numbers)]))
 
 
 def read(connection: Connection, request_no: int) -> RequestWithQuestions | None:

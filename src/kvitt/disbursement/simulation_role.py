@@ -3,6 +3,7 @@
 Nothing waits for the rail but the request that is asked: no transaction is open meanwhile, and no other role looks here.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, WakeUp
+from kvitt.kernel.metrics import AT_THE_RAIL, METRICS
 
 _LOOK_SECONDS: Final = 0.2
 
@@ -142,15 +144,17 @@ class _Asking:
     def _ask(self, found: RequestWithQuestions, place: int) -> None:
         number = found.request.request_no
         self._simulator = self._simulator or self._open()
+        begun = time.monotonic()
         future = self._simulator.ask(found.questions[place].question, again=self._again(found))
-        future.add_done_callback(lambda done: self._take_in(number, done))
+        future.add_done_callback(lambda done: self._take_in(number, done, begun))
 
     def _again(self, found: RequestWithQuestions) -> Again:
         if found.request.asker is not Asker.MESSAGE:
             return ONCE
         return next(each.asks_again for each in self._ports.contracts if each.name == found.request.contract)
 
-    def _take_in(self, number: int, done: "Future[AskedSimulation]") -> None:
+    def _take_in(self, number: int, done: "Future[AskedSimulation]", begun: float) -> None:
+        METRICS.took(AT_THE_RAIL, time.monotonic() - begun)
         try:
             asked = done.result()
         except CancelledError:

@@ -11,6 +11,10 @@ from enum import StrEnum
 from msgspec import Struct
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+AT_THE_RAIL = "simulation at the rail"
+"""The name under which `took` counts simulations."""
 
 
 class Counted(StrEnum):
@@ -25,6 +29,7 @@ class Counted(StrEnum):
     RESTARTS = "restarts"  # role
     CALLS = "calls"  # API, method or route, outcome
     REFUSED = "refused"  # API, why
+    SIMULATIONS = "simulations"  # scheme, outcome
 
 
 class Count(Struct, frozen=True):
@@ -43,6 +48,14 @@ class Batches(Struct, frozen=True):
     total: int
 
 
+class Durations(Struct, frozen=True):
+    """How long something took each time: how often at most each of SECONDS and longer than the one before, the last: longer."""
+
+    what: str
+    times: tuple[int, ...]
+    total: float
+
+
 class Counters:
     """Counts of one process; threads of all roles add to it."""
 
@@ -51,6 +64,8 @@ class Counters:
         self._counts: Counter[tuple[Counted, tuple[str, ...]]] = Counter()
         self._sizes: dict[str, list[int]] = {}
         self._totals: Counter[str] = Counter()
+        self._times: dict[str, list[int]] = {}
+        self._seconds: dict[str, float] = {}
 
     def add(self, what: Counted, *labels: str, times: int = 1) -> None:
         """Something happened."""
@@ -63,6 +78,12 @@ class Counters:
             self._sizes.setdefault(step, [0] * (len(BATCH_SIZES) + 1))[bisect_left(BATCH_SIZES, size)] += 1
             self._totals[step] += size
 
+    def took(self, what: str, seconds: float) -> None:
+        """Something took so long."""
+        with self._lock:
+            self._times.setdefault(what, [0] * (len(SECONDS) + 1))[bisect_left(SECONDS, seconds)] += 1
+            self._seconds[what] = self._seconds.get(what, 0.0) + seconds
+
     def counts(self) -> list[Count]:
         """Everything counted until now."""
         with self._lock:
@@ -72,6 +93,11 @@ class Counters:
         """The sizes of all batches until now, per step."""
         with self._lock:
             return [Batches(step, tuple(sizes), self._totals[step]) for step, sizes in self._sizes.items()]
+
+    def durations(self, what: str) -> Durations:
+        """How long it took until now."""
+        with self._lock:
+            return Durations(what, tuple(self._times.get(what, [0] * (len(SECONDS) + 1))), self._seconds.get(what, 0.0))
 
 
 METRICS = Counters()

@@ -1,21 +1,22 @@
-"""Alarms about orders that have no receipt after the set time within the rail's opening hours (design §8).
+"""Alarms about what the rail owes an answer within its opening hours: orders without a receipt, and simulations (design §8, §14).
 
-The scheduler looks: the store lets one alarm stand per order, so whoever raises it alone reports it. An alarm is a row, a line in
-the log at level error, and part of a metric; it is over when the order is settled.
+The scheduler looks: the store lets one alarm stand per order and per rail, so whoever raises it alone reports it. An alarm is a row, a line
+in the log at level error, and part of a metric; it is over when the order is settled, or the rail answers a simulation.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import psycopg
 import structlog
 from msgspec import Struct
 
 from kvitt.disbursement.rail import Schedule
+from kvitt.disbursement.simulation import FailureReason
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.queries import load
 
@@ -24,12 +25,30 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 10_000
 """Raised in one statement, which reads all open orders; more are raised in the same look."""
 _STATEMENT_MS = 30_000
+_LOOK_BACK: Final = timedelta(days=1)
+_UNANSWERED: Final = (
+    FailureReason.CLOSED,
+    FailureReason.PROXY_CLOSED,
+    FailureReason.UNREACHABLE,
+    FailureReason.TIMED_OUT,
+    FailureReason.NO_ANSWER,
+    FailureReason.BROKEN_OFF,
+    FailureReason.NO_TOKEN,
+)
+"""Ends of which the rail itself knows nothing."""
 _LOGGED_ALONE = 100
 """When the rail is down all of its orders are late: beyond so many, a look logs their number. The store has them all."""
 
 
 class ReceiptDeadline(Struct, frozen=True):
     """How much of the time in which its rail is open an order may wait for its receipt; rails by their names."""
+
+    schedules: Mapping[str, Schedule]
+    waits: timedelta
+
+
+class SimulationDeadline(Struct, frozen=True):
+    """How much of the time in which a rail is open it may answer no simulation, though it is asked; rails by their names."""
 
     schedules: Mapping[str, Schedule]
     waits: timedelta
@@ -43,19 +62,28 @@ class Alarm(Struct, frozen=True):
     sent_at: datetime
 
 
+class RailAlarm(Struct, frozen=True):
+    """An alarm about a rail that was just raised or cleared; since when it has answered no simulation."""
+
+    rail: str
+    since: datetime
+
+
 class ListedAlarm(Struct, frozen=True):
     """An alarm as operators see it, with the state that its order has now.
 
-    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order. Each kind has numbers of its own.
+    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order; or `no simulation`, which is about a
+    rail and no order. Each kind has numbers of its own.
     """
 
     alarm_no: int
     kind: str
-    order_id: str
-    scheme: str
-    case_id: str
-    area: str
-    state: str
+    rail: str | None
+    order_id: str | None
+    scheme: str | None
+    case_id: str | None
+    area: str | None
+    state: str | None
     sent_at: datetime | None
     raised_at: datetime
     cleared_at: datetime | None
@@ -76,6 +104,31 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
     return raised, cleared
 
 
+class _SilentSpan(NamedTuple):
+    answered_at: datetime | None
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def watch_simulations(connection: Connection, now: datetime, deadline: SimulationDeadline) -> tuple[list[RailAlarm], list[RailAlarm]]:
+    """Raises an alarm about each open rail that has answered no simulation for so long, and clears it when it does; (raised, cleared)."""
+    raised: list[RailAlarm] = []
+    cleared: list[RailAlarm] = []
+    for rail, schedule in deadline.schedules.items():
+        arguments = {"rail": rail, "now": now, "after": now - _LOOK_BACK, "reasons": [reason.value for reason in _UNANSWERED]}
+        found = fetch_one(connection, _SilentSpan, _SQL.unanswered_simulations, arguments)
+        assert found is not None, "it is one row"
+        if found.first_at is None or found.last_at is None:
+            if found.answered_at:
+                cleared += fetch(connection, RailAlarm, _SQL.clear_rail_alarm, {**arguments, "answered_at": found.answered_at})
+            continue
+        due = schedule.open_time_ago(now, deadline.waits)
+        # Whoever heard at night that it is closed says nothing about the morning: somebody must have asked since.
+        if schedule.is_open(now) and schedule.is_open(found.last_at) and found.first_at <= due:
+            raised += fetch(connection, RailAlarm, _SQL.raise_rail_alarm, {**arguments, "since": found.first_at})
+    return raised, cleared
+
+
 def _longest_first(alarms: Sequence[Alarm]) -> list[Alarm]:
     return sorted(alarms, key=lambda alarm: (alarm.sent_at, alarm.order_id))
 
@@ -85,8 +138,8 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
     return fetch(connection, ListedAlarm, _SQL.list_alarms, {"cleared": cleared, "limit": limit})
 
 
-def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
-    """Looks now and then for orders without a receipt, and reports each once."""
+def alarm_job(clock: Clock, deadline: ReceiptDeadline, simulations: SimulationDeadline, every: timedelta) -> Job:
+    """Looks now and then for orders without a receipt, and for rails without simulations, and reports each once."""
 
     def run(connection: Connection, _due: datetime) -> str:
         now = clock()
@@ -94,7 +147,12 @@ def alarm_job(clock: Clock, deadline: ReceiptDeadline, every: timedelta) -> Job:
         raised, cleared = raise_and_clear(connection, now, deadline)
         _log_each("order has no receipt", _log.error, raised, now)
         _log_each("order without receipt is settled", _log.info, cleared, now)
-        return f"{len(raised)} alarms raised, {len(cleared)} cleared"
+        silent, speaking = watch_simulations(connection, now, simulations)
+        for each in silent:
+            _log.error("the rail answers no simulation in its opening hours", rail=each.rail, since=each.since.isoformat())
+        for each in speaking:
+            _log.info("the rail answers simulations again", rail=each.rail, since=each.since.isoformat())
+        return f"{len(raised) + len(silent)} alarms raised, {len(cleared) + len(speaking)} cleared"
 
     return Job("alarms", Every(every), run)
 

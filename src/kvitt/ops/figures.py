@@ -39,6 +39,22 @@ class Unanswered(Struct, frozen=True):
     oldest: datetime
 
 
+class OpenSimulations(Struct, frozen=True):
+    """Simulations of cases of a scheme that have not ended, in one state."""
+
+    scheme: str
+    state: str
+    simulations: int
+    oldest: datetime
+
+
+class SilentRail(Struct, frozen=True):
+    """A rail that answers no simulation in its opening hours (a standing alarm)."""
+
+    rail: str
+    since: datetime
+
+
 class Late(Struct, frozen=True):
     """Standing alarms about orders of an area without a receipt."""
 
@@ -85,6 +101,8 @@ class Figures(Struct, frozen=True):
     stopped_areas: Sequence[tuple[str, str]]
     """Where nothing is sent: rail and area, `*` for all of either."""
     deferred: Deferred
+    simulations: Sequence[OpenSimulations]
+    silent_rails: Sequence[SilentRail]
     lag: Sequence[TopicLag]
 
 
@@ -111,6 +129,8 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         receipts={each.outcome: each.receipts for each in fetch(connection, _OpenReceipts, _SQL.open_receipts)},
         stopped_areas=[*fetch(connection, _StoppedArea, _SQL.stopped_areas)],
         deferred=deferred,
+        simulations=fetch(connection, OpenSimulations, _SQL.open_simulations),
+        silent_rails=fetch(connection, SilentRail, _SQL.open_rail_alarms),
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
 

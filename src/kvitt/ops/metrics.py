@@ -6,6 +6,7 @@ Labels come from short closed lists (schemes, areas, states, roles, topics): nev
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 import psycopg
@@ -20,7 +21,7 @@ from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.states import OPEN_ORDER
 from kvitt.disbursement.unit_of_work import scheme_of
 from kvitt.disbursement.values import Scheme
-from kvitt.kernel.metrics import BATCH_SIZES, Batches, Counted, Counters
+from kvitt.kernel.metrics import AT_THE_RAIL, BATCH_SIZES, SECONDS, Batches, Counted, Counters, Durations
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.figures import AGES, OLDER, Figures, TopicLag
 from kvitt.ops.readiness import Condition, RoleState
@@ -41,6 +42,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox published by this process", ()),
     Counted.CALLS: ("kvitt_calls", "Calls answered by the APIs of this process", ("api", "method", "outcome")),
     Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the APIs of this process did not take", ("api", "why")),
+    Counted.SIMULATIONS: ("kvitt_simulations", "Simulations that this process has ended, by what came of them", ("scheme", "outcome")),
     Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
 }
 
@@ -63,6 +65,7 @@ class Metrics(Collector):
         """All metrics as they are now."""
         yield from counters(self._work)
         yield batch_sizes(self._work.batches())
+        yield time_at_the_rail(self._work.durations(AT_THE_RAIL))
         yield role_works(self._roles())
         figures = self._read()
         yield _gauge("kvitt_database_up", "Whether the store's figures could be read", float(figures is not None))
@@ -119,12 +122,19 @@ def batch_sizes(batches: Sequence[Batches]) -> Metric:
     """How many records, orders or receipts one step had at once."""
     family = HistogramMetricFamily("kvitt_batch_size", "How many records, orders or receipts a step had at once", labels=("step",))
     for each in batches:
-        below, buckets = 0, []
-        for limit, times in zip((*map(str, BATCH_SIZES), "+Inf"), each.sizes, strict=True):
-            below += times
-            buckets.append((limit, float(below)))
-        family.add_metric((each.step,), buckets, each.total)
+        family.add_metric((each.step,), _buckets(BATCH_SIZES, each.sizes), each.total)
     return family
+
+
+def time_at_the_rail(durations: Durations) -> Metric:
+    """How long rails took to answer questions about simulations, answered or not."""
+    family = HistogramMetricFamily("kvitt_simulation_rail_seconds", "How long the rail had a question, until its answer or the time limit")
+    family.add_metric((), _buckets(SECONDS, durations.times), durations.total)
+    return family
+
+
+def _buckets(limits: Sequence[float], times: Sequence[int]) -> list[tuple[str, float]]:
+    return [(limit, float(below)) for limit, below in zip((*map(str, limits), "+Inf"), accumulate(times), strict=True)]
 
 
 def role_works(states: Sequence[RoleState]) -> Metric:
@@ -160,12 +170,26 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     for outcome in sorted({*_ODD, *figures.receipts}):
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))
     yield receipts
+    yield from _simulations(figures)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )
     for where in figures.stopped_areas:
         stopped.add_metric(where, 1)
     yield stopped
+
+
+def _simulations(figures: Figures) -> Iterator[Metric]:
+    counted = {(each.scheme, each.state): each.simulations for each in figures.simulations}
+    waiting = GaugeMetricFamily("kvitt_open_simulations", "Simulations that have not ended, by state", labels=("scheme", "state"))
+    for labels in sorted({(scheme.value, state) for scheme in Scheme for state in ("requested", "asked")} | counted.keys()):
+        waiting.add_metric(labels, counted.get(labels, 0))
+    yield waiting
+    oldest = _seconds(figures, [each.oldest for each in figures.simulations])
+    yield _gauge("kvitt_open_simulations_oldest_seconds", "Age of the oldest of them", oldest)
+    silent = _seconds(figures, [each.since for each in figures.silent_rails])
+    said = "How long an open rail has answered no simulation though it was asked (a standing alarm); 0: none is silent"
+    yield _gauge("kvitt_simulations_unanswered_seconds", said, silent)
 
 
 def _deferred(figures: Figures) -> Iterator[Metric]:

@@ -1,7 +1,7 @@
 """The APIs of a hub under test: REST and Thrift on free ports of this machine, opened when first asked for."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,8 @@ from msgspec import Struct
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import Permission
 from kvitt.app.apis import Apis
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import Clock
 from kvitt.settings import Settings
 
@@ -28,10 +30,10 @@ class Rest(Struct, frozen=True):
     issuer: LocalIssuer
     audience: str
 
-    def token(self, *permissions: Permission | str, application: str = "tests") -> str:
-        """A token that is valid for an hour and lets `application` do so much: everything, unless said."""
+    def token(self, *permissions: Permission | str, application: str = "tests", schemes: Sequence[Scheme] = tuple(Scheme)) -> str:
+        """A token that is valid for an hour and lets `application` do so much, and touch these schemes: everything, unless said."""
         allowed = [Permission(each) for each in permissions] or list(Permission)
-        return self.issuer.token(application, allowed, self.audience, timedelta(hours=1))
+        return self.issuer.token(application, allowed, self.audience, timedelta(hours=1), schemes)
 
     def client(self, *permissions: Permission | str, application: str = "tests") -> "httpx.Client":
         """An HTTP client of this API that shows such a token; to be closed by the caller."""
@@ -70,9 +72,9 @@ class Thrift(Struct, frozen=True):
 class OpenApis:
     """Both APIs, answering until closed."""
 
-    def __init__(self, conninfo: str, settings: Settings, clock: Clock) -> None:
+    def __init__(self, conninfo: str, settings: Settings, rails: Rails, clock: Clock) -> None:
         self._opened = ExitStack()
-        apis = Apis(conninfo, settings, ("payouts", "ledger"), threading.Event(), clock)
+        apis = Apis(conninfo, settings, ("payouts", "ledger", "simulations"), threading.Event(), rails=rails, clock=clock)
         self._opened.callback(apis.close)
         self._opened.enter_context(apis.steps())
         self.rest = Rest(apis.rest.url, LocalIssuer(settings.data), settings.rest.audience)

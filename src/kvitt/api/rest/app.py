@@ -1,15 +1,16 @@
 """The REST API as one ASGI app: the gate, the routes of the roles that listen, their description, and bodies checked by their forms."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -19,11 +20,14 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
+from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest.gate import MAX_BODY, Gate
-from kvitt.api.rest.problems import answer
+from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
-from kvitt.api.rest.routes import RouteWork
+from kvitt.api.rest.routes import CHECK, RouteWork
+from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
+from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
 from kvitt.errors import BadRequest, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
@@ -32,11 +36,12 @@ from kvitt.payouts.service import PayoutService
 
 THREADS: Final = 64
 _JSON: Final = "application/json"
-_DESCRIPTION = """Payouts, and the double-entry ledger behind them. Amounts are whole minor units of a currency.
+_DESCRIPTION = """Payouts, the double-entry ledger behind them, and simulations of payments of benefits. Amounts of payouts and of the
+ledger are whole minor units of a currency, those of simulations whole kroner.
 
 Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
 repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
-Problems have the form of RFC 9457."""
+Problems have the form of RFC 9457, those of a path that another service had before the form of that one."""
 
 
 def make_app(
@@ -47,13 +52,16 @@ def make_app(
     *,
     payouts: PayoutService | None,
     ledger: LedgerService | None,
+    simulations: SimulationCalls | None = None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
     work = RouteWork(threads)
     routers: Sequence[Router] = [
         *([payout_routes.router(payouts, work)] if payouts else []),
         *(ledger_routes.router(ledger, work) if ledger else []),
+        *([simulation_routes.router(simulations, work)] if simulations else []),
     ]
+    forms = ProblemForms({SIMULATIONS: simulation_routes.service_form} if simulations else {})
     described = OpenAPIConfig(
         title="kvitt",
         version="1",
@@ -67,30 +75,37 @@ def make_app(
         route_handlers=routers,
         openapi_config=described,
         before_request=look,
-        exception_handlers={Exception: answer},
+        exception_handlers={Exception: forms.response},
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads))
+    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms)
 
 
 async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     """The answer that the same request had before; None: the route is asked.
 
     Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
-    naming fields and rules, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
+    naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
     """
-    data = request.route_handler.parsed_fn_signature.parameters.get("data")
-    if data is not None:
+    check = _check_of(request.route_handler)
+    if check:
         body = await request.body()
         _check_type(request, body)
-        check_body(body, data.annotation)
+        check(body)
     repeat = repeat_of(request)
     answered = await repeat.begin() if repeat else None
     if answered is None:
         return None
     headers = {"idempotency-replayed": "true"}
     return Response(answered.body, status_code=answered.status, media_type=answered.content_type, headers=headers)
+
+
+def _check_of(handler: BaseRouteHandler) -> Callable[[bytes], None] | None:
+    """The check that a body must pass: the one that the route names, or that of the form in which the route gets it."""
+    named: Callable[[bytes], None] | None = handler.opt.get(CHECK)
+    data = handler.parsed_fn_signature.parameters.get("data")
+    return named or (partial(check_body, form=data.annotation) if data is not None else None)
 
 
 def _check_type(request: Request[Any, Any, Any], body: bytes) -> None:

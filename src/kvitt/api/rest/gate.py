@@ -19,7 +19,7 @@ from kvitt.api.http_headers import (
     repeated_headers,
     whole_body,
 )
-from kvitt.api.rest.problems import PROBLEM, encoded, problem_of
+from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.repeats import (
     IdempotencyKeys,
     IdempotentRequest,
@@ -44,8 +44,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 class Gate:
     """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key."""
 
-    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys) -> None:
-        self._app, self._tokens, self._keys = app, tokens, keys
+    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms) -> None:
+        self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
@@ -68,9 +68,9 @@ class Gate:
         except CallerGone:
             return
         except BodyOverLimit:
-            await _refuse(send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
+            await self._refuse(scope, headers, send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
         except (KvittError, psycopg.Error) as error:
-            await _refuse(send, error)
+            await self._refuse(scope, headers, send, error)
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -81,6 +81,13 @@ class Gate:
             # No thread waits: those who come with keys that nobody knows would take them from all others.
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
+
+    async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
+        status, formed = self._forms.answered(scope["path"], error, headers)
+        shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
+        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        await send({"type": "http.response.body", "body": formed.body})
 
     async def _once(self, scope: Scope, body: bytes, send: AsgiSend, repeat: IdempotentRequest) -> None:
         """Keeps the answer before it is sent: who got it once gets no other one later.
@@ -115,16 +122,6 @@ def _replayed(body: bytes, receive: Receive | None) -> Receive:
         return await receive()
 
     return replay
-
-
-async def _refuse(send: AsgiSend, error: Exception) -> None:
-    problem = problem_of(error)
-    body = encoded(problem)
-    headers = [("content-type", PROBLEM), ("content-length", str(len(body)))]
-    headers += {401: [("www-authenticate", 'Bearer realm="kvitt"')], 503: [("retry-after", "1")]}.get(problem.status, [])
-    encoded_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": problem.status, "headers": encoded_headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:

@@ -12,7 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.tokens import SCHEME_SCOPE, Permission
+from kvitt.disbursement.values import Scheme
 
 ISSUER: Final = "kvitt-local"
 _FILE, _KID, _ALGORITHM = "tokens.pem", "local", "EdDSA"
@@ -25,10 +26,13 @@ class LocalIssuer:
         self._file = data / _FILE
         self._key = self._load() or self._make()
 
-    def token(self, application: str, permissions: Sequence[Permission], audience: str, lasts: timedelta) -> str:
-        """A token that lets `application` do so much for so long."""
+    def token(
+        self, application: str, permissions: Sequence[Permission], audience: str, lasts: timedelta, schemes: Sequence[Scheme] = ()
+    ) -> str:
+        """A token that lets `application` do so much for so long, and touch these schemes."""
         now = datetime.now(UTC)
-        claims = {"iss": ISSUER, "aud": audience, "azp": application, "sub": application, "scope": " ".join(permissions)}
+        scope = " ".join([*permissions, *(f"{SCHEME_SCOPE}{scheme}" for scheme in schemes)])
+        claims = {"iss": ISSUER, "aud": audience, "azp": application, "azp_name": application, "sub": application, "scope": scope}
         return jwt.encode(claims | {"iat": now, "nbf": now, "exp": now + lasts}, self._key, algorithm=_ALGORITHM, headers={"kid": _KID})
 
     def keys(self) -> Mapping[str, Any]:

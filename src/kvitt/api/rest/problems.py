@@ -1,7 +1,7 @@
-"""Makes problems of failures, in the form of RFC 9457, with the page that explains it."""
+"""Makes problems of failures, in the form of RFC 9457 with the page that explains it, or in that of a contract which has one of its own."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,13 +14,14 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, ResultUnknown
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import GroupCommitClosed
 
 _log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
-_RETRY_SECONDS = "1"
+RETRY_SECONDS = "1"
+_UNAUTHORIZED, _UNAVAILABLE = 401, 503
 _COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 
@@ -45,6 +46,51 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     """The path that shows whether it was done, when that is not known."""
 
 
+class FormedProblem(Struct, frozen=True):
+    """A problem as it is sent."""
+
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+
+ProblemForm = Callable[[Problem, Mapping[str, str]], FormedProblem]
+"""Writes a problem in answer to a request with these headers."""
+
+
+def rfc_9457(problem: Problem, _headers: Mapping[str, str]) -> FormedProblem:
+    """The form of all routes that have no other."""
+    return FormedProblem(PROBLEM, msgspec.json.encode(problem))
+
+
+class ProblemForms:
+    """The form in which each path tells its problems, also those of requests that no route ever sees."""
+
+    def __init__(self, forms: Mapping[str, ProblemForm]) -> None:
+        self._forms = forms
+
+    def answered(self, path: str, error: Exception, headers: Mapping[str, str]) -> tuple[int, FormedProblem]:
+        """The status and the answer to a request on which this was raised."""
+        problem = problem_of(error)
+        formed = self._forms.get(path.rstrip("/"), rfc_9457)(problem, headers)
+        return problem.status, replace(formed, headers={**formed.headers, **_further(problem, error)})
+
+    def response(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        """The same as a response."""
+        status, formed = self.answered(request.scope["path"], error, request.headers)
+        return Response(formed.body, status_code=status, media_type=formed.content_type, headers=formed.headers)
+
+
+def _further(problem: Problem, error: Exception) -> Mapping[str, str]:
+    """Headers that belong to a problem, whatever its form."""
+    headers = {"www-authenticate": 'Bearer realm="kvitt"'} if problem.status == _UNAUTHORIZED else {}
+    if problem.status == _UNAVAILABLE or problem.code == RequestInProgress.code:
+        headers["retry-after"] = RETRY_SECONDS
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= dict(error.headers)
+    return headers
+
+
 def problem_of(error: Exception) -> Problem:
     """The problem that an exception is to the caller."""
     if isinstance(error, KvittError):
@@ -59,20 +105,6 @@ def problem_of(error: Exception) -> Problem:
         return _problem(error.status_code, _code(error.status_code), error.detail or HTTPStatus(error.status_code).phrase)
     _log.error("request failed", error=type(error).__name__)
     return _problem(500, "kvitt_error", "kvitt failed on the request")
-
-
-def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The answer to a request on which this was raised."""
-    problem = problem_of(error)
-    headers = {"retry-after": _RETRY_SECONDS} if problem.status == 503 or problem.code == "request_in_progress" else {}
-    if isinstance(error, HTTPException) and error.headers:
-        headers |= dict(error.headers)
-    return Response(problem, status_code=problem.status, media_type=PROBLEM, headers=headers)
-
-
-def encoded(problem: Problem) -> bytes:
-    """A problem as bytes, for where there is no response yet."""
-    return msgspec.json.encode(problem)
 
 
 def _known(error: KvittError) -> Problem:

@@ -17,8 +17,9 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
 from kvitt.api.rest.problems import PROBLEM, Problem
-from kvitt.api.rest.tokens import Permission
-from kvitt.errors import BadRequest, NotPermitted
+from kvitt.api.rest.tokens import Caller, Permission
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import BadRequest, NotAuthenticated, NotPermitted
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.actor import REST, Actor
 from kvitt.ledger.calls import Account, CallResult
@@ -26,8 +27,10 @@ from kvitt.ledger.calls import Account, CallResult
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
-_NOT_ASKED: Final = frozenset({"payouts", "work", "access", "request", "data"})
+_NOT_ASKED: Final = frozenset({"payouts", "simulations", "work", "access", "request", "data"})
 """Parameters that routes are given and no caller can name."""
+CHECK: Final = "check"
+"""The option of a route that reads its body itself: what the body must pass before a repeat is looked for."""
 _MEANINGS: Final = {
     400: "the request breaks rules",
     401: "no valid token",
@@ -57,21 +60,45 @@ class Repeatable(Operation):
         self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
 
 
-def may(permission: Permission) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+def may(permission: Permission) -> Guard:
     """A guard that lets in who has the permission and asks nothing that the route does not know. Raises NotPermitted, BadRequest."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
             raise NotPermitted(f"{permission.value} is needed")
-        # A name that is misspelt would otherwise be no condition at all.
-        known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
-        if strange := sorted(connection.query_params.keys() - known):
-            raise BadRequest(*((name, "is no parameter here") for name in strange))
-        if repeated := sorted(name for name in connection.query_params if len(connection.query_params.getall(name)) > 1):
-            raise BadRequest(*((name, REPEATED) for name in repeated))
+        _refuse_strange(connection, handler)
         _refuse_other_digits(connection.scope["path"], connection.path_params)
 
     return guard
+
+
+def may_touch(scheme: Scheme) -> Guard:
+    """A guard that lets in applications of this scheme, known by the name that their issuer has for them.
+
+    Raises NotAuthenticated, NotPermitted, BadRequest.
+    """
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        caller: Caller = connection.scope["caller"]  # type: ignore[typeddict-item]
+        if caller.application is None:
+            raise NotAuthenticated("the token must name its application as its issuer knows it (azp_name)")
+        if scheme not in caller.schemes:
+            raise NotPermitted(f"the application is not one of {scheme.value}")
+        _refuse_strange(connection, handler)
+
+    return guard
+
+
+def _refuse_strange(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A name that is misspelt would otherwise be no condition at all."""
+    known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
+    if strange := sorted(connection.query_params.keys() - known):
+        raise BadRequest(*((name, "is no parameter here") for name in strange))
+    if repeated := sorted(name for name in connection.query_params if len(connection.query_params.getall(name)) > 1):
+        raise BadRequest(*((name, REPEATED) for name in repeated))
 
 
 def _refuse_other_digits(path: str, found: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ import jwt
 import structlog
 from msgspec import Struct
 
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.state_log import StateLog
@@ -29,6 +30,8 @@ _MOST_BYTES: Final = 1_048_576
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
 _LONGEST_NAME: Final = 255
+SCHEME_SCOPE: Final = "scheme:"
+"""Before the name of a scheme in the scopes of a token that is ours."""
 
 
 class Permission(StrEnum):
@@ -41,17 +44,26 @@ class Permission(StrEnum):
 
 
 class Caller(Struct, frozen=True):
-    """A caller: the application, and what it may do. `subject` keeps the idempotency keys of callers apart."""
+    """A caller: the application, and what it may do. `subject` keeps the idempotency keys of callers apart.
+
+    `application` is its name as its issuer knows it (`azp_name`), None where the token has none; `schemes` are those it may touch.
+    """
 
     subject: str
     permissions: frozenset[Permission]
+    application: str | None = None
+    schemes: frozenset[Scheme] = frozenset()
 
 
 class Grants(Struct, frozen=True):
-    """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours."""
+    """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours.
+
+    `schemes` are those of applications by the name that their issuer knows them by (`azp_name`).
+    """
 
     applications: Mapping[str, Sequence[Permission]] = {}
     groups: Mapping[str, Sequence[Permission]] = {}
+    schemes: Mapping[str, Sequence[Scheme]] = {}
     by_scope: bool = False
 
 
@@ -177,9 +189,16 @@ class Tokens:
         named = [*self._grants.applications.get(application, ())]
         for group in groups if isinstance(groups, list) else ():
             named += self._grants.groups.get(str(group), ())
-        if self._grants.by_scope and isinstance(scope := claims.get("scope"), str):
-            named += [Permission(each) for each in scope.split() if each in set(Permission)]
-        return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named))
+        scopes = _scopes(claims) if self._grants.by_scope else []
+        named += [Permission(each) for each in scopes if each in set(Permission)]
+        known_as = claims.get("azp_name") if _is_name(claims.get("azp_name")) else None
+        schemes = [*self._grants.schemes.get(known_as or "", ()), *(scheme for scheme in Scheme if f"{SCHEME_SCOPE}{scheme}" in scopes)]
+        return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named), known_as, frozenset(schemes))
+
+
+def _scopes(claims: Mapping[str, Any]) -> Sequence[str]:
+    scope = claims.get("scope")
+    return scope.split() if isinstance(scope, str) else []
 
 
 def _checks_tokens(key: jwt.PyJWK) -> bool:

@@ -32,6 +32,10 @@ ORDER BY q.request_no, q.place;
 -- Whether a request is at its end.
 SELECT ended_at IS NOT NULL FROM simulation_requests WHERE request_no = %s;
 
+-- name: ended_among
+-- Those of these requests that are at their end.
+SELECT r.request_no FROM simulation_requests AS r WHERE r.request_no = ANY (%b::bigint[]) AND r.ended_at IS NOT NULL;
+
 -- name: request_named
 -- The number of the request of that name.
 SELECT request_no FROM simulation_requests WHERE name = %s;

@@ -28,24 +28,64 @@ FROM settled AS s
 WHERE a.alarm_no = s.alarm_no AND a.cleared_at IS NULL
 RETURNING a.order_id::text, a.area, a.sent_at;
 
+-- name: unanswered_simulations
+-- Of the simulations that a rail was asked for since a moment: when the last ended that it answered, and those that ended after it, which
+-- it did not: the first and the last of them. Reads the ends backwards, as far as the last that was answered.
+WITH ends AS (
+    SELECT r.ended_at, r.state = 'closed' OR coalesce(r.reason = ANY (%(reasons)s), false)
+           OR EXISTS (SELECT FROM simulation_questions AS q WHERE q.request_no = r.request_no AND q.reason = ANY (%(reasons)s)) AS is_unanswered
+    FROM simulation_requests AS r
+    WHERE r.rail = %(rail)s AND r.ended_at IS NOT NULL AND r.times_asked > 0 AND r.ended_at > %(after)s
+), answered AS (
+    SELECT (SELECT e.ended_at FROM ends AS e WHERE NOT e.is_unanswered ORDER BY e.ended_at DESC LIMIT 1) AS at
+)
+SELECT a.at AS answered_at, u.first_at, u.last_at
+FROM answered AS a
+CROSS JOIN LATERAL (
+    SELECT min(e.ended_at) AS first_at, max(e.ended_at) AS last_at FROM ends AS e WHERE e.ended_at > coalesce(a.at, %(after)s)
+) AS u;
+
+-- name: raise_rail_alarm
+-- Raises an alarm about a rail, unless one stands; returns it.
+INSERT INTO rail_alarms (rail, since, raised_at) VALUES (%(rail)s, %(since)s, %(now)s)
+ON CONFLICT (rail) WHERE cleared_at IS NULL DO NOTHING
+RETURNING rail, since;
+
+-- name: clear_rail_alarm
+-- Clears the alarm about a rail that stands since before a moment; returns it.
+UPDATE rail_alarms SET cleared_at = %(now)s WHERE rail = %(rail)s AND cleared_at IS NULL AND since <= %(answered_at)s
+RETURNING rail, since;
+
+-- name: open_rail_alarms
+-- The rails about which an alarm stands, and since when they have answered no simulation.
+SELECT rail, since FROM kvitt_views.rail_alarms WHERE cleared_at IS NULL;
+
+-- name: open_simulations
+-- Simulations that have not ended, by scheme and state: how many, and since when the oldest has been asked for.
+SELECT scheme, state, count(*) AS simulations, min(requested_at) AS oldest
+FROM kvitt_views.simulations WHERE state IN ('requested', 'asked') GROUP BY 1, 2;
+
 -- name: open_alarms
 -- The standing alarms per area: how many, and since when the longest waiting order waits.
 SELECT area, count(*) AS orders, min(sent_at) AS oldest FROM kvitt_views.alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: list_alarms
 -- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions are
--- alarms as long as they are open.
-SELECT a.alarm_no, a.kind, a.order_id::text, o.scheme, o.case_id, o.area, o.state, a.sent_at, a.raised_at, a.cleared_at
+-- alarms as long as they are open; those about rails are about no order.
+SELECT a.alarm_no, a.kind, a.rail, a.order_id::text, o.scheme, o.case_id, o.area, o.state, a.sent_at, a.raised_at, a.cleared_at
 FROM (
-    (SELECT alarm_no, 'no receipt' AS kind, order_id, sent_at, raised_at, cleared_at FROM alarms
+    (SELECT alarm_no, 'no receipt' AS kind, NULL AS rail, order_id, sent_at, raised_at, cleared_at FROM alarms
      WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
     UNION ALL
-    (SELECT contradiction_no, 'contradiction', order_id, NULL, found_at, resolved_at FROM contradictions
+    (SELECT contradiction_no, 'contradiction', NULL, order_id, NULL, found_at, resolved_at FROM contradictions
      WHERE resolved_at IS NULL OR %(cleared)s ORDER BY contradiction_no DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT alarm_no, 'no simulation', rail, NULL, NULL, raised_at, cleared_at FROM rail_alarms
+     WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
 ) AS a
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT s.state, s.area, c.scheme, c.case_id FROM orders AS s JOIN cases AS c ON c.case_no = s.case_no WHERE s.order_id = a.order_id
-) AS o
+) AS o ON true
 ORDER BY a.raised_at DESC, a.kind, a.alarm_no DESC
 LIMIT %(limit)s;
 

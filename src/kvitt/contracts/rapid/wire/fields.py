@@ -5,7 +5,7 @@ Norwegian, for the sender, and never hold a value of the message: those may be p
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -46,8 +46,15 @@ class Problems:
 class Fields:
     """An object of the document, at a path; absent and null are the same everywhere (rapid §1.4)."""
 
-    def __init__(self, members: Mapping[str, object], path: str, problems: Problems) -> None:
+    def __init__(self, members: Mapping[str, object], path: str, problems: Problems, *, numbers_as_text: bool = True) -> None:
+        """`numbers_as_text`: a whole number may also be written as a text."""
         self._members, self._path, self._problems = members, path, problems
+        self._numbers_as_text = numbers_as_text
+
+    def refuse_others(self, known: Container[str]) -> None:
+        """Notes that there is a member that nobody knows; its name is not repeated."""
+        if any(name not in known for name in self._members):
+            self._problems.note(self._path, "har et felt som ikke er kjent")
 
     def text(self, name: str, *, most: int) -> str:
         """A text of 1 to `most` characters, all of which XML can carry."""
@@ -134,7 +141,7 @@ class Fields:
 
     def _object(self, found: object, path: str) -> "Fields":
         if isinstance(found, dict):
-            return Fields(found, path, self._problems)
+            return Fields(found, path, self._problems, numbers_as_text=self._numbers_as_text)
         self._problems.note(path, _MISSING if found is None else "må være et objekt")
         return Fields({}, path, Problems())
 
@@ -159,7 +166,7 @@ class Fields:
         return self._wrong(name, "må være en dato, åååå-MM-dd", _NO_DAY)
 
     def _whole(self, name: str, found: object, least: int, greatest: int) -> int:
-        number = _integral(found)
+        number = _integral(found) if self._numbers_as_text or not isinstance(found, str) else None
         if number is None:
             return self._wrong(name, "må være et heltall", least)
         return number if least <= number <= greatest else self._wrong(name, f"må være fra {least} til {greatest}", least)

@@ -63,12 +63,6 @@ _HTTP: Final[Mapping[SimulationStatus, HTTPStatus]] = {
     SimulationStatus.REFUSED: HTTPStatus.BAD_REQUEST,
     SimulationStatus.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_TYPES: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.UNAUTHORIZED: "unauthorized",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable",
-}
 _UNREAD: Final = "Klarte ikke tolke SOAP-responsen"
 _NO_BODY: Final = "SOAP Body er null"
 _CLOSED: Final = "Oppdrag/UR er stengt"
@@ -105,7 +99,9 @@ class _SimulatedDaysShape(Struct):
     payments: list[_RecipientShape] = field(name="utbetaling")
 
 
-class _SimulationShape(Struct):
+class SimulationShape(Struct):
+    """The rail's answer, as the service tells it; amounts are whole kroner."""
+
     person: str = field(name="gjelderId")
     person_name: str = field(name="gjelderNavn")
     computed_on: date = field(name="datoBeregnet")
@@ -116,10 +112,12 @@ class _SimulationShape(Struct):
 class _SolutionShape(Struct):
     status: SimulationStatus
     text: str | None = field(name="feilmelding")
-    simulation: _SimulationShape | None = field(name="simulering")
+    simulation: SimulationShape | None = field(name="simulering")
 
 
-class _ServiceProblem(Struct):
+class ServiceProblem(Struct):
+    """The service's answer to a question of which it has no simulation."""
+
     type: str
     title: str
     status: int
@@ -180,6 +178,8 @@ def refusal_as_outcome(refusal: Refusal) -> SimulationFailure:
 
 def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
     """The service's answer to a question. Source: rapid §5.2."""
+    if isinstance(outcome, SimulationFailure) and outcome.reason is FailureReason.ORDER_OPEN:
+        return problem(HTTPStatus.CONFLICT, outcome.text, call_id)
     status, why = _classified(outcome)
     if status is not SimulationStatus.OK:
         return problem(_HTTP[status], _detail_of(status, why), call_id)
@@ -190,7 +190,8 @@ def http_answer(outcome: SimulationOutcome, call_id: str) -> HttpAnswer:
 
 def problem(status: HTTPStatus, detail: str, call_id: str) -> HttpAnswer:
     """An answer that says what is wrong; the call's id is its sender's, if there was one."""
-    shape = _ServiceProblem(f"urn:error:{_TYPES[status]}", status.phrase, status, detail, PATH, call_id, None)
+    kind = "internal_error" if status is HTTPStatus.INTERNAL_SERVER_ERROR else status.name.lower()
+    shape = ServiceProblem(f"urn:error:{kind}", status.phrase, status, detail, PATH, call_id, None)
     return HttpAnswer(status, "application/problem+json", _encoder.encode(shape))
 
 
@@ -251,8 +252,8 @@ def _text_of(status: SimulationStatus, why: str) -> str | None:
     return f"Feil fra Spenn Simulering (http {_HTTP[status].value}): {detail}"
 
 
-def _shape(simulation: Simulation) -> _SimulationShape:
-    return _SimulationShape(
+def _shape(simulation: Simulation) -> SimulationShape:
+    return SimulationShape(
         simulation.person, simulation.person_name, simulation.computed_on, simulation.total, [_days(each) for each in simulation.periods]
     )
 

@@ -4,11 +4,9 @@ Either becomes a need whose order is asked about and never sent; it has no payme
 """
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Final
 
-import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 
 from kvitt.contracts.rapid.needs import MAX_NEED_LINES, MAX_RATE, Need, NeedKind, NeedLine, Rate
 from kvitt.contracts.rapid.wire.fields import Fields, Problems
@@ -17,14 +15,14 @@ from kvitt.disbursement.simulation import FailureReason, SimulationFailure
 from kvitt.disbursement.values import Area, CaseId, LineChange, PaymentId
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
-from kvitt.formats.json_reading import read
 from kvitt.kernel.money import Kroner
 
 NEED: Final = "Simulering"
 _NO_PAYMENT: Final = PaymentId("")
-_MOST_GRADE: Final = 100
-_GREATEST_NUMBER: Final = 2**63 - 1
+MOST_GRADE: Final = 100
+GREATEST_NUMBER: Final = 2**63 - 1
 _NOT_THE_FORM: Final = "Ugyldig simulering request, oppfyller ikke kontrakten"
+_NO_OBJECT: Final = f"{_NOT_THE_FORM}: må være et objekt"
 _NO_LINES: Final = "Ugyldig simulering request, nytteløst å simulere oppdrag uten linjer"
 _CHANGES: Final = tuple(change.value for change in LineChange)
 _RATES: Final[tuple[Rate, ...]] = ("DAG", "ENG")
@@ -39,15 +37,32 @@ CLASS_CODES: Final[Mapping[str, str]] = {
     "BARNEPASSER": "SPSNDDM-OP",
 }
 """The class codes that can be asked about, by their names over HTTP."""
-_AREAS: Final[Mapping[str, str]] = {"ARBEIDSGIVERREFUSJON": "SPREF", "BRUKERUTBETALING": "SP"}
-_CHANGES_OVER_HTTP: Final[Mapping[str, LineChange]] = {
+AREAS_OVER_HTTP: Final[Mapping[str, str]] = {"ARBEIDSGIVERREFUSJON": "SPREF", "BRUKERUTBETALING": "SP"}
+CHANGES_OVER_HTTP: Final[Mapping[str, LineChange]] = {
     "NY": LineChange.NEW,
     "ENDRET": LineChange.CHANGE,
     "IKKE_ENDRET": LineChange.NONE,
 }
-_RATES_OVER_HTTP: Final[Mapping[str, Rate]] = {"DAGLIG": "DAG", "ENGANGS": "ENG"}
-_Number = Annotated[int, Meta(ge=-_GREATEST_NUMBER, le=_GREATEST_NUMBER)]
-_ChangeWord = Literal["NY", "ENDRET", "IKKE_ENDRET"]
+RATES_OVER_HTTP: Final[Mapping[str, Rate]] = {"DAGLIG": "DAG", "ENGANGS": "ENG"}
+_ORDER_MEMBERS: Final = frozenset({"fagområde", "fagsystemId", "endringskode", "mottakerAvUtbetalingen", "linjer"})
+_LINE_MEMBERS: Final = frozenset(
+    {
+        "endringskode",
+        "fom",
+        "tom",
+        "satstype",
+        "sats",
+        "grad",
+        "delytelseId",
+        "refDelytelseId",
+        "refFagsystemId",
+        "klassekode",
+        "klassekodeFom",
+        "opphørerFom",
+    }
+)
+_MOST_PROBLEMS: Final = 100
+"""As many as anybody reads."""
 
 
 class InvalidQuestion(Struct, frozen=True):
@@ -82,12 +97,16 @@ def read_need(body: bytes) -> Need | InvalidQuestion | None:
     if not isinstance(document, dict) or not _is_asked(document):
         return None
     problems = Problems()
+    _note_repeated(body, problems)
+    asked = _need(Fields(document, "", problems))
+    return InvalidQuestion(problems.listed()) if problems.listed() else asked
+
+
+def _note_repeated(body: bytes, problems: Problems) -> None:
     try:
         refuse_repeated(body)
     except Undecodable as repeated:
         problems.note(repeated.field, "forekommer mer enn én gang")
-    asked = _need(Fields(document, "", problems))
-    return InvalidQuestion(problems.listed()) if problems.listed() else asked
 
 
 def _is_asked(document: Mapping[str, object]) -> bool:
@@ -123,91 +142,72 @@ def _line(line: Fields) -> NeedLine:
         change=LineChange(line.word("endringskode", _CHANGES)),
         amount=Kroner(line.whole("sats", -MAX_RATE, MAX_RATE)),
         rate=rate,
-        line_id=line.whole("delytelseId", -_GREATEST_NUMBER, _GREATEST_NUMBER),
-        ref_line=line.optional_whole("refDelytelseId", -_GREATEST_NUMBER, _GREATEST_NUMBER),
+        line_id=line.whole("delytelseId", -GREATEST_NUMBER, GREATEST_NUMBER),
+        ref_line=line.optional_whole("refDelytelseId", -GREATEST_NUMBER, GREATEST_NUMBER),
         ref_case=line.optional_text("refFagsystemId", most=30),
         class_code=line.word("klassekode", tuple(CLASS_CODES.values())),
         class_from=line.optional_day("datoKlassifikFom"),
         ceased_from=ceased_from,
         ceased=ceased_from is not None,
-        grade=line.optional_whole("grad", 0, _MOST_GRADE),
+        grade=line.optional_whole("grad", 0, MOST_GRADE),
     )
-
-
-class _LineOverHttp(Struct, forbid_unknown_fields=True):
-    change: _ChangeWord = field(name="endringskode")
-    start: date = field(name="fom")
-    end: date = field(name="tom")
-    rate: Literal["DAGLIG", "ENGANGS"] = field(name="satstype")
-    amount: Annotated[int, Meta(ge=-MAX_RATE, le=MAX_RATE)] = field(name="sats")
-    line_id: _Number = field(name="delytelseId")
-    class_code: str = field(name="klassekode")
-    grade: Annotated[int, Meta(ge=0, le=_MOST_GRADE)] | None = field(name="grad", default=None)
-    ref_line: _Number | None = field(name="refDelytelseId", default=None)
-    ref_case: Annotated[str, Meta(max_length=30)] | None = field(name="refFagsystemId", default=None)
-    class_from: date | None = field(name="klassekodeFom", default=None)
-    ceased_from: date | None = field(name="opphørerFom", default=None)
-
-
-class _OrderOverHttp(Struct, forbid_unknown_fields=True):
-    area: Literal["ARBEIDSGIVERREFUSJON", "BRUKERUTBETALING"] = field(name="fagområde")
-    case_id: Annotated[str, Meta(min_length=1, max_length=30)] = field(name="fagsystemId")
-    change: _ChangeWord = field(name="endringskode")
-    recipient: Annotated[str, Meta(pattern="^([0-9]{9}|[0-9]{11})$")] = field(name="mottakerAvUtbetalingen")
-    lines: Annotated[list[_LineOverHttp], Meta(max_length=MAX_NEED_LINES)] = field(name="linjer")
-
-
-class _Request(Struct):
-    person: Annotated[str, Meta(pattern="^[0-9]{11}$")] = field(name="fødselsnummer")
-    order: _OrderOverHttp = field(name="oppdrag")
-    caseworker: Annotated[str, Meta(min_length=1, max_length=50)] = field(name="saksbehandler")
-    last_day: date | None = field(name="maksdato", default=None)
-
-
-_request_decoder = msgspec.json.Decoder(_Request | None)
 
 
 def read_request(body: bytes) -> Need | InvalidQuestion:
-    """The question that the body of a request is. Unknown members are passed over at the top and refused further in. Source: rapid §5.2."""
+    """The question that the body of a request is, or everything that is wrong with it. Source: rapid §5.2.
+
+    Unknown members are passed over at the top and refused further in; numbers are numbers and no texts.
+    """
     try:
-        request = read(_request_decoder, body)
-        refuse_repeated(body)
+        document = document_of(body)
     except Undecodable as wrong:
         return InvalidQuestion((str(wrong),))
-    if request is None:
+    if document is None:
         return InvalidQuestion((_NOT_THE_FORM,))
-    order = request.order
-    unknown = [index for index, line in enumerate(order.lines) if line.class_code not in CLASS_CODES]
-    if unknown or not order.lines:
-        return InvalidQuestion(tuple([f"oppdrag.linjer[{index}].klassekode is not a known word" for index in unknown]) or (_NO_LINES,))
+    if not isinstance(document, dict):
+        return InvalidQuestion((_NO_OBJECT,))
+    problems = Problems()
+    _note_repeated(body, problems)
+    asked = _request(Fields(document, "", problems, numbers_as_text=False))
+    if noted := problems.listed():
+        return InvalidQuestion(noted[:_MOST_PROBLEMS])
+    return asked if asked.lines else InvalidQuestion((_NO_LINES,))
+
+
+def _request(top: Fields) -> Need:
+    """The question; worth something only when no problem was noted on the way."""
+    order = top.section("oppdrag")
+    order.refuse_others(_ORDER_MEMBERS)
     return Need(
         kind=NeedKind.PAYMENT,
-        person=request.person,
+        person=top.digits("fødselsnummer", (11,)),
         organisation="",
         payment_id=_NO_PAYMENT,
-        case_id=CaseId(order.case_id.strip()),
-        area=Area(_AREAS[order.area]),
-        change=_CHANGES_OVER_HTTP[order.change],
-        caseworker=request.caseworker,
-        recipient=order.recipient,
-        last_day=request.last_day,
-        lines=tuple([_line_over_http(line) for line in order.lines]),
+        case_id=CaseId(order.trimmed("fagsystemId", most=30)),
+        area=Area(AREAS_OVER_HTTP[order.word("fagområde", tuple(AREAS_OVER_HTTP))]),
+        change=CHANGES_OVER_HTTP[order.word("endringskode", tuple(CHANGES_OVER_HTTP))],
+        caseworker=top.text("saksbehandler", most=50),
+        recipient=order.digits("mottakerAvUtbetalingen", (9, 11)),
+        last_day=top.optional_day("maksdato"),
+        lines=tuple([_line_over_http(line) for line in order.sections("linjer", most=MAX_NEED_LINES)]),
     )
 
 
-def _line_over_http(line: _LineOverHttp) -> NeedLine:
+def _line_over_http(line: Fields) -> NeedLine:
+    line.refuse_others(_LINE_MEMBERS)
+    ceased_from = line.optional_day("opphørerFom")
     return NeedLine(
-        start=line.start,
-        end=line.end,
-        change=_CHANGES_OVER_HTTP[line.change],
-        amount=Kroner(line.amount),
-        rate=_RATES_OVER_HTTP[line.rate],
-        line_id=line.line_id,
-        ref_line=line.ref_line,
-        ref_case=line.ref_case,
-        class_code=CLASS_CODES[line.class_code],
-        class_from=line.class_from,
-        ceased_from=line.ceased_from,
-        ceased=line.ceased_from is not None,
-        grade=line.grade,
+        start=line.day("fom"),
+        end=line.day("tom"),
+        change=CHANGES_OVER_HTTP[line.word("endringskode", tuple(CHANGES_OVER_HTTP))],
+        amount=Kroner(line.whole("sats", -MAX_RATE, MAX_RATE)),
+        rate=RATES_OVER_HTTP[line.word("satstype", tuple(RATES_OVER_HTTP))],
+        line_id=line.whole("delytelseId", -GREATEST_NUMBER, GREATEST_NUMBER),
+        ref_line=line.optional_whole("refDelytelseId", -GREATEST_NUMBER, GREATEST_NUMBER),
+        ref_case=line.optional_text("refFagsystemId", most=30),
+        class_code=CLASS_CODES[line.word("klassekode", tuple(CLASS_CODES))],
+        class_from=line.optional_day("klassekodeFom"),
+        ceased_from=ceased_from,
+        ceased=ceased_from is not None,
+        grade=line.optional_whole("grad", 0, MOST_GRADE),
     )

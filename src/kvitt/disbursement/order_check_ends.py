@@ -14,6 +14,7 @@ from kvitt.disbursement.case import Case, load_lines, load_payments
 from kvitt.disbursement.expected_pay import ExpectedPay, pay_by_lines, pay_by_payments
 from kvitt.disbursement.holding import UNCHECKED, HoldReason, decode_all, encode_all
 from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.seen_simulation import Seen, refusal_by_seen, refuse_message
 from kvitt.disbursement.simulate import EndedRequest
 from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.simulation_check import (
@@ -50,6 +51,7 @@ class OpenCheck(NamedTuple):
     mode: CheckMode
     most_recovered: int | None
     waits: bool
+    seen: bytes | None
     area: str
     is_first_order: bool
     held_for: tuple[HoldReason, ...]
@@ -97,6 +99,12 @@ class OrderChecks:
             content = digest(check.finding.value.encode(), outcomes[each.order_id][1])
             case.note(work, now, What.CHECKED, content, message_no=each.message_no, order_id=each.order_id)
         _say(case.scheme.value, [(each.order_id, check) for each, check in checked], waiting[0].mode)
+        first = waiting[0]
+        if first.seen is None:
+            return
+        now_said = {each.area: outcomes[each.order_id][0] for each in waiting}
+        if refusal := refusal_by_seen(cursor, self._ports, case, Seen(first.seen, first.message_no, now), now_said):
+            refuse_message(cursor, work, case, (first.message_no, refusal, now), self._ports)
 
     def _pay(self, cursor: psycopg.Cursor[Any], case: Case, areas: Mapping[str, str]) -> dict[str, ExpectedPay]:
         """The pay of each order, as the derivation has it; `areas` has the area of each."""

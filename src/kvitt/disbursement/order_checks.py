@@ -18,6 +18,8 @@ from kvitt.disbursement.rows import OrderCheckRow, SimulationRow
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_check import (
     CheckFinding,
+    CheckMode,
+    CheckPolicy,
     SimulationCheck,
     reasons_of,
 )
@@ -35,6 +37,10 @@ _AT_ONCE: Final = 500
 """Requests that are made in one transaction."""
 
 
+_NAMED: Final = CheckPolicy(CheckMode.WARN)
+"""How an order is checked whose sender names a simulation, where its scheme wants no check."""
+
+
 class CheckedMessage(Struct, frozen=True):
     """The message whose orders are checked."""
 
@@ -42,6 +48,8 @@ class CheckedMessage(Struct, frozen=True):
     message_no: int
     contract: str
     now: datetime
+    seen: bytes | None = None
+    """The key of the dry run whose simulation an approver saw."""
 
 
 def check_first(
@@ -51,7 +59,7 @@ def check_first(
 
     An order that something else holds is asked about once that is lifted.
     """
-    now, policy = message.now, rails.checks.get(orders[0].scheme)
+    now, policy = message.now, rails.checks.get(orders[0].scheme, _NAMED if message.seen else None)
     rail = rails.simulating(orders[0].scheme) if policy else None
     if policy is None or rail is None:
         return held
@@ -78,6 +86,7 @@ def check_first(
                 ended_at=now if found else None,
                 finding=found.finding.value if found else None,
                 note=found.text if found else None,
+                seen=message.seen,
             )
         )
     if asked:

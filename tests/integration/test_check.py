@@ -76,11 +76,24 @@ def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
 
 def test_messages_that_wait_behind_an_open_order_are_clean(hub: CaseStage, database: str) -> None:
     taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER), aap("A1", LONGER), aap("A1", JUNE, dryrun=True), aap("A1", []))
-    assert taken == [Outcome.DERIVED, *[Outcome.QUEUED] * 4]
+    assert taken == [Outcome.DERIVED, Outcome.QUEUED, Outcome.QUEUED, Outcome.ANSWERED, Outcome.QUEUED]
     assert_clean(database)
     hub.accept()
     report = assert_clean(database)
     assert report.counts.orders == 3
+
+
+def test_a_dry_run_that_was_queued_as_of_old_is_simulated_when_its_turn_comes(
+    hub: CaseStage, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvitt.disbursement.handle.open_order_failure", lambda *_: None)
+    taken = hub.take(Scheme.AAP, aap("A1", JUNE), aap("A1", LONGER, dryrun=True), aap("A1", LONGER))
+    assert taken == [Outcome.DERIVED, Outcome.QUEUED, Outcome.QUEUED]
+    monkeypatch.undo()
+    assert_clean(database)
+    hub.accept()
+    report = assert_clean(database)
+    assert (report.counts.orders, report.counts.simulations) == (2, 1)
 
 
 def test_chains_that_say_waiting_of_what_is_queued_stay_as_they_were_written(hub: CaseStage, database: str) -> None:

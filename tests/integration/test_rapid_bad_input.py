@@ -93,7 +93,7 @@ def test_a_need_that_is_named_among_others_is_answered_to_the_end(rapid: Rapid) 
 
 def test_what_is_for_others_is_let_go(rapid: Rapid) -> None:
     answered = need(**{"@løsning": {"Utbetaling": {"status": "MOTTATT"}}})
-    others = need(**{"@behov": ["Simulering"]})
+    others = need(**{"@behov": ["Foreldrepenger"]})
     records = [
         None,
         b"[]",

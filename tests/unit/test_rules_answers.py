@@ -3,7 +3,7 @@
 import pytest
 
 from kvitt.contracts.helved.outputs import details_of
-from kvitt.contracts.helved.receipt_answers import answer_to
+from kvitt.contracts.helved.reply import answer_to
 from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kvitt.contracts.helved.receipt_answers import BASE, PAYMENT_EXISTS_DOC, PAYMENT_MISSING_DOC, answer_to
+from kvitt.contracts.helved.reply import BASE, PAYMENT_EXISTS_DOC, PAYMENT_MISSING_DOC, answer_to
 from kvitt.disbursement.answers import Answer, Details, Status
 from kvitt.disbursement.rail import Observation, Severity
 from kvitt.disbursement.values import Area, Refusal, Scheme

@@ -174,7 +174,8 @@ class Submit:
             find_ids_of_other_cases(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
-            find_open_since(cursor, {key: cases[key] for each in now if each.dry_run and (key := each.case_key)}.values())
+            if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
+                find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
         return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
 

@@ -6,7 +6,7 @@ or FEILET.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from operator import attrgetter
 from typing import TypeVar
@@ -34,6 +34,7 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.errors import Undecodable
+from kvitt.formats import topics
 from kvitt.formats.json_reading import read
 from kvitt.formats.times import local_text
 from kvitt.kernel.money import Kroner
@@ -304,3 +305,18 @@ def encode_payments(payment_ids: Sequence[PaymentId]) -> bytes:
 def decode_payments(body: bytes) -> tuple[PaymentId, ...]:
     """The payments of a case; raises Undecodable."""
     return tuple([PaymentId(str(payment_id)) for payment_id in read(_ids_decoder, body)])
+
+
+_OURS = frozenset(
+    name.casefold()
+    for name in (
+        *("original-key", "fagsystem", "uids", "hash_key", "reason", "event-id", "x-ts", "x-st", "x-sy"),
+        *("resend", "skip-dedup", "retries", "maxRetries", "barrierStartedAt", "barrierMaxWaitMs"),
+    )
+)
+"""Headers by which the hub tells readers something, or which they take for the hub's word; in any case of letters."""
+
+
+def carried(headers: Iterable[topics.Header]) -> list[topics.Header]:
+    """The sender's headers that go on with whatever its message leads to: all but those that would pass for the hub's own."""
+    return [header for header in headers if header[0].casefold() not in _OURS]

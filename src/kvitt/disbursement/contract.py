@@ -88,7 +88,7 @@ class Contract(Protocol):
         return WhenOrderIsOpen.QUEUE
 
     def named_simulation(self, message: InboxMessage) -> bytes | None:  # noqa: ARG002 - the usual answer looks at nothing
-        """The key of the dry run whose simulation an approver saw, if a message names one. Where the rail says otherwise now, it is refused."""
+        """The key of the dry run whose simulation an approver saw, if a message names one; it is refused where that is no more so."""
         return None
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing

@@ -14,7 +14,7 @@ from kvitt.app.ports import checks_of, ports_of
 from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.order_checks import OrderChecks
+from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume

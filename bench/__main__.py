@@ -18,6 +18,7 @@ from bench import (
     memory,
     over_brokers,
     simulation,
+    simulations,
     submit,
     thrift,
 )
@@ -28,6 +29,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
     {
         "derivation": derivation.run,
         "simulation": simulation.run,
+        "simulations": simulations.run,
         "submit": submit.run,
         "latency": latency.run,
         "end_to_end": end_to_end.run,

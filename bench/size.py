@@ -8,6 +8,7 @@ class Size(Struct, frozen=True):
 
     derivations: int
     simulations: int
+    dry_runs: int
     messages: int
     alone: int
     open_loop_seconds: float
@@ -28,6 +29,7 @@ class Size(Struct, frozen=True):
 FULL = Size(
     derivations=30_000,
     simulations=1_000,
+    dry_runs=3_000,
     messages=12_000,
     alone=1_500,
     open_loop_seconds=8.0,
@@ -47,6 +49,7 @@ FULL = Size(
 QUICK = Size(
     derivations=3_000,
     simulations=100,
+    dry_runs=500,
     messages=2_000,
     alone=300,
     open_loop_seconds=2.0,

@@ -12,7 +12,8 @@ from kvitt.app.ports import checks_of, ports_of
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.holding import UNCHECKED, HoldKind, HoldReason
 from kvitt.disbursement.operate import Operate
-from kvitt.disbursement.order_checks import AGAIN_AFTER, ask_due_checks, is_posted
+from kvitt.disbursement.order_check_ends import AGAIN_AFTER, is_posted
+from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.order_page import CheckShown, OrderShown, order_page
 from kvitt.disbursement.simulation_requests import listing
 from kvitt.disbursement.states import OrderState
@@ -25,7 +26,7 @@ from kvitt.settings import CheckSettings, Settings, SimulationSettings
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
 from support import simulation_answers as answers
-from support.hub_messages import Json, aap, dp, payment_uid, ts, ts_payment, valp
+from support.hub_messages import Json, aap, dp, payment_uid, tp, ts, ts_payment, valp
 from support.simulation_answers import Of, Row
 from support.simulation_server import SIMULATION, ScriptedServer, asking, says, scripted_server
 
@@ -333,6 +334,82 @@ def test_before_the_order_before_is_posted_a_difference_says_nothing(scripted: t
     assert ask(site) >= 1
     site.run()
     assert statuses(site, key)[-1] == "OK"
+
+
+# A decision names the simulation that its approver saw.
+
+
+def named(site: Hub, scheme: Scheme, case: str, body: Json, seen: str) -> str:
+    key = f"{case}-named-{next(_numbers)}"
+    site.put(topics.primary_input(scheme), key, body, headers=[("Simulering", seen)])
+    site.run()
+    return key
+
+
+def failure(site: Hub, key: str) -> tuple[int, str]:
+    error = site.published(topics.STATUSES, key)[-1].json["error"]
+    return error["statusCode"], error["msg"]
+
+
+def test_a_decision_that_names_what_was_seen_leaves_as_long_as_the_rail_says_so(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(simulated(case, 5000))]}
+    site.put(topics.primary_input(Scheme.AAP), f"{case}-seen", aap(case, dryrun=True))
+    site.run()
+    key = named(site, Scheme.AAP, case, aap(case), f"{case}-seen")
+    assert statuses(site, key)[-1] == "OK"
+
+
+def test_one_of_which_the_rail_says_otherwise_now_is_refused_with_both(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(simulated(case, 5000))]}
+    site.put(topics.primary_input(Scheme.AAP), f"{case}-seen", aap(case, dryrun=True))
+    site.run()
+    server.scripts = {SIMULATION: [says(simulated(case, 3000, recovers=2000))]}
+    key = named(site, Scheme.AAP, case, aap(case), f"{case}-seen")
+    said = "AAPOR 2026-06-01–2026-06-12: utbetalt 5000 da, 3000 nå, feilutbetalt 0 da, 2000 nå"
+    assert failure(site, key) == (409, f"Oppdragssystemet svarer nå noe annet enn simuleringen det vises til: {said}")
+    refused = order(site, case)
+    assert (refused.state, check_of(refused).refusal) == (OrderState.WITHDRAWN, failure(site, key)[1])
+    server.scripts = {SIMULATION: [says(simulated(case, 5000))]}
+    again = put(site, Scheme.AAP, case, aap(case), number=2)
+    site.run()
+    assert statuses(site, again)[-1] == "OK"
+    site.check()
+
+
+def test_a_message_that_waits_behind_a_refused_one_goes_on(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(simulated(case, 5000))]}
+    site.put(topics.primary_input(Scheme.AAP), f"{case}-one", aap(case), headers=[("simulering", "never asked")])
+    site.put(topics.primary_input(Scheme.AAP), f"{case}-two", aap(case))
+    site.run()
+    assert failure(site, f"{case}-one") == (409, "Simuleringen det vises til finnes ikke for saken")
+    assert statuses(site, f"{case}-two")[-1] == "OK"
+
+
+def test_what_was_seen_before_the_case_had_another_order_is_stale(site: Hub, case: str) -> None:
+    """Also where the scheme wants no check by itself."""
+    site.put(topics.primary_input(Scheme.TILTAKSPENGER), f"{case}-seen", tp(case, dryrun=True))
+    site.run()
+    put(site, Scheme.TILTAKSPENGER, case, tp(case, 200))
+    site.run()
+    key = named(site, Scheme.TILTAKSPENGER, case, tp(case), f"{case}-seen")
+    assert failure(site, key) == (409, "Simuleringen det vises til er utdatert; simuler på nytt")
+
+
+def test_what_was_seen_long_ago_is_stale(site: Hub, case: str) -> None:
+    site.put(topics.primary_input(Scheme.TILTAKSPENGER), f"{case}-seen", tp(case, dryrun=True))
+    site.run()
+    site.clock.advance(days=1, minutes=1)
+    assert failure(site, named(site, Scheme.TILTAKSPENGER, case, tp(case), f"{case}-seen"))[0] == 409
+
+
+def test_orders_of_all_areas_are_refused_together(site: Hub, case: str) -> None:
+    payments = [ts_payment(payment_uid(case, number), benefit=name) for number, name in enumerate(("TILSYN_BARN_AAP", "LÆREMIDLER_AAP"))]
+    key = named(site, Scheme.TILLEGGSSTONADER, case, ts(case, *payments), "never asked")
+    assert {each.state for each in orders(site, case)} == {OrderState.WITHDRAWN}
+    assert failure(site, key)[0] == 409
 
 
 def test_what_is_posted_when() -> None:

@@ -300,7 +300,7 @@ def test_while_the_order_before_is_not_posted_only_agreement_says_anything() -> 
 
 
 def test_no_more_differences_are_kept_than_can_be_read() -> None:
-    days = [date(2026, 1, 1) + timedelta(days=2 * number) for number in range(MOST_DIFFERENCES + 20)]
+    days = [date(2026, 1, 1) + timedelta(days=7 * number) for number in range(MOST_DIFFERENCES + 20)]
     found = picture_changes([figure(str(day), str(day), 1) for day in days], [])
     assert len(found) == MOST_DIFFERENCES
 
@@ -329,13 +329,14 @@ def test_two_pictures_of_an_order_differ_in_pay_and_recovery_and_not_in_what_was
     paid_meanwhile = [replace(each, paid_before=Kroner(500)) for each in seen]
     assert picture_changes(seen, paid_meanwhile) == ()
     now = [
-        *each_day("2026-06-01", "2026-06-04", 500),
+        figure("2026-06-01", "2026-06-01", 400),
+        *each_day("2026-06-02", "2026-06-04", 500),
         figure("2026-06-05", "2026-06-05", 400),
         figure("2026-06-08", "2026-06-08", 0, before=500),
     ]
     assert picture_changes(seen, now) == (
-        PictureChange("A", date(2026, 6, 5), date(2026, 6, 5), Kroner(500), Kroner(400)),
-        PictureChange("A", date(2026, 6, 8), date(2026, 6, 8), Kroner(0), Kroner(0), Kroner(500), Kroner(0)),
+        PictureChange("A", date(2026, 6, 1), date(2026, 6, 1), Kroner(500), Kroner(400)),
+        PictureChange("A", date(2026, 6, 5), date(2026, 6, 8), Kroner(500), Kroner(400), Kroner(500), Kroner(0)),
     )
 
 

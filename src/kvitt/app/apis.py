@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -53,13 +53,21 @@ class Apis:
     """The listening roles of one process. Their addresses are taken at once; they answer while the steps go on."""
 
     def __init__(
-        self, conninfo: str, settings: Settings, roles: Sequence[str], stop: threading.Event, *, rails: Rails, clock: Clock = utc_now
+        self,
+        conninfo: str,
+        settings: Settings,
+        roles: Sequence[str],
+        stop: threading.Event,
+        *,
+        rails: Rails,
+        clock: Clock = utc_now,
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises ApiPortTaken, BadSettings."""
+        """`asked` is called when a simulation is asked for. Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
-        self._rails = rails
+        self._rails, self._asked = rails, asked
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -113,7 +121,7 @@ class Apis:
 
         settings = self._settings.simulation
         questions = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
-        return SimulationCalls(questions, self._rails, self._clock, most=settings.calls, seconds=settings.call_seconds)
+        return SimulationCalls(questions, self._rails, self._clock, most=settings.calls, seconds=settings.call_seconds, asked=self._asked)
 
     def _warn_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):

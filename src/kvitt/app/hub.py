@@ -14,7 +14,7 @@ from kvitt.app.ports import checks_of, ports_of
 from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.order_checks import OrderChecks
+from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume
@@ -114,7 +114,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails, asked=self._questions.notify)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.

@@ -13,6 +13,7 @@ CHECK: Final = (
     Column("most_recovered_kroner", "may recover", of=lambda check: check.most_recovered),
     Column("finding", show=lambda check: check.finding or "waits for the rail"),
     Column("waits_for", "because", Fit.TEXT, of=lambda check: check.waits_for or check.note),
+    Column("refusal", "refused", Fit.TEXT),
     Column("times_asked", "asked", show=lambda check: f"{check.times_asked} times"),
     Column("due_at", "asked again"),
     Column("ended_at", "ended"),

@@ -235,10 +235,30 @@ class PictureChange(Struct, frozen=True, omit_defaults=True):
 
 
 def picture_changes(seen: Iterable[SimulatedFigures], now: Iterable[SimulatedFigures]) -> tuple[PictureChange, ...]:
-    """Compares what an approver saw with what the rail says now: pay and recovery by day and class code, not what was paid before."""
+    """Compares what an approver saw with what the rail says now: pay and recovery by day and class code, not what was paid before.
+
+    Neighbours are joined.
+    """
     before, after = _by_code(seen), _by_code(now)
-    found = [each for code in sorted({*before, *after}) for each in _changes(code, before[code], after[code])]
+    found: list[PictureChange] = []
+    for each in (each for code in sorted({*before, *after}) for each in _changes(code, before[code], after[code])):
+        if found and found[-1].class_code == each.class_code and _follows(found[-1].last_day, each.first_day):
+            found[-1] = _with_neighbour(found[-1], each)
+        else:
+            found.append(each)
     return tuple(found[:MOST_DIFFERENCES])
+
+
+def _with_neighbour(one: PictureChange, other: PictureChange) -> PictureChange:
+    return PictureChange(
+        one.class_code,
+        one.first_day,
+        other.last_day,
+        Kroner(one.seen_pays_kroner + other.seen_pays_kroner),
+        Kroner(one.now_pays_kroner + other.now_pays_kroner),
+        Kroner(one.seen_recovers_kroner + other.seen_recovers_kroner),
+        Kroner(one.now_recovers_kroner + other.now_recovers_kroner),
+    )
 
 
 def _changes(code: str, seen: Sequence[SimulatedFigures], now: Sequence[SimulatedFigures]) -> Iterator[PictureChange]:

@@ -87,6 +87,10 @@ class Contract(Protocol):
         """Returns what becomes of a message whose case has an open order; a refusal answers it at once."""
         return WhenOrderIsOpen.QUEUE
 
+    def named_simulation(self, message: InboxMessage) -> bytes | None:  # noqa: ARG002 - the usual answer looks at nothing
+        """The key of the dry run whose simulation an approver saw, if a message names one; it is refused where that is no more so."""
+        return None
+
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
         """Whether a repeat of this message is handled as new, as after a final no; else it hears the stored answer."""
         return False

@@ -155,11 +155,15 @@ class AllSettled(Struct, frozen=True):
 
 
 class OrderWithdrawn(Struct, frozen=True):
-    """An operator took the order of an area back before it left; `last`: no order of the message is open any more."""
+    """The order of an area was taken back before it left; `last`: no order of the message is open any more.
+
+    By an operator; or with a refusal, because the rail would do something else now than its approver saw.
+    """
 
     order_id: str
     area: Area
     last: bool
+    refusal: Refusal | None = None
 
 
 class AreaOutcome(Struct, frozen=True):

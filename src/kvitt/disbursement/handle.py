@@ -226,8 +226,9 @@ class Handler:
         encoded = [rail.encode(order) for order in orders]
         messages = [each.message for each in encoded]
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
-        if self._rails.checks:
-            checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now)
+        seen = self._contract.named_simulation(message)
+        if self._rails.checks or seen:
+            checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
             held = check_first(self._work, self._rails, checked, orders, held)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)

@@ -55,6 +55,7 @@ class CheckShown(Struct, frozen=True):
     request_no: int | None
     recovered: int | None
     note: str | None
+    refusal: str | None
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
 

@@ -33,6 +33,8 @@ TOO_MANY_LINES = Refusal(400, "Et oppdrag kan ha høyst 5000 linjer; del opp mel
 WITHDRAWN = Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE)
 NOT_SIMULATED = Refusal(501, "Utbetalingssystemet kan ikke simulere", BASE)
 TOO_MANY_TO_SIMULATE = Refusal(422, "Et oppdrag med over 1400 linjer kan ikke simuleres", BASE)
+SIMULATION_UNKNOWN = Refusal(409, "Simuleringen det vises til finnes ikke for saken", BASE)
+SIMULATION_STALE = Refusal(409, "Simuleringen det vises til er utdatert; simuler på nytt", BASE)
 USED_OTHERWISE = Refusal(409, "Meldingens identitet er brukt før, med et annet innhold", BASE)
 NOT_TAKEN_OVER = Refusal(409, "Saken ble ikke overtatt fra systemet før kvitt, og ingen vet hva som utbetales i den", BASE)
 REPEATED_PAYMENT = Refusal(400, "Samme utbetaling (id) kan bare forekomme én gang i en melding", f"{_CREATE}#duplikat-id")
@@ -60,6 +62,11 @@ def flawed_id(field: str, flaw: Flaw) -> Refusal:
 def rule_of(flaw: Flaw) -> str:
     """The rule that an id breaks, as the half of a sentence behind the field's name."""
     return _FLAWS[flaw]
+
+
+def simulated_otherwise(parts: Iterable[str]) -> Refusal:
+    """The rail would do something else now than an approver saw; the parts say what it would have done, and what it would do."""
+    return Refusal(409, f"Oppdragssystemet svarer nå noe annet enn simuleringen det vises til: {'; '.join(parts)}", BASE)
 
 
 def nothing_to_cease(payment_id: str) -> Refusal:

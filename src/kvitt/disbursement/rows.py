@@ -217,3 +217,4 @@ class OrderCheckRow(Row, frozen=True):
     ended_at: datetime | None
     finding: str | None
     note: str | None
+    seen: bytes | None

@@ -38,6 +38,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
     Counted.SENT: ("kvitt_orders_sent", "Orders put on the queue by this process", ()),
     Counted.RECEIPTS: ("kvitt_receipts", "Receipts settled by this process", ("outcome",)),
+    Counted.CHECKS: ("kvitt_order_checks", "Orders that were simulated before they leave, by what was found", ("scheme", "finding")),
     Counted.RELAYED: ("kvitt_relayed_records", "Records of the outbox published by this process", ()),
     Counted.CALLS: ("kvitt_calls", "Calls answered by the APIs of this process", ("api", "method", "outcome")),
     Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the APIs of this process did not take", ("api", "why")),

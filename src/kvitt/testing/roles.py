@@ -9,7 +9,7 @@ from typing import Final
 from kvitt.app.simulation import simulator_of
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.order_checks import OrderChecks
+from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
 from kvitt.disbursement.resume import Resume

@@ -1,6 +1,6 @@
 """The simulation service of the rapid over REST: one question, asked of the rail, whose answer the call waits for (rapid §5.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -57,18 +57,24 @@ _ANSWERS: Final = {
 
 
 class SimulationCalls(Struct, frozen=True):
-    """Questions as rows, for calls: at most `most` wait at once, each for as many seconds. Safe for use by several threads."""
+    """Questions as rows, for calls: at most `most` wait at once, each for as many seconds. Safe for use by several threads.
+
+    `asked` is called when a question is stored, so that a simulator of this process need not look for it.
+    """
 
     pool: ConnectionPool[Any]
     rails: Rails
     clock: Clock
     most: int
     seconds: float
+    asked: Callable[[], None] = lambda: None
 
     def ask(self, question: Need, caller: str) -> int | SimulationFailure:
         """Stores a question and returns the number of its request, or why it is not asked. Raises psycopg errors."""
         with self.pool.connection() as connection:
-            return ask(connection, self.rails, question, caller, now=self.clock(), seconds=self.seconds)
+            stored = ask(connection, self.rails, question, caller, now=self.clock(), seconds=self.seconds)
+        self.asked()
+        return stored
 
     def outcomes(self, numbers: Sequence[int]) -> Mapping[int, SimulationOutcome]:
         """The outcomes of those of the requests that have one. Raises psycopg errors."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -33,8 +34,10 @@ from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
+from kvitt.formats.topics import decode_headers
 from kvitt.kernel.clock import oslo
 
+SIMULATION_HEADER: Final = "simulering"
 _NO_KEY = "the record has no key, so its sender can not be answered"
 _BAD_KEY = "the key is not UTF-8 text, so its sender can not be answered"
 _TOMBSTONE = "a tombstone says nothing about a case"
@@ -76,6 +79,13 @@ class Helved(Contract):
             return ParsedRecord(record, scheme, broken_id, dry_run)
         chosen = tuple([each.payment_id for each in instructions.payments]) if SCHEMES[scheme].sender_chooses_ids else ()
         return ParsedRecord(record, scheme, instructions, dry_run, (scheme, instructions.decision.case_id), chosen_ids=chosen)
+
+    def named_simulation(self, message: InboxMessage) -> bytes | None:
+        """The header `simulering` has the key of the dry run."""
+        if not message.headers or SIMULATION_HEADER.encode() not in message.headers.lower():
+            return None
+        found = [value for name, value in decode_headers(message.headers) if name.casefold() == SIMULATION_HEADER]
+        return found[-1].encode(errors="surrogatepass") if found and found[-1] else None
 
     def replays_on(self, source: str) -> str:
         """The scheme's internal topic, which is ours to write to."""

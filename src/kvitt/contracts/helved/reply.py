@@ -285,7 +285,7 @@ def _all_settled(event: AllSettled, message: ReplyTo, _: Rails) -> Reply:
 
 def _withdrawn(event: OrderWithdrawn, message: ReplyTo, _: Rails) -> Reply:
     """FEILET, with the reason that nothing was sent; of several areas it says which are paid. Published with the last one."""
-    value = encode_status(_weighed(_so_far(message), Answer(Status.FAILED, None, WITHDRAWN), event.area))
+    value = encode_status(_weighed(_so_far(message), Answer(Status.FAILED, None, event.refusal or WITHDRAWN), event.area))
     return Reply((_Records(message).status(value, withdrawal_event(event.order_id)),) if event.last else (), value)
 
 

@@ -231,7 +231,7 @@ def _all_settled(event: AllSettled, message: ReplyTo, at: datetime) -> Reply:
 def _withdrawn(event: OrderWithdrawn, message: ReplyTo, at: datetime) -> Reply:
     """FEIL, with the reason that nothing was sent."""
     assert event.last, "a need has one order"
-    solution = solutions.encode(Solution(SolutionStatus.FAILED, WITHDRAWN.text, key=_order_of(message)[1]))
+    solution = solutions.encode(Solution(SolutionStatus.FAILED, (event.refusal or WITHDRAWN).text, key=_order_of(message)[1]))
     return Reply((_Question(message, at).answer(solution, withdrawal_event(event.order_id)),), solution)
 
 

@@ -14,6 +14,7 @@ from kvitt.disbursement.compared_pay import PayDifference, PicturePart
 from kvitt.disbursement.expected_pay import pay_by_lines, pay_by_payments
 from kvitt.disbursement.holding import UNCHECKED, HoldReason, without_releasable
 from kvitt.disbursement.rail import SimulatingRail
+from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_check import (
     CheckCircumstances,
@@ -26,7 +27,7 @@ from kvitt.disbursement.simulation_check import (
     reasons_of,
 )
 from kvitt.disbursement.states import OPEN_ORDER, What
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.money import Kroner
 
@@ -52,6 +53,7 @@ class StoredCheck(Struct, frozen=True):
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
     note: str | None
+    refusal: str | None
     status: int | None
     answer: bytes | None
     reason: str | None
@@ -68,6 +70,12 @@ class StoredCheck(Struct, frozen=True):
         if self.reason is not None:
             return SimulationFailure(FailureReason(self.reason), self.said or "", by_rule=self.by_rule)
         return None if self.status is None else rail.read_simulation(self.status, self.answer or b"")
+
+
+def refusal_of(replay: "Replay", order_id: str) -> Refusal | None:
+    """By what an order was refused because its approver saw another simulation; None: an operator took it back."""
+    stored = replay.stored.checks.get(order_id)
+    return Refusal(409, stored.refusal, BASE) if stored and stored.refusal is not None else None
 
 
 def policies(scheme: Scheme, checks: Mapping[str, StoredCheck]) -> Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]]:

@@ -17,7 +17,7 @@ from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
-from kvitt.disbursement.check.order_check import CHECKING, policies
+from kvitt.disbursement.check.order_check import CHECKING, policies, refusal_of
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
@@ -261,7 +261,8 @@ class Replay:
         self.case.open_orders -= 1
         self.drop(order.made)
         if replayed.trusted:
-            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), last=not replayed.open_orders)
+            refusal = refusal_of(self, order.made.order_id)
+            event = OrderWithdrawn(order.made.order_id, Area(order.made.area), not replayed.open_orders, refusal)
             self.publish(replayed, event, entry.at)
             answer = replayed.answer or b""
             if replayed.stored.message_no in self.early and says_the_same(replayed.contract, answer, replayed.stored.answer):

@@ -73,7 +73,7 @@ FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_n
 -- name: order_checks
 -- The checks before sending of a span of cases, with what the rail said of each order.
 SELECT k.case_no AS of, k.order_id::text, k.message_no, k.made_at, k.mode, k.most_recovered, k.waits, k.question, k.finding, k.checked_on,
-       k.posted, k.recovered, coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture, k.note,
+       k.posted, k.recovered, coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture, k.note, k.refusal,
        q.status, q.answer, coalesce(q.reason, r.reason) AS reason, coalesce(q.note, r.note) AS said, coalesce(q.by_rule, false) AS by_rule
 FROM order_checks AS k
 LEFT JOIN simulation_requests AS r ON r.request_no = k.request_no

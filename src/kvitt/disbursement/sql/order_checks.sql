@@ -1,7 +1,7 @@
 -- name: open_checks
 -- The checks of orders that are still to end, under the locks of the orders, with what decides: whether it is held for that, and when the
 -- case's last order in the area was accepted.
-SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits, o.area, o.is_first_order, o.held_for::text,
+SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits, k.seen, o.area, o.is_first_order, o.held_for::text,
        (SELECT max(a.settled_at) FROM orders AS a WHERE a.case_no = o.case_no AND a.area = o.area AND a.state = 'accepted') AS accepted_at
 FROM unnest(%b::uuid[]) AS w (order_id)
 JOIN order_checks AS k ON k.order_id = w.order_id
@@ -64,3 +64,26 @@ UPDATE simulation_requests AS r SET state = 'failed', ended_at = %(now)s, reason
 FROM skipped AS s JOIN simulation_questions AS q ON q.order_id = s.order_id
 WHERE r.request_no = q.request_no AND r.state = 'requested'
   AND NOT EXISTS (SELECT FROM simulation_questions AS p WHERE p.request_no = r.request_no AND p.order_id <> s.order_id);
+
+-- name: seen_simulation
+-- The newest simulation that a dry run of a case under a key was answered with before a message, and whether the case has had another order
+-- since.
+SELECT r.request_no, r.requested_at,
+       (SELECT count(*) FROM orders AS o WHERE o.case_no = r.case_no AND o.made_at >= r.requested_at AND o.message_no <> %(message_no)s) AS orders_since
+FROM simulation_requests AS r JOIN messages AS m ON m.message_no = r.message_no
+WHERE r.case_no = %(case_no)s AND r.asker = 'message' AND r.state = 'answered' AND m.key = %(key)s AND r.message_no < %(message_no)s
+ORDER BY r.request_no DESC
+LIMIT 1;
+
+-- name: refuse_orders
+-- Takes back the orders of a message, none of which has left, for the simulation that its sender named; returns them.
+WITH back AS (
+    UPDATE orders SET state = 'withdrawn', settled_at = %(now)s
+    WHERE message_no = %(message_no)s AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL AND NOT taken_back
+    RETURNING order_id, number, area
+), refused AS (
+    UPDATE order_checks AS k
+    SET refusal = %(refusal)s, due_at = NULL, ended_at = coalesce(k.ended_at, %(now)s), finding = coalesce(k.finding, 'skipped')
+    FROM back AS b WHERE k.order_id = b.order_id
+)
+SELECT order_id::text, number, area FROM back ORDER BY number;

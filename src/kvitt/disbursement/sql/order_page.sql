@@ -17,6 +17,6 @@ SELECT alarm_no, sent_at, raised_at, cleared_at FROM alarms WHERE order_id = %(o
 
 -- name: check_of_order
 -- How one order is checked before it leaves, and what was found.
-SELECT k.mode, k.most_recovered, k.waits, k.times_asked, k.due_at, k.waits_for, k.ended_at, k.finding, k.request_no, k.recovered, k.note,
+SELECT k.mode, k.most_recovered, k.waits, k.times_asked, k.due_at, k.waits_for, k.ended_at, k.finding, k.request_no, k.recovered, k.note, k.refusal,
        coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture
 FROM order_checks AS k WHERE k.order_id = %(order_id)s;

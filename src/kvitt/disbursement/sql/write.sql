@@ -96,6 +96,7 @@ SELECT m.request_no, q.place, q.area, q.order_id, q.question FROM q JOIN made AS
 
 -- name: add_order_checks
 -- Stores that orders are simulated before they leave.
-INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, most_recovered, waits, question, times_asked, due_at, ended_at, finding, note)
+INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, most_recovered, waits, question, times_asked, due_at, ended_at, finding, note,
+                          seen)
 SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], %b::bigint[], %b::boolean[], %b::bytea[],
-                     %b::integer[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::text[]);
+                     %b::integer[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::text[], %b::bytea[]);

@@ -25,6 +25,9 @@ CREATE TABLE order_checks (
     differences    jsonb,
     picture        jsonb,
     note           text,
+    -- The key of the dry run whose simulation an approver saw, and why the order was refused by that.
+    seen           bytea,
+    refusal        text,
     CHECK ((ended_at IS NULL) = (finding IS NULL))
 );
 CREATE INDEX order_checks_of_case ON order_checks (case_no);

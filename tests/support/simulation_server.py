@@ -39,6 +39,8 @@ class ScriptedServer:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.scripts: dict[str, Sequence[Act]] = {}
         self.asked: list[Asked] = []
+        self.bodies: dict[BaseHTTPRequestHandler, bytes] = {}
+        """Of the request that each connection is at."""
         self.gone = threading.Event()
         """Set when the test is over, so that nobody hangs any more."""
         self._lock = threading.Lock()
@@ -70,6 +72,7 @@ class ScriptedServer:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Keeps the request and does what its path's script says next."""
         body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+        self.bodies[handler] = body
         with self._lock:
             place = len(self.to(handler.path))
             self.asked.append(Asked(handler.path, {name.lower(): value for name, value in handler.headers.items()}, body))

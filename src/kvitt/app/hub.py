@@ -237,7 +237,7 @@ class HubProcess:
         return SimulationRole(
             self.conninfo,
             self._keeper,
-            simulator_of(settings, rail.schedule, self.simulation.url if self.simulation else None),
+            simulator_of(settings, rail.schedule, utc_now, self.simulation.url if self.simulation else None),
             utc_now,
             self.ports,
             wake_up=self._questions,

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
+import structlog
+
 from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
+from kvitt.kernel.clock import Clock
 from kvitt.settings import SimulationSettings
 
+_log = structlog.get_logger(__name__)
 _EMULATORS_USER: Final = "kvitt"
 _EMULATORS_PATH: Final = "/simulerFpServiceWSBinding"
 _OFF: Final = "simulation is turned off"
@@ -19,6 +23,7 @@ class NoSimulator:
 
     def __init__(self, why: str) -> None:
         self._why = why
+        _log.warning("dry runs are answered as outside the rail's hours", why=why)
 
     def ask(self, question: bytes, *, seconds: float | None = None, again: Again = ONCE) -> "Future[AskedSimulation]":  # noqa: ARG002
         """The same answer to every question, at once."""
@@ -30,7 +35,7 @@ class NoSimulator:
         """Nothing is open."""
 
 
-def simulator_of(settings: SimulationSettings, schedule: Schedule, emulator_url: str | None) -> Callable[[], Simulator]:
+def simulator_of(settings: SimulationSettings, schedule: Schedule, clock: Clock, emulator_url: str | None) -> Callable[[], Simulator]:
     """Returns what opens the simulator that is set; `emulator_url` is where this process plays the rail, if it does.
 
     Opening raises OSError when a file of certificates can not be used.
@@ -39,10 +44,10 @@ def simulator_of(settings: SimulationSettings, schedule: Schedule, emulator_url:
         return lambda: NoSimulator(_OFF)
     if not settings.url and emulator_url is None:
         return lambda: NoSimulator(_NOWHERE)
-    return lambda: _client(settings, schedule, emulator_url or "")
+    return lambda: _client(settings, schedule, clock, emulator_url or "")
 
 
-def _client(settings: SimulationSettings, schedule: Schedule, emulator_url: str) -> Simulator:
+def _client(settings: SimulationSettings, schedule: Schedule, clock: Clock, emulator_url: str) -> Simulator:
     # Imported here: a process that asks nothing need not wait for it.
     from kvitt.rails.oppdrag.simulation import SimulationAccess, SimulationClient
     from kvitt.rails.oppdrag.simulation_tokens import ProxyAccess, TokenService
@@ -64,4 +69,4 @@ def _client(settings: SimulationSettings, schedule: Schedule, emulator_url: str)
         seconds=settings.seconds,
         at_once=settings.at_once,
     )
-    return SimulationClient(access, schedule)
+    return SimulationClient(access, schedule, clock)

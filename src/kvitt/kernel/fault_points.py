@@ -21,6 +21,13 @@ FAULT_POINTS = (
     "relay.before_commit",
     "relay.after_commit",
 )
+OF_SIMULATIONS = (
+    "simulate.before_take_commit",
+    "simulate.after_take_commit",
+    "simulate.before_end_commit",
+    "simulate.after_end_commit",
+)
+"""Those that only a dry run comes to."""
 _place, _, _times = os.environ.get("KVITT_DIE_AT", "").partition(":")
 _die_at_visit = int(_times or 1)
 _visits: Counter[str] = Counter()

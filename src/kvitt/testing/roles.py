@@ -133,7 +133,7 @@ class Roles:
         settings, rail = self._settings.simulation, self._ports.rails.default
 
         def opened() -> Simulator:
-            return _Waiting(simulator_of(settings, rail.schedule, None if settings.url else self._simulation_url())())
+            return _Waiting(simulator_of(settings, rail.schedule, self._clock, None if settings.url else self._simulation_url())())
 
         return SimulationRole(
             self._conninfo,

@@ -1,4 +1,4 @@
-"""`POST /api/simulering`, and needs beside it: each answer of the contract, from its caller to the rail and back (rapid §5.1, §5.2, §5.4)."""
+"""`POST /api/simulering`, and needs beside it: each answer, from whoever asks to the rail and back (rapid §5.1, §5.2, §5.4)."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait

@@ -130,6 +130,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
         "has_ended": [1],
+        "ended_among": [NUMBERS],
         "request_named": ["message 1"],
         "open_since": [NUMBERS],
         "at_rail": [NUMBERS],

@@ -249,6 +249,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_dead_letters",
         "add_deferred",
         "add_simulations",
+        "add_order_checks",
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert

@@ -38,6 +38,7 @@ def test_every_command_shows_help_with_an_example() -> None:
     commands += [f"order {name}" for name in ("list", "release", "withdraw", "resend", "decide")]
     commands += ["receipt list", "receipt show", "alarm list"]
     commands += [f"sending {name}" for name in ("stop", "resume", "list")]
+    commands += [f"simulation {name}" for name in ("list", "show", "again")]
     commands += [f"emulator {name}" for name in ("run", "faults", "schedule", "received")]
     for each in commands:
         assert "Examples:" in command(*each.split(), "--help").stdout, each

@@ -14,7 +14,7 @@ from kvitt.testing import TestServer
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
     *("orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"),
-    *("receipts_open", "contradictions_open"),
+    *("receipts_open", "contradictions_open", "simulation_requests_open"),
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
@@ -26,8 +26,10 @@ LOOKS: dict[str, dict[str, Any]] = {
     "open_dead_letters": {},
     "open_contradictions": {},
     "open_receipts": {},
+    "open_simulations": {},
+    "unanswered_simulations": {"rail": "oppdrag", "after": NOW, "reasons": ["closed"]},
 }
-SMALL = {"stopped_areas", "log_lag"}
+SMALL = {"stopped_areas", "log_lag", "raise_rail_alarm", "clear_rail_alarm", "open_rail_alarms"}
 """Read tables of some dozen rows."""
 BY_PEOPLE = {"list_alarms"}
 """Asked for by a person now and then; as much as there is."""

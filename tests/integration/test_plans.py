@@ -70,9 +70,11 @@ FILL = (
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
        SELECT 'DAGPENGER', 'case-' || n, 'topic', 0, n, 'x', %(now)s, CASE WHEN n > 100 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO simulation_requests (name, asker, contract, message_no, case_no, person, rail, state, simulator, requested_at, ended_at)
+    """INSERT INTO simulation_requests (name, asker, contract, message_no, case_no, person, rail, state, simulator,
+                                        times_asked, requested_at, ended_at)
        SELECT 'message ' || n, 'message', 'helved', n, n, '01020312345', 'oppdrag',
-              CASE WHEN n > %(rows)s - 100 THEN 'requested' WHEN n %% 500 = 0 THEN 'asked' ELSE 'answered' END, 'simulator:1:1', %(now)s,
+              CASE WHEN n > %(rows)s - 100 THEN 'requested' WHEN n %% 500 = 0 THEN 'asked' ELSE 'answered' END,
+              'simulator:1:1', 1, %(now)s,
               CASE WHEN n <= %(rows)s - 100 AND n %% 500 > 0 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO simulation_questions (request_no, place, area, question, status, answer)
@@ -130,6 +132,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
         "has_ended": [1],
+        "ended_among": [NUMBERS],
         "request_named": ["message 1"],
         "open_since": [NUMBERS],
         "at_rail": [NUMBERS],
@@ -248,6 +251,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_dead_letters",
         "add_deferred",
         "add_simulations",
+        "add_order_checks",
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert

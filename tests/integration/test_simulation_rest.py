@@ -1,4 +1,4 @@
-"""`POST /api/simulering`: each answer of the contract, from a caller with a token to the rail's service and back (rapid §5.2, §5.4)."""
+"""`POST /api/simulering`, and needs beside it: each answer, from whoever asks to the rail and back (rapid §5.1, §5.2, §5.4)."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,6 +18,7 @@ from kvitt.rails.oppdrag.emulator import AnswerForm, Chance, ServiceFault, Servi
 from kvitt.settings import Settings, SimulationSettings
 from kvitt.testing import Hub, TestServer
 from support.rapid_messages import line, need
+from support.simulation_needs import simulation_need
 
 Json = dict[str, Any]
 PATH = "/api/simulering"
@@ -92,6 +93,14 @@ def asked(site: Hub, client: httpx.Client, body: Json, **headers: str) -> httpx.
     return answered(site, lambda: client.post(PATH, json=body, headers=headers))
 
 
+def solution_of(site: Hub, case: str) -> Json:
+    """The one solution that the need about a case hears."""
+    site.put(RAPID, case, simulation_need(case))
+    site.run()
+    (solution,) = [each.json["@løsning"]["Simulering"] for each in site.published(RAPID, case) if "@løsning" in each.json]
+    return solution
+
+
 def problem(response: httpx.Response) -> tuple[int, str]:
     """Status and detail of a problem in the service's form, the rest of which must be right."""
     assert response.headers["content-type"] == "application/problem+json"
@@ -133,8 +142,15 @@ def test_each_form_of_an_answer_is_read(site: Hub, client: httpx.Client, faults:
     response = asked(site, client, question(a_case()))
     assert response.status_code == status
     assert response.content == b"" if status == 204 else response.json()["gjelderId"]
+    solution = solution_of(site, a_case())
+    assert (solution["status"], solution["feilmelding"], solution["simulering"] is None) == ("OK", None, status == 204)
 
 
+HEARD = {
+    400: ("FUNKSJONELL_FEIL", "Feil i requesten vår til Spenn Simulering: {}"),
+    503: ("OPPDRAG_UR_ER_STENGT", "Oppdrag/UR er stengt"),
+}
+"""The solution of a need by the status that a call would have."""
 FUNCTIONAL = "Simulering feilet på grunn av funksjonell feil. "
 
 
@@ -173,6 +189,9 @@ def test_each_fault_of_the_rail_has_its_status_and_its_words(
     found, text = problem(asked(site, client, question(a_case()), callId="c-2"))
     assert found == status
     assert text.startswith(detail)
+    if status in HEARD:  # a technical failure is asked about again, over some seconds
+        said, words = HEARD[status]
+        assert solution_of(site, a_case()) == {"status": said, "feilmelding": words.format(text), "simulering": None}
 
 
 def test_the_rails_own_rules_are_told_in_its_words(site: Hub, client: httpx.Client) -> None:

@@ -31,7 +31,7 @@ RETURNING a.order_id::text, a.area, a.sent_at;
 -- name: unanswered_simulations
 -- Of the simulations that a rail was asked for since a moment: when the last ended that it answered, and those that ended after it, which
 -- it did not: the first and the last of them. Reads the ends backwards, as far as the last that was answered.
-WITH ends AS (
+WITH ends AS NOT MATERIALIZED (
     SELECT r.ended_at, r.state = 'closed' OR coalesce(r.reason = ANY (%(reasons)s), false)
            OR EXISTS (SELECT FROM simulation_questions AS q WHERE q.request_no = r.request_no AND q.reason = ANY (%(reasons)s)) AS is_unanswered
     FROM simulation_requests AS r

@@ -42,6 +42,7 @@ def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
         "check        ",
         "One payout, demo-",
         "a payout of 2,500.00 is held",
+        "One dry run",
     ):
         assert told in done.stdout
 

@@ -215,12 +215,14 @@ def process_that_dies(site: Hub, server: ScriptedServer, directory: Path, place:
 
 @pytest.mark.parametrize(
     "seam",
-    zip(
-        OF_SIMULATIONS,
-        (SimulationState.REQUESTED, SimulationState.ASKED, SimulationState.ASKED, SimulationState.ANSWERED),
-        (1, 1, 2, 1),
-        strict=True,
-    ),
+    [
+        *zip(
+            OF_SIMULATIONS,
+            (SimulationState.REQUESTED, SimulationState.ASKED, SimulationState.ASKED, SimulationState.ANSWERED),
+            (1, 1, 2, 1),
+            strict=True,
+        )
+    ],
 )
 def test_a_process_that_dies_anywhere_leaves_one_answer(
     site: Hub, server: ScriptedServer, case: str, tmp_path: Path, seam: tuple[str, SimulationState, int]

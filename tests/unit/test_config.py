@@ -62,6 +62,11 @@ def test_a_file_is_found_by_name_by_option_and_by_environment(monkeypatch: pytes
         ("[queue]\npassword_file = 'nowhere'", "nowhere can not be read"),
         ("[kafka]\nbootstrap = 'a:1'\nclient_file = 'client'", "client:1 is not name=value"),
         ("[ops]\nrail_opens = 'noon'", "$.ops.rail_opens"),
+        ("[simulation]\nat_once = 0", "$.simulation.at_once"),
+        ("[simulation]\nurl = 'u'\ntoken_url = 't'\nuser = 'kvitt'", "[simulation] user, password"),
+        ("[simulation]\ntoken_url = 't'\nuser = 'kvitt'\npassword = 'x'", "[simulation] url"),
+        ("[simulation]\nproxy_url = 'p'\nproxy_client_id = 'kvitt'", "[simulation] proxy_client_id, proxy_client_secret, proxy_scope"),
+        ("[simulation]\nproxy_secret_file = 'nowhere'", "nowhere can not be read"),
     ],
 )
 def test_what_is_wrong_is_reported_with_its_place_and_the_rule(text: str, said: str) -> None:
@@ -90,13 +95,19 @@ def test_secrets_come_from_files_and_are_shown_nowhere(monkeypatch: pytest.Monke
     file_with(
         "[kafka]\nbootstrap = 'a:1'\nclient_file = 'client'\n[kafka.client]\n'ssl.key.password' = 'hush-4'\n"
         "[queue]\nkind = 'stomp'\nhost = 'h'\npassword_file = 'queue-password'\n"
+        "[simulation]\nurl = 'u'\ntoken_url = 't'\nuser = 'kvitt'\npassword_file = 'rail-password'\n"
+        "proxy_url = 'p'\nproxy_client_id = 'kvitt'\nproxy_secret_file = 'proxy-secret'\nproxy_scope = 's'\n"
     )
+    file_with("hush-5\n", "rail-password")
+    file_with("hush-6", "proxy-secret")
     settings = load_settings()
     assert settings.kafka is not None
     assert settings.queue.password == "hush-1"
     assert settings.queue.port == 61613
     assert settings.kafka.client == {"sasl.password": "hush-2", "ssl.key.password": "hush-4"}
-    for text in (repr(settings), str(settings), repr(settings.kafka), repr(settings.queue), repr(shown(settings))):
+    assert (settings.simulation.password, settings.simulation.proxy_client_secret) == ("hush-5", "hush-6")
+    for each in (settings, settings.kafka, settings.queue, settings.simulation, shown(settings)):
+        text = f"{each!r} {each}"
         assert "hush" not in text
     assert shown(settings)["database_url"] == "postgresql://kvitt@db/kvitt"
     assert shown(settings)["queue"]["password"] == HIDDEN

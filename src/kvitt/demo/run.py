@@ -29,6 +29,7 @@ from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
 from kvitt.demo.payout import page, pay_out
+from kvitt.demo.simulation import DryRunStory, ask_for_more
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.history import history
 from kvitt.disbursement.values import Scheme
@@ -146,14 +147,17 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
         totals = _totals(connection, newest, list(feed.finals))
         answers = [[next(iter(feed.finals[letter.key]), None) for letter in each] for each in letters[len(letters) - len(made) :]]
         judged = [judge(life, given) for life, given in zip(made, answers, strict=True)]
+        shown_life = most_eventful([life for life, each in zip(made, judged, strict=True) if each.paid])
+        asked = ask_for_more(conninfo, connection, settings, shown_life) if shown_life else DryRunStory((), ())
         story = pay_out(conninfo, connection, settings.payouts, run_id)
         proof = _prove(conninfo, connection, made, judged, feed, visible=not quiet and sys.stderr.isatty())
-        proof = replace(proof, wrong=(*proof.wrong, *(story.wrong if story else ())))
+        proof = replace(proof, wrong=(*proof.wrong, *asked.wrong, *(story.wrong if story else ())))
     summary = _summary(totals, proof, feed.unanswered, len(feed.finals), round(time.perf_counter() - began, 1))
     if not quiet:
         if story:
             print_page(page(story))
-        print_outcome(conninfo, [life for life, each in zip(made, judged, strict=True) if each.paid], totals, proof, summary)
+        print_page("\n".join(asked.lines))
+        print_outcome(conninfo, shown_life, totals, proof, summary)
     elif not summary.clean:
         _complain(proof)
     return summary
@@ -261,9 +265,9 @@ def _complain(proof: Proof) -> None:
         print(f"differs: {each}", file=sys.stderr)
 
 
-def print_outcome(conninfo: str, paid: Sequence[Life], totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
-    """Prints the outcome of a run, with the story of one of the cases that are `paid` something in the end."""
-    if life := most_eventful(paid):
+def print_outcome(conninfo: str, life: Life | None, totals: Sequence[SchemeTotals], proof: Proof, summary: Summary) -> None:
+    """Prints the outcome of a run, with the story of one case."""
+    if life:
         print_page("One of the cases:\n", case_lines(history(conninfo, wiring().ports, Scheme(SHORT[life.scheme]), life.case_id)), "")
     print_page(_table(totals))
     print_page("\n".join(_proved(proof, summary)))

@@ -1,6 +1,6 @@
 """Reads one case for an operator: everything that happened to it in order of time, what is accepted, what is pending, what waits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -211,6 +211,9 @@ def _payment(row: _StoredVersion) -> PaymentOfCase:
 _ORDER = {what: place for place, what in enumerate(Happening)}
 
 
+_OF_SIMULATIONS: Mapping[str, str] = {What.SIMULATED: "asked for", What.SIMULATION_ENDED: "ended"}
+
+
 def _noted(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
     """The entries of the audit chain, in their own words."""
     for each in entries:
@@ -218,10 +221,11 @@ def _noted(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
 
 
 def _simulated(entries: Sequence[ChainEntry]) -> Iterator[HistoryEntry]:
-    """The dry runs whose simulation was asked for: no order and no status mentions them, only the audit chain."""
+    """The dry runs whose simulation was asked for, and ended: no order and no status mentions them, only the audit chain."""
     for each in entries:
-        if each.what == What.SIMULATED:
-            yield HistoryEntry(each.at, Happening.SIMULATED, f"simulation of message {each.message_no} asked for", each.message_no)
+        if each.what in _OF_SIMULATIONS:
+            what = f"simulation of message {each.message_no} {_OF_SIMULATIONS[each.what]}"
+            yield HistoryEntry(each.at, Happening.SIMULATED, what, each.message_no)
 
 
 def _acted(acts: Sequence[Act], orders: Sequence[OrderOfCase]) -> Iterator[HistoryEntry]:

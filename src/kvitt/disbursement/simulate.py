@@ -106,6 +106,8 @@ class Simulate:
         self._connection, self._clock, self._ports, self._lease, self._rail = connection, clock, ports, lease, rail
         self._simulator, self._on_check = f"{lease.name}:{lease.token}:{term}", on_check
         self._longest_wait = timedelta(seconds=wait_seconds)
+        self._locked_cases = 0
+        """Found when requests were taken last: so many more are looked at next time, so that they take no place of others."""
 
     def take_over(self) -> Taken:
         """Takes what a simulator before us had begun to ask, to be asked again. Raises LeaseLost."""
@@ -127,21 +129,23 @@ class Simulate:
         locked, and the numbers in `but`, are left.
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            arguments = {"rail": self._rail, "but": list(but), "limit": limit}
+            arguments = {"rail": self._rail, "but": list(but), "limit": limit + self._locked_cases}
             found = fetch(cursor, _WaitingRequest, _SQL.candidates, arguments, scheme=Scheme)
             if not found:
                 return Taken((), 0)
             hold(cursor, self._lease)
-            taken = self._take(cursor, found)
+            taken = self._take(cursor, found, limit)
             fault_point("simulate.before_take_commit")
         fault_point("simulate.after_take_commit")
         return taken
 
-    def _take(self, cursor: psycopg.Cursor[Any], found: Sequence[_WaitingRequest]) -> Taken:
+    def _take(self, cursor: psycopg.Cursor[Any], found: Sequence[_WaitingRequest], limit: int) -> Taken:
         keys: list[CaseKey] = [(each.scheme, each.case_id) for each in found]
-        cases, _ = lock_free_cases(cursor, keys, make=False)
+        cases, held = lock_free_cases(cursor, keys, make=False)
+        self._locked_cases = len(held)
         by_number = {case.case_no: case for case in cases}
-        still = fetch_values(cursor, _SQL.still_requested, [[each.request_no for each in found if each.case_no in by_number]])
+        free = [each.request_no for each in found if each.case_no in by_number]
+        still = fetch_values(cursor, _SQL.still_requested, [free[:limit]])
         find_open_since(cursor, cases)
         now = self._clock()
         checked = _cases_at_rail(cursor, cases)

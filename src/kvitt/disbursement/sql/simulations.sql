@@ -65,17 +65,22 @@ GROUP BY o.case_no;
 SELECT DISTINCT o.case_no FROM orders AS o WHERE o.case_no = ANY (%b::bigint[]) AND o.state IN ('sending', 'sent', 'unknown');
 
 -- name: candidates
--- The oldest requests that may be asked now, one for each case, none of a case that is being asked about, and some cases left out.
-SELECT DISTINCT ON (r.case_no) r.request_no, r.case_no, c.scheme, c.case_id
+-- The oldest requests that may be asked now, one for each case, none of a case that is being asked about, and some cases left out. A check
+-- waits while an order of its case may be at the rail; all else is refused then.
+SELECT r.request_no, r.case_no, c.scheme, c.case_id
 FROM (
-    SELECT request_no, case_no FROM simulation_requests AS w
+    SELECT min(w.request_no) AS request_no, w.case_no FROM simulation_requests AS w
     WHERE w.rail = %(rail)s AND w.state = 'requested' AND w.case_no <> ALL (%(but)s::bigint[])
       AND NOT EXISTS (SELECT FROM simulation_requests AS a WHERE a.case_no = w.case_no AND a.state = 'asked')
-    ORDER BY w.request_no
+      AND (w.asker <> 'check' OR NOT EXISTS (
+          SELECT FROM orders AS o WHERE o.case_no = w.case_no AND o.state IN ('sending', 'sent', 'unknown')
+      ))
+    GROUP BY w.case_no
+    ORDER BY request_no
     LIMIT %(limit)s
 ) AS r
 JOIN cases AS c ON c.case_no = r.case_no
-ORDER BY r.case_no, r.request_no;
+ORDER BY r.request_no;
 
 -- name: still_requested
 -- Those of these requests that nobody has begun to ask, read under the locks of their cases.

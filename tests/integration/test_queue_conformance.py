@@ -281,8 +281,8 @@ def test_the_queue_tells_what_was_put_consumed_or_not_if_it_tells_at_all(kit: Ki
     queue.put(messages("done"))
     take_all(queue, 5)
     queue.put(messages("waiting"))
-    told = queue.was_put(["waiting", "never", "done"])
-    assert told == ({"waiting": True, "never": False, "done": True} if kit.tells_what_was_put else None)
+    published = queue.was_put(["waiting", "never", "done"])
+    assert published == ({"waiting": True, "never": False, "done": True} if kit.tells_what_was_put else None)
 
 
 def test_a_deliberate_resend_arrives_whether_the_first_copy_was_consumed_or_still_waits(kit: Kit) -> None:
@@ -308,8 +308,8 @@ def test_the_queue_tells_the_copies_of_a_message_apart_if_it_tells_at_all(kit: K
     queue = kit.open("orders")
     queue.put(messages("a"))
     queue.put(messages("a", resend=1))
-    told = queue.was_put([queue_id("a", resend) for resend in range(3)])
-    assert told == ({"a": True, "a/1": True, "a/2": False} if kit.tells_what_was_put else None)
+    published = queue.was_put([queue_id("a", resend) for resend in range(3)])
+    assert published == ({"a": True, "a/1": True, "a/2": False} if kit.tells_what_was_put else None)
 
 
 def test_what_is_new_is_put_though_others_of_the_batch_were_put_before(kit: Kit) -> None:

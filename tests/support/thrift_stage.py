@@ -59,8 +59,8 @@ def thriftpy_client(url: str, interface: str, service: str) -> Iterator[Any]:
 def post(url: str, body: bytes, **headers: str | None) -> httpx.Response:
     """A request with the headers of a call; a header given as None is left out. Underlines stand for dashes."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    told = {name: value for name, value in {**TRACE, **THRIFT, **given}.items() if value is not None}
-    return httpx.post(url, content=body, headers=told, timeout=PATIENCE_SECONDS)
+    published = {name: value for name, value in {**TRACE, **THRIFT, **given}.items() if value is not None}
+    return httpx.post(url, content=body, headers=published, timeout=PATIENCE_SECONDS)
 
 
 def compiled(directory: Path) -> Path:

@@ -48,12 +48,12 @@ def test_the_example_is_the_defaults() -> None:
 
 @pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings])
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
-    told = EXAMPLE.read_text("utf-8")
+    published = EXAMPLE.read_text("utf-8")
     hidden = {"password"}
     for field in msgspec.structs.fields(kind):
-        assert field.name in hidden or re.search(rf"(?m)^(# )?(\[)?(kafka\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", told), (
-            field.name
-        )
+        assert field.name in hidden or re.search(
+            rf"(?m)^(# )?(\[)?(kafka\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
+        ), field.name
 
 
 @pytest.mark.parametrize("settings", re.findall(r"(?s)```toml\n(.*?)```", GUIDE))

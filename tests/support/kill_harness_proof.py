@@ -18,12 +18,12 @@ from support.kill_harness_load import Amounts, Fed
 
 AREAS = {Scheme.DAGPENGER: "DP", Scheme.AAP: "AAP", Scheme.TILLEGGSSTONADER: "TILLSTPB"}
 _SATURDAY = 5
-Told = Mapping[str, Sequence[Answer]]
+Published = Mapping[str, Sequence[Answer]]
 """What the status topic says, by key, in order."""
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
-def prove(conninfo: str, fed: Sequence[Fed], published: Told) -> None:
+def prove(conninfo: str, fed: Sequence[Fed], published: Published) -> None:
     """Fails when anything was lost, doubled, left unknown, or is paid otherwise than accepted. What was fed twice counts twice."""
     with connect(conninfo) as connection:
         _everything_is_answered_once(connection, fed, published)
@@ -33,7 +33,7 @@ def prove(conninfo: str, fed: Sequence[Fed], published: Told) -> None:
     assert [repr(difference) for difference in check(conninfo, PORTS).differences] == []
 
 
-def published_in_log(conninfo: str) -> Told:
+def published_in_log(conninfo: str) -> Published:
     """What the status topic of the embedded log says."""
     published: dict[str, list[Answer]] = {}
     query = "SELECT key, value FROM log_records WHERE topic = %s ORDER BY partition, position"
@@ -45,7 +45,7 @@ def published_in_log(conninfo: str) -> Told:
     return published
 
 
-def _everything_is_answered_once(connection: Connection, fed: Sequence[Fed], published: Told) -> None:
+def _everything_is_answered_once(connection: Connection, fed: Sequence[Fed], published: Published) -> None:
     stored = [str(key) for (key,) in connection.execute("SELECT convert_from(key, 'UTF8') FROM messages")]
     times = Counter(each.key for each in fed)
     assert Counter(stored) == times
@@ -84,7 +84,7 @@ def _the_rail_got_everything_once(connection: Connection) -> None:
     assert {each.outcome for each in got} <= {"accepted", "warned", "refused"}
 
 
-def _the_rail_pays_what_was_accepted_last(connection: Connection, fed: Sequence[Fed], published: Told) -> None:
+def _the_rail_pays_what_was_accepted_last(connection: Connection, fed: Sequence[Fed], published: Published) -> None:
     wanted: dict[tuple[Scheme, str], tuple[Amounts, ...]] = {}
     # The answers of one key stand in the order in which its records were fed.
     finals = {

@@ -67,12 +67,10 @@ def compiled(directory: Path) -> Path:
     """Our interface definitions as Apache Thrift's compiler makes Python of them; a posting may be the key of a map."""
     idl, generated = directory / "idl", directory / "generated"
     shutil.copytree(str(files("kvitt.formats.thrift") / "idl"), idl)
-    for name in ("accounter", "shumpune"):
-        file = idl / f"{name}.thrift"
-        text = file.read_text("utf-8")
-        posting, rest = text.split("struct Posting {", 1)[1].split("}", 1)
-        head = text.split("struct Posting {", 1)[0]
-        file.write_text(f'{head}struct Posting {{{posting}}} (python.immutable = ""){rest}', "utf-8")
+    file = idl / "plans.thrift"
+    head, rest = file.read_text("utf-8").split("struct Posting {", 1)
+    posting, rest = rest.split("}", 1)
+    file.write_text(f'{head}struct Posting {{{posting}}} (python.immutable = ""){rest}', "utf-8")
     generated.mkdir()
     for name in ("payouts", "accounter", "shumpune", "parties"):
         subprocess.run(

@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Tests start many processes of one code: an environment that forbids to keep what is compiled makes each of them compile all of it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo demo-kafka test quick check format bench trips soak brokers lock clean
 
 help: ## print these targets

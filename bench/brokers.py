@@ -134,8 +134,8 @@ class Neighbour:
         """Until the brokers have everything."""
         assert self._producer.flush(_LONGEST_SECONDS) == 0, "the brokers take what they are sent"
 
-    def hear(self, until: Callable[[], bool], told: Callable[[Message], None]) -> None:
-        """Gives every status of this sender to `told` until `until` says that it is enough. Raises TimeoutError."""
+    def hear(self, until: Callable[[], bool], published: Callable[[Message], None]) -> None:
+        """Gives every status of this sender to `published` until `until` says that it is enough. Raises TimeoutError."""
         deadline, mine = time.monotonic() + _LONGEST_SECONDS, f"{self._run}/".encode()
         while not until():
             if time.monotonic() > deadline:
@@ -144,7 +144,7 @@ class Neighbour:
             first = self._consumer.poll(_LOOK_SECONDS)
             for message in [first, *self._consumer.consume(_AT_ONCE, 0.0)] if first else []:
                 if message.error() is None and (message.key() or b"").startswith(mine):
-                    told(message)
+                    published(message)
 
     def close(self) -> None:
         """Ends the connections."""

@@ -36,9 +36,9 @@ def _per_second(place: Place, records: int, at: Site | None) -> float:
         assert held, "nobody else has the lease"
         kafka = at and at.settings().kafka
         relay = KafkaRelay(connection, utc_now, held.lease, kafka) if kafka else LogRelay(connection, utc_now, held.lease)
-        told, started = 0, time.perf_counter()
-        while told < records:
-            told += relay.step()
+        published, started = 0, time.perf_counter()
+        while published < records:
+            published += relay.step()
         seconds = time.perf_counter() - started
         if isinstance(relay, KafkaRelay):
             relay.close()

@@ -61,11 +61,11 @@ async def lines(host: str, port: int, count: int) -> Sequence[Line]:
 
 def batch(*postings: tuple[int, int, int]) -> Any:
     """Batch 1 of postings, each from, to and amount."""
-    told = [
+    published = [
         TYPES.Posting(from_id=source, to_id=target, amount=amount, currency_sym_code="RUB", description="bench")
         for source, target, amount in postings
     ]
-    return TYPES.PostingBatch(id=1, postings=told)
+    return TYPES.PostingBatch(id=1, postings=published)
 
 
 async def transfer(line: Line, plan_id: str, held: Any) -> None:

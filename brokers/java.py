@@ -59,8 +59,8 @@ def _alone() -> Iterator[None]:
 
 
 def _version(program: str) -> int:
-    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    match = re.search(r'version "(?:1\.)?(\d+)', told.stderr + told.stdout)
+    version = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(r'version "(?:1\.)?(\d+)', version.stderr + version.stdout)
     return int(match.group(1)) if match else 0
 
 

@@ -17,24 +17,24 @@ def summary(data: Path, *arguments: object) -> dict[str, float]:
     done = kvitt(data, "demo", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
-    told: dict[str, float] = json.loads(done.stdout)
-    assert list(told) == KEYS
-    return told
+    published: dict[str, float] = json.loads(done.stdout)
+    assert list(published) == KEYS
+    return published
 
 
 def test_every_message_is_answered_once_and_nothing_differs_again_and_again(data_dir: Path) -> None:
     for seed in (1, 1):
-        told = summary(data_dir, "--cases", 60, "--seed", seed)
-        assert told["messages"] > 60 * 4
-        assert told["orders"] == told["accepted"] + told["rejected"]
-        assert [told[key] for key in KEYS[4:8]] == [0, 0, 0, 0]
+        published = summary(data_dir, "--cases", 60, "--seed", seed)
+        assert published["messages"] > 60 * 4
+        assert published["orders"] == published["accepted"] + published["rejected"]
+        assert [published[key] for key in KEYS[4:8]] == [0, 0, 0, 0]
     assert kvitt(data_dir, "emulator", "faults").stdout == "the rail has no faults\n"
 
 
 def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
     done = kvitt(data_dir, "demo", "--cases", 24)
     assert done.returncode == 0, done.stderr
-    for told in (
+    for published in (
         "One of the cases",
         "accepted, day by day",
         "waited in a queue",
@@ -44,7 +44,7 @@ def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
         "a payout of 2,500.00 is held",
         "One dry run",
     ):
-        assert told in done.stdout
+        assert published in done.stdout
 
 
 def test_a_rail_that_would_pay_otherwise_is_noticed_with_status_1(data_dir: Path) -> None:
@@ -70,6 +70,6 @@ def test_the_same_seed_and_run_make_the_same_cases_and_another_run_others() -> N
 
 
 def test_a_given_database_is_used_and_no_data_directory_is_made(database: str, tmp_path: Path) -> None:
-    told = summary(tmp_path / "data", "--cases", 6, "--database", database)
-    assert told["unanswered"] == 0
+    published = summary(tmp_path / "data", "--cases", 6, "--database", database)
+    assert published["unanswered"] == 0
     assert not (tmp_path / "data" / "postgres").exists()

@@ -38,10 +38,10 @@ def test_every_message_is_answered_once_over_kafka_and_artemis_and_nothing_diffe
     done = demo("--json", "--cases", 12)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
-    told = json.loads(done.stdout)
-    assert told["messages"] > 12 * 4
-    assert told["orders"] == told["accepted"] + told["rejected"] > 12
-    assert [told[key] for key in ("unanswered", "doubled", "schedule_differences", "check_differences")] == [0, 0, 0, 0]
+    published = json.loads(done.stdout)
+    assert published["messages"] > 12 * 4
+    assert published["orders"] == published["accepted"] + published["rejected"] > 12
+    assert [published[key] for key in ("unanswered", "doubled", "schedule_differences", "check_differences")] == [0, 0, 0, 0]
 
 
 def no_java(directory: Path) -> None:
@@ -56,16 +56,16 @@ def old_java(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "published"),
     [
         (no_java, r"no java was found; install a JRE of version 17 or newer \(Debian: openjdk-17-jre-headless\)\n"),
         (old_java, r"\S+/java is Java 11; the brokers need 17 or newer\n"),
     ],
     ids=["no-java", "old-java"],
 )
-def test_a_machine_without_a_java_that_will_do_hears_what_to_install(tmp_path: Path, make: Callable[[Path], None], told: str) -> None:
+def test_a_machine_without_a_java_that_will_do_hears_what_to_install(tmp_path: Path, make: Callable[[Path], None], published: str) -> None:
     make(tmp_path)
     # `sh` is all that the stand-in needs, and it is called by its path.
     done = demo("--cases", 1, PATH=str(tmp_path), JAVA_HOME="")
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"starting Kafka and Artemis …\n" + told, done.stderr), done.stderr
+    assert re.fullmatch(r"starting Kafka and Artemis …\n" + published, done.stderr), done.stderr

@@ -103,14 +103,14 @@ class Circle:
         self.waiting[call] = None
         server.give(call)
 
-    def take(self, server: Server, told: str) -> None:
+    def take(self, server: Server, published: str) -> None:
         """Goes on after an answer."""
-        outcome, _, call = told.partition(" ")
+        outcome, _, call = published.partition(" ")
         if outcome == "again":
             self.again += 1
             server.give(call)
             return
-        assert outcome == "ok", told
+        assert outcome == "ok", published
         del self.waiting[call]
         self.answered += 1
         operation, _, transfer = call.partition(" ")
@@ -173,8 +173,8 @@ def test_a_circle_ends_at_zero_however_often_the_ledger_and_its_database_are_kil
         circle.begin(server)
         at, how = next(dying)
         while circle.waiting:
-            if told := server.line():
-                circle.take(server, told)
+            if published := server.line():
+                circle.take(server, published)
             else:
                 server.bury()
                 server = Server(ledger_data, log, die_at)

@@ -101,7 +101,7 @@ def test_while_the_queue_broker_is_down_orders_wait_and_are_sent_by_themselves_w
     assert unknown == 0, "what could not be put at all is not unknown"
     trial.prove()
     asked = [each for each in feeder.fed[fed_before:] if each.wanted is not None]
-    assert {answer.status for each in asked for answer in trial.heard.told[each.key][-1:]} == {Status.OK}
+    assert {answer.status for each in asked for answer in trial.heard.published[each.key][-1:]} == {Status.OK}
 
 
 _READY = "SELECT count(*) FROM orders WHERE state = 'ready'"

@@ -16,7 +16,7 @@ from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
-from support.broker_stage import BrokerPlay, BrokerStage, Told, on_brokers
+from support.broker_stage import BrokerPlay, BrokerStage, Published, on_brokers
 from support.kafka_stage import joined
 from support.whole_system import AREAS, History, histories, judge, traces
 
@@ -50,16 +50,16 @@ def test_what_is_paid_is_what_was_accepted_and_what_was_to_be_published_is_publi
 
     holds()
     for stage in stages:
-        wanted, told = stage.relayed()
+        wanted, published = stage.relayed()
         assert wanted
-        assert by_key(told) == by_key(wanted)
+        assert by_key(published) == by_key(wanted)
 
 
-def by_key(records: Sequence[Told]) -> dict[tuple[str, bytes], list[Told]]:
+def by_key(records: Sequence[Published]) -> dict[tuple[str, bytes], list[Published]]:
     """The records of each key in their order, which is all the order that a log keeps."""
-    found: dict[tuple[str, bytes], list[Told]] = defaultdict(list)
-    for told in records:
-        found[told[1], told[2]].append(told)
+    found: dict[tuple[str, bytes], list[Published]] = defaultdict(list)
+    for published in records:
+        found[published[1], published[2]].append(published)
     return found
 
 

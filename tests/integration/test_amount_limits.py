@@ -78,13 +78,13 @@ def test_thrift_refuses_what_is_not_there_to_be_paid_out(url: str, amount: int) 
 
 @pytest.mark.parametrize("amount", [MOST - 1, MOST])
 def test_thrift_refuses_a_payout_for_which_there_is_no_room_by_its_field_and_the_limit(url: str, amount: int) -> None:
-    told: list[str] = []
+    published: list[str] = []
     with thriftpy_client(f"{url}/payout/management", "payouts", "PayoutManagement") as client:
         try:
             client.CreatePayout(params(amount))
         except REFUSALS.InvalidRequest as refused:
-            told = refused.errors
-    assert told == [TOO_MUCH]
+            published = refused.errors
+    assert published == [TOO_MUCH]
     assert str(MOST) in TOO_MUCH
 
 
@@ -149,21 +149,21 @@ def test_rest_refuses_what_is_no_amount_by_its_field(rest: httpx.Client, amount:
 def asked(rest: httpx.Client, amount: str) -> tuple[int, str, dict[str, str] | None]:
     """A payout of an amount as it stands in JSON: the status, the code and what is wrong first."""
     body = json.dumps({"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 0, "currency": "RUB"}}).replace(": 0", f": {amount}")
-    told = rest.post("/payouts", content=body, headers={"content-type": "application/json"})
-    errors = told.json().get("errors") or [None]
-    return told.status_code, told.json()["code"], errors[0]
+    published = rest.post("/payouts", content=body, headers={"content-type": "application/json"})
+    errors = published.json().get("errors") or [None]
+    return published.status_code, published.json()["code"], errors[0]
 
 
 @pytest.mark.parametrize("amount", [LEAST, -1, MOST + 1, 10**30])
 def test_rest_refuses_a_posting_that_is_no_amount(rest: httpx.Client, accounts: list[int], amount: int) -> None:
-    told = held(rest, "rest-1", accounts, amount)
-    assert (told.status_code, told.json()["code"]) == (400, "bad_request")
+    published = held(rest, "rest-1", accounts, amount)
+    assert (published.status_code, published.json()["code"]) == (400, "bad_request")
 
 
 def test_rest_refuses_a_sum_beyond_64_bits_by_the_account_and_the_limit(rest: httpx.Client, accounts: list[int]) -> None:
-    told = held(rest, "rest-2", accounts, MOST, MOST)
-    assert (told.status_code, told.json()["code"]) == (409, "plan_refused")
-    assert told.json()["detail"] == f"Plan (rest-2) would move account {accounts[0]} below {LEAST}"
+    published = held(rest, "rest-2", accounts, MOST, MOST)
+    assert (published.status_code, published.json()["code"]) == (409, "plan_refused")
+    assert published.json()["detail"] == f"Plan (rest-2) would move account {accounts[0]} below {LEAST}"
 
 
 def held(rest: httpx.Client, plan_id: str, accounts: list[int], *amounts: int) -> httpx.Response:

@@ -57,7 +57,7 @@ def test_the_greatest_amount_is_paid_as_it_is(stage: Stage, scheme: Scheme) -> N
 def test_a_need_with_such_an_amount_is_no_failure_of_ours(stage: Stage, amount: int) -> None:
     body = json.dumps(need(linjer=[line(sats=amount)]), ensure_ascii=False).encode()
     stage.submit([Incoming(topics.RAPID, 0, 1, None, body, b"[]")])
-    told = [json.loads(value) for value in stage.bytes("SELECT value FROM outbox WHERE topic = %s", topics.RAPID)]
-    assert told
-    assert all("Feil ved prosessering" not in json.dumps(each, ensure_ascii=False) for each in told)
+    published = [json.loads(value) for value in stage.bytes("SELECT value FROM outbox WHERE topic = %s", topics.RAPID)]
+    assert published
+    assert all("Feil ved prosessering" not in json.dumps(each, ensure_ascii=False) for each in published)
     assert check(stage.conninfo, PORTS).differences == ()

@@ -247,9 +247,9 @@ def kvitt(conninfo: str, data: Path, *arguments: str) -> subprocess.CompletedPro
 def test_on_the_command_line_one_asks_and_another_confirms(stage: Contradicted, tmp_path: Path) -> None:
     order_id = sent_order(stage)
     by = ("--by", "kari", "--reason", "the bank said so by phone")
-    told = kvitt(stage.conninfo, tmp_path, "order", "decide", order_id[:8], "--accepted", *by, "--ask")
-    assert told.returncode == 0, told.stderr
-    assert "kvitt approve yes 1 --by NAME" in told.stdout
+    published = kvitt(stage.conninfo, tmp_path, "order", "decide", order_id[:8], "--accepted", *by, "--ask")
+    assert published.returncode == 0, published.stderr
+    assert "kvitt approve yes 1 --by NAME" in published.stdout
     both = kvitt(stage.conninfo, tmp_path, "order", "decide", order_id, "--accepted", *by, "--approved-by", "ola", "--ask")
     assert (both.returncode, "leave --approved-by out" in both.stderr) == (2, True)
     listed = kvitt(stage.conninfo, tmp_path, "approve", "list").stdout

@@ -92,7 +92,7 @@ def test_a_broken_chain_ends_with_status_1(stage: Stage, database: str, released
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "published"),
     [
         (("list", "--since", "yesterday"), "--since"),
         (("list", "--until", "2026-11-28T08:00:00"), "--until"),
@@ -104,10 +104,10 @@ def test_a_broken_chain_ends_with_status_1(stage: Stage, database: str, released
         (("verify", "--payout", "p-1"), "p-1"),
     ],
 )
-def test_what_can_not_be_asked_is_reported_in_one_sentence(database: str, arguments: tuple[str, ...], told: str) -> None:
+def test_what_can_not_be_asked_is_reported_in_one_sentence(database: str, arguments: tuple[str, ...], published: str) -> None:
     result = kvitt(database, "audit", *arguments)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert published in result.stderr
     assert "Traceback" not in result.output
 
 
@@ -137,12 +137,12 @@ def test_a_transfer_is_looked_at_and_then_done_by_two(stage: Stage, database: st
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "published"),
     [((), "--by"), (TWO[:2] + TWO[4:], "another person"), (("--amount", "1e3", *TWO), "--amount"), (("--to", "1", *TWO), "")],
 )
-def test_a_transfer_that_can_not_be_is_refused(stage: Stage, database: str, more: tuple[str, ...], told: str) -> None:
+def test_a_transfer_that_can_not_be_is_refused(stage: Stage, database: str, more: tuple[str, ...], published: str) -> None:
     LedgerWriter(stage.connection, utc_now).execute([NewAccount("RUB"), NewAccount("RUB")])
     result = kvitt(database, *TRANSFER, *more)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert published in result.stderr
     assert stage.rows("SELECT count(*) FROM ledger.plans") == [(0,)]

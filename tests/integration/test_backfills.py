@@ -63,12 +63,12 @@ def before(database: str, empty_database: str, tmp_path: Path) -> str:
 
 
 def test_what_is_filled_in_is_what_is_written_today(before: str, database: str) -> None:
-    told: list[Filled] = []
-    upgrade(before, progress=told.append)
+    published: list[Filled] = []
+    upgrade(before, progress=published.append)
     assert contents(before) == contents(database)
     report = check(before, PORTS)
     assert [f"{each.kind.value}: {each.subject} {each.text}" for each in report.differences] == []
-    assert {each.name.partition("_")[2]: each.rows for each in told if each.done}.items() >= {
+    assert {each.name.partition("_")[2]: each.rows for each in published if each.done}.items() >= {
         ("own_payments bytes of the outbox", len(rows_of(before, "outbox WHERE payment_id IS NOT NULL"))),
         ("own_payments documents of payments", len(rows_of(before, "payments"))),
     }
@@ -79,10 +79,10 @@ def test_a_back_fill_that_is_cut_off_goes_on_from_its_last_batch_and_until_then_
 ) -> None:
     monkeypatch.setattr(backfill, "BATCH", 2)
     monkeypatch.setattr(own_payments(), "BATCH", 2)
-    told: list[Filled] = []
+    published: list[Filled] = []
 
     def cut_off(filled: Filled) -> None:
-        told.append(filled)
+        published.append(filled)
         raise CutOff
 
     runs = 0
@@ -90,7 +90,7 @@ def test_a_back_fill_that_is_cut_off_goes_on_from_its_last_batch_and_until_then_
         runs += 1
         with pytest.raises(CutOff):
             upgrade(before, progress=cut_off)
-    assert runs == len(told) > len(rows_of(before, "payments")) / 2
+    assert runs == len(published) > len(rows_of(before, "payments")) / 2
     assert upgrade(before) == []
     assert contents(before) == contents(database)
 

@@ -129,10 +129,10 @@ def test_nothing_about_an_unknown_case_is_fine(way: Way, scheme: Scheme, dry_run
     key = str(uuid4()).encode()
     way.good_behind(scheme, (key, text({**EMPTY[scheme](way.case()), "dryrun": dry_run})))
     assert way.answers(key) == [Answer(Status.OK, None, None, dry_run)]
-    told = way.connection.execute(
+    published = way.connection.execute(
         "SELECT count(*) FROM log_records WHERE topic = %s AND key = %s", (helved_topics.DRY_RUNS[scheme], key)
     ).fetchone()
-    assert told == (int(dry_run),)
+    assert published == (int(dry_run),)
 
 
 @pytest.mark.parametrize("scheme", [DP, AAP])

@@ -265,9 +265,9 @@ def test_it_finds_an_operator_s_note_that_was_changed(hub: CaseStage, database: 
 
 def test_progress_is_reported(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, *(dp(f"D{number}", [500]) for number in range(3)))
-    told: list[tuple[int, int]] = []
-    check(database, PORTS, progress=lambda done, total: told.append((done, total)))
-    assert told == [(3, 3)]
+    published: list[tuple[int, int]] = []
+    check(database, PORTS, progress=lambda done, total: published.append((done, total)))
+    assert published == [(3, 3)]
 
 
 # What was changed, and the kind of difference that must tell of it.

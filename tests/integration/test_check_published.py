@@ -89,10 +89,10 @@ def test_every_published_record_names_its_event_and_its_times_behind_what_it_car
         ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)"""
     rows = hub.connection.execute(query).fetchall()
     assert len(rows) > 2
-    for told, carried, event, made_at, told_at in rows:
+    for published, carried, event, made_at, told_at in rows:
         made, now = (str((moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)) for moment in (made_at, told_at))
         behind = (("event-id", event), ("x-ts", made), ("x-st", made), ("x-sy", now))
-        assert topics.decode_headers(told) == (*topics.decode_headers(carried), *behind)
+        assert topics.decode_headers(published) == (*topics.decode_headers(carried), *behind)
 
 
 def test_an_order_with_a_receipt_that_says_all_it_can_is_published_so_and_clean(hub: CaseStage, database: str) -> None:
@@ -103,9 +103,11 @@ def test_an_order_with_a_receipt_that_says_all_it_can_is_published_so_and_clean(
     assert_clean(database)
     row = hub.connection.execute("SELECT value FROM outbox WHERE topic = %s AND value IS NOT NULL", (helved_topics.ORDERS,)).fetchone()
     assert row is not None
-    told = etree.fromstring(row[0]).find("mmel")
-    assert told is not None
-    assert [(each.tag, each.text) for each in told] == [(name, "00" if name == "alvorlighetsgrad" else f"{name} < æ") for name in LEAVES]
+    published = etree.fromstring(row[0]).find("mmel")
+    assert published is not None
+    assert [(each.tag, each.text) for each in published] == [
+        (name, "00" if name == "alvorlighetsgrad" else f"{name} < æ") for name in LEAVES
+    ]
 
 
 AREAS = ("TILSYN_BARN_AAP", "LÆREMIDLER_AAP")

@@ -83,11 +83,11 @@ def run(known: Mapping[str, str], path: str, other: Mapping[str, str], files: Pa
     return CliRunner().invoke(main, line, prog_name="kvitt")
 
 
-def refuse_traceback(result: Result, told: object) -> None:
-    assert result.exception is None or isinstance(result.exception, SystemExit), (told, result.exception, result.exc_info)
-    assert result.exit_code in (0, 1, 2), (told, result.output)
+def refuse_traceback(result: Result, published: object) -> None:
+    assert result.exception is None or isinstance(result.exception, SystemExit), (published, result.exception, result.exc_info)
+    assert result.exit_code in (0, 1, 2), (published, result.output)
     for character in ("\x1b", "\x07", "\u202e"):
-        assert character not in result.output, told
+        assert character not in result.output, published
 
 
 def hint(path: str, parameter: click.Parameter) -> str:

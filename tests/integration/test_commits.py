@@ -96,9 +96,9 @@ def test_a_commit_of_which_nothing_can_be_found_out_is_unknown_with_what_to_look
     proxy, conninfo = way
     with soon_given_up(monkeypatch), connect(conninfo) as connection:
         proxy.cut(Cut.AFTER, shut=True)
-        with pytest.raises(ResultUnknown, match="order 7") as told, transaction(connection, "order", "7"):
+        with pytest.raises(ResultUnknown, match="order 7") as heard, transaction(connection, "order", "7"):
             connection.execute("CREATE TABLE done (x int)")
-        assert (told.value.kind, told.value.identity) == ("order", "7")
+        assert (heard.value.kind, heard.value.identity) == ("order", "7")
 
 
 @pytest.mark.parametrize("refusal", ["RAISE EXCEPTION 'no'", "PERFORM pg_terminate_backend(pg_backend_pid())"])
@@ -144,7 +144,7 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
     stage: PayoutStage, way: tuple[Proxy, str], behind: PayoutService, cut: Cut
 ) -> None:
     proxy = way[0]
-    told: set[str] = set()
+    heard: set[str] = set()
     for number in count(1):
         before, seen = least(stage), count(1)
         proxy.cut(cut, lambda _, seen=seen, number=number: next(seen) == number)  # type: ignore[misc]
@@ -152,14 +152,14 @@ def test_wherever_a_payout_is_cut_off_it_is_held_once_or_not_at_all_as_answered(
         try:
             made = behind.create(wanted(None, 100))
         except psycopg.OperationalError:
-            told.add("not done")
+            heard.add("not done")
             assert least(stage) == before
         else:
-            told.add("done")
+            heard.add("done")
             assert (least(stage), len(stage.published(made.payout_id))) == (before - 105, 1)
         if proxy.cuts == done:
             break
-    assert told == {"done", "not done"}
+    assert heard == {"done", "not done"}
     sums_are_zero(stage.connection)
 
 
@@ -237,16 +237,16 @@ def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is
     before = apis.accounts()
     with soon_given_up(monkeypatch):
         apis.proxy.cut(Cut.AFTER, shut=True)
-        told = ask(apis)
-    assert told.status_code == 504
-    assert "retry-after" not in told.headers
+        heard = ask(apis)
+    assert heard.status_code == 504
+    assert "retry-after" not in heard.headers
     done = apis.accounts() == before + 1 if ask in ACCOUNT_ASKS else apis.least() == FUNDS - TAKEN
     assert done, "it was done, and nobody was told that it was not"
-    if "woody.error-class" in told.headers:
-        assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN
-        named = told.headers["woody.error-reason"]
+    if "woody.error-class" in heard.headers:
+        assert (heard.status_code, heard.headers["woody.error-class"]) == UNKNOWN
+        named = heard.headers["woody.error-reason"]
     else:
-        problem = told.json()
+        problem = heard.json()
         assert problem["code"] == "result_unknown"
         apis.proxy.shut = False
         assert apis.rest.get(problem["look_at"]).status_code == 200
@@ -285,8 +285,8 @@ def test_an_operators_act_is_reported_as_it_is(
     undone = CliRunner().invoke(main, stop)
     assert (undone.exit_code, "database_unreachable" in undone.output) == (2, True)
     with connect(database) as connection:
-        told = connection.execute("SELECT count(*) FROM audit WHERE chain = 0 AND what = 'stop'").fetchone()
-    assert told == (2,)
+        heard = connection.execute("SELECT count(*) FROM audit WHERE chain = 0 AND what = 'stop'").fetchone()
+    assert heard == (2,)
 
 
 # The edges tell nobody that something was not done: they do it again, and what was done stays so.

@@ -104,13 +104,13 @@ def test_while_nobody_can_be_asked_the_end_is_unknown_and_what_to_look_for_is_na
     begin(apis)
     with soon_given_up(monkeypatch):
         apis.proxy.cut(Cut.AFTER, shut=True)
-        told = ask(apis)
-    assert (told.status_code, "retry-after" in told.headers) == (504, False)
+        published = ask(apis)
+    assert (published.status_code, "retry-after" in published.headers) == (504, False)
     assert apis.least() == left
-    if "woody.error-class" in told.headers:
-        assert (told.status_code, told.headers["woody.error-class"]) == UNKNOWN
-        assert named in told.headers["woody.error-reason"]
+    if "woody.error-class" in published.headers:
+        assert (published.status_code, published.headers["woody.error-class"]) == UNKNOWN
+        assert named in published.headers["woody.error-reason"]
         return
-    assert (told.json()["code"], named in told.json()["detail"]) == ("result_unknown", True)
+    assert (published.json()["code"], named in published.json()["detail"]) == ("result_unknown", True)
     apis.proxy.shut = False
-    assert apis.rest.get(told.json()["look_at"]).status_code == 200
+    assert apis.rest.get(published.json()["look_at"]).status_code == 200

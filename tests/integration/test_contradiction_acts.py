@@ -178,9 +178,9 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
     assert rapid.settle([receipt]) == [ReceiptOutcome.CONTRADICTS]
     assert rapid.heard() == ["raw receipt"]
     effect = Resolve(rapid.connection, rapid.clock, PORTS).adopt(order_id, BOTH)
-    told = [message for _, message in rapid.published()]
-    assert [in_short(message) for message in told] == ["rail AKSEPTERT", "AKSEPTERT"]
-    assert "corrected" in told[-1]["@løsning"]["Utbetaling"]["beskrivelse"]
+    seen = [message for _, message in rapid.published()]
+    assert [in_short(message) for message in seen] == ["rail AKSEPTERT", "AKSEPTERT"]
+    assert "corrected" in seen[-1]["@løsning"]["Utbetaling"]["beskrivelse"]
     assert (effect.state.value, effect.payments) == ("accepted", ())
     # A repeat hears the corrected answer.
     rapid.ask(need())

@@ -229,8 +229,8 @@ def test_the_case_list_tells_living_payments_in_the_order_in_which_they_joined(s
     stage.finish()
     stage.hand_in(TS, ("back", ts("S", ts_payment(uids[0]))))
     stage.finish()
-    told = stage.bytes("SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", helved_topics.CASES)
-    lists = [msgspec.json.decode(value) for value in told]
+    published = stage.bytes("SELECT value FROM outbox WHERE topic = %s ORDER BY outbox_no", helved_topics.CASES)
+    lists = [msgspec.json.decode(value) for value in published]
     assert lists == [uids[:1], uids[:2], uids, uids[1:], [*uids[1:], uids[0]]]
 
 

@@ -60,13 +60,13 @@ STREAMS: list[tuple[Scheme, str, Json, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("scheme", "key", "body", "told"), STREAMS, ids=[ascii(told[7:30]) + str(n) for n, (*_, told) in enumerate(STREAMS)]
+    ("scheme", "key", "body", "seen"), STREAMS, ids=[ascii(seen[7:30]) + str(n) for n, (*_, seen) in enumerate(STREAMS)]
 )
-def test_a_message_whose_ids_hide_something_is_refused_under_its_key(stage: Stage, scheme: Scheme, key: str, body: Json, told: str) -> None:
+def test_a_message_whose_ids_hide_something_is_refused_under_its_key(stage: Stage, scheme: Scheme, key: str, body: Json, seen: str) -> None:
     assert stage.hand_in(scheme, (key, body)) == [Outcome.ANSWERED]
     error = stage.final(key).error
     assert error is not None
-    assert (error.status, error.text) == (400, told)
+    assert (error.status, error.text) == (400, seen)
     assert stage.one("SELECT count(*) FROM orders") == 0
 
 
@@ -89,7 +89,7 @@ def test_a_case_that_came_in_under_such_an_id_is_still_found_and_worked_on(stage
 def test_a_need_whose_ids_hide_something_is_answered_with_the_field(rapid: Rapid) -> None:
     referred = need(linjer=[line(refFagsystemId="A\u030a", refDelytelseId=1)])
     assert rapid.ask(need(fagsystemId="K\u200bV"), referred) == [Outcome.ANSWERED, Outcome.ANSWERED]
-    first, second = (told["@løsning"]["Utbetaling"]["beskrivelse"] for _, told in rapid.published()[:2])
+    first, second = (seen["@løsning"]["Utbetaling"]["beskrivelse"] for _, seen in rapid.published()[:2])
     assert f"Utbetaling.fagsystemId: {HIDDEN}" in first
     assert f"Utbetaling.linjer[0].refFagsystemId: {FORM}" in second
 
@@ -198,9 +198,9 @@ def sent(site: Site, **more: list[str]) -> tuple[int, bytes]:
             connection.putheader(name.replace("_", "-"), value)
     connection.endheaders(b'{"currency":"RUB"}')
     answer = connection.getresponse()
-    told = answer.status, answer.read()
+    seen = answer.status, answer.read()
     connection.close()
-    return told
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def sent(site: Site, **more: list[str]) -> tuple[int, bytes]:
 )
 def test_a_header_that_decides_something_is_there_once(site: Site, name: str, values: list[str]) -> None:
     single = name.replace("_", "-")
-    status, told = sent(site, **{single: values})
+    status, seen = sent(site, **{single: values})
     assert status == 400
     # What the server itself can not make out never comes to the door.
-    assert single == "Content-Length" or single.lower().encode() in told
+    assert single == "Content-Length" or single.lower().encode() in seen
 
 
 @pytest.mark.parametrize(

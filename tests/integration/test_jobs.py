@@ -200,8 +200,8 @@ def test_one_run_out_of_turn_is_audited_and_its_due_times_stay(database: str, co
     made = scheduler(database, keeper, clock, Job("minutely", Every(MINUTE), noting(), CatchUp.EACH))
     assert made.run_now(connection, "minutely", KARI) == "noted"
     assert (ran(connection), only(connection).next_due) == ([START], due_times(1)[0])
-    (told,) = connection.execute("SELECT what, note::jsonb ->> 'subject' FROM audit WHERE chain = 0").fetchall()
-    assert told == ("run job", "minutely")
+    (published,) = connection.execute("SELECT what, note::jsonb ->> 'subject' FROM audit WHERE chain = 0").fetchall()
+    assert published == ("run job", "minutely")
     with pytest.raises(JobNotFound, match="minutely"):
         made.run_now(connection, "nightly", KARI)
 

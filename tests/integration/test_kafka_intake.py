@@ -74,11 +74,11 @@ def test_what_can_not_be_read_is_answered_or_kept_and_stops_nothing(database: st
     with roles(database, settings, "intake"), connect(database) as connection:
         until(lambda: count(connection, "SELECT count(*) FROM orders") == 1)
         until(lambda: count(connection, "SELECT count(*) FROM dead_letters") == 4)
-        told = rows(
+        published = rows(
             connection, f"SELECT convert_from(value, 'UTF8') FROM outbox WHERE topic = '{helved_topics.STATUSES}' ORDER BY outbox_no"
         )
     said = f"DeserialiseringFeiletException: Feil ved deserialisering av melding fra {typed}"
-    assert [said in str(value) for (value,) in told] == [True, True, False]
+    assert [said in str(value) for (value,) in published] == [True, True, False]
 
 
 def test_a_hub_goes_on_from_what_it_has_stored_whatever_the_brokers_believe(database: str, settings: KafkaSettings) -> None:

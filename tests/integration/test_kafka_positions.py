@@ -77,9 +77,9 @@ def test_a_topic_that_is_made_anew_below_a_running_hub_is_reported_and_nothing_o
         refused = place.command("run", "--roles", "intake")
         assert refused.returncode == 2
         assert "records_gone" in refused.stderr
-        alone = place.command("kafka", "begin", "--topic", topic, "--beginning", "--over", "--by", "kari", "--reason", "a test")
+        alone = place.command("kafka", "set-start-offset", "--topic", topic, "--beginning", "--over", "--by", "kari", "--reason", "a test")
         assert "needs_second_person" in alone.stderr
-        begun = place.command("kafka", "begin", "--topic", topic, "--beginning", "--over", *WHO)
+        begun = place.command("kafka", "set-start-offset", "--topic", topic, "--beginning", "--over", *WHO)
         assert begun.returncode == 0, begun.stdout + begun.stderr
         with running(place, "intake"):
             until(lambda: count(connection) == 45)
@@ -102,7 +102,7 @@ def test_nothing_is_read_of_a_topic_that_was_made_anew_and_is_longer_than_the_ol
             until(lambda: any("RecordsGone" in line for line in runner.lines), what="nobody was told")
             assert runner.stop() == 0
         assert count(connection) == 30
-        begun = place.command("kafka", "begin", "--topic", topic, "--beginning", "--over", *WHO)
+        begun = place.command("kafka", "set-start-offset", "--topic", topic, "--beginning", "--over", *WHO)
         assert begun.returncode == 0, begun.stdout + begun.stderr
         with running(place, "intake"):
             until(lambda: count(connection) >= 230)
@@ -169,31 +169,31 @@ def test_the_rapid_begins_where_the_old_hubs_group_has_come_to_and_nowhere_else(
     unsaid = place.command("run", "--roles", "rapid")
     assert unsaid.returncode == 2
     assert "not_begun" in unsaid.stderr
-    wrong = place.command("kafka", "begin", "--topic", OUTSIDE, "--group", f"{place.run}-misspelt", *WHO)
+    wrong = place.command("kafka", "set-start-offset", "--topic", OUTSIDE, "--group", f"{place.run}-misspelt", *WHO)
     assert wrong.returncode == 2
     assert "is that its name" in wrong.stderr
     old = f"old-{place.run}"
     places = {(OUTSIDE, partition): end for (_, partition), end in ends(place.kafka, [OUTSIDE]).items()}
     hint(KafkaSettings(bootstrap=place.kafka, group=old), places)
     send(place.kafka, OUTSIDE, *needs("NEW", 6))
-    looked = place.command("kafka", "begin", "--topic", topics.RAPID, "--group", old, "--dry-run")
+    looked = place.command("kafka", "set-start-offset", "--topic", topics.RAPID, "--group", old, "--dry-run")
     assert looked.returncode == 0, looked.stderr
     assert "nothing was changed" in looked.stdout
     member = Consumer({"bootstrap.servers": place.kafka, "group.id": old, "enable.auto.commit": False})
     member.subscribe([OUTSIDE])
     until(lambda: member.poll(0.1) or member.assignment(), what="the old hub did not join its group")
-    busy = place.command("kafka", "begin", "--topic", topics.RAPID, "--group", old, *WHO)
+    busy = place.command("kafka", "set-start-offset", "--topic", topics.RAPID, "--group", old, *WHO)
     assert "at work" in busy.stderr
     member.close()
-    begun = place.command("kafka", "begin", "--topic", topics.RAPID, "--group", old, *WHO)
+    begun = place.command("kafka", "set-start-offset", "--topic", topics.RAPID, "--group", old, *WHO)
     assert begun.returncode == 0, begun.stdout + begun.stderr
-    again = place.command("kafka", "begin", "--topic", topics.RAPID, "--group", old, *WHO)
+    again = place.command("kafka", "set-start-offset", "--topic", topics.RAPID, "--group", old, *WHO)
     assert again.returncode == 2
     assert "read here before" in again.stderr
     with connect(place.database) as connection:
         with running(place, "rapid") as (runner,):
             until(lambda: count(connection) == 6)
-            meanwhile = place.command("kafka", "begin", "--topic", topics.RAPID, "--end", "--over", *WHO)
+            meanwhile = place.command("kafka", "set-start-offset", "--topic", topics.RAPID, "--end", "--over", *WHO)
             assert "somebody is reading" in meanwhile.stderr
             assert runner.stop() == 0
         assert count(connection, "SELECT count(*) FROM messages WHERE convert_from(key, 'UTF8') LIKE 'PAID%'") == 0

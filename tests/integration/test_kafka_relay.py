@@ -51,10 +51,10 @@ def relay_of(stage: Stage, settings: KafkaSettings, max_batch: int = 2000) -> Ka
 
 
 def tell_all(relay: KafkaRelay) -> int:
-    told = 0
+    published = 0
     while number := relay.step():
-        told += number
-    return told
+        published += number
+    return published
 
 
 def by_key(records: list[Message]) -> dict[tuple[object, object], list[bytes]]:
@@ -70,10 +70,10 @@ def test_everything_is_published_in_order_with_its_bytes_ids_and_times(stage: St
         stage.finish()
     start = ends(settings.bootstrap, OUTPUTS)
     relay = relay_of(stage, settings, max_batch=37)
-    told = tell_all(relay)
+    published = tell_all(relay)
     relay.close()
     records = read(settings.bootstrap, start)
-    assert len(records) == told == stage.one("SELECT count(*) FROM outbox")
+    assert len(records) == published == stage.one("SELECT count(*) FROM outbox")
     query = """SELECT o.topic, o.key, coalesce(o.value, d.message), o.event_id::text, o.partition, o.position FROM outbox AS o
                LEFT JOIN orders AS d ON d.order_id = o.order_id ORDER BY outbox_no"""
     expected: dict[tuple[object, object], list[bytes]] = {}
@@ -172,11 +172,11 @@ def test_a_broker_that_is_killed_in_between_gets_everything_in_order(stage: Stag
     first_heard = list({header(each, "event-id"): each for each in reversed(records)}.values())[::-1]
     assert len(first_heard) == expected
     for key in {each.key() for each in first_heard if each.topic() == helved_topics.STATUSES}:
-        told = [header(each, "event-id") for each in first_heard if (each.topic(), each.key()) == (helved_topics.STATUSES, key)]
+        published = [header(each, "event-id") for each in first_heard if (each.topic(), each.key()) == (helved_topics.STATUSES, key)]
         written = stage.rows(
             "SELECT event_id::text FROM outbox WHERE topic = %s AND key = %s ORDER BY outbox_no", helved_topics.STATUSES, key
         )
-        assert told == [event for (event,) in written]
+        assert published == [event for (event,) in written]
 
 
 def count(connection: Connection, condition: str) -> int:

@@ -95,8 +95,8 @@ def test_plans_balances_of_the_past_and_histories_can_be_read(post: Execute, con
     assert ledger.totals_before(b, before, clock()) == Totals()
     assert ledger.totals_before(b, between, clock()) == Totals(0, 0, 8)
     assert ledger.totals_before(b, clock(), clock()) == Totals(8, 8, 8)
-    told = [(entry.number, entry.operation, entry.batch_id, tuple(entry.totals)) for entry in ledger.statement(b)]
-    assert told == [(1, "HOLD", 1, (0, 0, 5)), (2, "HOLD", 2, (0, 0, 8)), (3, "COMMIT", None, (8, 8, 8))]
+    published = [(entry.number, entry.operation, entry.batch_id, tuple(entry.totals)) for entry in ledger.statement(b)]
+    assert published == [(1, "HOLD", 1, (0, 0, 5)), (2, "HOLD", 2, (0, 0, 8)), (3, "COMMIT", None, (8, 8, 8))]
     assert [entry.number for entry in ledger.history(b, after=1, limit=1)] == [2]
     for look in (ledger.account, lambda account: ledger.totals_before(account, before, clock()), ledger.history):
         with pytest.raises(AccountNotFound):

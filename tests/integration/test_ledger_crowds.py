@@ -34,8 +34,8 @@ def test_eight_identical_first_holds_at_once_have_one_effect_and_equal_answers(l
     script = [[hold(f"same.{number}", moved(a, b, 1))] for number in range(ROUNDS)]
     answers = callers.play([script] * CALLERS, in_step=True)
     for number in range(ROUNDS):
-        told = [totals(answer[number][0]) for answer in answers]
-        assert told == [{a: (0, -number - 1, 0), b: (0, 0, number + 1)}] * CALLERS
+        published = [totals(answer[number][0]) for answer in answers]
+        assert published == [{a: (0, -number - 1, 0), b: (0, 0, number + 1)}] * CALLERS
 
 
 def test_of_commits_and_rollbacks_of_one_plan_one_side_wins_whole(ledger_database: str, callers: Crowd) -> None:
@@ -47,8 +47,8 @@ def test_of_commits_and_rollbacks_of_one_plan_one_side_wins_whole(ledger_databas
     answers = callers.play([side for side in sides for _ in range(CALLERS // 2)], in_step=True)
     committed = 0
     for number, (plan, _) in enumerate(plans):
-        told = [answer[number][0] for answer in answers]
-        commits, rollbacks = told[: CALLERS // 2], told[CALLERS // 2 :]
+        published = [answer[number][0] for answer in answers]
+        commits, rollbacks = published[: CALLERS // 2], published[CALLERS // 2 :]
         won = isinstance(commits[0], Done)
         committed += won
         winners, losers = (commits, rollbacks) if won else (rollbacks, commits)

@@ -135,11 +135,11 @@ def test_where_a_topic_begins_is_not_said_while_its_lease_is_locked(
     bench.connection.execute(
         "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%s, '', 1, '-infinity')", (f"intake:{topic}:0",)
     )
-    begin = ("kafka", "begin", "--topic", topic, "--end", *KARI)
+    begin = ("kafka", "set-start-offset", "--topic", topic, "--end", *KARI)
     with psycopg.connect(database) as stranger:
         stranger.execute("SELECT 1 FROM leases FOR UPDATE")
         refused = kvitt(database, tmp_path, *begin)
     assert "somebody else has locked a row of the table leases; nothing was done" in refused.output
     assert bench.acts() == []
     assert kvitt(database, tmp_path, *begin).exit_code == 0
-    assert bench.acts() == ["kafka begin"]
+    assert bench.acts() == ["kafka set-start-offset"]

@@ -303,11 +303,11 @@ def test_a_case_shows_what_waits_while_somebody_has_locked_it_and_since_when(sta
         record = stage.incoming(DP, "b", dp("held", 600))
         stage.submit([record])
         stage.settle(receipts)
-        told, found = page(), json.loads(page("--json"))["deferred"]
+        published, found = page(), json.loads(page("--json"))["deferred"]
         since = [moment(at) for (at,) in stage.rows("SELECT came_at FROM deferred ORDER BY deferred_no")]
-        assert "locked by somebody else: what follows waits until it is free" in told
-        assert f"message {record.source}/{record.partition}/{record.position} under key b, since {since[0]}" in told
-        assert f"receipt {receipts[0].message_id}, since {since[1]}" in told
+        assert "locked by somebody else: what follows waits until it is free" in published
+        assert f"message {record.source}/{record.partition}/{record.position} under key b, since {since[0]}" in published
+        assert f"receipt {receipts[0].message_id}, since {since[1]}" in published
         assert [(each["key"], each["message_id"]) for each in found] == [("b", None), ("", receipts[0].message_id)]
     resumed(stage)
     assert (json.loads(page("--json"))["deferred"], "locked by somebody else" in page()) == ([], False)
@@ -332,11 +332,11 @@ def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_t
     while relay.step():
         continue
     assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0
-    told = [
+    published = [
         decode_status(value).status.value
         for value in stage.bytes("SELECT value FROM log_records WHERE topic = %s AND key = 'a' ORDER BY position", STATUSES)
     ]
-    assert told == ["MOTTATT", "HOS_OPPDRAG"]
+    assert published == ["MOTTATT", "HOS_OPPDRAG"]
 
 
 # The ledger and payouts
@@ -376,8 +376,8 @@ def test_a_payout_whose_account_is_locked_is_refused_for_now_over_thrift_and_hol
         )
         with psycopg.connect(database) as stranger:
             stranger.execute("SELECT 1 FROM ledger.accounts WHERE account_id = %s FOR UPDATE", (stage.settlement,))
-            told = post(f"{url}{woody_payouts.PATH}", body)
-            assert (told.status_code, told.headers["woody.error-class"]) == (503, "Resource Unavailable")
+            published = post(f"{url}{woody_payouts.PATH}", body)
+            assert (published.status_code, published.headers["woody.error-class"]) == (503, "Resource Unavailable")
             stranger.rollback()
         assert stage.totals()[0] == (5000, 5000, 5000)
         assert post(f"{url}{woody_payouts.PATH}", body).status_code == 200

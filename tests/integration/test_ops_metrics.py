@@ -68,8 +68,8 @@ def test_a_hub_at_work_counts_what_it_does(database: str) -> None:
         assert grown("kvitt_orders_total", scheme="VALP", what="made") == 5
         assert grown("kvitt_orders_total", scheme="AAP", what="accepted") == 5
         until(lambda: grown("kvitt_orders_sent_total") == 5 * len(PLAIN))
-        ((told,),) = connection.execute("SELECT count(*) FROM outbox").fetchall()
-        until(lambda: grown("kvitt_relayed_records_total") == told)
+        ((published,),) = connection.execute("SELECT count(*) FROM outbox").fetchall()
+        until(lambda: grown("kvitt_relayed_records_total") == published)
         until(lambda: _idle(scrape(shown)))
         samples = scrape(shown)
         assert all(samples["kvitt_role_works", (("role", role),)] for role in ("intake", "relay", "sender", "receiver"))

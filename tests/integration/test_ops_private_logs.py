@@ -202,8 +202,8 @@ def test_a_role_tells_what_changes_and_not_each_round(lines: Lines) -> None:
         return 1
 
     run_loop("relay", lambda: nullcontext(step), stop, StateLog(structlog.get_logger("kvitt.kernel.loop"), clock=lambda: moment[0]))
-    told = [(line["level"], line["event"], line.get("error")) for line in lines()]
-    assert told == [
+    published = [(line["level"], line["event"], line.get("error")) for line in lines()]
+    assert published == [
         ("info", "role stands by", None),
         ("info", "role takes over", None),
         ("warning", "role starts anew", "ConnectionRefusedError"),

@@ -178,9 +178,9 @@ def test_what_the_rail_would_do_otherwise_holds_the_order_with_both_pictures(scr
     page = shown(site, held)
     for part in ("simulated before it leaves", "what was decided, and what the rail would do", "5,000", "4,000", "block", "differs"):
         assert part in page
-    (told,) = json.loads(shown(site, held, "--json"))["checks"]
-    assert [(each["expected_kroner"], each["simulated_kroner"]) for each in told["picture"]] == [(5000, 4000)]
-    assert [each["kind"] for each in told["differences"]] == ["other_amount"]
+    (heard,) = json.loads(shown(site, held, "--json"))["checks"]
+    assert [(each["expected_kroner"], each["simulated_kroner"]) for each in heard["picture"]] == [(5000, 4000)]
+    assert [each["kind"] for each in heard["differences"]] == ["other_amount"]
     assert release(site, held) == ()
     site.run()
     assert statuses(site, key)[-1] == "OK"

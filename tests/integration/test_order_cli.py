@@ -92,19 +92,19 @@ def test_an_order_is_shown_with_everything_about_it(site: Site) -> None:
         assert part in page
     for row in ("kari", "ola", "a test", "alarm", "audit chain of the case"):
         assert row in page
-    told = json.loads(site.kvitt("order", "show", site.settled, "--json"))
-    [line] = told["lines"]
-    [contradiction] = told["contradictions"]
-    assert (told["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (
+    published = json.loads(site.kvitt("order", "show", site.settled, "--json"))
+    [line] = published["lines"]
+    [contradiction] = published["contradictions"]
+    assert (published["resends"], contradiction["ours"], contradiction["rails"], contradiction["resolution"]) == (
         1,
         "accepted",
         "rejected",
         None,
     )
     assert "contradictions" in page
-    assert (told["order_id"], told["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
-    assert [act["what"] for act in told["acts"]] == ["resend", "decide accepted"]
-    assert site.kvitt("order", "show", site.settled, "--message") == told["message"]
+    assert (published["order_id"], published["case_id"], line["amount_kroner"]) == (site.settled, "A", 1234)
+    assert [act["what"] for act in published["acts"]] == ["resend", "decide accepted"]
+    assert site.kvitt("order", "show", site.settled, "--message") == published["message"]
     assert line["line_id"] in page
 
 

@@ -265,8 +265,8 @@ def test_what_partymanagement_does_not_permit_is_the_callers_to_mend(remote: Par
     service.compute = throw(TYPES.OperationNotPermitted())
     with pytest.raises(InvalidPayout) as refused:
         remote.cash_flow("party-1", "shop-1", ROUBLES, MOMENT, "pt-1")
-    told = f"OperationNotPermitted, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
-    assert refused.value.errors == (told,)
+    published = f"OperationNotPermitted, partyId='party-1', payoutParams='{PARAMS.format(shop='shop-1', tool='pt-1')}'"
+    assert refused.value.errors == (published,)
 
 
 @pytest.mark.parametrize("failure", [TYPES.InvalidUser(), RuntimeError("x")])

@@ -61,8 +61,10 @@ def test_who_decides_where_fees_go_is_named_with_a_second_person_and_stands_in_t
     party(database, "load", FILE, *WHO)
     party(database, "load", FILE, *WHO)
     with connect(database) as connection:
-        told = [str(note) for (note,) in connection.execute("SELECT note FROM audit WHERE chain = 0 AND what = 'party load' ORDER BY seq")]
-    assert len(told) == 3
-    assert all('"by":"kari","approved_by":"ola","reason":"new terms"' in each for each in told)
-    assert '"subject":"party-1 ' in told[0]
+        published = [
+            str(note) for (note,) in connection.execute("SELECT note FROM audit WHERE chain = 0 AND what = 'party load' ORDER BY seq")
+        ]
+    assert len(published) == 3
+    assert all('"by":"kari","approved_by":"ola","reason":"new terms"' in each for each in published)
+    assert '"subject":"party-1 ' in published[0]
     assert check(database, PORTS).differences == ()

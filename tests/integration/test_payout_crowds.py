@@ -68,8 +68,8 @@ def test_confirms_and_cancels_at_once_are_published_in_order_each_once(stage: Pa
         hubs[0].create(wanted(payout_id, 100))
         results = at_once(hubs, lambda hub, turn, id_=payout_id: hub.cancel(id_, "no") if turn % 2 else hub.confirm(id_))  # type: ignore[misc]
         assert set(results) <= {None, PayoutInOtherState}
-        told = statuses(stage.published(payout_id))
-        assert told in ([(0, "unpaid"), (1, "cancelled")], [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")])
+        seen = statuses(stage.published(payout_id))
+        assert seen in ([(0, "unpaid"), (1, "cancelled")], [(0, "unpaid"), (1, "confirmed"), (2, "cancelled")])
     assert stage.totals()[0] == (5000, 5000, 5000)
 
 
@@ -85,9 +85,9 @@ def test_commands_about_one_payout_in_one_batch_are_done_one_after_the_other(sta
         ConfirmPayout("p-1"),
     ]
     results = act(batch)
-    told = [each.status if isinstance(each, Payout) else type(each) for each in results]
+    seen = [each.status if isinstance(each, Payout) else type(each) for each in results]
     refused, exists, confirmed, cancelled = InsufficientFunds, PayoutAlreadyExists, PayoutStatus.CONFIRMED, PayoutStatus.CANCELLED
-    assert told == [PayoutStatus.UNPAID, refused, exists, confirmed, cancelled, PayoutInOtherState]
+    assert seen == [PayoutStatus.UNPAID, refused, exists, confirmed, cancelled, PayoutInOtherState]
 
 
 def test_many_payouts_at_random_leave_every_account_right(stage: PayoutStage, hubs: list[PayoutService]) -> None:

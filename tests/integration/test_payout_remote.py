@@ -299,16 +299,16 @@ def test_over_thrift_a_repeat_of_what_is_under_way_may_be_made_again(stage: Remo
         "CreatePayout", 1, [types.PayoutParams(shop_params=shop, cash=cash, payout_id="p-1")]
     )
     with serving(woody_payouts.endpoints(stage.payouts)) as url:
-        told: list[tuple[int, str]] = []
+        published: list[tuple[int, str]] = []
 
         def repeat() -> None:
             answer = post(f"{url}{woody_payouts.PATH}", call)
-            told.append((answer.status_code, answer.headers["woody.error-class"]))
+            published.append((answer.status_code, answer.headers["woody.error-class"]))
 
         stage.while_waiting = repeat
         stage.payouts.create(wanted())
         repeat()
-    assert told == [(503, "Resource Unavailable"), (200, "Business Error")]
+    assert published == [(503, "Resource Unavailable"), (200, "Business Error")]
 
 
 def test_who_may_not_wait_longer_for_what_another_is_at_work_on_is_asked_to_come_again(stage: RemoteStage) -> None:

@@ -88,12 +88,12 @@ def test_each_change_is_published_once_with_the_snapshot_of_its_moment_and_what_
         stage.payouts.confirm("p-1")
     for details in ("first", "second"):
         stage.payouts.cancel("p-1", details)
-    told = stage.published("p-1")
-    assert statuses(told) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
-    assert told[0].payout_change.created.payout == payout_struct(created)
-    assert [each.payout_change.status_changed.status for each in told[1:]] == [each.payout.status for each in told[1:]]
-    assert told[3].payout == payout_struct(stage.payouts.get("p-1"))
-    assert told[3].payout.status.cancelled.details == "first"
+    heard = stage.published("p-1")
+    assert statuses(heard) == [(0, "unpaid"), (1, "paid"), (2, "confirmed"), (3, "cancelled")]
+    assert heard[0].payout_change.created.payout == payout_struct(created)
+    assert [each.payout_change.status_changed.status for each in heard[1:]] == [each.payout.status for each in heard[1:]]
+    assert heard[3].payout == payout_struct(stage.payouts.get("p-1"))
+    assert heard[3].payout.status.cancelled.details == "first"
     assert [event.body for event in stage.payouts.events("p-1")] == stage.bodies("p-1")
 
 

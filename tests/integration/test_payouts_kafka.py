@@ -42,11 +42,11 @@ def test_every_event_is_on_the_topic_once_and_in_order_under_its_payout(database
 
         until(lambda: len(ours()) == 3 * len(names), what="not every event is on the topic")
         for name in names:
-            told = [message for message in ours() if message.key() == name.encode()]
-            events = [decode_event(message.value() or b"", TYPES.Event, "payouts") for message in told]
+            published = [message for message in ours() if message.key() == name.encode()]
+            events = [decode_event(message.value() or b"", TYPES.Event, "payouts") for message in published]
             assert [event.sequence_id for event in events] == [0, 1, 2]
-            assert {message.partition() for message in told} == {partition_of(name.encode(), 3)}
-            assert [message.value() for message in told] == [each.body for each in payouts.events(name)]
+            assert {message.partition() for message in published} == {partition_of(name.encode(), 3)}
+            assert [message.value() for message in published] == [each.body for each in payouts.events(name)]
     finally:
         payouts.close()
         parties.close()

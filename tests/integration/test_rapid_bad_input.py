@@ -55,17 +55,17 @@ def test_an_invalid_need_is_answered_with_the_field_and_the_next_one_goes_on(rap
 
 def test_all_problems_are_reported_at_once_without_what_was_written(rapid: Rapid) -> None:
     rapid.ask(need(mottaker="hemmelig", saksbehandler=None, linjer=[line(sats="hemmelig", klassekode=None)]))
-    told = rapid.solution()["beskrivelse"]
+    seen = rapid.solution()["beskrivelse"]
     for path in ("Utbetaling.mottaker", "Utbetaling.saksbehandler", "sats", "klassekode"):
-        assert path in told
-    assert "hemmelig" not in told
+        assert path in seen
+    assert "hemmelig" not in seen
 
 
 def test_a_need_without_an_id_gets_one_when_it_is_read(rapid: Rapid) -> None:
     assert rapid.ask(need(**{"@id": LEFT_OUT})) == [Outcome.DERIVED]
     (_, answer), (_, ordered) = rapid.published()
-    read, told = answer["system_participating_services"]
-    assert read["id"] == answer["@forårsaket_av"]["id"] == ordered["@forårsaket_av"]["id"] != told["id"] == answer["@id"]
+    read, seen = answer["system_participating_services"]
+    assert read["id"] == answer["@forårsaket_av"]["id"] == ordered["@forårsaket_av"]["id"] != seen["id"] == answer["@id"]
     rapid.finish()
 
 
@@ -125,10 +125,10 @@ def test_what_was_to_be_a_need_and_is_no_json_is_kept(rapid: Rapid) -> None:
 
 def test_a_need_that_no_answer_can_be_made_for_is_kept_and_its_neighbours_go_on(rapid: Rapid, monkeypatch: pytest.MonkeyPatch) -> None:
     """The question is part of its answer, so a fault of ours in telling would otherwise be met again at every try."""
-    told, broken = reply.packet.trace_of, need(**{"@event_name": "behov", "@behov": ["Utbetaling", "umulig"]})
+    seen, broken = reply.packet.trace_of, need(**{"@event_name": "behov", "@behov": ["Utbetaling", "umulig"]})
 
     def trace(packet: Packet) -> Trace:
-        found = told(packet)
+        found = seen(packet)
         if "umulig" in found.behov:
             raise ValueError("no trace")
         return found

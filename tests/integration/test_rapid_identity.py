@@ -143,10 +143,10 @@ def test_two_persons_under_one_identity_are_each_answered_for_themselves(rapid: 
     other = need(fødselsnummer="11111111111", linjer=[line(delytelseId=2, sats=77)])
     rapid.ask(need(), other)
     rapid.finish()
-    told = {
+    seen = {
         message["fødselsnummer"]: message["status"] for _, message in rapid.published() if message["@event_name"] == "transaksjon_status"
     }
-    assert told == {"24068715888": "AKSEPTERT", "11111111111": "AVVIST"}
+    assert seen == {"24068715888": "AKSEPTERT", "11111111111": "AVVIST"}
 
 
 def test_repeats_within_one_batch_and_under_one_position_are_one(rapid: Rapid) -> None:

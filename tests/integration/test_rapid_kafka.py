@@ -35,7 +35,7 @@ class Bus:
         self._producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random"})
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
         self._consumer.subscribe([self.topic])
-        self.told: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
 
     def send(self, *messages: dict[str, Any]) -> None:
         """Appends messages, as the domain does, keyed by the person."""
@@ -47,8 +47,8 @@ class Bus:
         """What was published about a case so far, in few words; the questions themselves left out."""
         for record in self._consumer.consume(500, 0.1):
             if record.error() is None:
-                self.told.append(json.loads(record.value() or b"{}"))
-        about = [each for each in self.told if case in json.dumps(each) and (each["@event_name"] != "behov" or "@løsning" in each)]
+                self.published.append(json.loads(record.value() or b"{}"))
+        about = [each for each in self.published if case in json.dumps(each) and (each["@event_name"] != "behov" or "@løsning" in each)]
         return [in_short(each) for each in about]
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ def begin(conninfo: str, bus: Bus, directory: Path, *options: str) -> str:
     file = directory / "kvitt.toml"
     lines = [f"bootstrap = '{bus.kafka}'", f"group = 'g-{bus.topic}'", f"rapid_topic = '{bus.topic}'"]
     file.write_text("\n".join([f'database_url = "{conninfo}"', "[kafka]", *lines]), encoding="utf-8")
-    given = CliRunner().invoke(main, ["kafka", "begin", "--config", str(file), "--topic", "tbd.rapid.v1", *options])
+    given = CliRunner().invoke(main, ["kafka", "set-start-offset", "--config", str(file), "--topic", "tbd.rapid.v1", *options])
     return f"{given.exit_code} {given.output} {given.exception!r}"
 
 
@@ -99,7 +99,7 @@ def test_the_rapid_is_read_from_where_an_operator_said_and_answered_on_itself(da
     assert words[0] == "MOTTATT"
     with connect(database) as connection:
         cases = {row[0] for row in connection.execute("SELECT case_id FROM cases")}
-        noted = connection.execute("SELECT note FROM audit WHERE chain = 0 AND what = 'kafka begin'").fetchone()
+        noted = connection.execute("SELECT note FROM audit WHERE chain = 0 AND what = 'kafka set-start-offset'").fetchone()
     assert cases == {"SAK7", "SAK8"}
     assert noted is not None
     assert "kvitt overtar" in str(noted[0])

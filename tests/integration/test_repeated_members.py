@@ -89,7 +89,7 @@ def test_a_need_is_answered_with_every_member_that_is_there_twice(rapid: Rapid) 
     amount = text(need()).replace(b'"sats":', b'"sats":1,"sats":', 1)
     case = twice(need(), b'"utbetalingId":"00000000-0000-0000-0000-000000000000"')
     assert rapid.ask(amount, case) == [Outcome.ANSWERED, Outcome.ANSWERED]
-    first, second = (told["@løsning"]["Utbetaling"] for _, told in rapid.published()[:2])
+    first, second = (heard["@løsning"]["Utbetaling"] for _, heard in rapid.published()[:2])
     assert (first["status"], second["status"]) == ("FEIL", "FEIL")
     assert "Utbetaling.linjer[0].sats: forekommer mer enn én gang" in first["beskrivelse"]
     assert "utbetalingId: forekommer mer enn én gang" in second["beskrivelse"]

@@ -37,9 +37,9 @@ def payout_body(amount: int = 100_000, **more: Any) -> Json:
 
 def problem(response: httpx.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/problem+json"
-    told = response.json()
-    assert told["status"] == response.status_code
-    return response.status_code, told["code"]
+    published = response.json()
+    assert published["status"] == response.status_code
+    return response.status_code, published["code"]
 
 
 def an_account(client: httpx.Client, currency: str = "RUB") -> int:
@@ -167,8 +167,8 @@ def test_refusals_of_the_ledger_name_the_posting_and_the_rule(client: httpx.Clie
 def test_a_wrong_body_is_refused_with_its_field(client: httpx.Client, body: Any, field: str) -> None:
     response = client.post("/payouts", json=body)
     assert problem(response) == (400, "bad_request")
-    told = response.json()
-    assert not field or told["errors"][0]["field"] == field
+    published = response.json()
+    assert not field or published["errors"][0]["field"] == field
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_a_body_that_is_too_long_or_no_json_by_its_type_is_refused(client: httpx
 
 def test_all_that_is_wrong_with_a_body_is_reported_at_once(client: httpx.Client) -> None:
     batch = {"batch_id": "1", "postings": [{"source": 1, "target": 2, "amount": -1, "currency": "RUB", "description": "", "more": 1}, 3]}
-    told = client.post("/plans/q/hold", json={"batch": batch}).json()
-    assert {each["field"] for each in told["errors"]} == {
+    published = client.post("/plans/q/hold", json={"batch": batch}).json()
+    assert {each["field"] for each in published["errors"]} == {
         "batch.batch_id",
         "batch.postings[0].amount",
         "batch.postings[0].more",

@@ -95,8 +95,8 @@ class Issuer:
 
     def token(self, *, algorithm: str = "RS256", kid: str = "one", key: Any = None, **claims: Any) -> str:
         usual = {"iss": "https://issuer", "aud": "kvitt", "azp": "shop-admin", "exp": datetime.now(UTC) + HOUR}
-        told = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode(told, key or self.key, algorithm=algorithm, headers={"kid": kid})
+        published = {name: value for name, value in (usual | claims).items() if value is not None}
+        return jwt.encode(published, key or self.key, algorithm=algorithm, headers={"kid": kid})
 
 
 @pytest.fixture

@@ -108,8 +108,8 @@ def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again(
     wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
     with pytest.raises(PayoutInProgress) as raised:
         _create(_BeingMade(), wanted, Begun(utc_now(), True), Actor("rest", "tests"))  # type: ignore[arg-type]
-    status, told = ProblemForms({}).answered("/payouts", raised.value, {})
-    assert (status, told.headers["retry-after"]) == (503, "1")
+    status, published = ProblemForms({}).answered("/payouts", raised.value, {})
+    assert (status, published.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("application", ["a\0b", "x" * 256, "line\nbreak"])

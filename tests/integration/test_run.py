@@ -159,12 +159,12 @@ def test_a_wrong_role_and_a_missing_log_are_reported_in_one_line(database: str) 
 def test_brokers_that_do_not_answer_are_reported(database: str, tmp_path: Path) -> None:
     file = tmp_path / "kvitt.toml"
     file.write_text(f'database_url = "{database}"\nstart_seconds = 1.0\n[kafka]\nbootstrap = "127.0.0.1:1"\n', encoding="utf-8")
-    told = kvitt_run("--config", str(file))
-    assert (told.returncode, "the Kafka brokers can not be reached" in told.stderr) == (1, True)
+    published = kvitt_run("--config", str(file))
+    assert (published.returncode, "the Kafka brokers can not be reached" in published.stderr) == (1, True)
 
 
 def test_the_settings_in_force_are_shown_without_secrets(tmp_path: Path) -> None:
     file = tmp_path / "kvitt.toml"
     file.write_text('[queue]\nkind = "stomp"\nhost = "h"\npassword = "hush"\n', encoding="utf-8")
-    told = kvitt_run("--config", str(file), "--show-config")
-    assert (told.returncode, 'host = "h"' in told.stdout, "hush" in told.stdout) == (0, True, False)
+    published = kvitt_run("--config", str(file), "--show-config")
+    assert (published.returncode, 'host = "h"' in published.stdout, "hush" in published.stdout) == (0, True, False)

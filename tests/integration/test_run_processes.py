@@ -76,9 +76,9 @@ def test_the_log_is_json_lines(place: Place) -> None:
         until(lambda: any("health" in line for line in runner.lines))
         runner.process.send_signal(signal.SIGINT)
         assert runner.process.wait(PATIENCE_SECONDS) == 0
-    told = [json.loads(line) for line in runner.lines if line.startswith("{")]
-    assert told
-    assert {"event", "level", "timestamp"} <= told[0].keys()
+    published = [json.loads(line) for line in runner.lines if line.startswith("{")]
+    assert published
+    assert {"event", "level", "timestamp"} <= published[0].keys()
 
 
 def test_secrets_in_any_part_of_the_database_url_are_not_shown(place: Place) -> None:

@@ -132,10 +132,10 @@ def test_what_the_rail_says_is_the_answer(site: Hub, client: httpx.Client) -> No
     case = a_case()
     response = asked(site, client, question(case), callId="c-1")
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
-    told = response.json()
-    assert list(told) == ["gjelderId", "gjelderNavn", "datoBeregnet", "totalBelop", "periodeList"]
-    assert (told["gjelderId"], told["totalBelop"]) == ("24068715888", 14500)
-    (period,) = told["periodeList"]
+    seen = response.json()
+    assert list(seen) == ["gjelderId", "gjelderNavn", "datoBeregnet", "totalBelop", "periodeList"]
+    assert (seen["gjelderId"], seen["totalBelop"]) == ("24068715888", 14500)
+    (period,) = seen["periodeList"]
     (payment,) = period["utbetaling"]
     assert payment["fagSystemId"] == case
     assert sum(row["belop"] for row in payment["detaljer"]) == 14500

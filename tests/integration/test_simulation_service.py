@@ -88,8 +88,8 @@ def test_a_reduction_is_recovered_with_its_counter_row_and_extra_pay(paid: Simul
         "MOTP -800 TBMOTOBS",
         "YTEL -2000 AAPOR",
     ]
-    told = [(row["behandlingskode"], row["korrigering"], row["kontoStreng"], row["linjeId"], row.rate, row.count) for row in rows]
-    assert told == [
+    published = [(row["behandlingskode"], row["korrigering"], row["kontoStreng"], row["linjeId"], row.rate, row.count) for row in rows]
+    assert published == [
         ("0", "", "4510000", "0", 0, 0),
         ("2", "", "4510000", "2", 600, 2),
         ("0", "J", "0630981", "0", 0, 0),
@@ -453,9 +453,13 @@ def test_what_is_no_envelope_is_malformed(rail: SimulatedRail, body: bytes) -> N
 
 def test_only_an_assertion_of_the_token_service_lets_in(rail: SimulatedRail) -> None:
     response = rail.token()
-    told = response.json()
-    assert (told["issued_token_type"], told["token_type"], told["expires_in"]) == ("urn:ietf:params:oauth:token-type:saml2", "Bearer", 3600)
-    assertion = base64.b64decode(told["access_token"]).decode()
+    published = response.json()
+    assert (published["issued_token_type"], published["token_type"], published["expires_in"]) == (
+        "urn:ietf:params:oauth:token-type:saml2",
+        "Bearer",
+        3600,
+    )
+    assertion = base64.b64decode(published["access_token"]).decode()
     assert etree.fromstring(assertion).tag == "{urn:oasis:names:tc:SAML:2.0:assertion}Assertion"
     body = request_xml(MAY)
     assert rail.post(envelope(body, assertion)).status == 200
@@ -479,10 +483,10 @@ CREDENTIALS = {"grant_type": "client_credentials", "client_id": "kvitt", "client
 def test_the_proxy_wants_its_token_where_that_is_set(rail: SimulatedRail) -> None:
     body = envelope(request_xml(MAY), rail.signed())
     rail.behave(wants_proxy_token=True, assertion_seconds=600)
-    told = rail.http.post("/tenant/oauth2/v2.0/token", data=CREDENTIALS).json()
-    assert (told["token_type"], told["expires_in"]) == ("Bearer", 600)
-    passed = {"X-Proxy-Authorization": f"Bearer {told['access_token']}"}
-    for headers in ({}, {"X-Proxy-Authorization": "Bearer x"}, {"X-Proxy-Authorization": told["access_token"]}):
+    published = rail.http.post("/tenant/oauth2/v2.0/token", data=CREDENTIALS).json()
+    assert (published["token_type"], published["expires_in"]) == ("Bearer", 600)
+    passed = {"X-Proxy-Authorization": f"Bearer {published['access_token']}"}
+    for headers in ({}, {"X-Proxy-Authorization": "Bearer x"}, {"X-Proxy-Authorization": published["access_token"]}):
         assert rail.post(body, **headers).status == 401
         assert rail.http.get("/rest/v1/sts/samltoken", auth=("u", "p"), headers=headers).status_code == 401
     assert rail.post(body, **passed).status == 200

@@ -101,8 +101,8 @@ def test_a_test_can_look_between_two_roles(kvitt_hub: Hub) -> None:
     assert [each.outcome for each in kvitt_hub.rail.received()] == ["accepted"]
     kvitt_hub.run()
     assert statuses(kvitt_hub, "key") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
-    told = kvitt_hub.published(STATUSES)[-1]
-    assert (told.text_key, told.header("trace")) == ("key", "7")
+    seen = kvitt_hub.published(STATUSES)[-1]
+    assert (seen.text_key, seen.header("trace")) == ("key", "7")
     kvitt_hub.check()
 
 

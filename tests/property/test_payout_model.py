@@ -164,6 +164,6 @@ def _compare(run: Run) -> None:
     for payout_id, known in run.model.payouts.items():
         stands = run.stage.payouts.get(payout_id)
         assert (stands.amount, stands.fee, stands.status, stands.cancel_details) == (known.amount - 20, 25, known.status, known.details)
-        told = statuses(run.stage.published(payout_id))
-        assert list(dict.fromkeys(told)) == known.told
-        assert [(event.sequence, event.status.value) for event in run.stage.payouts.events(payout_id)] == known.told
+        heard = statuses(run.stage.published(payout_id))
+        assert list(dict.fromkeys(heard)) == known.published
+        assert [(event.sequence, event.status.value) for event in run.stage.payouts.events(payout_id)] == known.published

@@ -199,17 +199,17 @@ def check(answer: Answer, oracle: Oracle, case: str) -> set[str]:
     rows = answer.rows(case)
     months = {month(row.first) for row in rows}
     until = end_of(max((row.last for row in rows), default=oracle.run))
-    due, told = oracle.due(max(until, end_of(oracle.run))), answer.money(case)
+    due, published = oracle.due(max(until, end_of(oracle.run))), answer.money(case)
     assert by_day(rows) == Counter({key: amount for key, amount in due.items() if month(key[0]) in months})
-    assert told["after"] == by_month(due, months)
-    assert told["before"] == by_month(oracle.paid, months)
+    assert published["after"] == by_month(due, months)
+    assert published["before"] == by_month(oracle.paid, months)
     recovered = oracle.recoveries(max(until, end_of(oracle.run)), oracle.run)
     grown = Counter(recovered)
     grown.subtract(oracle.recovered)
     expected = Counter[str]()
     for (day, _), amount in grown.items():
         expected[month(day)] += amount
-    assert {name: amount for (name, _), amount in told["recovered"].items()} == {
+    assert {name: amount for (name, _), amount in published["recovered"].items()} == {
         name: amount for name, amount in expected.items() if amount and name in months
     }
     return months
@@ -283,11 +283,11 @@ def rail(database: str) -> Iterator[SimulatedRail]:
 TABLES = "received, conflict, known_case, entry, hold_back, receipt, payment_run, paid, recovery, run_row, simulated, violation"
 
 
-@given(told=st.lists(steps, min_size=1, max_size=6))
-def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail, told: list[Step]) -> None:
+@given(published=st.lists(steps, min_size=1, max_size=6))
+def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail, published: list[Step]) -> None:
     rail.conn.execute("TRUNCATE " + ", ".join(f"rail.{name}" for name in TABLES.split(", ")))
     oracles = [Oracle(), Oracle()]
-    for number, step in enumerate(told):
+    for number, step in enumerate(published):
         oracle, (area, case) = oracles[step.case], CASES[step.case]
         change, lines = "ENDR" if oracle.lines else "NY", []
         for place, part in enumerate(step.parts):

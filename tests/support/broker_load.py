@@ -83,7 +83,7 @@ class Heard:
     """What a plain consumer of the status topic has heard, repeats dropped by the event id."""
 
     def __init__(self, bootstrap: str) -> None:
-        self.told: dict[str, list[Answer]] = {}
+        self.published: dict[str, list[Answer]] = {}
         self._bootstrap = bootstrap
         self._next = {(STATUSES, partition): 0 for partition in range(PARTITIONS)}
         self._events: Counter[str] = Counter()
@@ -106,5 +106,5 @@ class Heard:
             if self._events[event_id] > 1:
                 repeats += 1
                 continue
-            self.told.setdefault((message.key() or b"").decode(), []).append(decode_status(message.value() or b""))
+            self.published.setdefault((message.key() or b"").decode(), []).append(decode_status(message.value() or b""))
         return repeats

@@ -27,7 +27,7 @@ LEFT JOIN orders AS d ON d.order_id = o.order_id
 WHERE o.outbox_no > %s
 ORDER BY o.outbox_no
 """
-Told = tuple[str, str, bytes, bytes]
+Published = tuple[str, str, bytes, bytes]
 """Event id, topic, key and value of a record."""
 
 
@@ -67,7 +67,7 @@ class BrokerStage(Stage):
         found += [RawReceipt(delivery.message_id, delivery.body) for delivery in deliveries]
         return len(deliveries)
 
-    def relayed(self) -> tuple[Sequence[Told], Sequence[Told]]:
+    def relayed(self) -> tuple[Sequence[Published], Sequence[Published]]:
         """Relays what the hub has to tell: what that was, and what stands on Kafka from there on, each in order."""
         before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox WHERE relayed_at IS NOT NULL")
         held = self.keeper.take(self.connection, "relay")
@@ -92,7 +92,7 @@ class BrokerStage(Stage):
             return len(found) >= len(wanted)
 
         until(has_come, what="Kafka does not hold what was told")
-        return wanted, [_told(message) for message in found]
+        return wanted, [_published(message) for message in found]
 
 
 class BrokerPlay(Play):
@@ -116,7 +116,7 @@ class BrokerPlay(Play):
         send.sent([(order.order_id, order.message_no)])
 
 
-def _told(message: Message) -> Told:
+def _published(message: Message) -> Published:
     return header(message, "event-id"), str(message.topic()), message.key() or b"", message.value() or b""
 
 

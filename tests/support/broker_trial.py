@@ -77,11 +77,11 @@ class Trial:
         """How far everything has got, as soon as the database can tell."""
         found: dict[str, int] = {}
 
-        def told() -> bool:
+        def published() -> bool:
             found.update(self.site.marks() or {})
             return bool(found)
 
-        self.wait(told, "nobody could tell how far the hub is")
+        self.wait(published, "nobody could tell how far the hub is")
         return found
 
     def await_movement(self, before: Marks, after: str, look: Callable[[], object] = lambda: None) -> float:
@@ -127,7 +127,7 @@ class Trial:
         # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.
         self.wait(self._all_is_heard, "not every status stands on Kafka")
         print(f"{len(self.fed)} records so far, all answered {time.monotonic() - began:.1f} s after the last")
-        prove(self.site.server.conninfo, self.fed, self.heard.told)
+        prove(self.site.server.conninfo, self.fed, self.heard.published)
 
     def _all_is_heard(self) -> bool:
         self.heard.listen()

@@ -65,9 +65,9 @@ def _encoded(shared: dict[str, Any], case_id: str, head: dict[str, Any]) -> byte
 
 def answered(xml: bytes, severity: str = "00", text: str = "") -> bytes:
     """The rail's answer to an order: its own bytes, with the answer put in first."""
-    told = f"<mmel><alvorlighetsgrad>{severity}</alvorlighetsgrad><beskrMelding>{text}</beskrMelding></mmel>"
+    published = f"<mmel><alvorlighetsgrad>{severity}</alvorlighetsgrad><beskrMelding>{text}</beskrMelding></mmel>"
     head, tag, rest = xml.partition(b'oppdrag">')
-    return head + tag + told.encode() + rest
+    return head + tag + published.encode() + rest
 
 
 class CaseStage(Stage):

@@ -18,45 +18,45 @@ from support.kill_harness_load import Amounts, Fed
 
 AREAS = {Scheme.DAGPENGER: "DP", Scheme.AAP: "AAP", Scheme.TILLEGGSSTONADER: "TILLSTPB"}
 _SATURDAY = 5
-Told = Mapping[str, Sequence[Answer]]
+Published = Mapping[str, Sequence[Answer]]
 """What the status topic says, by key, in order."""
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
-def prove(conninfo: str, fed: Sequence[Fed], told: Told) -> None:
+def prove(conninfo: str, fed: Sequence[Fed], published: Published) -> None:
     """Fails when anything was lost, doubled, left unknown, or is paid otherwise than accepted. What was fed twice counts twice."""
     with connect(conninfo) as connection:
-        _everything_is_answered_once(connection, fed, told)
+        _everything_is_answered_once(connection, fed, published)
         _nothing_is_left_open(connection)
         _the_rail_got_everything_once(connection)
-        _the_rail_pays_what_was_accepted_last(connection, fed, told)
+        _the_rail_pays_what_was_accepted_last(connection, fed, published)
     assert [repr(difference) for difference in check(conninfo, PORTS).differences] == []
 
 
-def published_in_log(conninfo: str) -> Told:
+def published_in_log(conninfo: str) -> Published:
     """What the status topic of the embedded log says."""
-    told: dict[str, list[Answer]] = {}
+    published: dict[str, list[Answer]] = {}
     query = "SELECT key, value FROM log_records WHERE topic = %s ORDER BY partition, position"
     with connect(conninfo) as connection:
         for key, value in connection.execute(query, (helved_topics.STATUSES,)):
             assert isinstance(key, bytes)
             assert isinstance(value, bytes)
-            told.setdefault(key.decode(), []).append(decode_status(value))
-    return told
+            published.setdefault(key.decode(), []).append(decode_status(value))
+    return published
 
 
-def _everything_is_answered_once(connection: Connection, fed: Sequence[Fed], told: Told) -> None:
+def _everything_is_answered_once(connection: Connection, fed: Sequence[Fed], published: Published) -> None:
     stored = [str(key) for (key,) in connection.execute("SELECT convert_from(key, 'UTF8') FROM messages")]
     times = Counter(each.key for each in fed)
     assert Counter(stored) == times
     for each in fed:
-        counts = Counter(answer.status for answer in told.get(each.key, ()))
+        counts = Counter(answer.status for answer in published.get(each.key, ()))
         assert counts[Status.OK] + counts[Status.FAILED] == times[each.key], (each.key, counts)
         # Who waits behind an open order hears MOTTATT at once, and again with the lines when it is ordered.
         assert counts[Status.RECEIVED] <= 2 * times[each.key], (each.key, counts)
         assert counts[Status.WITH_RAIL] <= times[each.key], (each.key, counts)
         assert each.wanted is not None or counts[Status.FAILED] == times[each.key], each.key
-    assert told.keys() == times.keys()
+    assert published.keys() == times.keys()
     dead = {bytes(body) for (body,) in connection.execute("SELECT body FROM dead_letters") if isinstance(body, bytes)}
     assert dead == {each.body for each in fed if each.wanted is None}
 
@@ -84,10 +84,12 @@ def _the_rail_got_everything_once(connection: Connection) -> None:
     assert {each.outcome for each in got} <= {"accepted", "warned", "refused"}
 
 
-def _the_rail_pays_what_was_accepted_last(connection: Connection, fed: Sequence[Fed], told: Told) -> None:
+def _the_rail_pays_what_was_accepted_last(connection: Connection, fed: Sequence[Fed], published: Published) -> None:
     wanted: dict[tuple[Scheme, str], tuple[Amounts, ...]] = {}
     # The answers of one key stand in the order in which its records were fed.
-    finals = {key: iter([each.status for each in answers if each.status in (Status.OK, Status.FAILED)]) for key, answers in told.items()}
+    finals = {
+        key: iter([each.status for each in answers if each.status in (Status.OK, Status.FAILED)]) for key, answers in published.items()
+    }
     for each in fed:
         if next(finals[each.key]) is Status.OK and each.wanted is not None:
             wanted[each.scheme, each.case] = each.wanted

@@ -114,9 +114,9 @@ def as_a_newer_peer_tells(value: Any) -> bytes:
     """The bytes of a struct in which every struct but the unions ends with a field that nobody knows."""
     fields = b""
     for number, spec in sorted(value.thrift_spec.items()):
-        told = getattr(value, spec[1])
-        if told is not None:
-            fields += struct.pack(">bh", spec[0], number) + _bytes(told, spec[0], spec[2] if len(spec) == 4 else None)
+        published = getattr(value, spec[1])
+        if published is not None:
+            fields += struct.pack(">bh", spec[0], number) + _bytes(published, spec[0], spec[2] if len(spec) == 4 else None)
     return fields + (b"" if type(value) in unions("parties") else STRANGER) + b"\x00"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 FIXED, FEE = 20, 5
-Told = list[tuple[int, str]]
+Published = list[tuple[int, str]]
 
 
 @dataclass
@@ -13,11 +13,11 @@ class Known:
     amount: int
     status: str = "unpaid"
     details: str | None = None
-    told: Told = field(default_factory=lambda: [(0, "unpaid")])
+    published: Published = field(default_factory=lambda: [(0, "unpaid")])
 
     def go(self, status: str) -> str:
         self.status = status
-        self.told.append((len(self.told), status))
+        self.published.append((len(self.published), status))
         return status
 
 

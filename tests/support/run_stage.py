@@ -46,12 +46,12 @@ class Place:
 
     def final(self, keys: Sequence[str]) -> dict[str, list[Status]]:
         """The final statuses of these keys that the status topic holds now."""
-        told: dict[str, list[Status]] = {key: [] for key in keys}
+        published: dict[str, list[Status]] = {key: [] for key in keys}
         for record in read(self.kafka, self.start):
             key, value = (record.key() or b"").decode(), record.value()
-            if key in told and value and (found := decode_status(value).status) in FINAL:
-                told[key].append(found)
-        return told
+            if key in published and value and (found := decode_status(value).status) in FINAL:
+                published[key].append(found)
+        return published
 
     def await_final(self, keys: Sequence[str]) -> dict[str, list[Status]]:
         """The final statuses of these keys, as soon as each has one."""

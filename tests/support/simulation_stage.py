@@ -165,8 +165,8 @@ class Answer:
         """faultcode, faultstring (trimmed) and the text of the detail."""
         (found,) = local(self.xml, "Fault")
         detail = found.find("detail")
-        told = "" if detail is None else " | ".join((each.text or "").strip() for each in detail.iter() if (each.text or "").strip())
-        return found.findtext("faultcode") or "", (found.findtext("faultstring") or "").strip(), told
+        published = "" if detail is None else " | ".join((each.text or "").strip() for each in detail.iter() if (each.text or "").strip())
+        return found.findtext("faultcode") or "", (found.findtext("faultstring") or "").strip(), published
 
 
 class SimulatedRail(Rail):

@@ -59,20 +59,18 @@ def thriftpy_client(url: str, interface: str, service: str) -> Iterator[Any]:
 def post(url: str, body: bytes, **headers: str | None) -> httpx.Response:
     """A request with the headers of a call; a header given as None is left out. Underlines stand for dashes."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    told = {name: value for name, value in {**TRACE, **THRIFT, **given}.items() if value is not None}
-    return httpx.post(url, content=body, headers=told, timeout=PATIENCE_SECONDS)
+    published = {name: value for name, value in {**TRACE, **THRIFT, **given}.items() if value is not None}
+    return httpx.post(url, content=body, headers=published, timeout=PATIENCE_SECONDS)
 
 
 def compiled(directory: Path) -> Path:
     """Our interface definitions as Apache Thrift's compiler makes Python of them; a posting may be the key of a map."""
     idl, generated = directory / "idl", directory / "generated"
     shutil.copytree(str(files("kvitt.formats.thrift") / "idl"), idl)
-    for name in ("accounter", "shumpune"):
-        file = idl / f"{name}.thrift"
-        text = file.read_text("utf-8")
-        posting, rest = text.split("struct Posting {", 1)[1].split("}", 1)
-        head = text.split("struct Posting {", 1)[0]
-        file.write_text(f'{head}struct Posting {{{posting}}} (python.immutable = ""){rest}', "utf-8")
+    file = idl / "plans.thrift"
+    head, rest = file.read_text("utf-8").split("struct Posting {", 1)
+    posting, rest = rest.split("}", 1)
+    file.write_text(f'{head}struct Posting {{{posting}}} (python.immutable = ""){rest}', "utf-8")
     generated.mkdir()
     for name in ("payouts", "accounter", "shumpune", "parties"):
         subprocess.run(

@@ -67,7 +67,7 @@ class Told(Struct, frozen=True):
 class History(Struct, frozen=True):
     """All that is drawn."""
 
-    told: tuple[Told, ...]
+    published: tuple[Told, ...]
     fates: tuple[Fate, ...]
     seed: int
 
@@ -84,11 +84,11 @@ fates = st.builds(
 def histories(scheme: Scheme) -> st.SearchStrategy[History]:
     """Up to eight messages about two cases."""
 
-    def told(messages: list[StreamMessage]) -> st.SearchStrategy[tuple[Told, ...]]:
+    def published(messages: list[StreamMessage]) -> st.SearchStrategy[tuple[Told, ...]]:
         often_not = st.sampled_from([False, False, False, True])
         return st.tuples(*(st.builds(Told, st.just(each), st.integers(0, 1), often_not, st.booleans()) for each in messages))
 
-    messages = messages_of(scheme, smallest=1, largest=8).flatmap(told)
+    messages = messages_of(scheme, smallest=1, largest=8).flatmap(published)
     return st.builds(History, messages, st.lists(fates, min_size=1, max_size=8).map(tuple), st.integers(0, 2**16))
 
 
@@ -108,11 +108,13 @@ class Play:
 
     def run(self) -> None:
         """Hands everything in and settles until all is answered."""
-        for index, told in enumerate(self.history.told):
-            if told.settled_first:
+        for index, published in enumerate(self.history.published):
+            if published.settled_first:
                 self._settle_all()
-            message = msgspec.structs.replace(told.message, head=msgspec.structs.replace(told.message.head, dry_run=told.dry_run))
-            self.stage.hand_in(self.scheme, (self.key(index), body_of(message, self.cases[told.case])))
+            message = msgspec.structs.replace(
+                published.message, head=msgspec.structs.replace(published.message.head, dry_run=published.dry_run)
+            )
+            self.stage.hand_in(self.scheme, (self.key(index), body_of(message, self.cases[published.case])))
             if self._chance.random() < 0.5:
                 self._send_all()
             if self._pool and self._chance.random() < 0.5:
@@ -201,8 +203,8 @@ def judge(play: Play) -> None:
     """Everything that must hold at the end of a history."""
     for case_index, case in enumerate(play.cases):
         model = Model()
-        for index, told in enumerate(play.history.told):
-            if told.case == case_index:
+        for index, published in enumerate(play.history.published):
+            if published.case == case_index:
                 _judge_message(play, model, index, case)
         paid = _paid(play, case)
         for uid in model.payments.keys() | paid.keys():
@@ -214,11 +216,11 @@ def judge(play: Play) -> None:
 
 
 def _judge_message(play: Play, model: Model, index: int, case: str) -> None:
-    told, key = play.history.told[index], play.key(index)
-    wishes = model.wanted_by(told.message, case)
+    published, key = play.history.published[index], play.key(index)
+    wishes = model.wanted_by(published.message, case)
     orders = {str(area): str(state) for area, state in play.stage.rows(_ORDERS, key.encode())}
     finals = [answer for answer in play.stage.answers(key) if answer.status in (Status.OK, Status.FAILED)]
-    if told.dry_run:
+    if published.dry_run:
         assert orders == {}
         simulated = play.stage.one(
             "SELECT count(*) FROM simulation_requests AS r JOIN messages AS m USING (message_no) WHERE m.key = %s", key.encode()

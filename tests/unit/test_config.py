@@ -72,9 +72,9 @@ def test_a_file_is_found_by_name_by_option_and_by_environment(monkeypatch: pytes
 def test_what_is_wrong_is_reported_with_its_place_and_the_rule(text: str, said: str) -> None:
     file_with("what is this", "client")
     file_with(text)
-    with pytest.raises(BadSettings) as told:
+    with pytest.raises(BadSettings) as published:
         load_settings()
-    assert said in str(told.value)
+    assert said in str(published.value)
 
 
 def test_a_wrong_value_in_the_environment_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,8 +86,8 @@ def test_what_is_empty_by_default_may_be_said_to_be_empty() -> None:
 def test_a_command_never_uses_the_embedded_database_because_a_name_was_empty_or_misspelt(
     options: list[str], environment: dict[str, str], said: str
 ) -> None:
-    told = CliRunner().invoke(main, ["order", "list", *options], env=environment)
-    assert (told.exit_code, said in told.output) == (2, True), told.output
+    published = CliRunner().invoke(main, ["order", "list", *options], env=environment)
+    assert (published.exit_code, said in published.output) == (2, True), published.output
     assert not Path(".kvitt").exists()
 
 
@@ -103,9 +103,9 @@ def test_a_command_never_uses_the_embedded_database_because_a_name_was_empty_or_
 )
 def test_a_misspelt_variable_is_reported_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str | None) -> None:
     monkeypatch.setenv(name, "1")
-    with pytest.raises(BadSettings) as told:
+    with pytest.raises(BadSettings) as published:
         load_settings()
-    assert told.value.args[0] == f"{name} in the environment is no setting" + (f"; did you mean {nearest}?" if nearest else "")
+    assert published.value.args[0] == f"{name} in the environment is no setting" + (f"; did you mean {nearest}?" if nearest else "")
 
 
 def test_a_misspelt_key_of_the_file_is_reported_with_the_nearest_one() -> None:

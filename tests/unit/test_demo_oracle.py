@@ -42,13 +42,13 @@ WHOLE = span(MONDAY, date(2025, 6, 13), 500)
 
 
 def test_a_whole_case_message_replaces_what_was_said_before() -> None:
-    told = judge(life("dp", MadeMessage("first", (FIRST,)), MadeMessage("omit", (SECOND,))), [OK, OK])
-    assert told.paid == (SECOND,)
+    published = judge(life("dp", MadeMessage("first", (FIRST,)), MadeMessage("omit", (SECOND,))), [OK, OK])
+    assert published.paid == (SECOND,)
 
 
 def test_a_message_of_one_payment_leaves_the_others() -> None:
-    told = judge(life("historisk", MadeMessage("first", (FIRST,)), MadeMessage("grow", (SECOND,))), [OK, OK])
-    assert told.paid == (FIRST, SECOND)
+    published = judge(life("historisk", MadeMessage("first", (FIRST,)), MadeMessage("grow", (SECOND,))), [OK, OK])
+    assert published.paid == (FIRST, SECOND)
 
 
 def test_what_failed_at_the_rail_changes_nothing_and_is_nobodys_fault() -> None:

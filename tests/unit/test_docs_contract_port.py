@@ -17,7 +17,7 @@ def test_the_smallest_contract_of_the_documentation_is_the_one_that_is_tried() -
 
 
 def test_every_event_and_every_question_is_reported() -> None:
-    told = set(re.findall(r"`(\w+)", PAGE))
-    assert {kind.__name__ for kind in events.Event.__args__} <= told
+    published = set(re.findall(r"`(\w+)", PAGE))
+    assert {kind.__name__ for kind in events.Event.__args__} <= published
     asked = {name for name, value in vars(Contract).items() if callable(value) and not name.startswith("_")}
-    assert asked - told <= {"failure_in", "same_answer", "replays_on"}, "these have an answer that is seldom another"
+    assert asked - published <= {"failure_in", "same_answer", "replays_on"}, "these have an answer that is seldom another"

@@ -106,11 +106,11 @@ def test_files_and_folders_that_a_page_names_are_there(page: Path) -> None:
 
 def test_the_map_has_every_folder_of_the_code_and_no_other() -> None:
     table = (DOCS / "README.md").read_text("utf-8").split("## What lies where", 1)[1]
-    told = re.findall(r"(?m)^\| `([\w/]+)/` \|", table)
+    published = re.findall(r"(?m)^\| `([\w/]+)/` \|", table)
     there = [
         str(each.relative_to(SOURCE)) for each in SOURCE.rglob("*") if each.is_dir() and any(_is_code(file) for file in each.iterdir())
     ]
-    assert sorted(told) == sorted(there)
+    assert sorted(published) == sorted(there)
 
 
 def _is_code(file: Path) -> bool:

@@ -49,11 +49,11 @@ def test_the_example_is_the_defaults() -> None:
 
 @pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings, SimulationSettings])
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
-    told = EXAMPLE.read_text("utf-8")
+    published = EXAMPLE.read_text("utf-8")
     hidden = {"password", "proxy_client_secret"}
     for field in msgspec.structs.fields(kind):
         assert field.name in hidden or re.search(
-            rf"(?m)^(# )?(\[)?((kafka|simulation)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", told
+            rf"(?m)^(# )?(\[)?((kafka|simulation)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
         ), field.name
 
 

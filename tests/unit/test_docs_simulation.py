@@ -48,17 +48,17 @@ WITH_THE_WEEK, WITHOUT_IT = map(simulation, tables(section("A worked example")))
 
 
 def test_the_summaries_of_the_example_are_those_of_its_rows() -> None:
-    (told,) = tables(section("The summary of a month"))
+    (published,) = tables(section("The summary of a month"))
     for column, of_example in ((2, WITH_THE_WEEK), (3, WITHOUT_IT)):
         (month,) = summaries(of_example, TODAY)
-        assert [int(row[column]) for row in told] == [month.paid_before, month.new_pay, month.back_pay, month.recovery]
+        assert [int(row[column]) for row in published] == [month.paid_before, month.new_pay, month.back_pay, month.recovery]
 
 
 def test_the_days_of_the_example_are_those_of_its_rows() -> None:
     text = section("The figures of a day")
-    (told,) = tables(text)
-    spans = [range(*(int(number) + more for number, more in zip(re.findall(r"\d+", row[0]), (0, 1), strict=True))) for row in told]
-    expected = [(date(2025, 10, day), [int(cell) for cell in row[2:]]) for row, days in zip(told, spans, strict=True) for day in days]
+    (published,) = tables(text)
+    spans = [range(*(int(number) + more for number, more in zip(re.findall(r"\d+", row[0]), (0, 1), strict=True))) for row in published]
+    expected = [(date(2025, 10, day), [int(cell) for cell in row[2:]]) for row, days in zip(published, spans, strict=True) for day in days]
     found = [(each.start, [each.paid_before, each.pays, each.recovered]) for each in figures(WITH_THE_WEEK)]
     assert found == [(day, told_of) for day, told_of in expected if day.weekday() < 5]
     numbers = [int(number) for number in re.search(r"the first ten days read (\d+), (\d+) and (\d+)", text).groups()]

@@ -92,9 +92,9 @@ def test_any_member_of_a_message_written_once_more_is_found(periods: int, data: 
     ],
 )
 def test_the_member_is_named_by_its_path_and_a_value_in_its_place_is_not(body: bytes, path: str) -> None:
-    with pytest.raises(Undecodable) as told:
+    with pytest.raises(Undecodable) as published:
         refuse_repeated(body)
-    assert (told.value.field, told.value.rule) == (path, "is there more than once")
+    assert (published.value.field, published.value.rule) == (path, "is there more than once")
 
 
 @pytest.mark.parametrize(

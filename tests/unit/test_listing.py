@@ -63,16 +63,16 @@ def test_texts_of_one_thing_go_on_below_themselves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "published"),
     [(5, ""), (6, "more: 1 left out by --limit 5\n"), (5 + READ_AHEAD, "more: at least 1,000 left out by --limit 5\n")],
 )
-def test_a_list_says_how_much_it_leaves_out(capsys: pytest.CaptureFixture[str], rows: int, told: str) -> None:
+def test_a_list_says_how_much_it_leaves_out(capsys: pytest.CaptureFixture[str], rows: int, published: str) -> None:
     columns = (Column("number", of=lambda row: row),)
     print_list(columns, list(range(rows)), limit=5, as_json=False, nothing="none")
-    assert capsys.readouterr().out.endswith(f"4\n{told}")
+    assert capsys.readouterr().out.endswith(f"4\n{published}")
     print_list(columns, list(range(rows)), limit=5, as_json=True, nothing="none")
     out, said = capsys.readouterr()
-    assert (out.splitlines()[0], len(out.splitlines()), said) == ('{"number":0}', 5, told)
+    assert (out.splitlines()[0], len(out.splitlines()), said) == ('{"number":0}', 5, published)
 
 
 def test_an_empty_list_says_so_and_is_no_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,8 +68,8 @@ def test_what_libraries_say_is_a_line_like_ours_without_their_words_and_logged_o
     for number in range(100):
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received of %s, number %d", "01810112345", number)
     (line,) = capsys.readouterr().err.splitlines()
-    told = json.loads(line)
-    assert (told["event"], told["library"], told["level"]) == ("a library says", "uvicorn.error", "warning")
+    published = json.loads(line)
+    assert (published["event"], published["library"], published["level"]) == ("a library says", "uvicorn.error", "warning")
     (kept,) = (tmp_path / logs.RESTRICTED_FILE).read_text("utf-8").splitlines()
     assert json.loads(kept)["said"] == "Invalid HTTP request received of 01810112345, number 0"
 

@@ -30,10 +30,10 @@ def test_every_field_of_a_party_comes_back_as_it_was_written() -> None:
 
 def test_the_party_that_tests_speak_of_has_every_field_set() -> None:
     """Else the tests above and below prove less than they say."""
-    told = a_party()
-    contract, shop, wallet = told.contracts["contract-1"], told.shops["shop-1"], told.wallets["wallet-1"]
+    published = a_party()
+    contract, shop, wallet = published.contracts["contract-1"], published.shops["shop-1"], published.wallets["wallet-1"]
     account = contract.payout_tools[1].payout_tool_info.international_bank_account
-    for each in (told, contract, contract.legal_agreement, contract.adjustments[0], shop, shop.details, wallet, account, account.bank):
+    for each in (published, contract, contract.legal_agreement, contract.adjustments[0], shop, shop.details, wallet, account, account.bank):
         assert None not in vars(each).values(), type(each).__name__
 
 

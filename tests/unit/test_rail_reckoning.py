@@ -17,11 +17,11 @@ RUN = date(2026, 6, 16)
 Told = Sequence[tuple[str, str, int]]
 
 
-def money(told: Told) -> list[DayMoney]:
+def money(published: Told) -> list[DayMoney]:
     """Each item: first day, last day, kroner a day; every day of them, by a line of its own for each amount."""
     return [
         DayMoney(day, day, f"L{amount}", "AAPOR", "DAG7", PERSON, amount)
-        for first, last, amount in told
+        for first, last, amount in published
         for day in days(date.fromisoformat(first), date.fromisoformat(last))
     ]
 

@@ -69,8 +69,8 @@ def receipt(raw: str, text: str = "", *, code: str = "") -> Observation:
 
 
 def test_the_contracts_order_event() -> None:
-    told = json.loads(events.payment_order(asked(), KEY, ORDER_EVENT, MADE_AT, CAUSE))
-    assert told == ORDER | {
+    published = json.loads(events.payment_order(asked(), KEY, ORDER_EVENT, MADE_AT, CAUSE))
+    assert published == ORDER | {
         "@id": ORDER_EVENT,
         "@opprettet": "2024-03-04T12:00:00.1234",
         "system_read_count": 0,
@@ -85,15 +85,15 @@ def test_the_contracts_order_event() -> None:
 
 
 def test_the_order_event_begins_as_the_contracts_does_and_has_its_members_in_that_order() -> None:
-    told = events.payment_order(asked(), KEY, ORDER_EVENT, MADE_AT, CAUSE).decode()
-    assert told.startswith('{"@event_name":"oppdrag_utbetaling","fødselsnummer":"24068715888","organisasjonsnummer":"987654321",')
-    assert list(json.loads(told))[: len(ORDER)] == list(ORDER)
+    published = events.payment_order(asked(), KEY, ORDER_EVENT, MADE_AT, CAUSE).decode()
+    assert published.startswith('{"@event_name":"oppdrag_utbetaling","fødselsnummer":"24068715888","organisasjonsnummer":"987654321",')
+    assert list(json.loads(published))[: len(ORDER)] == list(ORDER)
 
 
 def test_what_a_line_does_not_say_is_left_out_and_what_it_says_is_reported_as_received() -> None:
     full = cessation("2024-03-10", datoKlassifikFom="2024-03-01", refDelytelseId="2", refFagsystemId=f"{CASE_ID}\r\n", sats="-1450")
-    told = json.loads(events.payment_order(asked(need_bytes(linjer=[full], maksdato=None)), KEY, ORDER_EVENT, MADE_AT, CAUSE))
-    assert told["linjer"] == [
+    published = json.loads(events.payment_order(asked(need_bytes(linjer=[full], maksdato=None)), KEY, ORDER_EVENT, MADE_AT, CAUSE))
+    assert published["linjer"] == [
         ORDER["linjer"][0]  # type: ignore[index]
         | {
             "endringskode": "ENDR",
@@ -105,7 +105,7 @@ def test_what_a_line_does_not_say_is_left_out_and_what_it_says_is_reported_as_re
             "refFagsystemId": f"{CASE_ID}\r\n",
         }
     ]
-    assert (told["totalbeløp"], "maksdato" in told) == (-1450, False)
+    assert (published["totalbeløp"], "maksdato" in published) == (-1450, False)
 
 
 def test_the_total_is_the_sum_of_the_rates() -> None:
@@ -114,9 +114,9 @@ def test_the_total_is_the_sum_of_the_rates() -> None:
 
 
 def test_holiday_pay_has_neither_grade_nor_last_day() -> None:
-    told = json.loads(events.payment_order(asked(need_bytes(NeedKind.HOLIDAY_PAY)), KEY, ORDER_EVENT, MADE_AT, CAUSE))
-    assert "maksdato" not in told
-    assert told["linjer"] == [
+    published = json.loads(events.payment_order(asked(need_bytes(NeedKind.HOLIDAY_PAY)), KEY, ORDER_EVENT, MADE_AT, CAUSE))
+    assert "maksdato" not in published
+    assert published["linjer"] == [
         {name: value for name, value in ORDER["linjer"][0].items() if name != "grad"}  # type: ignore[index]
         | {"satstype": "ENG", "klassekode": "SPREFAGFER-IOP"}
     ]
@@ -124,8 +124,10 @@ def test_holiday_pay_has_neither_grade_nor_last_day() -> None:
 
 def test_the_order_event_comes_again_when_the_order_is_on_the_queue() -> None:
     xml = GOLDEN_XML.encode()
-    told = json.loads(events.transferred(asked(), KEY, xml, event_id=ECHO_EVENT, at=TOLD_AT, made_at=MADE_AT, made_event_id=ORDER_EVENT))
-    assert told == ORDER | {
+    published = json.loads(
+        events.transferred(asked(), KEY, xml, event_id=ECHO_EVENT, at=TOLD_AT, made_at=MADE_AT, made_event_id=ORDER_EVENT)
+    )
+    assert published == ORDER | {
         "@id": ECHO_EVENT,
         "@opprettet": "2024-03-04T12:03:11.500",
         "system_read_count": 1,
@@ -141,8 +143,8 @@ def test_the_order_event_comes_again_when_the_order_is_on_the_queue() -> None:
 
 def test_the_contracts_status_event() -> None:
     noted = receipt("04", "Skatteopplysninger ikke funnet", code="B110008W")
-    told = json.loads(events.transaction_status(asked(), KEY, noted, original="<oppdrag/>", event_id=ECHO_EVENT, at=TOLD_AT))
-    assert told == {
+    published = json.loads(events.transaction_status(asked(), KEY, noted, original="<oppdrag/>", event_id=ECHO_EVENT, at=TOLD_AT))
+    assert published == {
         "@event_name": "transaksjon_status",
         "@id": ECHO_EVENT,
         "@opprettet": "2024-03-04T12:03:11.5",
@@ -162,9 +164,9 @@ def test_the_contracts_status_event() -> None:
 
 
 def test_words_that_the_rail_did_not_say_are_left_out() -> None:
-    told = json.loads(events.transaction_status(asked(), KEY, receipt("00"), original="", event_id=ECHO_EVENT, at=TOLD_AT))
-    assert {"kodemelding", "beskrivendemelding"} & set(told) == set()
-    assert (told["status"], told["beskrivelse"]) == ("AKSEPTERT", "Oppdraget ble akseptert uten feil")
+    published = json.loads(events.transaction_status(asked(), KEY, receipt("00"), original="", event_id=ECHO_EVENT, at=TOLD_AT))
+    assert {"kodemelding", "beskrivendemelding"} & set(published) == set()
+    assert (published["status"], published["beskrivelse"]) == ("AKSEPTERT", "Oppdraget ble akseptert uten feil")
 
 
 def test_the_copy_of_a_receipt() -> None:
@@ -219,7 +221,7 @@ SENT = "Oppdraget er sendt til Oppdrag/UR. Venter på kvittering"
 
 
 @pytest.mark.parametrize(
-    ("solution", "told"),
+    ("solution", "published"),
     [
         (
             Solution(SolutionStatus.RECEIVED, TEXTS[SolutionStatus.RECEIVED], key=KEY),
@@ -235,8 +237,8 @@ SENT = "Oppdraget er sendt til Oppdrag/UR. Venter på kvittering"
         ),
     ],
 )
-def test_the_contracts_answers_to_the_byte(solution: Solution, told: str) -> None:
-    assert encode(solution) == told.encode()
+def test_the_contracts_answers_to_the_byte(solution: Solution, published: str) -> None:
+    assert encode(solution) == published.encode()
     assert decode(encode(solution)) == solution
 
 

@@ -85,10 +85,10 @@ def test_a_person_is_paid_before_the_grade_and_without_a_last_day() -> None:
     assert said[-4:] == ["brukKjoreplan=N", f"utbetalesTilId={PERSON}", "grad-170(UFOR80)", "attestant-180(Kari Utbetaler)"]
 
 
-@pytest.mark.parametrize(("sats", "told", "sign"), [(1450, "1450", "T"), (0, "0", "T"), (-1450, "1450", "F"), ("-7.00", "7", "F")])
-def test_a_deduction_is_positive_with_a_sign(sats: object, told: str, sign: str) -> None:
+@pytest.mark.parametrize(("sats", "published", "sign"), [(1450, "1450", "T"), (0, "0", "T"), (-1450, "1450", "F"), ("-7.00", "7", "F")])
+def test_a_deduction_is_positive_with_a_sign(sats: object, published: str, sign: str) -> None:
     said = only_line(need_bytes(linjer=[line(sats=sats)]))
-    assert [text for text in said if text.startswith(("sats", "fradrag"))] == [f"sats={told}", f"fradragTillegg={sign}"]
+    assert [text for text in said if text.startswith(("sats", "fradrag"))] == [f"sats={published}", f"fradragTillegg={sign}"]
 
 
 @pytest.mark.parametrize(
@@ -112,25 +112,25 @@ def test_an_organisation_is_padded_and_a_person_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "published"),
     [("A & B", "A &amp; B"), ("a<b>\"c'", "a&lt;b>\"c'"), ("a\rb\nc\td", "a&#xd;b\nc\td"), ("Åse Ørn", "Åse Ørn"), ("]]>", "]]&gt;")],
 )
-def test_text_is_escaped_as_the_contract_says_and_comes_back_as_it_was(text: str, told: str) -> None:
+def test_text_is_escaped_as_the_contract_says_and_comes_back_as_it_was(text: str, published: str) -> None:
     xml = xml_of(need_bytes(saksbehandler=text))
-    assert xml.count(f"<saksbehId>{told}</saksbehId>") == 2
-    assert f"<attestantId>{told}</attestantId>" in xml
+    assert xml.count(f"<saksbehId>{published}</saksbehId>") == 2
+    assert f"<attestantId>{published}</attestantId>" in xml
     assert etree.fromstring(xml.encode()).findtext("oppdrag-110/saksbehId") == text
 
 
 @pytest.mark.parametrize(
-    ("at", "told"), [("2024-03-04T12:00:00", "2024-03-04T12:00:00"), ("2024-03-04T12:00:00.5", "2024-03-04T12:00:00.5")]
+    ("at", "published"), [("2024-03-04T12:00:00", "2024-03-04T12:00:00"), ("2024-03-04T12:00:00.5", "2024-03-04T12:00:00.5")]
 )
-def test_the_correlation_time_is_the_time_as_it_stands_in_the_order(at: str, told: str) -> None:
+def test_the_correlation_time_is_the_time_as_it_stands_in_the_order(at: str, published: str) -> None:
     asked = read(need_bytes())
     assert isinstance(asked, Need)
     moment = datetime.fromisoformat(at)
-    assert correlation_time(moment) == told
-    assert f"<tidspktMelding>{told}</tidspktMelding>" in encode(forwarded_order(asked, 1, KEY, moment)).decode()
+    assert correlation_time(moment) == published
+    assert f"<tidspktMelding>{published}</tidspktMelding>" in encode(forwarded_order(asked, 1, KEY, moment)).decode()
 
 
 days = st.dates(date(1900, 1, 1), date(2199, 12, 31))

@@ -54,8 +54,8 @@ def test_both_forms_say_the_same_time(at: datetime) -> None:
 
 
 def test_the_answer_to_the_contracts_example() -> None:
-    told = json.loads(answer(EXAMPLE.encode()))
-    assert told == json.loads(EXAMPLE) | {
+    published = json.loads(answer(EXAMPLE.encode()))
+    assert published == json.loads(EXAMPLE) | {
         "@id": EVENT_ID,
         "@opprettet": "2024-03-04T12:03:11.500",
         "system_read_count": 0,
@@ -88,8 +88,8 @@ def test_the_answer_to_the_contracts_example() -> None:
     ],
 )
 def test_a_field_that_nobody_knows_is_carried_to_the_byte(value: bytes) -> None:
-    told = answer(need_bytes()[:-1] + b',"ukjent":' + value + b"}")
-    assert b'"ukjent":' + value in told
+    published = answer(need_bytes()[:-1] + b',"ukjent":' + value + b"}")
+    assert b'"ukjent":' + value in published
 
 
 def test_the_need_itself_is_carried_to_the_byte() -> None:
@@ -108,8 +108,8 @@ def test_every_reading_is_counted(before: Any, after: int) -> None:
 
 def test_those_who_read_it_before_stay_as_they_are() -> None:
     readers = b'[{"id":"a","instance":"x-1" , "image":null}, 17]'
-    told = answer(need_bytes()[:-1] + b',"system_participating_services":' + readers + b"}")
-    assert b'[{"id":"a","instance":"x-1" , "image":null},17,{"id":"0c7c9e0e' in told
+    published = answer(need_bytes()[:-1] + b',"system_participating_services":' + readers + b"}")
+    assert b'[{"id":"a","instance":"x-1" , "image":null},17,{"id":"0c7c9e0e' in published
 
 
 @pytest.mark.parametrize("broken", ["x", 17, {}, None])
@@ -118,14 +118,14 @@ def test_readers_that_are_no_list_are_begun_anew(broken: Any) -> None:
 
 
 def test_an_earlier_trace_and_a_null_solution_are_replaced() -> None:
-    told = answer(need_bytes(**{"@forårsaket_av": {"id": "earlier"}, "@løsning": None}))
-    assert told.count("@løsning".encode()) == told.count("@forårsaket_av".encode()) == 1
-    assert json.loads(told)["@forårsaket_av"]["id"] == "0c7c9e0e-6d5a-4d5b-9a61-6d0d0e2f7a11"
+    published = answer(need_bytes(**{"@forårsaket_av": {"id": "earlier"}, "@løsning": None}))
+    assert published.count("@løsning".encode()) == published.count("@forårsaket_av".encode()) == 1
+    assert json.loads(published)["@forårsaket_av"]["id"] == "0c7c9e0e-6d5a-4d5b-9a61-6d0d0e2f7a11"
 
 
 def test_a_need_that_names_both_is_answered_under_both() -> None:
-    told = json.loads(answer(need_bytes(**{"@behov": ["Utbetaling", "Feriepengeutbetaling"]}), tuple(NeedKind)))
-    assert set(told["@løsning"]) == {"Utbetaling", "Feriepengeutbetaling"}
+    published = json.loads(answer(need_bytes(**{"@behov": ["Utbetaling", "Feriepengeutbetaling"]}), tuple(NeedKind)))
+    assert set(published["@løsning"]) == {"Utbetaling", "Feriepengeutbetaling"}
 
 
 def test_a_trace_names_what_there_is() -> None:
@@ -137,8 +137,8 @@ def test_a_trace_names_what_there_is() -> None:
 
 def test_blank_parts_of_a_trace_are_left_out() -> None:
     packet = parse(b'{"@behov":["Utbetaling"],"@opprettet":null}', READ_AT)
-    told = answered(packet, (NeedKind.PAYMENT,), SOLUTION, event_id=EVENT_ID, at=MADE_AT, cause=Trace("", "", "behov"))
-    assert json.loads(told)["@forårsaket_av"] == {"event_name": "behov"}
+    published = answered(packet, (NeedKind.PAYMENT,), SOLUTION, event_id=EVENT_ID, at=MADE_AT, cause=Trace("", "", "behov"))
+    assert json.loads(published)["@forårsaket_av"] == {"event_name": "behov"}
     assert trace_of(packet).opprettet == "2024-03-04T12:00", "what says no time was made when it was read"
 
 
@@ -152,5 +152,5 @@ OWN = ["@id", "@opprettet", "@behov", "@løsning", "@forårsaket_av", "@event_na
 
 @given(st.dictionaries(st.sampled_from(OWN) | st.text(max_size=8), json_values))
 def test_any_object_can_be_answered_and_keeps_what_is_not_the_rapids(document: dict[str, Any]) -> None:
-    told = json.loads(answer(json.dumps(document).encode()))
-    assert {name: told[name] for name in document if name not in OWN} == {name: document[name] for name in document if name not in OWN}
+    published = json.loads(answer(json.dumps(document).encode()))
+    assert {name: published[name] for name in document if name not in OWN} == {name: document[name] for name in document if name not in OWN}

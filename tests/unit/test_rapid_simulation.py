@@ -203,8 +203,8 @@ def test_every_reason_is_told(reason: FailureReason) -> None:
 
 
 def test_a_case_with_an_open_order_is_a_conflict_over_http_and_no_fault_of_the_question_on_the_rapid() -> None:
-    told = both(SimulationFailure(FailureReason.ORDER_OPEN, "Saken har et åpent oppdrag"))
-    assert told == (
+    published = both(SimulationFailure(FailureReason.ORDER_OPEN, "Saken har et åpent oppdrag"))
+    assert published == (
         409,
         "Saken har et åpent oppdrag",
         "FUNKSJONELL_FEIL",

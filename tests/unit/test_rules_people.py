@@ -84,5 +84,5 @@ def test_an_act_can_not_be_made_without_a_reason(reason: str) -> None:
 
 
 def test_what_was_given_is_stored_cleaned_and_otherwise_as_it_was_written() -> None:
-    told = Operator(" Kari\u200b  Nordmann\n", "the bank\nhas\x1b paid", "O\u0308rjan")
-    assert (told.name, told.reason, told.approved_by) == ("Kari Nordmann", "the bank has paid", "Örjan")
+    published = Operator(" Kari\u200b  Nordmann\n", "the bank\nhas\x1b paid", "O\u0308rjan")
+    assert (published.name, published.reason, published.approved_by) == ("Kari Nordmann", "the bank has paid", "Örjan")

@@ -11,13 +11,13 @@ class Lines:
     """A logger that keeps its lines."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.published: list[tuple[str, str, dict[str, Any]]] = []
 
     def info(self, event: str, **fields: object) -> None:
-        self.told.append(("info", event, fields))
+        self.published.append(("info", event, fields))
 
     def warning(self, event: str, **fields: object) -> None:
-        self.told.append(("warning", event, fields))
+        self.published.append(("warning", event, fields))
 
 
 class Hand:
@@ -42,7 +42,7 @@ def test_a_state_that_lasts_is_one_line_and_its_end_another() -> None:
     log.leaves("broker", "broker is back")
     for _ in range(500):
         log.leaves("broker", "broker is back")
-    assert lines.told == [
+    assert lines.published == [
         ("warning", "no broker", {"error": "Refused"}),
         ("info", "broker is back", {"after_times": 500, "after_seconds": 500}),
     ]
@@ -53,7 +53,7 @@ def test_what_lasts_is_reported_again_with_its_count_once_in_a_while() -> None:
     for _ in range(1801):
         log.enters("broker", "down", "warning", "no broker")
         clock.now += 1
-    assert [fields for _, _, fields in lines.told] == [
+    assert [fields for _, _, fields in lines.published] == [
         {},
         *({"times": seconds + 1, "for_seconds": seconds} for seconds in (600, 1200, 1800)),
     ]
@@ -65,7 +65,7 @@ def test_another_state_is_reported_at_once_and_each_subject_by_itself() -> None:
         log.enters("a", "down", "warning", "down")
         log.enters("b", "down", "warning", "down too")
     log.enters("a", "slow", "warning", "slow")
-    assert [event for _, event, _ in lines.told] == ["down", "down too", "slow"]
+    assert [event for _, event, _ in lines.published] == ["down", "down too", "slow"]
 
 
 def test_what_goes_to_and_fro_has_few_lines_and_then_the_number_of_the_others() -> None:
@@ -74,15 +74,15 @@ def test_what_goes_to_and_fro_has_few_lines_and_then_the_number_of_the_others() 
         log.enters("broker", "down", "warning", "down")
         log.leaves("broker", "up")
         clock.now += 1
-    assert len(lines.told) == MOST_LINES
+    assert len(lines.published) == MOST_LINES
     clock.now = REMIND
     log.enters("broker", "down", "warning", "down")
-    assert lines.told[-1] == ("warning", "down", {"changes_untold": 2 * (int(REMIND) - 1) - MOST_LINES})
+    assert lines.published[-1] == ("warning", "down", {"changes_untold": 2 * (int(REMIND) - 1) - MOST_LINES})
 
 
 def test_any_number_of_subjects_is_remembered_in_bounded_memory() -> None:
     lines, _, log = staged()
     for number in range(10_000):
         log.enters(f"subject {number}", "down", "info", "down")
-    assert len(lines.told) == 10_000
+    assert len(lines.published) == 10_000
     assert len(log._subjects) < 1_000

@@ -32,14 +32,14 @@ def test_a_body_keeps_its_lines_and_nothing_else() -> None:
 
 def test_json_means_the_same_and_moves_nothing() -> None:
     value = {"a": "\x7f\x9b31m \u202e å \U000e0041 \u2028", "b": "\x1b[2J"}
-    told = shown_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-    assert msgspec.json.decode(told) == value
-    assert not set("\x7f\x9b\x1b\u202e\u2028\U000e0041") & set(told)
-    assert "å" in told
+    published = shown_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    assert msgspec.json.decode(published) == value
+    assert not set("\x7f\x9b\x1b\u202e\u2028\U000e0041") & set(published)
+    assert "å" in published
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "told"),
+    ("amount", "currency", "published"),
     [
         (248000, "RUB", "2,480.00"),
         (-5, "NOK", "-0.05"),
@@ -52,5 +52,5 @@ def test_json_means_the_same_and_moves_nothing() -> None:
         (248000, "r", "248,000 minor"),
     ],
 )
-def test_an_amount_has_the_decimals_of_its_currency(amount: int, currency: str, told: str) -> None:
-    assert in_units(amount, currency) == told
+def test_an_amount_has_the_decimals_of_its_currency(amount: int, currency: str, published: str) -> None:
+    assert in_units(amount, currency) == published

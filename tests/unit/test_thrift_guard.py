@@ -108,9 +108,9 @@ def test_a_number_that_the_enum_does_not_have_is_refused() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(body: bytes) -> None:
-    for told in (body, NAMED + body, CHANGE + body):
+    for published in (body, NAMED + body, CHANGE + body):
         with suppress(BadThrift, UnknownMethod):
-            ACCOUNTER.read_call(told)
+            ACCOUNTER.read_call(published)
 
 
 @given(st.sampled_from([HOLD, CREATE]), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=5))

@@ -85,8 +85,8 @@ def test_fields_come_in_any_order_and_unknown_ones_are_skipped() -> None:
     shop, cash = b"\x0c\0\x01" + encode(params.shop_params), b"\x0c\0\x02" + encode(params.cash)
     assert shop + cash in CREATE
     unknown = bytes.fromhex("0d00090b0f00000001000000016b0c000000010a0001000000000000000700")
-    told = CREATE.replace(shop + cash, cash + unknown + shop)
-    assert PAYOUTS.read_call(told).arguments == PAYOUTS.read_call(CREATE).arguments
+    published = CREATE.replace(shop + cash, cash + unknown + shop)
+    assert PAYOUTS.read_call(published).arguments == PAYOUTS.read_call(CREATE).arguments
 
 
 def test_a_struct_with_more_behind_it_is_refused() -> None:

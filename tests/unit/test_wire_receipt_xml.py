@@ -206,17 +206,17 @@ def test_a_missing_or_odd_severity_is_unknown_and_kept_as_it_came(mmel: str, sev
 def test_an_order_with_its_receipt_says_what_the_rail_said_in_the_order_of_the_contract() -> None:
     others = tuple((name, f"{name} <&> ø") for name in reversed(LEAVES) if name not in WORDS)
     said = replace(RECEIPT, text="a < b", reasons=frozenset(), others=others)
-    told = with_acknowledgement(order_xml.encode(ORDER), said)
-    assert re.findall(r"<(\w+)>", told.decode().partition("</mmel>")[0]) == ["mmel", *LEAVES]
-    assert decode(told) == replace(said, others=others[::-1])
+    published = with_acknowledgement(order_xml.encode(ORDER), said)
+    assert re.findall(r"<(\w+)>", published.decode().partition("</mmel>")[0]) == ["mmel", *LEAVES]
+    assert decode(published) == replace(said, others=others[::-1])
 
 
 def test_of_what_the_rail_said_only_what_says_something_is_reported_and_without_its_padding() -> None:
     mmel = "<mmel><sqlKode> -803   </sqlKode><sqlState>   </sqlState><alvorlighetsgrad>12</alvorlighetsgrad><sqlMelding/></mmel>"
     receipt = decode(receipt_text(ORDER, mmel).encode())
     assert receipt.others == (("sqlKode", " -803"),)
-    told = with_acknowledgement(order_xml.encode(ORDER), receipt).decode()
-    assert re.findall(r"<(\w+)>(.*)</", told.partition("</mmel>")[0]) == [("alvorlighetsgrad", "12"), ("sqlKode", " -803")]
+    published = with_acknowledgement(order_xml.encode(ORDER), receipt).decode()
+    assert re.findall(r"<(\w+)>(.*)</", published.partition("</mmel>")[0]) == [("alvorlighetsgrad", "12"), ("sqlKode", " -803")]
 
 
 @pytest.mark.parametrize("offset", ["", "Z", "+02:00", "+01:00", "   "])

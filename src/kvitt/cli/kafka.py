@@ -16,7 +16,7 @@ from kvitt.kernel.database import Connection
 from kvitt.settings import KafkaSettings, Settings
 
 
-@click.group(epilog=example("kvitt kafka lag", "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
+@click.group(epilog=example("kvitt kafka lag", "kvitt kafka set-start-offset --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
 def kafka() -> None:
     """Where kvitt stands in the input topics, and where it shall begin."""
 
@@ -36,12 +36,13 @@ def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
 
 
 @kafka.command(
+    "set-start-offset",
     epilog=example(
-        "kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run",
-        'kvitt kafka begin --topic tbd.rapid.v1 --group tbd-spenn-v1 --by kari --reason "kvitt takes over"',
-        'kvitt kafka begin --topic aap.utbetaling.v1 --end --by kari --reason "new installation"',
-        'kvitt kafka begin --topic aap.utbetaling.v1 --beginning --over --by kari --approved-by ola --reason "made anew"',
-    )
+        "kvitt kafka set-start-offset --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run",
+        'kvitt kafka set-start-offset --topic tbd.rapid.v1 --group tbd-spenn-v1 --by kari --reason "kvitt takes over"',
+        'kvitt kafka set-start-offset --topic aap.utbetaling.v1 --end --by kari --reason "new installation"',
+        'kvitt kafka set-start-offset --topic aap.utbetaling.v1 --beginning --over --by kari --approved-by ola --reason "made anew"',
+    ),
 )
 @click.option("--topic", required=True, help="An input topic, by its name in the contract or on the cluster.")
 @click.option("--group", metavar="GROUP", help="Where this group has committed: the old hub's, which must be stopped.")
@@ -53,7 +54,7 @@ def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
 @click.option("--reason", metavar="TEXT", help="Why; stands in the audit chain.")
 @click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
 @located
-def begin(
+def start_offset(
     settings: Settings,
     *,
     topic: str,
@@ -132,7 +133,7 @@ _POSITIONS: Final = (
     Column("first", kind=Fit.NUMBER),
     Column("stored", kind=Fit.NUMBER, show=lambda at: "nothing" if at.stored is None else f"{at.stored:,}"),
     Column("end", kind=Fit.NUMBER),
-    Column("waiting", kind=Fit.NUMBER, of=lambda at: at.lag),
+    Column("lag", kind=Fit.NUMBER),
 )
 _STARTS: Final = (
     Column("topic", of=lambda each: each.position.topic),

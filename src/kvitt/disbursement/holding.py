@@ -278,6 +278,9 @@ def _paid_twice(orders: Sequence[Order], state: CaseState) -> tuple[Twice, ...]:
     fresh = [each for each in changed.values() if each.action is not Action.DELETE]
     if policy is PaidTwice.ALLOWED or not fresh:
         return ()
+    if len(changed) == 1 and not state.at_rail and state.payments.keys() <= changed.keys():
+        # The only payment of its case, as most are: no source pays besides it.
+        return ()
     pays = [paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.periods)]
     touched = {_name(each.payment_id) for each in fresh}
     found = paid_twice([*pays, *_unchanged(fresh, changed, state)], lambda: _before(state), touched, policy)

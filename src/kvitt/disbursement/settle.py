@@ -191,11 +191,11 @@ class Settle:
         decided_receipts = _decide_receipts(cursor, batch, numbers)
         ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
         open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
-        _close_receipts(cursor, decided_receipts.closed)
         if any(case.queued and case.may_go_on for case in by_number.values()):
             dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
+            _close_receipts(cursor, decided_receipts.closed)
             work.write(cursor)
         return SettledBatch(decided_receipts.outcomes, decided_receipts.settled, work, now)
 

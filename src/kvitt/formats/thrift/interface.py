@@ -29,9 +29,12 @@ class Shape(Struct):
 
 @cache
 def module(name: str) -> ModuleType:
-    """The definitions of `idl/<name>.thrift`: `payouts`, `accounter`, `shumpune` or `parties`."""
+    """The definitions of `idl/<name>.thrift`: `payouts`, `accounter`, `shumpune` or `parties`; those of `plans` stand in both ledgers'."""
     with as_file(files("kvitt.formats.thrift") / "idl") as directory:
-        return thriftpy2.load(str(directory / f"{name}.thrift"), module_name=f"kvitt_{name}_thrift", include_dirs=[str(directory)])
+        loaded = thriftpy2.load(str(directory / f"{name}.thrift"), module_name=f"kvitt_{name}_thrift", include_dirs=[str(directory)])
+    for plans in (each for each in loaded.__thrift_meta__["includes"] if each.__name__ == "plans"):
+        vars(loaded).update({kind.__name__: kind for part in ("structs", "exceptions") for kind in plans.__thrift_meta__[part]})
+    return loaded
 
 
 @cache

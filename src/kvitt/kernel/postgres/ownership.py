@@ -15,6 +15,7 @@ PATIENCE_SECONDS: Final = 0.5
 """How long a new owner tries: others hold the lock for an instant when they look whether there is an owner."""
 
 PAUSE_SECONDS: Final = 0.02
+_MOST_BYTES: Final = 65536
 
 
 def lock_file(data_dir: Path) -> Path:
@@ -94,6 +95,11 @@ def _lock(file: int, kind: int) -> bool:
 
 
 def _read(data_dir: Path) -> tuple[int | None, str]:
-    """The owner's process id (None while it is not written) and conninfo ("" while the server isn't ready)."""
-    pid, _, conninfo = lock_file(data_dir).read_text(encoding="utf-8").partition("\n")
-    return int(pid) if pid.isdigit() else None, conninfo.strip()
+    """The owner's process id (None while it is not written) and conninfo ("" while the server isn't ready).
+
+    Read at once and taken only when whole: pieces read while it is written could be the start of one text and the end of another.
+    """
+    with lock_file(data_dir).open("rb", buffering=0) as file:
+        pid, *others = (file.read(_MOST_BYTES) or b"").decode(errors="replace").split("\n")
+    conninfo = others[0] if len(others) == 2 and not others[1] else ""
+    return int(pid) if pid.isdigit() else None, conninfo

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import ClassVar, Final
 from xml.sax.saxutils import escape
 
@@ -30,7 +31,7 @@ from kvitt.disbursement.rail import (
     TransportFile,
 )
 from kvitt.disbursement.simulation import SimulationOutcome
-from kvitt.disbursement.values import Area, Order, OrderLine
+from kvitt.disbursement.values import Area, HoldBack, Order, OrderLine
 from kvitt.errors import UnreadableReceipt
 from kvitt.formats.xml_reading import PADDING, parse, text_of
 from kvitt.rails.oppdrag import forwarded_xml, order_xml, simulation_answer, simulation_request
@@ -109,7 +110,7 @@ class Oppdrag(Struct, frozen=True):
         else:
             message, time = order_xml.encode(order), order_xml.correlation_time(order)
             order_xml.validate(message)
-        return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order))
+        return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order.frequency, order.hold_back))
 
     def encode_simulation(self, order: Order) -> bytes:
         """The body of a SOAP message. Raises TooManyToSimulate, InvalidOrderMessage, and ValueError when a line id is too long."""
@@ -161,11 +162,11 @@ class Oppdrag(Struct, frozen=True):
         return with_acknowledgement(message, replace(echo, raw_severity=raw_severity, code=_CODE_OF_OPERATORS, text=text))
 
 
-def _document(order: Order) -> str:
-    held = order.hold_back
+@lru_cache(maxsize=64)
+def _document(frequency: str, held: HoldBack | None) -> str:
     cause = order_xml.CAUSE.get(held.cause) if held and held.cause else None
     kept = _HeldBack(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake) if held else None
-    return _encoder.encode(_Document(order.frequency, kept)).decode()
+    return _encoder.encode(_Document(frequency, kept)).decode()
 
 
 def _is_forwarded(message: bytes) -> bool:

@@ -394,4 +394,4 @@ def _refuse_unbegun(partitions: Sequence[AssignedPartition]) -> None:
     """Raises NotBegun: the rapid begins where somebody has said, for its old needs have been paid by another hub."""
     if partitions:
         topic, partition = partitions[0].at
-        raise NotBegun(f"{topic} partition {partition}: say where to begin with kvitt kafka begin")
+        raise NotBegun(f"{topic} partition {partition}: say where to begin with kvitt kafka set-start-offset")

@@ -124,7 +124,7 @@ def require_start_offset(connection: Connection, settings: KafkaSettings, topics
     """Raises NotBegun when nobody has said where to begin on the rapid, RecordsGone when a topic no longer holds what comes next."""
     found = positions(connection, settings, topics)
     if unsaid := [str(each.partition) for each in found if each.next is None]:
-        raise NotBegun(f"{RAPID} partition {', '.join(unsaid)}: say where to begin with kvitt kafka begin --topic {RAPID}")
+        raise NotBegun(f"{RAPID} partition {', '.join(unsaid)}: say where to begin with kvitt kafka set-start-offset --topic {RAPID}")
     for each in found:
         # An operator may have said 0 where the first records are gone already: that is the beginning.
         if each.stored and not each.first <= each.stored <= each.end:
@@ -133,9 +133,8 @@ def require_start_offset(connection: Connection, settings: KafkaSettings, topics
 
 def gone(topic: str, partition: int, first: int, end: int, wanted: int) -> RecordsGone:
     """The error when a partition does not hold what comes next."""
-    return RecordsGone(
-        f"{topic} partition {partition} holds {first} to {end}, and {wanted} comes next: say where to go on with kvitt kafka begin --over"
-    )
+    holds = f"{topic} partition {partition} holds {first} to {end}, and {wanted} comes next"
+    return RecordsGone(f"{holds}: say where to go on with kvitt kafka set-start-offset --over")
 
 
 class StartFrom(StrEnum):
@@ -230,7 +229,7 @@ def set_start_offset(
         if busy := sorted(set(leases) - moved):
             raise NotInThatState(f"somebody is reading {', '.join(busy)}: stop all processes that read {topic} first")
         where = ", ".join(f"{each.position.partition}:{_was(each.position)}{each.offset}" for each in starts)
-        note(cursor, now, "kafka begin", operator, f"{topic} {start.value} {where}")
+        note(cursor, now, "kafka set-start-offset", operator, f"{topic} {start.value} {where}")
 
 
 def _shift(position: Position, *, made_anew: bool) -> int:

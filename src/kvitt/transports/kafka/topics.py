@@ -111,7 +111,7 @@ class TopicIds:
         asked = _columns(self._ids())
         connection.execute(_SQL.note_topics, asked)
         if others := fetch_values(connection, _SQL.other_topics, asked):
-            raise RecordsGone(f"{', '.join(others)} was made anew: say where to go on with kvitt kafka begin --over")
+            raise RecordsGone(f"{', '.join(others)} was made anew: say where to go on with kvitt kafka set-start-offset --over")
 
     def renew(self, connection: Connection) -> bool:
         """Notes the ids whatever they were before; returns whether any was another. Raises KafkaException or TimeoutError."""

@@ -140,10 +140,15 @@ class TableQueue:
         return deliveries
 
     def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
-        """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters."""
-        picked = fetch(conn, _Picked, _SQL.count_delivery, {"queue": self._name, "limit": limit})
-        self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])
-        return [each.sequence for each in picked if not self._is_spent(each.deliveries - 1)]
+        """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters.
+
+        Where all are such, the ones behind them are next: nobody is told that the queue is empty because of what does not count.
+        """
+        while picked := fetch(conn, _Picked, _SQL.count_delivery, {"queue": self._name, "limit": limit}):
+            self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])
+            if alive := [each.sequence for each in picked if not self._is_spent(each.deliveries - 1)]:
+                return alive
+        return []
 
     def _hold(self, conn: psycopg.Connection, sequences: list[int]) -> tuple[Delivery, ...]:
         """Opens the transaction whose row locks keep the messages ours; it stays open until `acknowledge` or `release`."""

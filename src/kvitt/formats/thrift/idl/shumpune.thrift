@@ -1,47 +1,7 @@
 // The ledger whose answers carry a clock; balances are asked for separately.
 
+include "plans.thrift"
 include "refusals.thrift"
-
-struct AccountPrototype {
-    1: required string currency_sym_code
-    2: optional string description
-    3: optional string creation_time
-}
-
-struct Posting {
-    1: required i64 from_id
-    2: required i64 to_id
-    3: required i64 amount
-    4: required string currency_sym_code
-    5: required string description
-}
-
-struct PostingBatch {
-    1: required i64 id
-    2: required list<Posting> postings
-}
-
-struct PostingPlan {
-    1: required string id
-    2: required list<PostingBatch> batch_list
-}
-
-struct PostingPlanChange {
-    1: required string id
-    2: required PostingBatch batch
-}
-
-exception AccountNotFound {
-    1: required i64 account_id
-}
-
-exception PlanNotFound {
-    1: required string plan_id
-}
-
-exception InvalidPostingParams {
-    1: required map<Posting, string> wrong_postings
-}
 
 struct VectorClock {
     1: required binary state
@@ -72,11 +32,11 @@ struct Balance {
 exception ClockInFuture {}
 
 service Accounter {
-    Clock Hold (1: PostingPlanChange plan_change) throws (1: InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
-    Clock CommitPlan (1: PostingPlan plan) throws (1: InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
-    Clock RollbackPlan (1: PostingPlan plan) throws (1: InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
-    PostingPlan GetPlan (1: string id) throws (1: PlanNotFound ex)
-    Account GetAccountByID (1: i64 id) throws (1: AccountNotFound ex)
-    Balance GetBalanceByID (1: i64 id, 2: Clock clock) throws (1: AccountNotFound e1, 2: ClockInFuture e2)
-    i64 CreateAccount (1: AccountPrototype prototype)
+    Clock Hold (1: plans.PostingPlanChange plan_change) throws (1: plans.InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
+    Clock CommitPlan (1: plans.PostingPlan plan) throws (1: plans.InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
+    Clock RollbackPlan (1: plans.PostingPlan plan) throws (1: plans.InvalidPostingParams e1, 2: refusals.InvalidRequest e2)
+    plans.PostingPlan GetPlan (1: string id) throws (1: plans.PlanNotFound ex)
+    Account GetAccountByID (1: i64 id) throws (1: plans.AccountNotFound ex)
+    Balance GetBalanceByID (1: i64 id, 2: Clock clock) throws (1: plans.AccountNotFound e1, 2: ClockInFuture e2)
+    i64 CreateAccount (1: plans.AccountPrototype prototype)
 }

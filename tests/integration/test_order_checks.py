@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from kvitt.app.main import main
 from kvitt.app.ports import checks_of, ports_of
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.holding import UNCHECKED, HoldKind, HoldReason
@@ -103,6 +105,13 @@ def release(site: Hub, shown: OrderShown) -> tuple[HoldReason, ...]:
     return Operate(site.connection, site.clock, site.ports).release(shown.order_id, TWO)
 
 
+def shown(site: Hub, of: OrderShown, *options: str) -> str:
+    """The page of an order, as the command prints it."""
+    done = CliRunner().invoke(main, ["order", "show", of.order_id, "--database", site.conninfo, *options])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 def simulated(case: str, amount: int, *, area: str = "AAP", code: str = "AAPOR", days: Sequence[str] = DAYS, recovers: int = 0) -> bytes:
     """An answer that pays these days so much in all, and recovers something besides."""
     first, last = days
@@ -166,6 +175,12 @@ def test_what_the_rail_would_do_otherwise_holds_the_order_with_both_pictures(scr
     check = check_of(held)
     assert (check.finding, check.picture[0].expected_kroner, check.picture[0].simulated_kroner) == ("differs", 5000, 4000)
     assert statuses(site, key) == ["MOTTATT"]
+    page = shown(site, held)
+    for part in ("simulated before it leaves", "what was decided, and what the rail would do", "5,000", "4,000", "block", "differs"):
+        assert part in page
+    (told,) = json.loads(shown(site, held, "--json"))["checks"]
+    assert [(each["expected_kroner"], each["simulated_kroner"]) for each in told["picture"]] == [(5000, 4000)]
+    assert [each["kind"] for each in told["differences"]] == ["other_amount"]
     assert release(site, held) == ()
     site.run()
     assert statuses(site, key)[-1] == "OK"

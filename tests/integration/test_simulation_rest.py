@@ -1,7 +1,8 @@
 """`POST /api/simulering`, and needs beside it: each answer, from whoever asks to the rail and back (rapid §5.1, §5.2, §5.4)."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -10,13 +11,15 @@ import httpx
 import pytest
 
 import kvitt.testing
+from kvitt.api.rest.app import THREADS
 from kvitt.contracts.rapid.needs import NeedKind
-from kvitt.disbursement.simulation_requests import SimulationState, listing
+from kvitt.disbursement.simulation_requests import SimulationState, StoredRequest, listing
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import RAPID
 from kvitt.rails.oppdrag.emulator import AnswerForm, Chance, ServiceFault, ServiceFaults
 from kvitt.settings import Settings, SimulationSettings
 from kvitt.testing import Hub, TestServer
+from support.patience import until
 from support.rapid_messages import line, need
 from support.simulation_needs import simulation_need
 
@@ -24,14 +27,28 @@ Json = dict[str, Any]
 PATH = "/api/simulering"
 LINE = "oppdrag.linjer[0]"
 ALWAYS = Chance(probability=1)
+AT_ONCE = THREADS + 6
 _CASES = count(1)
 
 
 @pytest.fixture(scope="module")
 def site(kvitt_server: TestServer) -> Iterator[Hub]:
-    """A hub whose calls wait a second and a half for the rail, two at once."""
-    settings = Settings(simulation=SimulationSettings(call_seconds=1.5, calls=2))
-    with kvitt_server.database() as conninfo, kvitt.testing.hub(conninfo=conninfo, settings=settings) as made:
+    """A hub whose calls wait for the rail, more at once than it has threads and connections."""
+    with kvitt_server.database() as conninfo, patient_for(50.0, conninfo) as made:
+        yield made
+
+
+@pytest.fixture
+def hasty(database: str) -> Iterator[Hub]:
+    """A hub whose calls hardly wait."""
+    with patient_for(0.3, database) as made:
+        yield made
+
+
+@contextmanager
+def patient_for(seconds: float, conninfo: str) -> Iterator[Hub]:
+    settings = Settings(simulation=SimulationSettings(call_seconds=seconds, calls=AT_ONCE))
+    with kvitt.testing.hub(conninfo=conninfo, settings=settings) as made:
         yield made
         assert made.rail.violations() == ()
 
@@ -79,18 +96,17 @@ def question(case: str, **changes: Any) -> Json:
     return {"fødselsnummer": "24068715888", "oppdrag": order, "maksdato": "2026-12-13", "saksbehandler": "Kari & Ola"}
 
 
-def answered(site: Hub, call: Callable[[], httpx.Response], *, asking: bool = True) -> httpx.Response:
-    """The answer to a call while the rail is asked, or nobody asks it."""
+def asked(site: Hub, client: httpx.Client, body: Json, **headers: str) -> httpx.Response:
+    """The answer to a call while the rail is asked."""
     with ThreadPoolExecutor(1) as caller:
-        future: Future[httpx.Response] = caller.submit(call)
+        future = caller.submit(client.post, PATH, json=body, headers=headers)
         while wait([future], 0.01).not_done:
-            if asking:
-                site.run("simulator")
+            site.run("simulator")
         return future.result()
 
 
-def asked(site: Hub, client: httpx.Client, body: Json, **headers: str) -> httpx.Response:
-    return answered(site, lambda: client.post(PATH, json=body, headers=headers))
+def stored_of(site: Hub, case: str) -> list[StoredRequest]:
+    return listing(site.connection, key=(Scheme.SYKEPENGER, case))
 
 
 def solution_of(site: Hub, case: str) -> Json:
@@ -201,33 +217,40 @@ def test_the_rails_own_rules_are_told_in_its_words(site: Hub, client: httpx.Clie
     assert (status, text.startswith(FUNCTIONAL)) == (400, True)
 
 
-def test_a_call_waits_so_long_and_no_longer_and_what_nobody_waits_for_is_not_asked(site: Hub, client: httpx.Client) -> None:
+def test_a_call_waits_so_long_and_no_longer_and_what_nobody_waits_for_is_not_asked(hasty: Hub) -> None:
     case = a_case()
-    response = answered(site, lambda: client.post(PATH, json=question(case)), asking=False)
-    assert problem(response) == (503, "Service Unavailable")
-    before = len(site.rail.simulated())
-    site.clock.advance(timedelta(minutes=1))
-    site.run("simulator")
-    (stored,) = listing(site.connection, key=(Scheme.SYKEPENGER, case))
+    with hasty.rest.client() as caller:
+        assert problem(caller.post(PATH, json=question(case))) == (503, "Service Unavailable")
+    until(lambda: stored_of(hasty, case), what="the question was not stored")
+    hasty.clock.advance(timedelta(minutes=1))
+    hasty.run("simulator")
+    (stored,) = stored_of(hasty, case)
     assert (stored.state, stored.reason, stored.times_asked) == (SimulationState.FAILED, "timed out", 0)
-    assert len(site.rail.simulated()) == before
+    assert case not in {each.case_id for each in hasty.rail.simulated()}
 
 
-def test_a_rail_that_answers_too_late_is_still_asked_until_it_does(site: Hub, client: httpx.Client) -> None:
+def test_a_rail_that_answers_too_late_is_still_asked_until_it_does(hasty: Hub) -> None:
     """Whoever broke it off would let an order of the case meet it at the rail."""
     case = a_case()
-    site.rail.simulation(faults=ServiceFaults(slow=ALWAYS, slow_seconds=2.5))
-    assert problem(asked(site, client, question(case))) == (503, "Service Unavailable")
-    site.run("simulator")
-    (stored,) = listing(site.connection, key=(Scheme.SYKEPENGER, case))
+    hasty.rail.simulation(faults=ServiceFaults(slow=ALWAYS, slow_seconds=1.0))
+    with hasty.rest.client() as caller:
+        assert problem(asked(hasty, caller, question(case))) == (503, "Service Unavailable")
+    until(lambda: stored_of(hasty, case), what="the question was not stored")
+    hasty.run("simulator")
+    (stored,) = stored_of(hasty, case)
     assert stored.state is SimulationState.ANSWERED
 
 
-def test_more_calls_than_may_wait_are_turned_away_at_once(site: Hub, client: httpx.Client) -> None:
-    with ThreadPoolExecutor(3) as callers:
-        calls = [callers.submit(client.post, PATH, json=question(a_case())) for _ in range(3)]
-        told = [problem(call.result()) for call in calls]
-    assert sorted(told) == [(503, "2 calls wait already"), (503, "Service Unavailable"), (503, "Service Unavailable")]
+def test_calls_that_wait_hold_no_other_up_and_more_than_may_wait_are_turned_away(site: Hub, client: httpx.Client) -> None:
+    with ThreadPoolExecutor(AT_ONCE + 1) as callers:
+        calls = [callers.submit(client.post, PATH, json=question(a_case())) for _ in range(AT_ONCE + 1)]
+        (turned_away,) = wait(calls, return_when=FIRST_COMPLETED).done
+        assert client.get("/accounts").status_code == 200
+        assert [call for call in calls if call.done()] == [turned_away]
+        while wait(calls, 0.01).not_done:
+            site.run("simulator")
+    assert problem(turned_away.result()) == (503, f"{AT_ONCE} calls wait already")
+    assert {call.result().status_code for call in calls if call is not turned_away} == {200}
 
 
 def test_a_case_with_an_open_order_is_refused_at_once_with_the_orders_age(site: Hub, client: httpx.Client) -> None:

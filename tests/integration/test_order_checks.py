@@ -249,6 +249,21 @@ def ask(site: Hub) -> int:
         return ask_due_checks(site.connection, site.ports, site.clock())
 
 
+def test_one_that_was_asked_about_in_vain_for_long_waits_for_a_person(site: Hub, case: str) -> None:
+    site.rail.simulation(faults=ServiceFaults(closed=True))
+    put(site, Scheme.AAP, case, aap(case))
+    operate = Operate(site.connection, site.clock, site.ports)
+    for _ in range(11):
+        site.run()
+        assert operate.waiting_orders() == []
+        site.clock.advance(AGAIN_AFTER)
+        assert ask(site) == 1
+    assert [each.order_id for each in operate.waiting_orders()] == [order(site, case).order_id]
+    site.rail.simulation(faults=ServiceFaults())
+    site.run()
+    assert (operate.waiting_orders(), order(site, case).state) == ([], OrderState.ACCEPTED)
+
+
 def test_nobody_is_asked_again_while_the_rail_is_closed_by_its_hours(site: Hub, case: str) -> None:
     site.rail.simulation(faults=ServiceFaults(closed=True))
     put(site, Scheme.AAP, case, aap(case))

@@ -195,14 +195,14 @@ def test_whatever_comes_back_is_one_answer(site: Hub, server: ScriptedServer, ca
     assert heard(site, case) == [said]
 
 
-def process_that_dies(site: Hub, server: ScriptedServer, directory: Path, place: str) -> None:
-    """Runs a simulator in a process of their own until it kills itself at that place."""
+def process_that_dies(site: Hub, server: ScriptedServer, directory: Path, place: str, roles: str = "simulator") -> None:
+    """Runs roles in a process of their own until it kills itself at that place."""
     config = directory / "kvitt.toml"
     config.write_text(
         f"database_url = {json.dumps(site.conninfo)}\ndata = {json.dumps(str(directory))}\nlease_seconds = 0.4\n"
         f"[ops]\nport = 0\n[simulation]\nurl = {json.dumps(server.url + SIMULATION)}\n"
     )
-    command = [sys.executable, "-c", KVITT, "run", "--roles", "simulator", "--config", str(config)]
+    command = [sys.executable, "-c", KVITT, "run", "--roles", roles, "--config", str(config)]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, "KVITT_DIE_AT": place}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -248,6 +248,28 @@ def takes_over(site: Hub, server: ScriptedServer, case: str) -> bool:
     try:
         with simulating(site, server) as simulator:
             simulator.until(lambda: state(site, case) is SimulationState.ANSWERED, "it was not answered")
+    except LeaseLost:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("place", ["submit.before_commit", "submit.after_commit"])
+def test_a_process_that_dies_as_it_stores_the_request_leaves_one_answer(
+    database: str, server: ScriptedServer, tmp_path: Path, place: str
+) -> None:
+    with hub(conninfo=database, start=utc_now()) as site:
+        site.put(AAP, "S-1", aap("S-1", dryrun=True))
+        process_that_dies(site, server, tmp_path, place, "intake,simulator")
+        assert len(listing(site.connection)) == (place == "submit.after_commit")
+        until(lambda: runs(site) and bool(heard(site, "S-1")), what="nobody took over")
+        assert heard(site, "S-1") == ["v2"]
+        site.check()
+
+
+def runs(site: Hub) -> bool:
+    """Whether the leases of the one that died have run out, and all has been done."""
+    try:
+        site.run()
     except LeaseLost:
         return False
     return True

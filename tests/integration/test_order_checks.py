@@ -12,15 +12,18 @@ from msgspec.structs import replace
 from kvitt.app.main import main
 from kvitt.app.ports import checks_of, ports_of
 from kvitt.contracts.helved import topics
+from kvitt.disbursement import simulate
 from kvitt.disbursement.holding import UNCHECKED, HoldKind, HoldReason
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_check_ends import AGAIN_AFTER, is_posted
 from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.order_page import CheckShown, OrderShown, order_page
+from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.simulation_requests import listing
-from kvitt.disbursement.states import OrderState
+from kvitt.disbursement.states import OrderState, What
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import RAPID
+from kvitt.kernel.fault_points import OF_SIMULATIONS
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator.habits import ServiceFaults
@@ -28,6 +31,7 @@ from kvitt.settings import CheckSettings, Settings, SimulationSettings
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
 from support import simulation_answers as answers
+from support.case_histories import answered
 from support.hub_messages import Json, aap, dp, payment_uid, tp, ts, ts_payment, valp
 from support.simulation_answers import Of, Row
 from support.simulation_server import SIMULATION, ScriptedServer, asking, says, scripted_server
@@ -245,6 +249,21 @@ def ask(site: Hub) -> int:
         return ask_due_checks(site.connection, site.ports, site.clock())
 
 
+def test_one_that_was_asked_about_in_vain_for_long_waits_for_a_person(site: Hub, case: str) -> None:
+    site.rail.simulation(faults=ServiceFaults(closed=True))
+    put(site, Scheme.AAP, case, aap(case))
+    operate = Operate(site.connection, site.clock, site.ports)
+    for _ in range(11):
+        site.run()
+        assert operate.waiting_orders() == []
+        site.clock.advance(AGAIN_AFTER)
+        assert ask(site) == 1
+    assert [each.order_id for each in operate.waiting_orders()] == [order(site, case).order_id]
+    site.rail.simulation(faults=ServiceFaults())
+    site.run()
+    assert (operate.waiting_orders(), order(site, case).state) == ([], OrderState.ACCEPTED)
+
+
 def test_nobody_is_asked_again_while_the_rail_is_closed_by_its_hours(site: Hub, case: str) -> None:
     site.rail.simulation(faults=ServiceFaults(closed=True))
     put(site, Scheme.AAP, case, aap(case))
@@ -290,6 +309,52 @@ def test_an_order_may_be_taken_back_while_it_waits(site: Hub, case: str) -> None
     Operate(site.connection, site.clock, site.ports).withdraw(order(site, case).order_id, Operator("kari", "not meant"))
     site.run()
     assert (order(site, case).state, statuses(site, key)[-1]) == (OrderState.WITHDRAWN, "FEILET")
+
+
+def test_what_waits_while_its_case_is_contradicted_is_derived_and_checked_anew(site: Hub, case: str) -> None:
+    put(site, Scheme.AAP, case, aap(case))
+    site.run()
+    first = order(site, case)
+    site.rail.simulation(faults=ServiceFaults(closed=True))
+    key = put(site, Scheme.AAP, case, aap(case, 600), number=2)
+    site.run()
+    site.rail.reply(answered(first.message, "08", "nei"))
+    site.run()
+    assert [each.kind for each in order(site, case).held_for] == [HoldKind.UNCHECKED, HoldKind.CONTRADICTION]
+    site.rail.simulation(faults=ServiceFaults())
+    site.clock.advance(AGAIN_AFTER)
+    assert ask(site) == 0
+    Resolve(site.connection, site.clock, site.ports).adopt(first.order_id, TWO)
+    assert [each.state for each in orders(site, case)] == [OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.READY]
+    site.run()
+    assert check_of(order(site, case)).finding is not None
+    put(site, Scheme.AAP, case, aap(case, 600), number=3)
+    release(site, order(site, case))
+    site.run()
+    assert statuses(site, key)[-1] in {"OK", "FEILET"}
+
+
+class Died(BaseException):
+    """The process is no more."""
+
+
+@pytest.mark.parametrize(("place", "times_asked"), [*zip(OF_SIMULATIONS, (1, 2, 2, 1), strict=True)])
+def test_wherever_the_simulator_dies_a_check_ends_once(
+    site: Hub, case: str, place: str, times_asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(there: str) -> None:
+        if there == place:
+            raise Died
+
+    key = put(site, Scheme.AAP, case, aap(case))
+    with monkeypatch.context() as patched:
+        patched.setattr(simulate, "fault_point", dies)
+        with pytest.raises(Died):
+            site.run()
+    site.run()
+    (request,) = listing(site.connection, key=(Scheme.AAP, case))
+    assert (request.times_asked, check_of(order(site, case)).finding, statuses(site, key)[-1]) == (times_asked, "agrees", "OK")
+    assert [each.what for each in order(site, case).noted].count(What.CHECKED) == 1
 
 
 def test_what_is_held_for_something_else_is_asked_about_once_that_is_released(site: Hub, case: str) -> None:

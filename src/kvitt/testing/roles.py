@@ -66,16 +66,18 @@ class Roles:
         return queues_of(self._settings, rail or default, default=default)
 
     def step(self, role: str) -> int:
-        """Lets a role do what there is to do, up to a batch, and returns how much that was. Raises what it raised; then it begins anew."""
+        """Lets a role do what there is to do, up to a batch, and returns how much that was.
+
+        Raises what it raised; then all roles begin anew, under leases of their own, as in another process.
+        """
         if role not in self._opened:
             opened = ExitStack()
             self._opened[role] = (opened.enter_context(self.makers[role]()), opened)
-        step, opened = self._opened[role]
+        step, _ = self._opened[role]
         try:
             return step()
         except BaseException:
-            del self._opened[role]
-            opened.close()
+            self.close()
             raise
 
     def close(self) -> None:

@@ -34,11 +34,13 @@ CREATE INDEX order_checks_of_case ON order_checks (case_no);
 CREATE INDEX order_checks_due ON order_checks (due_at) WHERE due_at IS NOT NULL;
 COMMENT ON TABLE order_checks IS 'Orders that are simulated before they leave: by what policy, and what was found.';
 
--- An order that only waits for its simulation waits for no person.
+-- An order that only waits for its simulation waits for no person, until the rail was asked twelve times in vain.
 CREATE OR REPLACE VIEW kvitt_views.orders AS
 SELECT o.order_id, o.case_no, c.scheme, c.case_id, o.number, o.rail, o.area, o.state, o.message_no, o.is_first_order, o.day, o.sum_kroner,
        (SELECT count(*) FROM public.order_lines AS l WHERE l.order_id = o.order_id) AS lines,
-       o.held_for <> '[]' AND o.held_for @? '$[*] ? (@.kind != "unchecked")' AS is_held, o.held_for, o.made_at, o.sending_at, o.sent_at,
+       o.held_for <> '[]' AND (o.held_for @? '$[*] ? (@.kind != "unchecked")'
+                               OR EXISTS (SELECT FROM public.order_checks AS k
+                                          WHERE k.order_id = o.order_id AND k.ended_at IS NULL AND k.times_asked >= 12)) AS is_held, o.held_for, o.made_at, o.sending_at, o.sent_at,
        o.settled_at, o.resends, o.was_unknown,
        o.decided_by_hand, o.taken_back, o.receipt_no,
        (SELECT k.rails FROM public.contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says

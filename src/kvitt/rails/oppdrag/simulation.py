@@ -54,10 +54,11 @@ class SimulationClient:
     ) -> None:
         """`schedule` None: the rail's usual hours. Raises OSError when a file of certificates can not be used."""
         self._access, self._schedule, self._now = access, schedule or OpeningHours(), now
-        limits = httpx.Limits(max_connections=access.at_once + 2, max_keepalive_connections=access.at_once)
-        timeout = httpx.Timeout(None, connect=access.connect_seconds)
-        self._http = httpx.AsyncClient(verify=_tls(access), trust_env=False, limits=limits, timeout=timeout)
-        self._tokens = RailTokens(self._http, access.token_service, access.proxy)
+        self._tls = _tls(access)
+        self._of_tokens = self._open()
+        self._tokens = RailTokens(self._of_tokens, access.token_service, access.proxy)
+        self._free: list[httpx.AsyncClient] = []
+        """A connection for each place: one pool of all would look at each of them for each call."""
         self._places = asyncio.Semaphore(access.at_once)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulations", daemon=True)
@@ -74,6 +75,10 @@ class SimulationClient:
             self._asked(question, self._access.seconds if seconds is None else seconds, again), self._loop
         )
 
+    def _open(self) -> httpx.AsyncClient:
+        timeout = httpx.Timeout(None, connect=self._access.connect_seconds)
+        return httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=timeout)
+
     def close(self) -> None:
         """Takes back what is under way, whose futures are cancelled, and closes the connections."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
@@ -86,7 +91,8 @@ class SimulationClient:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._http.aclose()
+        for each in (self._of_tokens, *self._free):
+            await each.aclose()
 
     async def _asked(self, question: bytes, seconds: float, again: Again) -> AskedSimulation:
         """The last outcome in time; the first that is not asked about again."""
@@ -109,24 +115,27 @@ class SimulationClient:
     async def _attempt(self, question: bytes) -> AskedSimulation:
         """One call, and once more with a new assertion when the first was not taken."""
         async with self._places:
+            connection = self._free.pop() if self._free else self._open()
             try:
                 assertion = await self._tokens.assertion()
-                asked = await self._call(question, assertion)
+                asked = await self._call(connection, question, assertion)
                 if assertion is not None and _is_not_authenticated(asked.outcome):
                     self._tokens.drop_assertion(assertion)
-                    asked = await self._call(question, await self._tokens.assertion())
+                    asked = await self._call(connection, question, await self._tokens.assertion())
             except NoToken as missing:
                 return AskedSimulation(SimulationFailure(FailureReason.NO_TOKEN, str(missing)))
+            finally:
+                self._free.append(connection)
         return asked
 
-    async def _call(self, question: bytes, assertion: RailToken | None) -> AskedSimulation:
+    async def _call(self, connection: httpx.AsyncClient, question: bytes, assertion: RailToken | None) -> AskedSimulation:
         """Sends one message and reads its answer. Raises NoToken."""
         url = self._access.url
         body = envelope(question, to=url, message_id=str(uuid4()), assertion=assertion.value if assertion else b"")
         proxy_pass = await self._tokens.proxy_pass()
         headers = {**_HEADERS, **proxy_header(proxy_pass)}
         try:
-            async with self._http.stream("POST", url, content=body, headers=headers) as response:
+            async with connection.stream("POST", url, content=body, headers=headers) as response:
                 answer = await _body_of(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return AskedSimulation(SimulationFailure(FailureReason.UNREACHABLE, f"the rail can not be reached: {type(error).__name__}"))

@@ -142,7 +142,7 @@ class TableQueue:
     def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
         """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters.
 
-        Where all are such, the ones behind them are next: nobody is told that the queue is empty because of what does not count.
+        Where all are such, the ones behind them are next: the queue is not empty because of them.
         """
         while picked := fetch(conn, _Picked, _SQL.count_delivery, {"queue": self._name, "limit": limit}):
             self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])

@@ -19,7 +19,8 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "kvitt.cli.order:order", "Look at orders that are held, unknown, contradicted by the rail or not sent yet, and act on them"
     ),
     "alarm": Lazy(
-        "kvitt.cli.alarm:alarm", "Look at alarms: orders without a receipt, and orders of which the rail says otherwise than what stands"
+        "kvitt.cli.alarm:alarm",
+        "Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, and rails without simulations",
     ),
     "simulation": Lazy(
         "kvitt.cli.simulation:simulation",

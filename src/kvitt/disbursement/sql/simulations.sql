@@ -45,7 +45,7 @@ SELECT request_no FROM simulation_requests WHERE name = %s;
 WITH made AS (
     INSERT INTO simulation_requests (name, asker, contract, caller, case_no, person, rail, requested_at)
     SELECT %(name)s, 'call', r.contract, %(caller)s, r.case_no, r.person, r.rail, %(now)s
-    FROM simulation_requests AS r WHERE r.request_no = %(request_no)s
+    FROM simulation_requests AS r WHERE r.request_no = %(request_no)s ORDER BY r.request_no
     RETURNING request_no
 ), asked AS (
     INSERT INTO simulation_questions (request_no, place, area, question)

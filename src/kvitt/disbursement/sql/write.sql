@@ -84,11 +84,11 @@ ORDER BY w.place;
 -- Stores requests to simulate with their questions, one row for each question; the same name is refused by the unique constraint.
 WITH q AS MATERIALIZED (
     SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::timestamptz[],
-                         %b::timestamptz[], %b::integer[], %b::text[], %b::uuid[], %b::bytea[])
-         AS n (name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline, place, area, order_id, question)
+                         %b::timestamptz[], %b::integer[], %b::text[], %b::uuid[], %b::bytea[]) WITH ORDINALITY
+         AS n (name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline, place, area, order_id, question, number)
 ), made AS (
     INSERT INTO simulation_requests (name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline)
-    SELECT name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline FROM q WHERE place = 0
+    SELECT name, asker, contract, message_no, caller, case_no, person, rail, requested_at, deadline FROM q WHERE place = 0 ORDER BY number
     RETURNING request_no, name
 )
 INSERT INTO simulation_questions (request_no, place, area, order_id, question)

@@ -68,13 +68,15 @@ WITH lazily AS (SELECT set_config('synchronous_commit', 'off', true) AS setting)
 INSERT INTO rail.simulated (message_id, area, case_id, asked_at, answered_at, outcome, note)
 SELECT %(message_id)s, %(area)s, %(case_id)s, %(asked_at)s, %(now)s, %(outcome)s, %(note)s
 FROM lazily
-WHERE NOT %(marked)s OR pg_advisory_unlock_shared(hashtextextended('simulated ' || %(area)s || ' ' || %(case_id)s, 12)) IS NOT NULL;
+WHERE NOT %(marked)s OR pg_advisory_unlock_shared(hashtextextended('simulated ' || %(area)s || ' ' || %(case_id)s, 12)) IS NOT NULL
+ORDER BY setting;
 
 -- name: add_violations
 -- Records that an order and a simulation of a case were here at the same time.
 INSERT INTO rail.violation (noticed_at, area, case_id, kind, message_id)
 SELECT %(now)s, area, case_id, %(kind)s, message_id
-FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(message_ids)b::text[]) AS given (area, case_id, message_id);
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(message_ids)b::text[]) WITH ORDINALITY AS given (area, case_id, message_id, place)
+ORDER BY place;
 
 -- name: violations
 -- Every violation, in order; rows: noticed_at, area, case_id, how, message_id.

@@ -60,7 +60,7 @@ class Decision(Struct, frozen=True):
     whole_case: bool
 
 
-class PaymentInstruction(Struct, frozen=True):
+class PaymentInstruction(Struct, frozen=True, gc=False):
     """An instruction for one payment. `benefit` is None only for CEASE_STORED of something omitted."""
 
     kind: InstructionKind

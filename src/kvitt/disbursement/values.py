@@ -92,7 +92,7 @@ class HoldBack(Struct, frozen=True, omit_defaults=True):
     registered_by_mistake: bool = False
 
 
-class Payment(Struct, frozen=True):
+class Payment(Struct, frozen=True, gc=False):
     """One independently correctable series of periods, as decided by one message and, once a receipt accepts it, as the truth.
 
     `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved §2.7).
@@ -138,7 +138,7 @@ class LineChange(StrEnum):
     NONE = "UEND"
 
 
-class ForwardedLine(Struct, frozen=True):
+class ForwardedLine(Struct, frozen=True, gc=False):
     """Holds what the sender of a line that it made itself says of it besides what every line has, to the letter.
 
     `number` counts from 1 in every case, `ref_case` is as received, with its blanks. `ceased` says that the line carries the status OPPH,
@@ -182,7 +182,7 @@ class LineAtRail(Struct, frozen=True):
     certain: bool = True
 
 
-class OrderLine(Struct, frozen=True):
+class OrderLine(Struct, frozen=True, gc=False):
     """A line of an order: a NEW one (`ceased_from` is None) or a cessation of the last line of a chain, as that was sent."""
 
     line_id: LineId
@@ -202,7 +202,7 @@ class OrderLine(Struct, frozen=True):
     forwarded: ForwardedLine | None = None
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """All that the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
 
     `forwarded` is given where the sender made the lines, and then there are no payments. Of a lower `priority` is what may not hold up the

@@ -26,8 +26,8 @@ _FIRST_DAY: Final = date(2000, 1, 1).toordinal()
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Row(Struct, frozen=True):
-    """A row to be written by `statement`, whose columns are its fields in their order."""
+class Row(Struct, frozen=True, gc=False):
+    """A row to be written by `statement`, whose columns are its fields in their order. It is in no circle."""
 
     statement: ClassVar[str]
 

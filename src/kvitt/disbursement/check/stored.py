@@ -33,7 +33,7 @@ SPAN = 200
 """How many cases are in memory at once."""
 
 
-class OrderSince(Struct, frozen=True):
+class OrderSince(Struct, frozen=True, gc=False):
     """How far an order has come."""
 
     state: str
@@ -52,7 +52,7 @@ class StoredOrder(OrderSince, frozen=True, kw_only=True):
     made: OrderRow
 
 
-class StoredPayment(Struct, frozen=True):
+class StoredPayment(Struct, frozen=True, gc=False):
     """A payment version as it was made, and what became of it."""
 
     made: PaymentRow
@@ -60,7 +60,7 @@ class StoredPayment(Struct, frozen=True):
     superseded: bool
 
 
-class StoredReceipt(Struct, frozen=True):
+class StoredReceipt(Struct, frozen=True, gc=False):
     """One thing that a receipt says: the receipt as it came, the place in it, and what it was taken for."""
 
     receipt_no: int
@@ -105,7 +105,7 @@ class CaseHead(NamedTuple):
     unknown: Sequence[str]
 
 
-class StoredPublished(Struct, frozen=True):
+class StoredPublished(Struct, frozen=True, gc=False):
     """A record of the outbox under its number; `early`: published before orders had keys of their own."""
 
     outbox_no: int

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kvitt.app.main import main
 from kvitt.app.ports import checks_of, ports_of
 from kvitt.contracts.helved import topics
-from kvitt.disbursement import simulate
+from kvitt.disbursement import order_check_ends, simulate
 from kvitt.disbursement.holding import UNCHECKED, HoldKind, HoldReason
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_check_ends import AGAIN_AFTER, is_posted
@@ -379,7 +379,8 @@ def test_what_can_not_be_simulated_is_held(scripted: tuple[Hub, ScriptedServer],
     assert (reason.kind, check_of(order(site, case)).finding) == (HoldKind.SIMULATION_REFUSED, "refused")
 
 
-def test_an_order_with_too_many_lines_is_held_at_once(site: Hub, case: str) -> None:
+def too_long(case: str) -> Json:
+    """A message with more lines than the rail simulates."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
     entries = [
         {
@@ -390,7 +391,41 @@ def test_an_order_with_too_many_lines_is_held_at_once(site: Hub, case: str) -> N
         }
         for number in range(1500)
     ]
-    put(site, Scheme.AAP, case, aap(case, utbetalinger=entries))
+    return aap(case, utbetalinger=entries)
+
+
+def test_one_that_names_what_was_seen_and_can_not_be_compared_is_held_though_its_scheme_wants_no_check(kvitt_hub: Hub, case: str) -> None:
+    named(kvitt_hub, Scheme.AAP, case, too_long(case), "never asked")
+    assert HoldKind.SIMULATION_REFUSED in {each.kind for each in order(kvitt_hub, case).held_for}
+    assert order(kvitt_hub, case).state == OrderState.READY
+    kvitt_hub.check()
+
+
+def test_a_check_that_can_not_be_ended_waits_for_its_next_attempt_and_holds_up_nobody(
+    scripted: tuple[Hub, ScriptedServer], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(simulated(case, 5000))]}
+
+    def fails(*_: object) -> None:
+        raise KeyError("of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(order_check_ends, "pay_by_payments", fails)
+        put(site, Scheme.AAP, case, aap(case))
+        site.run()
+        assert [each.kind for each in order(site, case).held_for] == [HoldKind.UNCHECKED]
+        site.put(topics.primary_input(Scheme.TILTAKSPENGER), f"{case}-dry", tp(f"{case}-other", dryrun=True))
+        site.run()
+        assert statuses(site, f"{case}-dry") or site.published(topics.DRY_RUNS[Scheme.TILTAKSPENGER], f"{case}-dry")
+    site.clock.advance(AGAIN_AFTER)
+    assert ask(site) == 1
+    site.run()
+    assert order(site, case).state == OrderState.ACCEPTED
+
+
+def test_an_order_with_too_many_lines_is_held_at_once(site: Hub, case: str) -> None:
+    put(site, Scheme.AAP, case, too_long(case))
     (reason,) = [each for each in order(site, case).held_for if each.kind is not HoldKind.PAID_TWICE]
     assert (reason.kind, check_of(order(site, case)).finding) == (HoldKind.SIMULATION_REFUSED, "refused")
     site.run()

@@ -284,6 +284,8 @@ def test_a_failure_of_the_rail_is_no_word_about_the_order_and_a_rule_of_it_is() 
     expected = expected_pay(FIRST, NEW_CASE)
     closed = check_order(FIRST, expected, SimulationFailure(FailureReason.CLOSED, ""), WHEN)
     assert (closed.finding, closed.text) == (CheckFinding.UNAVAILABLE, "closed")
+    shut = SimulationFailure(FailureReason.CLOSED, "Oppdragssystemet er ikke tilgjengelig utenfor åpningstid", by_rule=True)
+    assert check_order(FIRST, expected, shut, WHEN).finding is CheckFinding.UNAVAILABLE
     refused = check_order(FIRST, expected, SimulationFailure(FailureReason.PERSON_UNKNOWN, "Personen finnes ikke", by_rule=True), WHEN)
     assert (refused.finding, refused.text) == (CheckFinding.REFUSED, "Personen finnes ikke")
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.holding import UNCHECKED, HoldReason, decode_all, encode
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.seen_simulation import Seen, refusal_by_seen, refuse_message
 from kvitt.disbursement.simulate import EndedRequest
-from kvitt.disbursement.simulation import SimulationOutcome
+from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_check import (
     CheckCircumstances,
     CheckedOrder,
@@ -85,6 +85,15 @@ class OrderChecks:
         rows = fetch(cursor, OpenCheck, _SQL.open_checks, [list(outcomes)], mode=CheckMode, held_for=decode_all)
         waiting = [each for each in rows if UNCHECKED in each.held_for]
         if not waiting:
+            return
+        if isinstance(request.outcome, SimulationFailure) and request.outcome.reason is FailureReason.OUR_FAULT:
+            # What made kvitt fail is not tried again here: it would end whoever ends checks.
+            arguments = {
+                "orders": [each.order_id for each in waiting],
+                "due_at": _next_attempt(waiting, now),
+                "waits_for": request.outcome.text,
+            }
+            cursor.execute(_SQL.wait_for_rail, arguments)
             return
         pay = self._pay(cursor, case, {each.order_id: each.area for each in waiting})
         checked = [(each, self._checked(case, each, pay[each.order_id], outcomes[each.order_id][0], now)) for each in waiting]

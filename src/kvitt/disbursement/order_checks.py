@@ -15,7 +15,7 @@ from kvitt.disbursement.holding import UNCHECKED, HoldReason
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.rows import OrderCheckRow, SimulationRow
-from kvitt.disbursement.simulation import SimulationFailure
+from kvitt.disbursement.simulation import FailureReason, SimulationFailure
 from kvitt.disbursement.simulation_check import (
     CheckFinding,
     CheckMode,
@@ -61,12 +61,15 @@ def check_first(
     """
     now, policy = message.now, rails.checks.get(orders[0].scheme, _NAMED if message.seen else None)
     rail = rails.simulating(orders[0].scheme) if policy else None
-    if policy is None or rail is None:
+    if policy is None or (rail is None and message.seen is None):
         return held
-    questions = questions_of(rail, orders)
+    mode = policy.mode
+    questions = questions_of(rail, orders) if rail else SimulationFailure(FailureReason.NOT_ASKED, "the rail answers no simulations")
     if isinstance(questions, SimulationFailure):
         found = SimulationCheck(CheckFinding.REFUSED, text=questions.text)
-        questions, reasons = [b""] * len(orders), reasons_of(found, policy.mode)
+        # What an approver saw can not be compared, so that a person decides, whatever the scheme's policy is.
+        mode = CheckMode.BLOCK if message.seen else mode
+        questions, reasons = [b""] * len(orders), reasons_of(found, mode)
     else:
         found, reasons = None, (UNCHECKED,)
     asked = [place for place, of_order in enumerate(held) if not of_order and found is None]
@@ -77,7 +80,7 @@ def check_first(
                 case_no=message.case_no,
                 message_no=message.message_no,
                 made_at=now,
-                mode=policy.mode.value,
+                mode=mode.value,
                 most_recovered=policy.most_recovered,
                 waits=policy.waits,
                 question=question,
@@ -89,7 +92,7 @@ def check_first(
                 seen=message.seen,
             )
         )
-    if asked:
+    if asked and rail:
         by = _asker(message.contract, message.message_no, orders[asked[0]].order_id, 1)
         to_ask = [orders[place] for place in asked]
         work.simulations += request_rows(

@@ -119,8 +119,9 @@ class Simulate:
             _log.warning("simulations broke off, and are asked again", simulations=len(found))
         tired = [each for each in found if each.request.times_asked > _MOST_TIMES]
         broken = [EndedRequest.without_answer(each, FailureReason.BROKEN_OFF, "it broke off every time it was asked") for each in tired]
-        left = self.end(broken)
-        return Taken(tuple(each for each in found if each not in tired), len(broken) - len(left))
+        # Those whose case somebody else has locked can not be ended now; asked once more, they end when it is free.
+        left = [each.found for each in self.end(broken)]
+        return Taken(tuple(each for each in found if each not in tired or each in left), len(broken) - len(left))
 
     def take(self, limit: int, but: Collection[int] = ()) -> Taken:
         """Takes up to `limit` requests, oldest first, one for each case; they are `asked` when this returns. Raises LeaseLost.

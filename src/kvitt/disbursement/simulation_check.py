@@ -121,7 +121,7 @@ def _says_nothing(outcome: SimulationOutcome) -> bool:
 
 def _is_refusal(failure: SimulationFailure) -> bool:
     """Whether it says something about the order, and not only about the rail at that moment."""
-    return failure.by_rule or failure.reason in _ABOUT_THE_ORDER
+    return failure.reason is not FailureReason.CLOSED and (failure.by_rule or failure.reason in _ABOUT_THE_ORDER)
 
 
 _ABOUT_THE_ORDER: Final = frozenset(

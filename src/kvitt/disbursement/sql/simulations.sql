@@ -61,19 +61,21 @@ WHERE o.case_no = ANY (%b::bigint[]) AND o.state IN ('ready', 'sending', 'sent',
 GROUP BY o.case_no;
 
 -- name: at_rail
--- Those of these cases of which an order may be at the rail now.
-SELECT DISTINCT o.case_no FROM orders AS o WHERE o.case_no = ANY (%b::bigint[]) AND o.state IN ('sending', 'sent', 'unknown');
+-- Those of these cases of which an order may be at the rail now, or may leave at any moment: a sender that has just seen it free takes it still.
+SELECT DISTINCT o.case_no FROM orders AS o
+WHERE o.case_no = ANY (%b::bigint[]) AND (o.state IN ('sending', 'sent', 'unknown') OR (o.state = 'ready' AND o.held_for = '[]'));
 
 -- name: candidates
 -- The oldest requests that may be asked now, one for each case, none of a case that is being asked about, and some cases left out. A check
--- waits while an order of its case may be at the rail; all else is refused then.
+-- waits while an order of its case may be at the rail, or may leave at any moment; all else is refused then.
 SELECT r.request_no, r.case_no, c.scheme, c.case_id
 FROM (
     SELECT min(w.request_no) AS request_no, w.case_no FROM simulation_requests AS w
     WHERE w.rail = %(rail)s AND w.state = 'requested' AND w.case_no <> ALL (%(but)s::bigint[])
       AND NOT EXISTS (SELECT FROM simulation_requests AS a WHERE a.case_no = w.case_no AND a.state = 'asked')
       AND (w.asker <> 'check' OR NOT EXISTS (
-          SELECT FROM orders AS o WHERE o.case_no = w.case_no AND o.state IN ('sending', 'sent', 'unknown')
+          SELECT FROM orders AS o
+          WHERE o.case_no = w.case_no AND (o.state IN ('sending', 'sent', 'unknown') OR (o.state = 'ready' AND o.held_for = '[]'))
       ))
     GROUP BY w.case_no
     ORDER BY request_no

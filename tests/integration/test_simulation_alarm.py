@@ -114,3 +114,13 @@ def test_metrics_tell_how_many_wait_how_each_ended_and_how_long_the_rail_had_it(
         ("AAP", "answered"): 1
     }
     assert sum(METRICS.durations(AT_THE_RAIL).times) == times + 1
+
+
+def test_a_simulation_that_nobody_asks_is_reported_in_opening_hours(site: Hub) -> None:
+    asked_for(site)
+    site.clock.advance(timedelta(minutes=6))
+    assert look(site) == (["oppdrag"], [])
+    assert look(site) == ([], [])
+    site.run("simulator")
+    ask(site, minutes=1)
+    assert look(site) == ([], ["oppdrag"])

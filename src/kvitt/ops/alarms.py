@@ -108,21 +108,28 @@ class _SilentSpan(NamedTuple):
     answered_at: datetime | None
     first_at: datetime | None
     last_at: datetime | None
+    waits_since: datetime | None
 
 
 def watch_simulations(connection: Connection, now: datetime, deadline: SimulationDeadline) -> tuple[list[RailAlarm], list[RailAlarm]]:
-    """Raises an alarm about each open rail that has answered no simulation for so long, and clears it when it does; (raised, cleared)."""
+    """Raises an alarm about each open rail that has answered no simulation for so long, and clears it when it does; (raised, cleared).
+
+    A simulation that waits so long, because nobody asks the rail, is the same to whoever wants it.
+    """
     raised: list[RailAlarm] = []
     cleared: list[RailAlarm] = []
     for rail, schedule in deadline.schedules.items():
         arguments = {"rail": rail, "now": now, "after": now - _LOOK_BACK, "reasons": [reason.value for reason in _UNANSWERED]}
         found = fetch_one(connection, _SilentSpan, _SQL.unanswered_simulations, arguments)
         assert found is not None, "it is one row"
+        due = schedule.open_time_ago(now, deadline.waits)
+        if found.waits_since and schedule.is_open(now) and found.waits_since <= due:
+            raised += fetch(connection, RailAlarm, _SQL.raise_rail_alarm, {**arguments, "since": found.waits_since})
+            continue
         if found.first_at is None or found.last_at is None:
             if found.answered_at:
                 cleared += fetch(connection, RailAlarm, _SQL.clear_rail_alarm, {**arguments, "answered_at": found.answered_at})
             continue
-        due = schedule.open_time_ago(now, deadline.waits)
         # Whoever heard at night that it is closed says nothing about the morning: somebody must have asked since.
         if schedule.is_open(now) and schedule.is_open(found.last_at) and found.first_at <= due:
             raised += fetch(connection, RailAlarm, _SQL.raise_rail_alarm, {**arguments, "since": found.first_at})

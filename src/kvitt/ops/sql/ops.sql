@@ -30,7 +30,8 @@ RETURNING a.order_id::text, a.area, a.sent_at;
 
 -- name: unanswered_simulations
 -- Of the simulations that a rail was asked for since a moment: when the last ended that it answered, and those that ended after it, which
--- it did not: the first and the last of them. Reads the ends backwards, as far as the last that was answered.
+-- it did not: the first and the last of them. Reads the ends backwards, as far as the last that was answered. And since when one waits that
+-- could be asked; a check can not while an order of its case may be at the rail.
 WITH ends AS NOT MATERIALIZED (
     SELECT r.ended_at, r.state = 'closed' OR coalesce(r.reason = ANY (%(reasons)s), false)
            OR EXISTS (SELECT FROM simulation_questions AS q WHERE q.request_no = r.request_no AND q.reason = ANY (%(reasons)s)) AS is_unanswered
@@ -39,11 +40,18 @@ WITH ends AS NOT MATERIALIZED (
 ), answered AS (
     SELECT (SELECT e.ended_at FROM ends AS e WHERE NOT e.is_unanswered ORDER BY e.ended_at DESC LIMIT 1) AS at
 )
-SELECT a.at AS answered_at, u.first_at, u.last_at
+SELECT a.at AS answered_at, u.first_at, u.last_at, w.waits_since
 FROM answered AS a
 CROSS JOIN LATERAL (
     SELECT min(e.ended_at) AS first_at, max(e.ended_at) AS last_at FROM ends AS e WHERE e.ended_at > coalesce(a.at, %(after)s)
-) AS u;
+) AS u
+CROSS JOIN LATERAL (
+    SELECT min(r.requested_at) AS waits_since FROM simulation_requests AS r
+    WHERE r.rail = %(rail)s AND r.state IN ('requested', 'asked') AND (r.asker <> 'check' OR NOT EXISTS (
+        SELECT FROM orders AS o
+        WHERE o.case_no = r.case_no AND (o.state IN ('sending', 'sent', 'unknown') OR (o.state = 'ready' AND o.held_for = '[]'))
+    ))
+) AS w;
 
 -- name: raise_rail_alarm
 -- Raises an alarm about a rail, unless one stands; returns it.

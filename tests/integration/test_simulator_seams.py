@@ -146,6 +146,24 @@ def test_what_broke_off_every_time_is_not_asked_for_ever(site: Hub, server: Scri
     assert heard(site, case) == ["FEILET 500"]
 
 
+def test_one_that_broke_off_every_time_and_whose_case_is_locked_is_answered_when_it_is_free(
+    site: Hub, server: ScriptedServer, case: str
+) -> None:
+    server.scripts = {SIMULATION: [hangs]}
+    ask(site, case)
+    with simulating(site, server) as simulator:
+        simulator.until(lambda: state(site, case) is SimulationState.ASKED, "it was not asked")
+    site.connection.execute("UPDATE simulation_requests SET times_asked = 5 WHERE state = 'asked'")
+    with connect(site.conninfo) as stranger:
+        stranger.execute("BEGIN")
+        stranger.execute("SELECT FROM cases WHERE case_id = %s FOR UPDATE", (case,))
+        with simulating(site, server) as simulator:
+            assert state(site, case) is SimulationState.ASKED
+            stranger.execute("ROLLBACK")
+            simulator.until(lambda: state(site, case) is SimulationState.FAILED, "nobody ended it")
+    assert heard(site, case) == ["FEILET 500"]
+
+
 def test_one_whose_answer_can_not_be_published_is_answered_so_and_sinks_no_other(
     site: Hub, server: ScriptedServer, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

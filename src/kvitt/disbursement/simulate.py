@@ -70,10 +70,14 @@ CheckEnded = Callable[[psycopg.Cursor[Any], UnitOfWork, Case, EndedRequest, date
 
 
 class Taken(Struct, frozen=True):
-    """Requests that were taken to be asked, and how many others were ended instead, such as those of cases with an open order."""
+    """Requests that were taken to be asked, and how many others were ended instead, such as those of cases with an open order.
+
+    `left` are to be ended when whoever has locked their cases lets go of them.
+    """
 
     to_ask: tuple[RequestWithQuestions, ...]
     ended: int
+    left: tuple[EndedRequest, ...] = ()
 
 
 class _WaitingRequest(NamedTuple):
@@ -119,9 +123,8 @@ class Simulate:
             _log.warning("simulations broke off, and are asked again", simulations=len(found))
         tired = [each for each in found if each.request.times_asked > _MOST_TIMES]
         broken = [EndedRequest.without_answer(each, FailureReason.BROKEN_OFF, "it broke off every time it was asked") for each in tired]
-        # Those whose case somebody else has locked can not be ended now; asked once more, they end when it is free.
-        left = [each.found for each in self.end(broken)]
-        return Taken(tuple(each for each in found if each not in tired or each in left), len(broken) - len(left))
+        left = tuple(self.end(broken))
+        return Taken(tuple(each for each in found if each not in tired), len(broken) - len(left), left)
 
     def take(self, limit: int, but: Collection[int] = ()) -> Taken:
         """Takes up to `limit` requests, oldest first, one for each case; they are `asked` when this returns. Raises LeaseLost.
@@ -135,12 +138,16 @@ class Simulate:
             if not found:
                 return Taken((), 0)
             hold(cursor, self._lease)
-            taken = self._take(cursor, found, limit)
+            to_ask, refused = self._take(cursor, found, limit)
             fault_point("simulate.before_take_commit")
         fault_point("simulate.after_take_commit")
-        return taken
+        # By themselves, so that one whose refusal fails sinks no other; one that is locked meanwhile is found again.
+        return Taken(to_ask, len(refused) - len(self.end(refused)))
 
-    def _take(self, cursor: psycopg.Cursor[Any], found: Sequence[_WaitingRequest], limit: int) -> Taken:
+    def _take(
+        self, cursor: psycopg.Cursor[Any], found: Sequence[_WaitingRequest], limit: int
+    ) -> tuple[tuple[RequestWithQuestions, ...], list[EndedRequest]]:
+        """Those that are `asked` from now on, and those that are to be refused."""
         keys: list[CaseKey] = [(each.scheme, each.case_id) for each in found]
         cases, held = lock_free_cases(cursor, keys, make=False)
         self._locked_cases = len(held)
@@ -160,10 +167,9 @@ class Simulate:
                 ended.append(EndedRequest(each, failure))
             else:
                 to_ask.append(each)
-        self._end(cursor, by_number, ended, now)
         numbers = [each.request.request_no for each in to_ask]
         cursor.execute(_SQL.begin_asking, {"requests": numbers, "simulator": self._simulator, "now": now})
-        return Taken(tuple(to_ask), len(ended))
+        return tuple(to_ask), ended
 
     def _too_late(self, found: RequestWithQuestions, now: datetime) -> SimulationFailure | None:
         request = found.request

@@ -115,7 +115,8 @@ class _Asking:
         return [each.request.case_no for each in (*asked, *(ended.found for ended in self.locked))]
 
     def begin(self, taken: Taken) -> None:
-        """Asks the first question of each."""
+        """Asks the first question of each; those that have ended and could not be published wait for that."""
+        self.locked += taken.left
         for each in taken.to_ask:
             self._requests[each.request.request_no] = (each, [])
             self._ask(each, 0)

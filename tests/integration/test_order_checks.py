@@ -394,13 +394,6 @@ def too_long(case: str) -> Json:
     return aap(case, utbetalinger=entries)
 
 
-def test_one_that_names_what_was_seen_and_can_not_be_compared_is_held_though_its_scheme_wants_no_check(kvitt_hub: Hub, case: str) -> None:
-    named(kvitt_hub, Scheme.AAP, case, too_long(case), "never asked")
-    assert HoldKind.SIMULATION_REFUSED in {each.kind for each in order(kvitt_hub, case).held_for}
-    assert order(kvitt_hub, case).state == OrderState.READY
-    kvitt_hub.check()
-
-
 def test_a_check_that_can_not_be_ended_waits_for_its_next_attempt_and_holds_up_nobody(
     scripted: tuple[Hub, ScriptedServer], case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -549,3 +542,59 @@ def test_settings_name_schemes_that_there_are() -> None:
     assert {*checks_of(every)} == {*Scheme}
     assert checks_of(SimulationSettings(checks={"AAP": CheckSettings()})) == {}
     assert ports_of(Settings().rapid, Settings().ops).rails.checks == {}
+
+
+def test_what_nobody_can_have_seen_is_refused_though_its_scheme_wants_no_check(kvitt_hub: Hub, case: str) -> None:
+    key = named(kvitt_hub, Scheme.AAP, case, too_long(case), "never asked")
+    assert failure(kvitt_hub, key) == (409, "Simuleringen det vises til finnes ikke for saken")
+    assert orders(kvitt_hub, case) == []
+    kvitt_hub.check()
+
+
+def test_one_that_names_what_was_seen_waits_for_the_rail_though_its_scheme_does_not(site: Hub, case: str) -> None:
+    site.put(topics.primary_input(Scheme.DAGPENGER), f"{case}-seen", dp(case, dryrun=True))
+    site.run()
+    site.rail.simulation(faults=ServiceFaults(closed=True))
+    key = named(site, Scheme.DAGPENGER, case, dp(case), f"{case}-seen")
+    assert (order(site, case).held_for, statuses(site, key)) == ((UNCHECKED,), ["MOTTATT"])
+    site.rail.simulation(faults=ServiceFaults())
+    site.clock.advance(AGAIN_AFTER)
+    assert ask(site) == 1
+    site.run()
+    assert statuses(site, key)[-1] == "OK"
+
+
+# Orders of one message.
+
+
+def of_two_areas(site: Hub, case: str) -> str:
+    payments = [ts_payment(payment_uid(case, number), benefit=name) for number, name in enumerate(("TILSYN_BARN_AAP", "LÆREMIDLER_AAP"))]
+    return put(site, Scheme.TILLEGGSSTONADER, case, ts(case, *payments))
+
+
+def test_while_the_rail_is_silent_about_one_order_of_a_message_none_of_them_leaves(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(b"", 503)]}
+    of_two_areas(site, case)
+    site.run()
+    first, second = (check_of(each) for each in orders(site, case))
+    assert first.due_at == second.due_at
+    assert ask(site) == 0
+    assert {each.state for each in orders(site, case)} == {OrderState.READY}
+    site.clock.advance(AGAIN_AFTER)
+    assert ask(site) == 2
+
+
+def test_nothing_is_asked_about_a_case_while_an_order_of_it_is_free_to_leave(site: Hub, case: str) -> None:
+    of_two_areas(site, case)
+    first, _ = orders(site, case)
+    release(site, first)
+    site.run("simulator")
+    (request,) = listing(site.connection, key=(Scheme.TILLEGGSSTONADER, case))
+    assert request.state == "requested"
+    site.run()
+    # The question was about both; what the rail has by now it refuses, and the other is asked about alone.
+    assert ask(site) == 1
+    site.run()
+    assert {each.state for each in orders(site, case)} == {OrderState.ACCEPTED}
+    site.check()

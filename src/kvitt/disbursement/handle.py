@@ -222,14 +222,17 @@ class Handler:
         orders: Sequence[Order],
         held: Sequence[Sequence[HoldReason]],
     ) -> MessageState:
+        seen = self._contract.named_simulation(message)
+        if self._rails.checks or seen:
+            checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
+            held_for = check_first(self._work, self._rails, checked, orders, held)
+            if isinstance(held_for, Refusal):
+                return self.refuse(case, message, record, held_for)
+            held = held_for
         rail = self._rails.of[message.scheme]
         encoded = [rail.encode(order) for order in orders]
         messages = [each.message for each in encoded]
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
-        seen = self._contract.named_simulation(message)
-        if self._rails.checks or seen:
-            checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
-            held = check_first(self._work, self._rails, checked, orders, held)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
             store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)

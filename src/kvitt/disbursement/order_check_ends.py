@@ -43,6 +43,9 @@ AGAIN_AFTER: Final = timedelta(minutes=5)
 """When a rail is asked again that was closed or did not answer, unless it is closed still."""
 
 
+_REFUSED_BEFORE: Final = "another order of the message was refused"
+
+
 class OpenCheck(NamedTuple):
     """A check that is still to end, and the order that it is of."""
 
@@ -80,29 +83,23 @@ class OrderChecks:
         Those about which it was not asked any more, because it refused one before them, are asked about alone.
         """
         outcomes, left = _by_order(request)
-        if left:
-            cursor.execute(_SQL.wait_for_rail, {"orders": left, "due_at": now, "waits_for": "another order of the message was refused"})
         rows = fetch(cursor, OpenCheck, _SQL.open_checks, [list(outcomes)], mode=CheckMode, held_for=decode_all)
         waiting = [each for each in rows if UNCHECKED in each.held_for]
         if not waiting:
+            _wait(cursor, left, now, _REFUSED_BEFORE)
             return
+        unanswered = [*(each.order_id for each in waiting), *left]
         if isinstance(request.outcome, SimulationFailure) and request.outcome.reason is FailureReason.OUR_FAULT:
             # What made kvitt fail is not tried again here: it would end whoever ends checks.
-            arguments = {
-                "orders": [each.order_id for each in waiting],
-                "due_at": _next_attempt(waiting, now),
-                "waits_for": request.outcome.text,
-            }
-            cursor.execute(_SQL.wait_for_rail, arguments)
+            _wait(cursor, unanswered, _next_attempt(waiting, now), request.outcome.text)
             return
         pay = self._pay(cursor, case, {each.order_id: each.area for each in waiting})
         checked = [(each, self._checked(case, each, pay[each.order_id], outcomes[each.order_id][0], now)) for each in waiting]
         silent = next((check for each, check in checked if each.waits and check.finding is CheckFinding.UNAVAILABLE), None)
         if silent is not None:
-            due_at = _next_attempt(waiting, now)
-            arguments = {"orders": [each.order_id for each in waiting], "due_at": due_at, "waits_for": silent.text}
-            cursor.execute(_SQL.wait_for_rail, arguments)
+            _wait(cursor, unanswered, _next_attempt(waiting, now), silent.text)
             return
+        _wait(cursor, left, now, _REFUSED_BEFORE)
         self._end(cursor, checked, request.found.request.request_no, now)
         for each, check in checked:
             content = digest(check.finding.value.encode(), outcomes[each.order_id][1])
@@ -166,6 +163,12 @@ def _by_order(request: EndedRequest) -> tuple[dict[str, tuple[SimulationOutcome,
         return dict.fromkeys(orders, (request.outcome, b"")), []
     found = {order_id: (asked.outcome, asked.answer) for order_id, asked in zip(orders, request.answers, strict=False)}
     return found, orders[len(found) :]
+
+
+def _wait(cursor: psycopg.Cursor[Any], order_ids: Sequence[str], due_at: datetime, waits_for: str) -> None:
+    """Orders go on to wait for their simulation, and are asked about again at a time."""
+    if order_ids:
+        cursor.execute(_SQL.wait_for_rail, {"orders": [*order_ids], "due_at": due_at, "waits_for": waits_for})
 
 
 def _next_attempt(waiting: Sequence[OpenCheck], now: datetime) -> datetime:

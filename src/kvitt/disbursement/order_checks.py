@@ -14,8 +14,9 @@ from msgspec import Struct
 from kvitt.disbursement.holding import UNCHECKED, HoldReason
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.refusals import SIMULATION_UNKNOWN
 from kvitt.disbursement.rows import OrderCheckRow, SimulationRow
-from kvitt.disbursement.simulation import FailureReason, SimulationFailure
+from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_check import (
     CheckFinding,
     CheckMode,
@@ -25,7 +26,7 @@ from kvitt.disbursement.simulation_check import (
 )
 from kvitt.disbursement.simulation_requests import AskedBy, Asker, questions_of, request_rows
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Order
+from kvitt.disbursement.values import Order, Refusal
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
@@ -54,22 +55,22 @@ class CheckedMessage(Struct, frozen=True):
 
 def check_first(
     work: UnitOfWork, rails: Rails, message: CheckedMessage, orders: Sequence[Order], held: Sequence[Sequence[HoldReason]]
-) -> Sequence[Sequence[HoldReason]]:
+) -> Sequence[Sequence[HoldReason]] | Refusal:
     """Has the orders of a message simulated before they leave, if their scheme wants it; returns what holds each of them then.
 
-    An order that something else holds is asked about once that is lifted.
+    An order that something else holds is asked about once that is lifted. A refusal where the message names what an approver saw, and its
+    orders can not be simulated: nobody can have seen that.
     """
     now, policy = message.now, rails.checks.get(orders[0].scheme, _NAMED if message.seen else None)
     rail = rails.simulating(orders[0].scheme) if policy else None
-    if policy is None or (rail is None and message.seen is None):
-        return held
-    mode = policy.mode
-    questions = questions_of(rail, orders) if rail else SimulationFailure(FailureReason.NOT_ASKED, "the rail answers no simulations")
+    if policy is None or rail is None:
+        return SIMULATION_UNKNOWN if message.seen else held
+    questions = questions_of(rail, orders)
     if isinstance(questions, SimulationFailure):
+        if message.seen:
+            return SIMULATION_UNKNOWN
         found = SimulationCheck(CheckFinding.REFUSED, text=questions.text)
-        # What an approver saw can not be compared, so that a person decides, whatever the scheme's policy is.
-        mode = CheckMode.BLOCK if message.seen else mode
-        questions, reasons = [b""] * len(orders), reasons_of(found, mode)
+        questions, reasons = [b""] * len(orders), reasons_of(found, policy.mode)
     else:
         found, reasons = None, (UNCHECKED,)
     asked = [place for place, of_order in enumerate(held) if not of_order and found is None]
@@ -80,9 +81,10 @@ def check_first(
                 case_no=message.case_no,
                 message_no=message.message_no,
                 made_at=now,
-                mode=mode.value,
+                mode=policy.mode.value,
                 most_recovered=policy.most_recovered,
-                waits=policy.waits,
+                # What an approver saw leaves only when the rail has said that it is so still.
+                waits=policy.waits or message.seen is not None,
                 question=question,
                 times_asked=int(place in asked),
                 due_at=None if found or place in asked else now,
@@ -92,7 +94,7 @@ def check_first(
                 seen=message.seen,
             )
         )
-    if asked and rail:
+    if asked:
         by = _asker(message.contract, message.message_no, orders[asked[0]].order_id, 1)
         to_ask = [orders[place] for place in asked]
         work.simulations += request_rows(

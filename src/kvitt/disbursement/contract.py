@@ -27,6 +27,7 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
+from kvitt.disbursement.reconciliation import ReconciliationForm
 from kvitt.disbursement.refusals import USED_OTHERWISE
 from kvitt.disbursement.simulation import ONCE, Again
 from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
@@ -66,6 +67,8 @@ class Contract(Protocol):
     """The topic on which it copies receipts as they come (`ReceiptArrived`)."""
     copies_of: Collection[Scheme | None] = ()
     """The schemes of whose orders it copies receipts; None stands for receipts of which nobody can say whose they are."""
+    reconciliation: ReconciliationForm | None = None
+    """How its orders are reported to a rail that reconciles; None: they are not."""
     forwards: bool = False
     """Its senders make the order lines themselves; the hub passes them on as they are, and compares lines instead of payments."""
     replies_from_body: bool = False

@@ -5,8 +5,8 @@ own beside them. What the rail's words mean is the rail's to say; what becomes o
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from kvitt.disbursement.catalogue import SCHEMES
+from kvitt.disbursement.reconciliation import ActiveCase, ConsistencyRun, ConsistencyTotal, InterfaceRun, ReportedOrder
 from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.simulation_check import CheckPolicy
 from kvitt.disbursement.states import OrderState
@@ -28,6 +29,8 @@ class Capabilities(Struct, frozen=True):
     """Abilities of a rail. `chains`: it keeps lines of which one holds on any day; else it pays single transfers.
 
     `simulates`: it can be asked what it would do, and is a `SimulatingRail`.
+
+    `reconciles`: it compares what is reported to it with its own books, and is a `ReconcilingRail`.
 
     `answers_duplicates`: it refuses what it has already, and says so; else a copy might be paid twice.
 
@@ -263,6 +266,33 @@ class SimulatingRail(Rail, Protocol):
         """The outcome that its answer is, which came with this HTTP status. Raises nothing, whatever the bytes are."""
 
 
+@runtime_checkable
+class ReconcilingRail(Rail, Protocol):
+    """A rail to which orders are reported, and which compares them with its own books (`Capabilities.reconciles`)."""
+
+    @property
+    def warned_by(self) -> Sequence[str]:
+        """The severities, in the rail's own words, of an answer that accepts with a note."""
+
+    def encode_interface(self, run: InterfaceRun, details: Iterable[ReportedOrder]) -> Iterator[bytes]:
+        """The messages of a run, in their order. `details` are its orders that are not simply accepted, read once, as they come."""
+
+    def encode_consistency(
+        self, run: ConsistencyRun, cases: Iterable[ActiveCase], *, starts: bool = True, ends: bool = True, before: ConsistencyTotal
+    ) -> Iterator[bytes]:
+        """The messages of a part of a run, in their order, a message per case. `cases` are read once, as they come.
+
+        `starts` and `ends`: whether it is the first and the last part. The last one has the total, of which `before` were in earlier
+        parts.
+        """
+
+    def day_key(self, day: date) -> tuple[str, str]:
+        """The keys, as messages have them, between which the orders of a day lie."""
+
+    def under_day(self, message: bytes, day: date) -> bytes:
+        """The message of an order with the key of another day; all else is as it was."""
+
+
 class _ByScheme(dict[Scheme, Rail]):
     def __init__(self, rails: Mapping[str, Rail], names: Mapping[Scheme, str]) -> None:
         super().__init__({scheme: rails[name] for scheme, name in names.items() if name in rails})
@@ -307,6 +337,11 @@ class Rails:
             return self._by_name[name]
         except KeyError:
             raise UnknownRail(name) from None
+
+    def reconciling(self, scheme: Scheme) -> ReconcilingRail | None:
+        """The rail of a scheme, if orders are reported to it. Raises UnknownRail."""
+        rail = self.of[scheme]
+        return rail if isinstance(rail, ReconcilingRail) else None
 
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""

@@ -2,24 +2,12 @@
 
     KvittError
     ├── InvalidInput    400  What was said breaks a rule; it has to be said otherwise.
-    │       Undecodable, InvalidOrderMessage, TooManyToSimulate, BadOperator, BadThrift, InvalidPayout, BadDirectory, BadRequest,
-    │       PostingsRefused, BodyTooLong
     ├── AccessRefused   403  Whoever asks is not known, or may not do this, or not alone.
-    │       NeedsSecondPerson, NotAuthenticated, NotPermitted
     ├── NotFound        404  There is nothing with this name.
-    │       OrderNotFound, CaseNotFound, ActNotFound, DeadLetterNotFound, TopicNotFound, NoDataDirectory, ReceiptNotFound, AccountNotFound,
-    │       PlanNotFound, PayoutNotFound, PartyNotFound, ApprovalNotFound, JobNotFound
     ├── Conflict        409  It can not be done as things stand; look at them again.
-    │       NotInThatState, NotReplayable, PayoutAlreadyExists, InsufficientFunds, PayoutInOtherState, PlanRefused, KeyReused,
-    │       RequestInProgress, ApprovalLapsed, EffectChanged
     ├── NotAvailable    503  Something that this needs is away, or not as it must be; nothing was done.
-    │       DataDirectoryInUse, RowsLocked, DataDirectoryUnreachable, NoPostgresBinaries, ServerDidNotStart, NotUpgraded, LeaseLost,
-    │       NothingRuns, QueueClientMissing, TopicsDiffer, PortTaken, OtherLog, RecordsGone, NotBegun, PayoutInProgress, ApiPortTaken,
-    │       IssuerUnreachable
     ├── OutcomeUnknown  504  No answer came in time, and the thing may be done all the same; look before asking again.
-    │       NoFinalStatus, ResultUnknown
     └── Failed          500  It was tried and did not succeed, through no fault of whoever asked.
-            MigrationFailed, UnreadableReceipt, UnknownSource, BadSettings, PayoutsFailed
 
 Every class has a stable code and a place where it is explained, both after its name, an HTTP status, and somebody who has to act.
 """
@@ -213,12 +201,24 @@ class JobNotFound(NotFound, who="operator"):
     """There is no scheduled job with this name."""
 
 
+class NotReconciled(NotFound, who="operator"):
+    """Orders of this area are not reported to a rail."""
+
+
 class Conflict(KvittError, status=409, who="caller"):
     """It can not be done as things stand; look at them again."""
 
 
 class NotInThatState(Conflict, who="operator"):
     """The thing is not in a state from which this can be done; look at it again."""
+
+
+class AlreadyReconciled(Conflict):
+    """Days of the range have been reported to the rail; a run is made again by its number, with a reason."""
+
+
+class NotAWorkingDay(Conflict, status=423):
+    """The rail does not compare on this day (iverksetting §5.3)."""
 
 
 class NotReplayable(Conflict, who="operator"):

@@ -1,7 +1,7 @@
 """The settings by section, with their defaults and their bounds: all that may differ between installations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -227,6 +227,20 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
         return f"SimulationSettings(on={self.on}, url={self.url!r}, token_url={self.token_url!r}, user={self.user!r})"
 
 
+class ReconciliationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the orders of each area are reported to its rail: each working day `at` an Oslo time, or at its own in `areas`.
+
+    Those of areas that are `off`, or of all where `on` is false, are only reported when somebody asks for it. An area that was never
+    reconciled begins at `first_day`; None: at the working day before.
+    """
+
+    on: bool = True
+    at: time = time(6, 30)
+    areas: Mapping[str, time] = {}
+    off: Sequence[str] = ()
+    first_day: date | None = None
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings: what may differ between installations.
 
@@ -257,6 +271,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HttpSettings = HttpSettings()
     payouts: PayoutsSettings = PayoutsSettings()
     simulation: SimulationSettings = SimulationSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
 
     def __repr__(self) -> str:
         """Without secrets."""
@@ -273,6 +288,7 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "http": HttpSettings,
     "payouts": PayoutsSettings,
     "simulation": SimulationSettings,
+    "reconciliation": ReconciliationSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
 """In the name of a part of a conninfo that is one, or may be in an escaped name."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.clock import Clock, utc_now
@@ -102,10 +103,17 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
         {rail.name: rail.schedule for rail in ports.rails if rail.capabilities.simulates},
         timedelta(minutes=settings.ops.simulation_after_minutes),
     )
+    timetable = ReconciliationTimetable(
+        None if not settings.reconciliation.on else settings.reconciliation.at,
+        settings.reconciliation.areas,
+        settings.reconciliation.off,
+        settings.reconciliation.first_day,
+    )
     return (
         alarm_job(utc_now, receipts, simulations, timedelta(seconds=settings.ops.look_seconds)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
+        *reconciliation_jobs(ports, utc_now, timetable),
     )
 
 

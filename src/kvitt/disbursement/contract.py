@@ -180,6 +180,10 @@ class Contracts:
         """Whether the orders of a scheme are their senders' own."""
         return scheme in self._by_scheme and self._by_scheme[scheme].forwards
 
+    def reconciliation(self, scheme: Scheme) -> ReconciliationForm | None:
+        """How the orders of a scheme are reported to a rail that reconciles; None: they are not."""
+        return self._by_scheme[scheme].reconciliation if scheme in self._by_scheme else None
+
     def import_form(self, scheme: Scheme) -> Callable[[Payment], bytes]:
         """In what form the payments of a scheme were taken over. Raises KeyError for a scheme that no contract serves."""
         return self._by_scheme[scheme].import_form

@@ -87,3 +87,8 @@ COMMENT ON COLUMN orders.key_day IS 'The day whose reconciliation key it leaves 
 CREATE INDEX orders_of_key_day ON orders (key_day) WHERE key_day IS NOT NULL;
 -- Orders lie in the order of their days, so this costs next to nothing when one is made.
 CREATE INDEX orders_of_day ON orders USING brin (day) WITH (pages_per_range = 32, autosummarize = on);
+
+CREATE FUNCTION reconciliation_bucket(state text, severity text, warned_by text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE state WHEN 'accepted' THEN CASE WHEN severity = ANY (warned_by) THEN 'warned' ELSE 'accepted' END
+                  WHEN 'rejected' THEN 'rejected' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'missing' END;
+COMMENT ON FUNCTION reconciliation_bucket IS 'Under what an order counts by its state and what the rail said of it.';

@@ -1,0 +1,265 @@
+"""Makes runs of interface reconciliation: which orders of an area are reported as what, and the messages of it, in one transaction.
+
+Nothing leaves here. What is made is sent by the role `reconciler`, as orders are (design §15).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from kvitt.disbursement.calendar import is_working_day, next_day, previous_working_day
+from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rail import ReconcilingRail
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, read
+from kvitt.disbursement.reconciliation import Bucket, BucketTotal, KeyForm, ReconciliationForm, ReconciliationKind, ReportedOrder
+from kvitt.disbursement.values import Area
+from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
+from kvitt.kernel.clock import Clock, oslo
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, named
+from kvitt.kernel.identifiers import named_uuid
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.operators import Operator, note
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("reconcile", "kvitt.disbursement")
+_RUNS: Final = bytes.fromhex("5b0fd7f4a1c95c1c8d5b3a6e0d3c7f21")
+_ROWS_AT_ONCE: Final = 2_000
+_MESSAGES_AT_ONCE: Final = 100
+_ONE_DAY: Final = timedelta(days=1)
+Progress = Callable[[int], None]
+"""Hears how many messages of a run are made."""
+
+
+class ReconciledArea(NamedTuple):
+    """An area whose orders are reported, with the rail and the form in which that is done."""
+
+    area: Area
+    rail: ReconcilingRail
+    form: ReconciliationForm
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """By which its row is found."""
+        return {"rail": self.rail.name, "area": self.area, "kind": ReconciliationKind.INTERFACE.value}
+
+
+def areas_of(ports: Ports) -> Sequence[ReconciledArea]:
+    """All areas whose orders are reported, in the order of the catalogue."""
+    found = []
+    for area, terms in AREAS.items():
+        form, rail = ports.contracts.reconciliation(terms.scheme), ports.rails.reconciling(terms.scheme)
+        if form is not None and rail is not None:
+            found.append(ReconciledArea(area, rail, form))
+    return found
+
+
+class _CountedBucket(NamedTuple):
+    bucket: Bucket
+    orders: int
+    kroner: Kroner
+
+
+class _RunSpan(NamedTuple):
+    first_key: int | None
+    last_key: int | None
+    first: datetime | None
+    last: datetime | None
+
+
+def _silent(_messages: int) -> None:
+    """Says nothing."""
+
+
+class Reconcile:
+    """Makes runs on a connection, each in a transaction; in one that is open already, as a part of that."""
+
+    def __init__(self, connection: Connection, ports: Ports, clock: Clock, *, first_day: date | None = None) -> None:
+        """`first_day` is where areas begin that were never reconciled; None: the working day before."""
+        self._connection, self._clock, self._first_day = connection, clock, first_day
+        self._areas = {each.area: each for each in areas_of(ports)}
+
+    @property
+    def areas(self) -> Sequence[Area]:
+        """The areas whose orders are reported."""
+        return [*self._areas]
+
+    def next_range(self, area: str) -> DayRange | None:
+        """Returns what the next run of an area is about: from where the last one ended up to yesterday in Oslo; None: nothing is left of that.
+
+        Raises NotReconciled.
+        """
+        today, last = self._today(), fetch_value(self._connection, _SQL.last_day, self._found(area).row)
+        first = next_day(last) if last else self._first_day or previous_working_day(today)
+        return DayRange(first, today - _ONE_DAY) if first < today else None
+
+    def make(
+        self,
+        area: str,
+        days: DayRange,
+        cause: Cause,
+        *,
+        progress: Progress = _silent,
+    ) -> Run:
+        """Makes the run of an area over a range.
+
+        Raises NotReconciled; NotInThatState for days that are not over, or that would leave out others; AlreadyReconciled for such as
+        were reported; NotAWorkingDay where the schedule or a caller comes on a day on which the rail does not compare.
+        """
+        found = self._found(area)
+        if cause.trigger in (Trigger.SCHEDULE, Trigger.CALL) and not is_working_day(self._today()):
+            raise NotAWorkingDay(f"{self._today()} is no working day")
+        with self._connection.transaction():
+            self._lock(found, days)
+            run = self._make(found, days, cause, progress)
+            if cause.operator:
+                self._note("reconcile", cause.operator, run)
+            return run
+
+    def preview(self, area: str, days: DayRange) -> tuple[Run, Sequence[bytes]]:
+        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`."""
+        found = self._found(area)
+        with self._connection.transaction(force_rollback=True):
+            self._lock(found, days)
+            run = self._make(found, days, Cause(Trigger.OPERATOR), _silent)
+            return run, [bytes(each) for each in self._bodies(run)]
+
+    def again(self, run_no: int, operator: Operator, *, progress: Progress = _silent) -> Run:
+        """Reports the range of a run once more, under another id, in its place; what of it has not left does not leave any more.
+
+        Raises NotFound; NotInThatState where it was replaced already, is no run over orders, or is just being sent.
+        """
+        with self._connection.transaction():
+            before = read(self._connection, run_no)
+            if before.what is not ReconciliationKind.INTERFACE:
+                raise NotInThatState(f"reconciliation {run_no} is about lines, and is not made again here")
+            found = self._found(before.area)
+            self._lock_area(found)
+            self._give_up(run_no)
+            run = self._make(found, before.days, Cause(Trigger.OPERATOR, operator=operator), progress, replaces=run_no)
+            self._note("reconcile again", operator, run)
+            return run
+
+    def _today(self) -> date:
+        return oslo(self._clock()).date()
+
+    def _found(self, area: str) -> ReconciledArea:
+        try:
+            return self._areas[Area(area)]
+        except KeyError:
+            raise NotReconciled(f"orders of the area {area} are not reported; those of {', '.join(self._areas)} are") from None
+
+    def _lock_area(self, found: ReconciledArea) -> date | None:
+        self._connection.execute(_SQL.know_area, found.row)
+        last: date | None = fetch_value(self._connection, _SQL.lock_area, found.row)
+        return last
+
+    def _lock(self, found: ReconciledArea, days: DayRange) -> None:
+        """Locks the area for a range that is to be reported."""
+        if not days.first <= days.last < self._today():
+            raise NotInThatState(f"{days}: only days that are over are reconciled, from the first to the last one")
+        last = self._lock_area(found)
+        if last is not None and days.first <= last:
+            raise AlreadyReconciled(f"{found.area} is reconciled up to {last}; a run is made again by its number")
+        if last is not None and days.first > next_day(last):
+            raise NotInThatState(
+                f"{found.area} is reconciled up to {last}: {days} would leave out {DayRange(next_day(last), days.first - _ONE_DAY)}"
+            )
+
+    def _give_up(self, run_no: int) -> None:
+        state = fetch_value(self._connection, _SQL.lock_run, {"run_no": run_no})
+        if state == RunState.REPLACED.value:
+            raise NotInThatState(f"reconciliation {run_no} was made again already")
+        if fetch_value(self._connection, _SQL.messages_under_way, {"run_no": run_no}):
+            raise NotInThatState(f"reconciliation {run_no} is just being sent, or it is unknown how far it came")
+        self._connection.execute(_SQL.drop_messages, {"run_no": run_no})
+
+    def _make(self, found: ReconciledArea, days: DayRange, cause: Cause, progress: Progress, *, replaces: int | None = None) -> Run:
+        now = self._clock()
+        range_ = {"first_day": days.first, "last_day": days.last}
+        times = fetch_value(self._connection, _SQL.runs_of_range, {**found.row, **range_})
+        row = {
+            **found.row,
+            **range_,
+            "run_id": named_uuid(_RUNS, f"interface\0{found.rail.name}\0{found.area}\0{days.first}\0{days.last}\0{times}"),
+            "form": found.form.name,
+            "trigger": cause.trigger.value,
+            "made_by": cause.made_by,
+            "reason": cause.reason,
+            "made_at": now,
+        }
+        run_no = fetch_value(self._connection, _SQL.add_run, row)
+        if replaces is not None:
+            self._connection.execute(_SQL.replace_run, {"run_no": replaces, "by": run_no})
+        self._report(found, days, run_no)
+        self._connection.execute(_SQL.move_area, {**found.row, "last_day": days.last})
+        self._complete(found, days, run_no, now)
+        self._write_messages(found, run_no, progress)
+        return read(self._connection, run_no)
+
+    def _report(self, found: ReconciledArea, days: DayRange, run_no: int) -> None:
+        statement = _SQL.report_by_day if found.form.key_form is KeyForm.DAY else _SQL.report_by_number
+        row = {**found.row, "run_no": run_no, "first_day": days.first, "last_day": days.last, "warned_by": list(found.rail.warned_by)}
+        self._connection.execute(statement, row)
+
+    def _complete(self, found: ReconciledArea, days: DayRange, run_no: int, now: datetime) -> None:
+        """Counts what a run reports, and says between which keys it lies."""
+        totals = {
+            each.bucket: each for each in fetch(self._connection, _CountedBucket, _SQL.totals_of_run, {"run_no": run_no}, bucket=Bucket)
+        }
+        row: dict[str, Any] = {"run_no": run_no, "messages": 0}
+        for bucket in Bucket:
+            total = totals.get(bucket, BucketTotal())
+            row |= {bucket.value: total.orders, f"{bucket.value}_kroner": total.kroner}
+        span = self._span(found, days, run_no) if totals else _NOTHING
+        state, good_at = (RunState.MADE, None) if totals else (RunState.EMPTY, now)
+        self._connection.execute(_SQL.complete_run, {**row, **span, "state": state.value, "good_at": good_at})
+
+    def _span(self, found: ReconciledArea, days: DayRange, run_no: int) -> Mapping[str, Any]:
+        """Between which keys and times the orders lie: the days themselves or, where each order has a number, their own."""
+        if found.form.key_form is KeyForm.DAY:
+            keys = found.rail.day_key(days.first)[0], found.rail.day_key(days.last)[1]
+            return {
+                "first_key": keys[0],
+                "last_key": keys[1],
+                "first": datetime.combine(days.first, time.min),
+                "last": datetime.combine(days.last, time.max),
+            }
+        span = fetch_one(self._connection, _RunSpan, _SQL.span_of_run, {"run_no": run_no})
+        assert span is not None, "min and max give a row"
+        return {"first_key": str(span.first_key), "last_key": str(span.last_key), "first": span.first, "last": span.last}
+
+    def _write_messages(self, found: ReconciledArea, run_no: int, progress: Progress) -> None:
+        run, written = read(self._connection, run_no), 0
+        if run.state is RunState.EMPTY:
+            return
+        bodies = iter(found.rail.encode_interface(run.reported(found.form), details_of(self._connection, run_no)))
+        while batch := [*islice(bodies, _MESSAGES_AT_ONCE)]:
+            places = [*range(written + 1, written + 1 + len(batch))]
+            ids = [named_uuid(_RUNS, f"{run.run_id}\0{place}") for place in places]
+            self._connection.execute(_SQL.add_messages, {"run_no": run_no, "places": places, "ids": ids, "bodies": batch})
+            written += len(batch)
+            progress(written)
+        self._connection.execute(_SQL.count_messages, {"run_no": run_no, "messages": written})
+
+    def _bodies(self, run: Run) -> Iterable[bytes]:
+        with self._connection.cursor() as cursor:
+            for (body,) in cursor.execute(_SQL.messages_of_run, {"run_no": run.run_no}, binary=True):
+                yield body
+
+    def _note(self, what: str, operator: Operator, run: Run) -> None:
+        with self._connection.cursor() as cursor:
+            note(cursor, self._clock(), what, operator, f"{run.area} {run.days}")
+
+
+_NOTHING: Final = {"first_key": None, "last_key": None, "first": None, "last": None}
+
+
+def details_of(connection: Connection, run_no: int) -> Iterator[ReportedOrder]:
+    """The orders of a run that are not simply accepted, read as they come, in a transaction that is open."""
+    with connection.cursor(name="reconciled", row_factory=named(ReportedOrder, bucket=Bucket)) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL.details_of_run, {"run_no": run_no}, binary=True)
+        yield from cursor

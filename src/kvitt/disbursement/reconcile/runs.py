@@ -1,0 +1,169 @@
+"""Runs as they are stored: what was reported of which range, in how many messages, and how far these have come (design §15)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from kvitt.disbursement.reconciliation import Bucket, BucketTotal, InterfaceRun, ReconciliationForm, ReconciliationKind
+from kvitt.disbursement.values import Area
+from kvitt.errors import NotFound
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_values
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.operators import Operator
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("reconcile", "kvitt.disbursement")
+
+
+class RunState(StrEnum):
+    """States of a run; the values stand in the store."""
+
+    MADE = "made"
+    GOOD = "good"
+    """All its messages are put."""
+    EMPTY = "empty"
+    """There was nothing to report."""
+    REPLACED = "replaced"
+    """An operator has had the same range reported once more."""
+
+
+class Trigger(StrEnum):
+    """Causes of a run; the values stand in the store."""
+
+    SCHEDULE = "schedule"
+    EVENT = "event"
+    CALL = "call"
+    OPERATOR = "operator"
+
+
+class Cause(Struct, frozen=True):
+    """Why a run is made: by which trigger; `by` names the event or the caller, an operator gives his name and his reason."""
+
+    trigger: Trigger
+    by: str | None = None
+    operator: Operator | None = None
+
+    @property
+    def made_by(self) -> str | None:
+        """Who is named with the run."""
+        return self.operator.name if self.operator else self.by
+
+    @property
+    def reason(self) -> str | None:
+        """An operator's reason."""
+        return self.operator.reason if self.operator else None
+
+
+class DayRange(NamedTuple):
+    """Days from the first to the last one, both included."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+class Run(Struct, frozen=True):
+    """A run as it stands. `first` and `last` are Oslo's local times, between which its orders lie; None where it has none."""
+
+    run_no: int
+    run_id: str
+    rail: str
+    area: Area
+    what: ReconciliationKind
+    form: str
+    first_day: date
+    last_day: date
+    first_key: str | None
+    last_key: str | None
+    first: datetime | None
+    last: datetime | None
+    trigger: Trigger
+    made_by: str | None
+    reason: str | None
+    made_at: datetime
+    state: RunState
+    good_at: datetime | None
+    replaced_by: int | None
+    orders: int
+    messages: int
+    accepted: int
+    warned: int
+    rejected: int
+    missing: int
+    accepted_kroner: Kroner
+    warned_kroner: Kroner
+    rejected_kroner: Kroner
+    missing_kroner: Kroner
+
+    @property
+    def days(self) -> DayRange:
+        """The days that it is about."""
+        return DayRange(self.first_day, self.last_day)
+
+    @property
+    def totals(self) -> Mapping[Bucket, BucketTotal]:
+        """Its orders by bucket."""
+        return {bucket: BucketTotal(getattr(self, bucket.value), getattr(self, f"{bucket.value}_kroner")) for bucket in Bucket}
+
+    def reported(self, form: ReconciliationForm) -> InterfaceRun:
+        """The run as its rail writes it. Only of one that is not empty."""
+        assert self.first is not None, "an empty run has no messages"
+        assert self.last is not None, "an empty run has no messages"
+        return InterfaceRun(self.run_id, self.area, form, self.first_key or "", self.last_key or "", self.first, self.last, self.totals)
+
+
+class ChangedOrders(NamedTuple):
+    """So many orders of a run were reported as `bucket`, and are `by_now` (a bucket, or withdrawn)."""
+
+    bucket: str
+    by_now: str
+    orders: int
+
+
+def read(connection: Connection, run_no: int) -> Run:
+    """A run. Raises NotFound."""
+    found = fetch_one(connection, Run, _SQL.run, {"run_no": run_no}, what=ReconciliationKind, trigger=Trigger, state=RunState)
+    if found is None:
+        raise NotFound(f"no reconciliation has the number {run_no}")
+    return found
+
+
+def listing(
+    connection: Connection,
+    *,
+    limit: int,
+    area: str | None = None,
+    kind: ReconciliationKind | None = None,
+    state: RunState | None = None,
+    day: date | None = None,
+) -> Sequence[Run]:
+    """Runs, newest first; of an area, of a kind, in a state, or about a day."""
+    wanted = {"area": area, "kind": kind and kind.value, "state": state and state.value, "day": day, "limit": limit}
+    return fetch(connection, Run, _SQL.runs, wanted, what=ReconciliationKind, trigger=Trigger, state=RunState)
+
+
+def messages(connection: Connection, run_no: int) -> Sequence[bytes]:
+    """The messages of a run, in their order."""
+    return [bytes(body) for body in fetch_values(connection, _SQL.messages_of_run, {"run_no": run_no})]
+
+
+class _MessagesInState(NamedTuple):
+    state: str
+    messages: int
+
+
+def message_states(connection: Connection, run_no: int) -> Mapping[str, int]:
+    """How many messages of a run are in which state."""
+    rows = fetch(connection, _MessagesInState, _SQL.states_of_messages, {"run_no": run_no})
+    return {each.state: each.messages for each in rows}
+
+
+def changed_since(connection: Connection, run: Run, warned_by: Sequence[str]) -> Sequence[ChangedOrders]:
+    """Returns what of a run's orders is otherwise by now than it was reported; the run itself stays as it is (design §12)."""
+    return fetch(connection, ChangedOrders, _SQL.changed_since, {"run_no": run.run_no, "warned_by": list(warned_by)})

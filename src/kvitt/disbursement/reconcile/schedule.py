@@ -1,0 +1,53 @@
+"""The jobs that reconcile each area on each working day; a day that was missed is part of the next run (design §15)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, time
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.disbursement.calendar import is_working_day
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.reconcile.reconcile import Reconcile, areas_of
+from kvitt.disbursement.reconcile.runs import Cause, Trigger
+from kvitt.kernel.clock import Clock, oslo
+from kvitt.kernel.database import Connection
+from kvitt.kernel.jobs import At, Job
+
+_WORKING_DAYS: Final = "working days"
+
+
+class ReconciliationTimetable(Struct, frozen=True):
+    """When areas are reconciled, in Oslo's time: `at`, or at their own in `areas`; never those that are `off`, nor any if `at` is None."""
+
+    at: time | None
+    areas: Mapping[str, time] = {}
+    off: Collection[str] = ()
+    first_day: date | None = None
+
+
+def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTimetable) -> Sequence[Job]:
+    """A job for each area whose orders are reported."""
+    if timetable.at is None:
+        return ()
+    return [
+        Job(
+            f"reconcile {area}",
+            At((timetable.areas.get(area, timetable.at),), _WORKING_DAYS, is_working_day),
+            partial(_reconcile, ports, clock, timetable.first_day, area),
+        )
+        for area, _, _ in areas_of(ports)
+        if area not in timetable.off
+    ]
+
+
+def _reconcile(ports: Ports, clock: Clock, first_day: date | None, area: str, connection: Connection, _due: datetime) -> str:
+    reconcile = Reconcile(connection, ports, clock, first_day=first_day)
+    if not is_working_day(oslo(clock()).date()):
+        return "today is no working day: the next one covers it"
+    days = reconcile.next_range(area)
+    if days is None:
+        return "all days up to yesterday are reconciled"
+    run = reconcile.make(area, days, Cause(Trigger.SCHEDULE))
+    return f"run {run.run_no} about {days}: {run.orders} orders in {run.messages} messages"

@@ -1,0 +1,169 @@
+-- name: know_area
+-- Makes an area known, so that its row can be locked.
+INSERT INTO reconciled_areas (rail, area, kind) VALUES (%(rail)s, %(area)s, %(kind)s) ON CONFLICT DO NOTHING;
+
+-- name: lock_area
+-- Locks an area, and returns until where it has been reconciled.
+SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s FOR UPDATE;
+
+-- name: last_day
+-- Until where an area has been reconciled.
+SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
+
+-- name: move_area
+-- An area has been reconciled until a day.
+UPDATE reconciled_areas SET last_day = greatest(last_day, %(last_day)s) WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
+
+-- name: runs_of_range
+-- How many runs of an area there have been over a range.
+SELECT count(*) FROM reconciliation_runs
+WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s AND first_day = %(first_day)s AND last_day = %(last_day)s;
+
+-- name: add_run
+-- Stores a run, that has nothing in it yet.
+INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_by, reason, made_at, state)
+VALUES (%(run_id)s, %(rail)s, %(area)s, %(kind)s, %(form)s, %(first_day)s, %(last_day)s, %(trigger)s, %(made_by)s, %(reason)s, %(made_at)s,
+        'made')
+RETURNING run_no;
+
+-- name: report_by_day
+-- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it.
+INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
+SELECT %(run_no)s, o.order_id,
+       reconciliation_bucket(o.state, r.severity, %(warned_by)s),
+       CASE WHEN o.state IN ('accepted', 'rejected') THEN o.receipt_no END, coalesce(o.key_day, o.day),
+       CASE WHEN o.key_day IS NOT NULL AND EXISTS (
+           SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+           WHERE e.order_id = o.order_id AND n.state <> 'replaced'
+       ) THEN 'other day' END
+FROM (
+    SELECT * FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
+    UNION ALL
+    SELECT * FROM orders WHERE key_day BETWEEN %(first_day)s AND %(last_day)s
+) AS o
+LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn';
+
+-- name: report_by_number
+-- Takes into a run the orders of an area up to the end of its range that were put and are in no other run, and those that another run
+-- reported as missing, and that have been answered since.
+WITH reported AS (
+    SELECT DISTINCT ON (e.order_id) e.order_id, e.bucket
+    FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+    WHERE n.rail = %(rail)s AND n.area = %(area)s AND n.kind = 'interface' AND n.state <> 'replaced'
+    ORDER BY e.order_id, e.run_no DESC
+)
+INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
+SELECT %(run_no)s, o.order_id, o.bucket, CASE WHEN o.bucket <> 'missing' THEN o.receipt_no END, o.day,
+       CASE WHEN e.order_id IS NOT NULL THEN 'late receipt' END
+FROM (
+    SELECT q.order_id, q.receipt_no, q.day,
+           reconciliation_bucket(q.state, r.severity, %(warned_by)s) AS bucket
+    FROM orders AS q LEFT JOIN receipts AS r ON r.receipt_no = q.receipt_no
+    WHERE q.area = %(area)s AND q.rail = %(rail)s AND q.day <= %(last_day)s AND q.reconciliation_key IS NOT NULL
+      AND (q.sent_at IS NOT NULL OR q.state IN ('unknown', 'sent', 'accepted', 'rejected')) AND q.state <> 'withdrawn'
+) AS o
+LEFT JOIN reported AS e ON e.order_id = o.order_id
+WHERE e.order_id IS NULL OR (e.bucket = 'missing' AND o.bucket <> 'missing');
+
+-- name: totals_of_run
+-- The orders of a run by bucket.
+SELECT e.bucket, count(*) AS orders, sum(o.sum_kroner)::bigint AS kroner
+FROM reconciled_orders AS e JOIN orders AS o ON o.order_id = e.order_id
+WHERE e.run_no = %(run_no)s
+GROUP BY e.bucket;
+
+-- name: span_of_run
+-- Between what the orders of a run lie: their numbers, and the Oslo local times at which they were made.
+SELECT min(o.reconciliation_key) AS first_key, max(o.reconciliation_key) AS last_key,
+       min(o.made_at AT TIME ZONE 'Europe/Oslo') AS first, max(o.made_at AT TIME ZONE 'Europe/Oslo') AS last
+FROM reconciled_orders AS e JOIN orders AS o ON o.order_id = e.order_id
+WHERE e.run_no = %(run_no)s;
+
+-- name: details_of_run
+-- The orders of a run that are not simply accepted, oldest first.
+SELECT o.order_id::text, c.case_id, o.person, e.bucket, o.made_at AT TIME ZONE 'Europe/Oslo' AS made_at,
+       coalesce(r.severity, '') AS severity, coalesce(r.code, '') AS code, coalesce(r.note, '') AS text
+FROM reconciled_orders AS e
+JOIN orders AS o ON o.order_id = e.order_id
+JOIN cases AS c ON c.case_no = o.case_no
+LEFT JOIN receipts AS r ON r.receipt_no = e.receipt_no
+WHERE e.run_no = %(run_no)s AND e.bucket <> 'accepted'
+ORDER BY o.made_at, o.order_id;
+
+-- name: complete_run
+-- A run has all that it reports.
+UPDATE reconciliation_runs
+SET state = %(state)s, good_at = %(good_at)s, first_key = %(first_key)s, last_key = %(last_key)s, first_at = %(first)s::timestamp AT TIME ZONE 'Europe/Oslo',
+    last_at = %(last)s::timestamp AT TIME ZONE 'Europe/Oslo', orders = %(accepted)s + %(warned)s + %(rejected)s + %(missing)s,
+    accepted = %(accepted)s, warned = %(warned)s, rejected = %(rejected)s, missing = %(missing)s,
+    accepted_kroner = %(accepted_kroner)s, warned_kroner = %(warned_kroner)s, rejected_kroner = %(rejected_kroner)s,
+    missing_kroner = %(missing_kroner)s, messages = %(messages)s
+WHERE run_no = %(run_no)s;
+
+-- name: add_messages
+-- Stores messages of a run.
+INSERT INTO reconciliation_messages (run_no, place, message_id, body)
+SELECT %(run_no)s, m.place, m.message_id, m.body
+FROM unnest(%(places)s::integer[], %(ids)s::uuid[], %(bodies)s::bytea[]) AS m (place, message_id, body);
+
+-- name: run
+-- One run.
+SELECT run_no, run_id::text, rail, area, kind AS what, form, first_day, last_day, first_key, last_key, first_at AT TIME ZONE 'Europe/Oslo' AS first,
+       last_at AT TIME ZONE 'Europe/Oslo' AS last, trigger, made_by, reason, made_at, state, good_at, replaced_by, orders, messages,
+       accepted, warned, rejected, missing, accepted_kroner::bigint, warned_kroner::bigint, rejected_kroner::bigint, missing_kroner::bigint
+FROM reconciliation_runs
+WHERE run_no = %(run_no)s;
+
+-- name: runs
+-- Runs, newest first.
+SELECT run_no, run_id::text, rail, area, kind AS what, form, first_day, last_day, first_key, last_key, first_at AT TIME ZONE 'Europe/Oslo' AS first,
+       last_at AT TIME ZONE 'Europe/Oslo' AS last, trigger, made_by, reason, made_at, state, good_at, replaced_by, orders, messages,
+       accepted, warned, rejected, missing, accepted_kroner::bigint, warned_kroner::bigint, rejected_kroner::bigint, missing_kroner::bigint
+FROM reconciliation_runs
+WHERE (%(area)s::text IS NULL OR area = %(area)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(day)s::date IS NULL OR %(day)s BETWEEN first_day AND last_day)
+ORDER BY run_no DESC
+LIMIT %(limit)s;
+
+-- name: messages_of_run
+-- The messages of a run, in their order.
+SELECT body FROM reconciliation_messages WHERE run_no = %(run_no)s ORDER BY place;
+
+-- name: states_of_messages
+-- How far the messages of a run have come.
+SELECT state, count(*) AS messages FROM reconciliation_messages WHERE run_no = %(run_no)s GROUP BY state;
+
+-- name: lock_run
+-- Locks a run.
+SELECT state FROM reconciliation_runs WHERE run_no = %(run_no)s FOR UPDATE;
+
+-- name: messages_under_way
+-- How many messages of a run a sender is at, or may have put; they are locked, and whoever sends waits.
+SELECT count(*) FROM (
+    SELECT state FROM reconciliation_messages WHERE run_no = %(run_no)s AND state IN ('sending', 'unknown') FOR UPDATE
+) AS m;
+
+-- name: drop_messages
+-- What of a run has not left does not leave any more.
+UPDATE reconciliation_messages SET state = 'dropped' WHERE run_no = %(run_no)s AND state = 'ready';
+
+-- name: replace_run
+-- Another run over the same range came in the place of this one.
+UPDATE reconciliation_runs SET state = 'replaced', replaced_by = %(by)s WHERE run_no = %(run_no)s;
+
+-- name: changed_since
+-- What of the orders of a run is otherwise by now than it was reported.
+SELECT f.bucket, f.by_now, count(*) AS orders
+FROM (
+    SELECT e.bucket, reconciliation_bucket(o.state, r.severity, %(warned_by)s) AS by_now
+    FROM reconciled_orders AS e JOIN orders AS o ON o.order_id = e.order_id LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+    WHERE e.run_no = %(run_no)s
+) AS f
+WHERE f.bucket <> f.by_now
+GROUP BY f.bucket, f.by_now
+ORDER BY f.bucket, f.by_now;
+
+-- name: count_messages
+-- A run has so many messages.
+UPDATE reconciliation_runs SET messages = %(messages)s WHERE run_no = %(run_no)s;

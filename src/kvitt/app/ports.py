@@ -8,6 +8,7 @@ from kvitt.contracts.rapid.contract import Rapid
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
+from kvitt.disbursement.reconcile.check import reconciliation_check
 from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
@@ -38,13 +39,18 @@ def ports_of(
         of_scheme=of_scheme,
         checks=checks,
     )
+    contracts = Contracts(
+        Helved(rails),
+        Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+    )
     return Ports(
-        contracts=Contracts(
-            Helved(rails),
-            Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
-        ),
+        contracts=contracts,
         rails=rails,
-        checks=(SubjectCheck(ledger_check.STATEMENTS), SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts)),
+        checks=(
+            reconciliation_check(contracts, rails),
+            SubjectCheck(ledger_check.STATEMENTS),
+            SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts),
+        ),
     )
 
 

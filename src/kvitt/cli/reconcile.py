@@ -80,8 +80,8 @@ RUNS: Final = (
 def reconcile() -> None:
     """Look at what was reported to the rail, and report what was missed.
 
-    Each working day, for each area, the orders that the rail should have are reported to it; it compares them with its own books. The sums are check
-    sums over amounts of whatever kind, and not money.
+    Each working day, for each area, the orders that the rail should have are reported to it; it compares them with its own books. The
+    sums are check sums over amounts of whatever kind, and not money.
     """
 
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CONTRADICTION = "contradiction"
     PUBLISHED = "published"
     SIMULATION = "simulation"
+    RECONCILIATION = "reconciliation"
     STUCK = "stuck"
     ORPHAN = "orphan"
     DOUBLE = "double"
@@ -55,6 +56,7 @@ class Counts(Struct, frozen=True):
     contradictions: int = 0
     order_checks: int = 0
     simulations: int = 0
+    reconciliations: int = 0
     records_published: int = 0
     audit_entries: int = 0
     payouts: int = 0

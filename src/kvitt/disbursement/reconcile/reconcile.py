@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from kvitt.disbursement.calendar import is_working_day, next_day, previous_working_day
 from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import ReconcilingRail
+from kvitt.disbursement.rail import Rails, ReconcilingRail
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, read
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, KeyForm, ReconciliationForm, ReconciliationKind, ReportedOrder
 from kvitt.disbursement.values import Area
@@ -29,6 +30,8 @@ _RUNS: Final = bytes.fromhex("5b0fd7f4a1c95c1c8d5b3a6e0d3c7f21")
 _ROWS_AT_ONCE: Final = 2_000
 _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
+_STORED_WITHIN: Final = timedelta(minutes=1)
+"""No transaction takes longer (kernel/database.py)."""
 Progress = Callable[[int], None]
 """Hears how many messages of a run are made."""
 
@@ -46,11 +49,11 @@ class ReconciledArea(NamedTuple):
         return {"rail": self.rail.name, "area": self.area, "kind": ReconciliationKind.INTERFACE.value}
 
 
-def areas_of(ports: Ports) -> Sequence[ReconciledArea]:
+def areas_of(contracts: Contracts, rails: Rails) -> Sequence[ReconciledArea]:
     """All areas whose orders are reported, in the order of the catalogue."""
     found = []
     for area, terms in AREAS.items():
-        form, rail = ports.contracts.reconciliation(terms.scheme), ports.rails.reconciling(terms.scheme)
+        form, rail = contracts.reconciliation(terms.scheme), rails.reconciling(terms.scheme)
         if form is not None and rail is not None:
             found.append(ReconciledArea(area, rail, form))
     return found
@@ -79,7 +82,7 @@ class Reconcile:
     def __init__(self, connection: Connection, ports: Ports, clock: Clock, *, first_day: date | None = None) -> None:
         """`first_day` is where areas begin that were never reconciled; None: the working day before."""
         self._connection, self._clock, self._first_day = connection, clock, first_day
-        self._areas = {each.area: each for each in areas_of(ports)}
+        self._areas = {each.area: each for each in areas_of(ports.contracts, ports.rails)}
 
     @property
     def areas(self) -> Sequence[Area]:
@@ -87,7 +90,7 @@ class Reconcile:
         return [*self._areas]
 
     def next_range(self, area: str) -> DayRange | None:
-        """Returns what the next run of an area is about: from where the last one ended up to yesterday in Oslo; None: nothing is left of that.
+        """Returns what the next run of an area is about: from the end of the last one to yesterday in Oslo; None: nothing is left.
 
         Raises NotReconciled.
         """
@@ -143,7 +146,8 @@ class Reconcile:
             return run
 
     def _today(self) -> date:
-        return oslo(self._clock()).date()
+        """The day in Oslo; just after midnight the one before, while an order of that may still be about to be stored."""
+        return oslo(self._clock() - _STORED_WITHIN).date()
 
     def _found(self, area: str) -> ReconciledArea:
         try:

@@ -37,7 +37,7 @@ def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTim
             At((timetable.areas.get(area, timetable.at),), _WORKING_DAYS, is_working_day),
             partial(_reconcile, ports, clock, timetable.first_day, area),
         )
-        for area, _, _ in areas_of(ports)
+        for area, _, _ in areas_of(ports.contracts, ports.rails)
         if area not in timetable.off
     ]
 

@@ -92,3 +92,17 @@ CREATE FUNCTION reconciliation_bucket(state text, severity text, warned_by text[
 RETURN CASE state WHEN 'accepted' THEN CASE WHEN severity = ANY (warned_by) THEN 'warned' ELSE 'accepted' END
                   WHEN 'rejected' THEN 'rejected' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'missing' END;
 COMMENT ON FUNCTION reconciliation_bucket IS 'Under what an order counts by its state and what the rail said of it.';
+
+CREATE VIEW kvitt_views.reconciliations AS
+SELECT n.run_no, n.run_id, n.rail, n.area, n.kind, n.form, n.first_day, n.last_day, n.first_key, n.last_key, n.trigger, n.made_by, n.reason,
+       n.made_at, n.state, n.good_at, n.replaced_by, n.orders, n.messages, n.accepted, n.warned, n.rejected, n.missing, n.accepted_kroner,
+       n.warned_kroner, n.rejected_kroner, n.missing_kroner,
+       (SELECT count(*) FROM public.reconciliation_messages AS m WHERE m.run_no = n.run_no AND m.state = 'sent') AS messages_sent
+FROM public.reconciliation_runs AS n;
+
+CREATE VIEW kvitt_views.reconciled_orders AS
+SELECT e.run_no, e.order_id, o.case_no, n.area, e.bucket, e.receipt_no, e.key_day, e.cause, o.state AS order_state,
+       o.sum_kroner, n.state AS run_state
+FROM public.reconciled_orders AS e
+JOIN public.reconciliation_runs AS n ON n.run_no = e.run_no
+JOIN public.orders AS o ON o.order_id = e.order_id;

@@ -1,0 +1,76 @@
+"""The proof of reconciliation: each order of a reconciled day is in one run, each message is what its run's rows give (design §15)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
+from typing import Final, NamedTuple
+
+from kvitt.disbursement.check.report import Findings, Kind
+from kvitt.disbursement.check.stored import Reader
+from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.ports import SubjectCheck
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.reconcile.reconcile import ReconciledArea, areas_of, details_of
+from kvitt.disbursement.reconcile.runs import Run, RunState, read
+from kvitt.disbursement.values import Area
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_values, named
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("reconcile_check", "kvitt.disbursement")
+_SPAN: Final = 100
+STATEMENTS: Final = (
+    (Kind.RECONCILIATION, _SQL.orders_of_two_runs),
+    (Kind.RECONCILIATION, _SQL.orders_of_no_run),
+    (Kind.RECONCILIATION, _SQL.runs_not_as_orders),
+    (Kind.RECONCILIATION, _SQL.runs_not_as_messages),
+    (Kind.RECONCILIATION, _SQL.ranges_over_each_other),
+    (Kind.ORPHAN, _SQL.reported_of_no_order),
+)
+"""Kinds of differences that only all rows together can show, with their statements."""
+
+
+class _StoredBody(NamedTuple):
+    place: int
+    body: bytes
+
+
+def reconciliation_check(contracts: Contracts, rails: Rails) -> SubjectCheck:
+    """Returns the proof, with the forms and rails by which messages are made again."""
+    areas = {each.area: each for each in areas_of(contracts, rails)}
+    return SubjectCheck(STATEMENTS, partial(_walk, areas))
+
+
+def _walk(areas: Mapping[Area, ReconciledArea], reader: Reader, found: Findings) -> None:
+    connection, after = reader.cursor.connection, 0
+    while numbers := fetch_values(connection, _SQL.runs_after, {"after": after, "limit": _SPAN}):
+        found.looked_at("reconciliations", len(numbers))
+        for run_no in numbers:
+            for text in _wrong(connection, areas, read(connection, run_no)):
+                found.differs(Kind.RECONCILIATION, None, str(run_no), text)
+        after = numbers[-1]
+
+
+def _wrong(connection: Connection, areas: Mapping[Area, ReconciledArea], run: Run) -> Sequence[str]:
+    area = areas.get(run.area)
+    if area is None or area.form.name != run.form:
+        return [f"is of the area {run.area} in the form {run.form}, in which nothing is reported here"]
+    if run.state is RunState.EMPTY:
+        return []
+    try:
+        made = area.rail.encode_interface(run.reported(area.form), details_of(connection, run.run_no))
+        return [f"message {place} is not what its orders give" for place in _differing(made, _bodies(connection, run.run_no))]
+    except Exception as error:  # noqa: BLE001 - what can not even be made again is a difference, and the check goes on
+        return [f"can not be made again: {type(error).__name__}"]
+
+
+def _differing(made: Iterator[bytes], stored: Iterator[_StoredBody]) -> Iterator[int]:
+    for place, (body, kept) in enumerate(zip_longest(made, stored), 1):
+        if kept is None or kept.place != place or kept.body != body:
+            yield place
+
+
+def _bodies(connection: Connection, run_no: int) -> Iterator[_StoredBody]:
+    with connection.cursor(name="reported", row_factory=named(_StoredBody, body=bytes)) as cursor:
+        cursor.execute(_SQL.bodies_of_run, {"run_no": run_no}, binary=True)
+        yield from cursor

@@ -1,0 +1,71 @@
+-- name: runs_after
+-- The numbers of the next runs that are about orders.
+SELECT run_no FROM reconciliation_runs WHERE run_no > %(after)s AND kind = 'interface' ORDER BY run_no LIMIT %(limit)s;
+
+-- name: bodies_of_run
+-- The messages of a run, in their order, each with its place.
+SELECT place, body FROM reconciliation_messages WHERE run_no = %(run_no)s ORDER BY place;
+
+-- name: orders_of_two_runs
+-- Orders that are reported twice under one day, or once more as what they were.
+SELECT o.case_no, e.order_id::text, 'is reported in runs ' || string_agg(e.run_no::text, ', ' ORDER BY e.run_no) || ', each as ' || e.bucket
+FROM reconciled_orders AS e
+JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+LEFT JOIN orders AS o ON o.order_id = e.order_id
+WHERE n.state <> 'replaced' AND n.kind = 'interface'
+GROUP BY o.case_no, e.order_id, e.key_day, CASE WHEN e.cause = 'late receipt' THEN e.bucket <> 'missing' ELSE false END, e.bucket
+HAVING count(*) > 1;
+
+-- name: orders_of_no_run
+-- Orders whose day is reconciled, and that no run reports.
+SELECT o.case_no, o.order_id::text, 'is of ' || coalesce(o.key_day, o.day) || ', which is reconciled, and no run reports it'
+FROM orders AS o
+JOIN reconciled_areas AS a ON a.rail = o.rail AND a.area = o.area AND a.kind = 'interface'
+JOIN (
+    SELECT rail, area, min(first_day) AS first_day FROM reconciliation_runs WHERE kind = 'interface' GROUP BY rail, area
+) AS b ON b.rail = o.rail AND b.area = o.area
+WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state <> 'withdrawn' AND o.reconciliation_key IS NULL
+  AND NOT EXISTS (
+      SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+      WHERE e.order_id = o.order_id AND n.state <> 'replaced' AND e.key_day = coalesce(o.key_day, o.day)
+  );
+
+-- name: runs_not_as_orders
+-- Runs whose totals are not those of the orders that they report.
+SELECT NULL::bigint, n.run_no::text, 'reports ' || n.orders || ' orders, and ' || count(e.order_id) || ' are in it, or their sums differ'
+FROM reconciliation_runs AS n
+LEFT JOIN reconciled_orders AS e ON e.run_no = n.run_no
+LEFT JOIN orders AS o ON o.order_id = e.order_id
+WHERE n.kind = 'interface'
+GROUP BY n.run_no
+HAVING (n.accepted, n.warned, n.rejected, n.missing) IS DISTINCT FROM (
+           count(*) FILTER (WHERE e.bucket = 'accepted'), count(*) FILTER (WHERE e.bucket = 'warned'),
+           count(*) FILTER (WHERE e.bucket = 'rejected'), count(*) FILTER (WHERE e.bucket = 'missing'))
+    OR (n.accepted_kroner, n.warned_kroner, n.rejected_kroner, n.missing_kroner) IS DISTINCT FROM (
+           coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'accepted'), 0), coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'warned'), 0),
+           coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'rejected'), 0), coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'missing'), 0));
+
+-- name: runs_not_as_messages
+-- Runs whose state is not that of their messages: good once all of them are put, and not before.
+SELECT NULL::bigint, n.run_no::text, 'is ' || n.state || ', and ' || count(*) FILTER (WHERE m.state <> 'sent') || ' of its '
+       || count(m.place) || ' messages are not put'
+FROM reconciliation_runs AS n LEFT JOIN reconciliation_messages AS m ON m.run_no = n.run_no
+GROUP BY n.run_no
+HAVING count(m.place) <> n.messages
+    OR (n.state = 'good' AND count(*) FILTER (WHERE m.state <> 'sent') > 0)
+    OR (n.state = 'empty' AND count(m.place) > 0)
+    OR (n.state = 'made' AND count(*) FILTER (WHERE m.state IN ('ready', 'sending', 'unknown')) = 0);
+
+-- name: ranges_over_each_other
+-- Runs of an area about the same day, neither of which came in the place of the other.
+SELECT NULL::bigint, n.run_no::text, 'is about days of run ' || b.run_no || ' as well'
+FROM reconciliation_runs AS n
+JOIN reconciliation_runs AS b ON b.rail = n.rail AND b.area = n.area AND b.kind = n.kind AND b.run_no < n.run_no
+     AND b.first_day <= n.last_day AND n.first_day <= b.last_day
+WHERE n.state <> 'replaced' AND b.state <> 'replaced';
+
+-- name: reported_of_no_order
+-- What runs report of orders that are not there.
+SELECT NULL::bigint, e.order_id::text, 'is reported in run ' || e.run_no || ', and there is no such order'
+FROM reconciled_orders AS e LEFT JOIN orders AS o ON o.order_id = e.order_id
+WHERE o.order_id IS NULL;

@@ -181,6 +181,11 @@ class OrderToSend(Struct, frozen=True):
     priority: int
     resend: int
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its id, and the number of its message, which is locked with it."""
+        return self.order_id, self.message_no
+
 
 class TransportFile(Struct, frozen=True):
     """One message for the queue: one order or several, under an id that the same orders always get."""

@@ -19,6 +19,7 @@ from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
+from kvitt.kernel.queue import Outgoing, queue_id
 
 _SQL, _LEASES = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel")
 
@@ -30,6 +31,16 @@ class UnknownOrder(Struct, frozen=True):
     message_no: int
     resend: int
     file_id: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its id, and the number of its message, which is locked with it."""
+        return self.order_id, self.message_no
+
+    @property
+    def queue_id(self) -> str:
+        """The id of the transport message, as the queue knows it."""
+        return queue_id(self.file_id, self.resend)
 
 
 class _MarkedSent(NamedTuple):
@@ -44,8 +55,19 @@ class Send:
     `term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:
-        """`rail` is whose orders leave, None: those of the default one. Raises UnknownRail."""
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        ports: Ports,
+        lease: Lease,
+        term: int = 1,
+        *,
+        rail: str | None = None,
+        reply_to: str = "",
+    ) -> None:
+        """`rail` is whose orders leave, None: those of the default one. It answers on `reply_to`. Raises UnknownRail."""
+        self._reply_to = reply_to
         self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
         self._sender = f"{lease.name}:{lease.token}:{term}"
@@ -63,6 +85,10 @@ class Send:
             fault_point("send.before_claim_commit")
         fault_point("send.after_claim_commit")
         return orders
+
+    def outgoing(self, taken: Sequence[OrderToSend]) -> Sequence[Outgoing]:
+        """The transport messages in which orders leave."""
+        return [Outgoing(each.file_id, each.message, self._reply_to, each.priority, each.resend) for each in self._rail.files_of(taken)]
 
     def _share(self, orders: Sequence[OrderToSend]) -> None:
         """Notes which of them leave in one transport message; most rails have one for each, and then there is nothing to note."""
@@ -119,7 +145,7 @@ class Send:
         arguments = {"rail": self._rail.name, "sender": self._sender}
         return bool(fetch_value(self._connection, _SQL.has_orphans, arguments))
 
-    def unknown_orders(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
+    def unknown(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
         """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
         arguments = {"rail": self._rail.name, "but": list(but), "limit": limit}
         return fetch(self._connection, UnknownOrder, _SQL.unknown_unsent, arguments)

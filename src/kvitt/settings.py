@@ -239,7 +239,7 @@ class ReconciliationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_f
     on_events: bool = True
     at: time = time(6, 30)
     areas: Mapping[str, time] = {}
-    off: Sequence[str] = ()
+    off: tuple[str, ...] = ()
     first_day: date | None = None
 
 

@@ -13,7 +13,16 @@ from kvitt.app.main import main
 from kvitt.config import load_settings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
 from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
-from kvitt.settings import HttpSettings, KafkaSettings, OpsSettings, QueueSettings, RapidSettings, Settings, SimulationSettings
+from kvitt.settings import (
+    HttpSettings,
+    KafkaSettings,
+    OpsSettings,
+    QueueSettings,
+    RapidSettings,
+    ReconciliationSettings,
+    Settings,
+    SimulationSettings,
+)
 from support.cli_values import members
 from support.topics import TOPIC_TERMS
 
@@ -47,13 +56,15 @@ def test_the_example_is_the_defaults() -> None:
     assert load_settings(EXAMPLE) == Settings()
 
 
-@pytest.mark.parametrize("kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings, SimulationSettings])
+@pytest.mark.parametrize(
+    "kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings, SimulationSettings, ReconciliationSettings]
+)
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
     published = EXAMPLE.read_text("utf-8")
     hidden = {"password", "proxy_client_secret"}
     for field in msgspec.structs.fields(kind):
         assert field.name in hidden or re.search(
-            rf"(?m)^(# )?(\[)?((kafka|simulation)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
+            rf"(?m)^(# )?(\[)?((kafka|simulation|reconciliation)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
         ), field.name
 
 

@@ -317,6 +317,7 @@ class Rails:
         assert len(self._by_name) == len(rails), "two rails have one name"
         for rail in rails:
             assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
+            assert rail.capabilities.reconciles == isinstance(rail, ReconcilingRail), f"{rail.name} reconciles, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self.default = rails[0]

@@ -31,6 +31,7 @@ from kvitt.disbursement.inbox import (
 )
 from kvitt.disbursement.instructions import PaymentInstructions, broken_case_id
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.reconciliation import KeyForm, ReconciliationForm
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
 from kvitt.errors import Undecodable
@@ -52,6 +53,7 @@ class Helved(Contract):
     topics = helved_topics.TOPICS
     outputs = helved_topics.OUTPUTS
     lists_on = helved_topics.CASES
+    reconciliation = ReconciliationForm("helved", KeyForm.DAY)
 
     def __init__(self, rails: Rails) -> None:
         """`rails` are asked for an order with its receipt, and for the question what it would do."""

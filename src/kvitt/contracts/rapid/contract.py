@@ -46,6 +46,7 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
     Skipped,
 )
+from kvitt.disbursement.reconciliation import KeyForm, ReconciliationForm
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.values import (
@@ -74,6 +75,9 @@ class Rapid(Contract):
     answers_on = RAPID
     role = "rapid"
     copies_on = RAPID
+    reconciliation = ReconciliationForm(
+        "rapid", KeyForm.NUMBER, component="SP", user="SPENN", repeats_late=True, namespaced=False, empty_sums=False
+    )
     forwards = True
     replies_from_body = True
     asks_again = simulation.AGAIN

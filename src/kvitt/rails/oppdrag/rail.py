@@ -7,7 +7,7 @@ refused.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import ClassVar, Final
@@ -30,11 +30,12 @@ from kvitt.disbursement.rail import (
     Severity,
     TransportFile,
 )
+from kvitt.disbursement.reconciliation import ActiveCase, ConsistencyRun, ConsistencyTotal, InterfaceRun, ReportedOrder
 from kvitt.disbursement.simulation import SimulationOutcome
 from kvitt.disbursement.values import Area, HoldBack, Order, OrderLine
 from kvitt.errors import UnreadableReceipt
 from kvitt.formats.xml_reading import PADDING, parse, text_of
-from kvitt.rails.oppdrag import forwarded_xml, order_xml, simulation_answer, simulation_request
+from kvitt.rails.oppdrag import consistency, forwarded_xml, order_xml, reconciliation, simulation_answer, simulation_request
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.order_xml import encode_line_id
 
@@ -44,9 +45,10 @@ LEAVES: Final = (
     *("mqCompletionKode", "mqReasonKode", "programId", "sectionNavn"),
 )
 """Everything that an `mmel` may hold, in the order in which it stands there; all of it optional."""
+_WARNED: Final = "04"
 SEVERITIES: Final[Mapping[str, Severity]] = {
     "00": Severity.OK,
-    "04": Severity.WARNING,
+    _WARNED: Severity.WARNING,
     "08": Severity.REJECTED,
     "12": Severity.TECHNICAL,
 }
@@ -119,6 +121,29 @@ class Oppdrag(Struct, frozen=True):
     def read_simulation(self, status: int, answer: bytes) -> SimulationOutcome:
         """The simulation that a SOAP answer holds, or why it holds none."""
         return simulation_answer.read_simulation(status, answer)
+
+    @property
+    def warned_by(self) -> Sequence[str]:
+        """An answer with this severity accepts with a note."""
+        return (_WARNED,)
+
+    def encode_interface(self, run: InterfaceRun, details: Iterable[ReportedOrder]) -> Iterator[bytes]:
+        """START, DATA with at most 70 orders each, AVSL. Raises InvalidOrderMessage."""
+        return reconciliation.encode_interface(run, details)
+
+    def encode_consistency(
+        self, run: ConsistencyRun, cases: Iterable[ActiveCase], *, starts: bool = True, ends: bool = True, before: ConsistencyTotal
+    ) -> Iterator[bytes]:
+        """START, DATA for each case, DATA with the total, AVSL. Raises InvalidOrderMessage, and ValueError when a line id is too long."""
+        return consistency.encode_consistency(run, cases, starts=starts, ends=ends, before=before)
+
+    def day_key(self, day: date) -> tuple[str, str]:
+        """The first and the last microsecond of a day."""
+        return reconciliation.day_key(day)
+
+    def under_day(self, message: bytes, day: date) -> bytes:
+        """The message with another `nokkelAvstemming`. Raises ValueError where it has not one."""
+        return reconciliation.under_day(message, day)
 
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """Each order is a message of its own."""

@@ -34,9 +34,8 @@ def triggers(rapid: Rapid) -> list[Row]:
 
 
 def runs(rapid: Rapid) -> list[Row]:
-    return rapid.rows(
-        "SELECT area, first_day::text, last_day::text, orders, trigger, made_by, trigger_no IS NOT NULL FROM reconciliation_runs ORDER BY run_no"
-    )
+    columns = "area, first_day::text, last_day::text, orders, trigger, made_by, trigger_no IS NOT NULL"
+    return rapid.rows(f"SELECT {columns} FROM reconciliation_runs ORDER BY run_no")
 
 
 def good(rapid: Rapid) -> None:

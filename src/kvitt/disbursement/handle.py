@@ -25,7 +25,7 @@ from kvitt.disbursement.events import (
     Unchanged,
 )
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
-from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Interpreted, failed
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED

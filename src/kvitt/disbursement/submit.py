@@ -26,8 +26,8 @@ from kvitt.disbursement.handle import Handler, numbered, parse
 from kvitt.disbursement.inbox import (
     InboxMessage,
     Incoming,
-    ParsedRecord,
     Interpreted,
+    ParsedRecord,
     ReconciliationTrigger,
     Skipped,
     StoredRecord,

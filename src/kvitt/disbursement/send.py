@@ -1,18 +1,20 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import OrderToSend
+from kvitt.disbursement.rail import OrderToSend, ReconcilingRail
 from kvitt.disbursement.receipts import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, count_sent
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fault_points import fault_point
@@ -70,6 +72,7 @@ class Send:
         self._reply_to = reply_to
         self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
+        self._reconciling = self._rail if isinstance(self._rail, ReconcilingRail) else None
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
@@ -79,7 +82,9 @@ class Send:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
-            arguments = {"rail": self._rail.name, "sender": self._sender, "now": self._clock(), "limit": limit}
+            now = self._clock()
+            day = oslo(now).date() if self._reconciling else date.min
+            arguments = {"rail": self._rail.name, "sender": self._sender, "now": now, "day": day, "limit": limit}
             orders = _in_order(fetch(self._connection, OrderToSend, _SQL.claim_ready, arguments))
             self._share(orders)
             fault_point("send.before_claim_commit")
@@ -88,7 +93,13 @@ class Send:
 
     def outgoing(self, taken: Sequence[OrderToSend]) -> Sequence[Outgoing]:
         """The transport messages in which orders leave."""
-        return [Outgoing(each.file_id, each.message, self._reply_to, each.priority, each.resend) for each in self._rail.files_of(taken)]
+        leaving = [self._under_its_day(each) for each in taken]
+        return [Outgoing(each.file_id, each.message, self._reply_to, each.priority, each.resend) for each in self._rail.files_of(leaving)]
+
+    def _under_its_day(self, order: OrderToSend) -> OrderToSend:
+        if order.key_day is None or self._reconciling is None:
+            return order
+        return replace(order, message=self._reconciling.under_day(order.message, order.key_day))
 
     def _share(self, orders: Sequence[OrderToSend]) -> None:
         """Notes which of them leave in one transport message; most rails have one for each, and then there is nothing to note."""

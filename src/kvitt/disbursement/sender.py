@@ -57,7 +57,7 @@ class Outbound(Protocol):
         """Nothing of these reached the queue: they are ready again. Raises LeaseLost."""
 
     def mark_unknown(self) -> list[str]:
-        """What a sender before us had begun becomes unknown; returns the ids."""
+        """Makes unknown what a sender before us had begun; returns the ids."""
 
     def has_orphans(self) -> bool:
         """Whether something is left that `mark_unknown` could not touch."""

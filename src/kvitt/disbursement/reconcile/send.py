@@ -1,4 +1,4 @@
-"""Sends runs of reconciliation: their messages leave through the sender of orders, in their order, and a run is good when its last one is put.
+"""Sends runs of reconciliation: their messages leave through the sender of orders, in their order; the last one makes the run good.
 
 Nobody answers them, so one of which it is unknown whether it was put, on a queue that can not tell, waits for an operator.
 """

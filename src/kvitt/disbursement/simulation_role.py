@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.simulate import CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
+from kvitt.disbursement.simulate import RAIL_SECONDS, CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
 from kvitt.disbursement.simulation_requests import Asker, RequestWithQuestions
 from kvitt.errors import LeaseLost
@@ -40,15 +40,17 @@ class SimulationRole:
         rail: str,
         at_once: int,
         wait_seconds: float,
+        rail_seconds: float = RAIL_SECONDS,
         on_check: CheckEnded = nobody_checks,
     ) -> None:
         """`at_once` requests are asked at a time; one that waits longer than `wait_seconds` for its turn is answered without it.
 
+        The rail is done after `rail_seconds` with what it was at work on when nobody listened any more.
         `after` is called when some have ended. The simulator is opened for the first question.
         """
         self._conninfo, self._keeper, self._open_simulator, self._clock, self._ports = conninfo, keeper, open_simulator, clock, ports
         self._wake_up, self._after, self._rail, self._at_once = wake_up, after, rail, at_once
-        self._wait_seconds, self._on_check, self._term = wait_seconds, on_check, 0
+        self._wait_seconds, self._rail_seconds, self._on_check, self._term = wait_seconds, rail_seconds, on_check, 0
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -66,6 +68,7 @@ class SimulationRole:
                 self._term,
                 rail=self._rail,
                 wait_seconds=self._wait_seconds,
+                rail_seconds=self._rail_seconds,
                 on_check=self._on_check,
             )
             asking = _Asking(self._open_simulator, self._ports, self._wake_up)
@@ -161,7 +164,7 @@ class _Asking:
         except CancelledError:
             return  # the client is being closed
         except Exception as error:  # noqa: BLE001 - whatever happened to it is its outcome
-            asked = AskedSimulation(SimulationFailure(FailureReason.OUR_FAULT, type(error).__name__))
+            asked = AskedSimulation(SimulationFailure(FailureReason.OUR_FAULT, type(error).__name__), at_work=True)
         self._came.put((number, asked))
         self._wake_up.notify()
 

@@ -48,6 +48,8 @@ RAIL_SECONDS: Final = 120.0
 _MOST_TIMES: Final = 5
 """A request that broke off so often is not asked once more: it may be what breaks the simulator."""
 
+_OVERDUE_AT_ONCE: Final = 500
+
 
 class EndedRequest(Struct, frozen=True):
     """A request with the outcome that it comes to; `answers` are those of its first questions, all that were asked.
@@ -182,6 +184,15 @@ class Simulate:
         numbers = [each.request.request_no for each in to_ask]
         cursor.execute(_SQL.begin_asking, {"requests": numbers, "simulator": self._simulator, "now": now})
         return tuple(to_ask), ended
+
+    def end_overdue(self) -> int:
+        """Answers those that have waited too long for their turn, the oldest of all, and returns how many. Raises LeaseLost."""
+        now = self._clock()
+        arguments = {"rail": self._rail, "now": now, "wait": self._longest_wait, "limit": _OVERDUE_AT_ONCE}
+        numbers = fetch_values(self._connection, _SQL.overdue, arguments)
+        late = [(each, self._too_late(each, now)) for each in read_all(self._connection, numbers)]
+        ended = [EndedRequest(each, failure) for each, failure in late if failure]
+        return len(ended) - len(self.end(ended))
 
     def _too_late(self, found: RequestWithQuestions, now: datetime) -> SimulationFailure | None:
         request = found.request

@@ -84,6 +84,18 @@ FROM (
 JOIN cases AS c ON c.case_no = r.case_no
 ORDER BY r.request_no;
 
+-- name: overdue
+-- Those of the oldest requests that have waited too long for their turn. Checks wait for as long as it takes.
+SELECT o.request_no
+FROM (
+    SELECT w.request_no, w.requested_at, w.deadline FROM simulation_requests AS w
+    WHERE w.rail = %(rail)s AND w.state = 'requested' AND w.asker <> 'check'
+    ORDER BY w.request_no
+    LIMIT %(limit)s
+) AS o
+WHERE least(o.deadline, o.requested_at + %(wait)s::interval) < %(now)s
+ORDER BY o.request_no;
+
 -- name: still_requested
 -- Those of these requests that nobody has begun to ask, read under the locks of their cases.
 SELECT r.request_no FROM simulation_requests AS r WHERE r.request_no = ANY (%b::bigint[]) AND r.state = 'requested';

@@ -25,7 +25,7 @@ GROWING = {
 }
 OPEN_WORK = {
     *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
-    *("simulation_requests_open", "simulation_requests_asked"),
+    *("simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
 }
 """Indexes of what is not finished; they are short, however much is stored."""
 
@@ -145,6 +145,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
             "requests": NUMBERS,
             "states": TEXTS,
             "moments": MOMENTS,
+            "at_work_until": MOMENTS,
             "reasons": TEXTS,
             "notes": TEXTS,
             "simulator": "simulator:1:1",

@@ -242,10 +242,11 @@ class HubProcess:
             self.ports,
             wake_up=self._questions,
             after=self._notify_ended,
-            on_check=OrderChecks(self.ports).ended,
+            on_check=OrderChecks(self.ports, settings.valid_days).ended,
             rail=rail.name,
             places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps
 
     def _notify_ended(self) -> None:

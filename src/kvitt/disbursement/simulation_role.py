@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.simulate import CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
+from kvitt.disbursement.simulate import RAIL_SECONDS, CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
 from kvitt.disbursement.simulation_requests import Asker, RequestWithQuestions
 from kvitt.errors import LeaseLost
@@ -64,15 +64,18 @@ class SimulationRole:
         rail: str,
         places: QuestionPlaces,
         wait_seconds: float,
+        rail_seconds: float = RAIL_SECONDS,
         on_check: CheckEnded = nobody_checks,
     ) -> None:
         """Requests are asked as far as there are `places`; one that waits longer than `wait_seconds` for its turn is answered without it.
 
+        The rail is done after `rail_seconds` with what it was at work on when nobody listened any more.
         `after` is called when some have ended. The simulator is opened for the first question.
         """
         self._conninfo, self._keeper, self._open_simulator, self._clock, self._ports = conninfo, keeper, open_simulator, clock, ports
         self._wake_up, self._after, self._rail, self._places = wake_up, after, rail, places
-        self._wait_seconds, self._on_check, self._term, self._looks_at = wait_seconds, on_check, 0, 0.0
+        self._wait_seconds, self._rail_seconds, self._on_check = wait_seconds, rail_seconds, on_check
+        self._term, self._looks_at = 0, 0.0
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -90,6 +93,7 @@ class SimulationRole:
                 self._term,
                 rail=self._rail,
                 wait_seconds=self._wait_seconds,
+                rail_seconds=self._rail_seconds,
                 on_check=self._on_check,
             )
             asking = _Asking(self._open_simulator, self._ports, self._wake_up)
@@ -200,7 +204,7 @@ class _Asking:
         except CancelledError:
             return  # the client is being closed
         except Exception as error:  # noqa: BLE001 - whatever happened to it is its outcome
-            asked = AskedSimulation(SimulationFailure(FailureReason.OUR_FAULT, type(error).__name__))
+            asked = AskedSimulation(SimulationFailure(FailureReason.OUR_FAULT, type(error).__name__), at_work=True)
         self._came.put((number, asked))
         self._wake_up.notify()
 

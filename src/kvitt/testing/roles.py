@@ -145,10 +145,11 @@ class Roles:
             self._ports,
             wake_up=_Awake(),
             after=lambda: None,
-            on_check=OrderChecks(self._ports).ended,
+            on_check=OrderChecks(self._ports, settings.valid_days).ended,
             rail=rail.name,
             places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps()
 
     @contextmanager

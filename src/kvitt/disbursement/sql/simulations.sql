@@ -120,10 +120,12 @@ FROM unnest(%b::bigint[], %b::integer[], %b::integer[], %b::integer[], %b::bytea
 WHERE q.request_no = s.request_no AND q.place = s.place;
 
 -- name: end_requests
--- Ends requests that nobody has ended; those that are asked only by this simulator. Returns those that ended.
+-- Ends requests that nobody has ended; those that are asked only by this simulator. Returns those that ended. With until when the rail may
+-- be at work on them.
 UPDATE simulation_requests AS r
-SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL
-FROM unnest(%(requests)b::bigint[], %(states)b::text[], %(moments)b::timestamptz[], %(reasons)b::text[], %(notes)b::text[])
-     AS s (request_no, state, ended_at, reason, note)
+SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL, at_work_until = s.at_work_until
+FROM unnest(%(requests)b::bigint[], %(states)b::text[], %(moments)b::timestamptz[], %(reasons)b::text[], %(notes)b::text[],
+            %(at_work_until)b::timestamptz[])
+     AS s (request_no, state, ended_at, reason, note, at_work_until)
 WHERE r.request_no = s.request_no AND (r.state = 'requested' OR (r.state = 'asked' AND r.simulator = %(simulator)s))
 RETURNING r.request_no;

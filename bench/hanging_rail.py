@@ -38,7 +38,7 @@ _FIRST_DRY_RUN, _FIRST_SENT = 10_000_000, 20_000_000
 _OPEN = "SELECT count(*) FROM simulation_requests WHERE state IN ('requested', 'asked')"
 _AT_THE_RAIL = "SELECT count(*) FROM simulation_requests WHERE state = 'asked'"
 _SENT = "SELECT count(*) FROM orders WHERE sent_at IS NOT NULL"
-_UNSENT = "SELECT count(*) FROM orders WHERE state = 'ready'"
+_UNSENT = "SELECT count(*) FROM orders WHERE sent_at IS NULL"
 
 
 class _Turn(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from kvitt.cli.arguments import NUMBER
+from kvitt.cli.consistency import consistency
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list, print_table
 from kvitt.cli.operator import operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened
@@ -83,6 +84,9 @@ def reconcile() -> None:
     Each working day, for each area, the orders that the rail should have are reported to it; it compares them with its own books. The
     sums are check sums over amounts of whatever kind, and not money.
     """
+
+
+reconcile.add_command(consistency)
 
 
 @reconcile.command(

@@ -319,7 +319,8 @@ WHERE o.message_no IS NULL AND o.topic = ANY (%(topics)s::text[]);
 SELECT NULL::bigint, o.outbox_no::text, 'copies a receipt that is not there'
 FROM outbox AS o
 WHERE o.message_no IS NULL AND o.topic = ANY (%(copies)s::text[])
-  AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id);
+  AND NOT EXISTS (SELECT FROM receipts AS r WHERE md5(r.message_id || ' ' || encode(r.digest, 'hex'))::uuid = o.event_id)
+  AND NOT EXISTS (SELECT FROM reconciliation_runs AS n WHERE n.run_id = o.event_id);
 
 -- name: receipts_without_copy
 -- Receipts whose contract copies them, and that were not copied.

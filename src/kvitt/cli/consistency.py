@@ -14,8 +14,8 @@ from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
-from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, read_lines_run, remarks_of
-from kvitt.disbursement.reconcile.runs import Cause, Trigger, bodies_of_run
+from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, remarks_of
+from kvitt.disbursement.reconcile.runs import Cause, Trigger
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
@@ -50,7 +50,7 @@ RUNS: Final = (
         'kvitt reconcile consistency run --area DP --by kari --reason "the plan of May"',
         "kvitt reconcile consistency run --area DP --dry-run",
         "kvitt reconcile consistency list",
-        "kvitt reconcile consistency show 18",
+        "kvitt reconcile show 18",
     )
 )
 def consistency() -> None:
@@ -82,7 +82,7 @@ def run(settings: Settings, *, area: str, day: Any, dry_run: bool, by: str | Non
                 sys.stdout.buffer.write(body)
             return
         made = consistency.make(area, Cause(Trigger.OPERATOR, operator=operator), day=wanted, made=_progress)
-        _print(connection, made, as_json=as_json)
+        print_lines_run(connection, made, as_json=as_json)
 
 
 @consistency.command("list", epilog=example("kvitt reconcile consistency list", "kvitt reconcile consistency list --area DP"))
@@ -97,23 +97,6 @@ def list_lines_runs(settings: Settings, *, area: str | None, limit: int, as_json
     print_list(RUNS, found, limit=limit, as_json=as_json, nothing="no lines were reported")
 
 
-@consistency.command(epilog=example("kvitt reconcile consistency show 18", "kvitt reconcile consistency show 18 --messages"))
-@click.argument("number", type=NUMBER)
-@click.option("--messages", "only_messages", is_flag=True, help="Only the bytes of its messages, one after the other.")
-@json_option
-@located
-def show(settings: Settings, *, number: int, only_messages: bool, as_json: bool) -> None:
-    """Show run NUMBER: its totals, and the cases of which the rail may have other lines in force."""
-    with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
-        found = read_lines_run(connection, number)
-        if only_messages:
-            with connection.transaction():
-                for body in bodies_of_run(connection, number):
-                    sys.stdout.buffer.write(body)
-        else:
-            _print(connection, found, as_json=as_json)
-
-
 @consistency.command(epilog=example('kvitt reconcile consistency again 18 --by kari --reason "the rail lost the run"'))
 @click.argument("number", type=NUMBER)
 @reasoned
@@ -123,7 +106,7 @@ def again(settings: Settings, *, number: int, by: str, reason: str, as_json: boo
     """Report the lines in force on the day of run NUMBER once more, in its place, under an id of its own."""
     operator = Operator(by, reason)
     with _working(settings) as (connection, consistency):
-        _print(connection, consistency.again(number, operator, made=_progress), as_json=as_json)
+        print_lines_run(connection, consistency.again(number, operator, made=_progress), as_json=as_json)
 
 
 @contextmanager
@@ -136,7 +119,8 @@ def _progress(run: LinesRun) -> None:
     click.echo(f"{run.area}: {run.cases} cases with {run.lines} lines are made", err=True)
 
 
-def _print(connection: Connection, run: LinesRun, *, as_json: bool) -> None:
+def print_lines_run(connection: Connection, run: LinesRun, *, as_json: bool) -> None:
+    """Shows a run: its totals, and the cases of which the rail may have other lines in force."""
     if as_json:
         print_json(RUNS, [run])
         return

@@ -258,6 +258,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_batch: Annotated[int, Meta(ge=1)] = 128
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"
+    reconciliation_queue: str = "oppdrag.reconciliation"
     emulator: bool = True
     emulator_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     lease_seconds: Annotated[float, Meta(gt=0)] = 2.5

@@ -151,7 +151,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         },
     },
     (HUB, "orders"): {
-        "claim_ready": {"rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
+        "claim_ready": {"day": NOW.date(), "rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
         "lock_messages": [["topic"], NUMBERS],
         "orders_of_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},

@@ -17,6 +17,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.reconcile.send import run_sender
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.simulation_role import SimulationRole
@@ -53,6 +54,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "sender": ("sender",),
         "receiver": ("receiver", _RESUME),
         "simulator": ("simulator",),
+        "reconciler": ("reconciler",),
         "scheduler": ("scheduler",),
         "emulator": ("emulator",),
         "payouts": (_APIS,),
@@ -105,6 +107,7 @@ class HubProcess:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._orders, self._outbox, self._deferred, self._jobs, self._questions = WakeUp(), WakeUp(), WakeUp(), WakeUp(), WakeUp()
+        self._runs = WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
         self.simulation = self._take_simulation_address() if "emulator" in roles else None
@@ -168,6 +171,7 @@ class HubProcess:
         self._notify_work()
         self._deferred.notify()
         self._jobs.notify()
+        self._runs.notify()
 
     def _notify_work(self) -> None:
         """There are orders to send, records to publish, and questions to ask."""
@@ -184,6 +188,7 @@ class HubProcess:
             "emulator": lambda: self._emulator_steps,
             "scheduler": self._scheduler_loop,
             "simulator": self._simulator_loop,
+            "reconciler": self._reconciler_loop,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
             **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
@@ -230,6 +235,11 @@ class HubProcess:
     def _receiver_loop(self, rail: str) -> MakeStep:
         replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)
         return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up, rail=rail).steps
+
+    def _reconciler_loop(self) -> MakeStep:
+        """Runs are sent to the default rail only: no other reconciles."""
+        queue, rail = self._queue(self._settings.reconciliation_queue), self.ports.rails.default
+        return run_sender(self.conninfo, self._keeper, queue, utc_now, self.ports, rail=rail.name, wake_up=self._runs).steps
 
     def _simulator_loop(self) -> MakeStep:
         """Only the default rail is asked: no other simulates."""

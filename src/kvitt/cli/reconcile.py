@@ -30,6 +30,7 @@ from kvitt.disbursement.reconcile.runs import (
     message_states,
     read,
 )
+from kvitt.disbursement.reconcile.send import resolve as resolve_run
 from kvitt.disbursement.reconciliation import ReconciliationKind
 from kvitt.errors import NotInThatState
 from kvitt.kernel.clock import utc_now
@@ -213,6 +214,27 @@ def again(settings: Settings, *, number: int, by: str, reason: str, as_json: boo
     with _reconciling(settings) as (_, reconcile):
         made = reconcile.again(number, operator, progress=_progress(f"run {number}"))
     _print([made], as_json=as_json, nothing="")
+
+
+@reconcile.command(
+    epilog=example(
+        'kvitt reconcile resolve 17 --was-put --by kari --reason "the broker\'s log has it"',
+        'kvitt reconcile resolve 17 --was-not-put --by kari --reason "the queue is empty, and the rail has nothing"',
+    )
+)
+@click.argument("number", type=NUMBER)
+@click.option("--was-put/--was-not-put", "was_put", default=None, required=True, help="Whether the queue got them; else they are sent.")
+@reasoned
+@located
+def resolve(settings: Settings, *, number: int, was_put: bool, by: str, reason: str) -> None:
+    """Say whether the messages of run NUMBER came to the queue of which that is unknown; what came not is sent, and the run goes on.
+
+    Only on a queue that can not be asked itself. Look into it, and ask the rail's people, before.
+    """
+    operator = Operator(by, reason)
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
+        resolved = resolve_run(connection, utc_now, wiring().ports, number, was_put=was_put, operator=operator)
+    click.echo(f"{resolved} messages of run {number} {'were put' if was_put else 'are sent again'}")
 
 
 @contextmanager

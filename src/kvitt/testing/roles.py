@@ -12,6 +12,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.reconcile.send import run_sender
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, Simulator
@@ -53,6 +54,7 @@ class Roles:
             **{self._on_rail("receiver", rail.name): partial(self._receiver, rail.name) for rail in ports.rails},
             "resume": self._resume,
             "simulator": self._simulator,
+            "reconciler": self._reconciler,
             "relay": self._relay,
         }
 
@@ -130,6 +132,13 @@ class Roles:
 
     def _resume(self) -> AbstractContextManager[LoopStep]:
         return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
+
+    def _reconciler(self) -> AbstractContextManager[LoopStep]:
+        def queue() -> TableQueue:
+            return self._queue(self._settings.reconciliation_queue)
+
+        rail = self._ports.rails.default.name
+        return run_sender(self._conninfo, self._leases, queue, self._clock, self._ports, rail=rail, wake_up=_Awake()).steps()
 
     def _simulator(self) -> AbstractContextManager[LoopStep]:
         settings, rail = self._settings.simulation, self._ports.rails.default

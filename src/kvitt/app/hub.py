@@ -58,6 +58,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "payouts": (_APIS,),
         "ledger": (_APIS,),
         "simulations": (_APIS,),
+        "reconciliations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -114,7 +115,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails, asked=self._questions.notify)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.

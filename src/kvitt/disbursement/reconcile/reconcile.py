@@ -13,20 +13,18 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails, ReconcilingRail
-from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, read
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, add_messages, read, run_id
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, KeyForm, ReconciliationForm, ReconciliationKind, ReportedOrder
 from kvitt.disbursement.values import Area
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
 from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, named
-from kvitt.kernel.identifiers import named_uuid
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("reconcile", "kvitt.disbursement")
-_RUNS: Final = bytes.fromhex("5b0fd7f4a1c95c1c8d5b3a6e0d3c7f21")
 _ROWS_AT_ONCE: Final = 2_000
 _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
@@ -197,11 +195,9 @@ class Reconcile:
         row = {
             **found.row,
             **range_,
-            "run_id": named_uuid(_RUNS, f"interface\0{found.rail.name}\0{found.area}\0{days.first}\0{days.last}\0{times}"),
+            "run_id": run_id(ReconciliationKind.INTERFACE, found.rail.name, found.area, days, times),
             "form": found.form.name,
-            "trigger": cause.trigger.value,
-            "made_by": cause.made_by,
-            "reason": cause.reason,
+            **cause.row,
             "made_at": now,
         }
         run_no = fetch_value(self._connection, _SQL.add_run, row)
@@ -251,10 +247,7 @@ class Reconcile:
             return
         bodies = iter(found.rail.encode_interface(run.reported(found.form), details_of(self._connection, run_no)))
         while batch := [*islice(bodies, _MESSAGES_AT_ONCE)]:
-            places = [*range(written + 1, written + 1 + len(batch))]
-            ids = [named_uuid(_RUNS, f"{run.run_id}\0{place}") for place in places]
-            self._connection.execute(_SQL.add_messages, {"run_no": run_no, "places": places, "ids": ids, "bodies": batch})
-            written += len(batch)
+            written = add_messages(self._connection, run_no, run.run_id, written, batch)
             progress(written)
         self._connection.execute(_SQL.count_messages, {"run_no": run_no, "messages": written})
 

@@ -238,7 +238,7 @@ def test_unknown_orders_are_sent_again_only_when_the_queue_never_got_them(stage:
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.mark_unknown()
-    assert successor.unknown_orders(10) == [UnknownOrder(order.order_id, order.message_no, 0, order.order_id)]
+    assert successor.unknown(10) == [UnknownOrder(order.order_id, order.message_no, 0, order.order_id)]
     assert successor.put_again([order.order_id]) == [order]
     assert successor.put_again([order.order_id]) == []
     assert stage.order_states("S") == ["sending"]

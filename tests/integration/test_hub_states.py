@@ -126,7 +126,7 @@ def test_an_order_that_has_left_is_not_taken_for_a_resend(stage: Stage) -> None:
     stage.settle([receipt_with(receipt, "99")])
     (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
     assert stage.order_states("S") == ["unknown"]
-    assert stage.sender.unknown_orders(10) == []
+    assert stage.sender.unknown(10) == []
     assert stage.sender.put_again([str(order_id)]) == []
 
 

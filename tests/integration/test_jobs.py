@@ -218,7 +218,7 @@ def test_who_is_killed_in_the_middle_has_done_nothing_and_the_next_one_does_it(d
         assert died.returncode == -signal.SIGKILL, died.stderr
         assert {row.last_run for row in list_jobs(connection)} == {None}
     listed = subprocess.run([str(KVITT), "job", "list", "--json", *options], capture_output=True, timeout=PATIENCE_SECONDS, check=True)
-    assert {json.loads(line)["name"] for line in listed.stdout.splitlines()} == {"alarms", "approvals", "order checks"}
+    assert {json.loads(line)["name"] for line in listed.stdout.splitlines()} == {each.name for each in jobs_of(Settings(), PORTS)}
     with subprocess.Popen([str(KVITT), "run", "--roles", "scheduler", *options], stderr=subprocess.PIPE) as running:
         try:
             with connect(database) as connection:

@@ -100,7 +100,7 @@ def test_what_is_for_others_is_let_go(rapid: Rapid) -> None:
         b'"Utbetaling"',
         b"{",
         b"\xff\xfe",
-        {"@event_name": "hel_time", "time": 9},
+        {"@event_name": "hel_time", "time": 8},
         answered,
         others,
         {"a": "Utbetaling"},

@@ -71,7 +71,7 @@ def test_an_unclear_receipt_of_an_unknown_order_is_reported(rapid: Rapid) -> Non
     (receipt,) = rapid.rail()
     rapid.settle([receipt_with(receipt, "77", "hm")])
     assert rapid.heard() == ["raw receipt", "queued OVERFØRT", "OVERFØRT", "rail FEIL", "FEIL"]
-    assert rapid.sender.unknown_orders(10) == []
+    assert rapid.sender.unknown(10) == []
     rapid.settle([receipt])
     assert rapid.heard()[-1] == "AKSEPTERT"
 

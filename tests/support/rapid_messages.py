@@ -106,3 +106,26 @@ def need_bytes(kind: NeedKind = NeedKind.PAYMENT, **changes: Any) -> bytes:
 
 def _changed(made: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**made, **changes}.items() if value is not LEFT_OUT}
+
+
+def clock_event(day: object, **changes: Any) -> dict[str, Any]:
+    """The clock's event at nine of a day (rapid §4.3)."""
+    made = {
+        "@event_name": "hel_time",
+        "@id": "2d2a2f3c-7d0e-4c86-9a0c-5d2f6f0f7a01",
+        "@opprettet": f"{day}T09:00:00",
+        "time": 9,
+        "dagen": day,
+    }
+    return _changed(made, changes)
+
+
+def manual_event(day: object, **changes: Any) -> dict[str, Any]:
+    """Somebody's own word to reconcile up to a day (rapid §4.3)."""
+    made = {
+        "@event_name": "utfør_avstemming",
+        "@id": "c0a4cf58-3b0d-4b8e-8b1c-0a1d4fb7c902",
+        "@opprettet": f"{day}T13:01:02.5",
+        "dagen": day,
+    }
+    return _changed(made, changes)

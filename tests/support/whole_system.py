@@ -167,13 +167,13 @@ class Play:
         stage = self.stage
         send = stage.new_sender()
         (unknown,) = send.mark_unknown()
-        assert [each.order_id for each in send.unknown_orders(10)] == [unknown]
+        assert [each.order_id for each in send.unknown(10)] == [unknown]
         if not stage.requests.was_put([unknown])[unknown]:
             (order,) = send.put_again([unknown])
             self._put(order)
             send.sent([(order.order_id, order.message_no)])
             return
-        send.sent([(each.order_id, each.message_no) for each in send.unknown_orders(10)])
+        send.sent([(each.order_id, each.message_no) for each in send.unknown(10)])
 
 
 def _faults(fate: Fate) -> Faults:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import checks_of, ports_of
-from kvitt.app.simulation import simulator_of
+from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.reconcile.send import run_sender
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.simulation_role import SimulationRole
@@ -53,11 +54,13 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "sender": ("sender",),
         "receiver": ("receiver", _RESUME),
         "simulator": ("simulator",),
+        "reconciler": ("reconciler",),
         "scheduler": ("scheduler",),
         "emulator": ("emulator",),
         "payouts": (_APIS,),
         "ledger": (_APIS,),
         "simulations": (_APIS,),
+        "reconciliations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -105,6 +108,7 @@ class HubProcess:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._orders, self._outbox, self._deferred, self._jobs, self._questions = WakeUp(), WakeUp(), WakeUp(), WakeUp(), WakeUp()
+        self._runs = WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
         self.simulation = self._take_simulation_address() if "emulator" in roles else None
@@ -114,7 +118,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails, asked=self._questions.notify)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -168,6 +172,7 @@ class HubProcess:
         self._notify_work()
         self._deferred.notify()
         self._jobs.notify()
+        self._runs.notify()
 
     def _notify_work(self) -> None:
         """There are orders to send, records to publish, and questions to ask."""
@@ -184,6 +189,7 @@ class HubProcess:
             "emulator": lambda: self._emulator_steps,
             "scheduler": self._scheduler_loop,
             "simulator": self._simulator_loop,
+            "reconciler": self._reconciler_loop,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
             **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
@@ -231,6 +237,11 @@ class HubProcess:
         replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)
         return Receiver(self.conninfo, replies, utc_now, self.ports, wake_up, rail=rail).steps
 
+    def _reconciler_loop(self) -> MakeStep:
+        """Runs are sent to the default rail only: no other reconciles."""
+        queue, rail = self._queue(self._settings.reconciliation_queue), self.ports.rails.default
+        return run_sender(self.conninfo, self._keeper, queue, utc_now, self.ports, rail=rail.name, wake_up=self._runs).steps
+
     def _simulator_loop(self) -> MakeStep:
         """Only the default rail is asked: no other simulates."""
         settings, rail = self._settings.simulation, self.ports.rails.default
@@ -242,10 +253,11 @@ class HubProcess:
             self.ports,
             wake_up=self._questions,
             after=self._notify_ended,
-            on_check=OrderChecks(self.ports).ended,
+            on_check=OrderChecks(self.ports, settings.valid_days).ended,
             rail=rail.name,
-            at_once=settings.at_once,
+            places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps
 
     def _notify_ended(self) -> None:

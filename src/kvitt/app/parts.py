@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.disbursement.reconcile.triggers import trigger_job
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.clock import Clock, utc_now
@@ -114,6 +115,7 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
         *reconciliation_jobs(ports, utc_now, timetable),
+        trigger_job(ports, utc_now, settings.reconciliation.first_day, on=settings.reconciliation.on_events),
     )
 
 

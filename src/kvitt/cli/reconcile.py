@@ -9,12 +9,14 @@ from typing import Any, Final
 import click
 
 from kvitt.cli.arguments import NUMBER
+from kvitt.cli.consistency import consistency, print_lines_run
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list, print_table
 from kvitt.cli.operator import operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.reconcile.consistency import read_lines_run
 from kvitt.disbursement.reconcile.reconcile import Progress, Reconcile
 from kvitt.disbursement.reconcile.runs import (
     Cause,
@@ -22,12 +24,13 @@ from kvitt.disbursement.reconcile.runs import (
     Run,
     RunState,
     Trigger,
+    bodies_of_run,
     changed_since,
     listing,
     message_states,
-    messages,
     read,
 )
+from kvitt.disbursement.reconcile.send import resolve as resolve_run
 from kvitt.disbursement.reconciliation import ReconciliationKind
 from kvitt.errors import NotInThatState
 from kvitt.kernel.clock import utc_now
@@ -85,6 +88,9 @@ def reconcile() -> None:
     """
 
 
+reconcile.add_command(consistency)
+
+
 @reconcile.command(
     "list", epilog=example("kvitt reconcile list", "kvitt reconcile list --area DP --day 2026-11-27", "kvitt reconcile list --state made")
 )
@@ -115,12 +121,19 @@ def list_runs(settings: Settings, *, area: str | None, kind: str | None, state: 
 @json_option
 @located
 def show(settings: Settings, *, number: int, only_messages: bool, as_json: bool) -> None:
-    """Show run NUMBER: its totals, how far its messages have come, and what is otherwise by now than it was reported."""
+    """Show run NUMBER: its totals, how far its messages have come, and what is otherwise by now than it was reported.
+
+    Of a run about lines in force: the cases of which the rail may have others.
+    """
     with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
         run = read(connection, number)
         if only_messages:
-            for body in messages(connection, number):
-                sys.stdout.buffer.write(body + b"\n")
+            with connection.transaction():
+                for body in bodies_of_run(connection, number):
+                    sys.stdout.buffer.write(body + b"\n")
+            return
+        if run.what is ReconciliationKind.CONSISTENCY:
+            print_lines_run(connection, read_lines_run(connection, number), as_json=as_json)
             return
         if as_json:
             print_json(RUNS, [run])
@@ -201,6 +214,27 @@ def again(settings: Settings, *, number: int, by: str, reason: str, as_json: boo
     with _reconciling(settings) as (_, reconcile):
         made = reconcile.again(number, operator, progress=_progress(f"run {number}"))
     _print([made], as_json=as_json, nothing="")
+
+
+@reconcile.command(
+    epilog=example(
+        'kvitt reconcile resolve 17 --was-put --by kari --reason "the broker\'s log has it"',
+        'kvitt reconcile resolve 17 --was-not-put --by kari --reason "the queue is empty, and the rail has nothing"',
+    )
+)
+@click.argument("number", type=NUMBER)
+@click.option("--was-put/--was-not-put", "was_put", default=None, required=True, help="Whether the queue got them; else they are sent.")
+@reasoned
+@located
+def resolve(settings: Settings, *, number: int, was_put: bool, by: str, reason: str) -> None:
+    """Say whether the messages of run NUMBER came to the queue of which that is unknown; what came not is sent, and the run goes on.
+
+    Only on a queue that can not be asked itself. Look into it, and ask the rail's people, before.
+    """
+    operator = Operator(by, reason)
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
+        resolved = resolve_run(connection, utc_now, wiring().ports, number, was_put=was_put, operator=operator)
+    click.echo(f"{resolved} messages of run {number} {'were put' if was_put else 'are sent again'}")
 
 
 @contextmanager

@@ -23,9 +23,8 @@ from kvitt.disbursement.inbox import (
     IdempotencyRecord,
     InboxMessage,
     Incoming,
-    ParsedRecord,
+    Interpreted,
     ReplyTo,
-    Skipped,
 )
 from kvitt.disbursement.reconciliation import ReconciliationForm
 from kvitt.disbursement.refusals import USED_OTHERWISE
@@ -80,8 +79,8 @@ class Contract(Protocol):
     used_otherwise: Refusal = USED_OTHERWISE
     """What a message hears that asks for something else under an identity that was used before."""
 
-    def read(self, record: Incoming) -> ParsedRecord | Skipped:
-        """The instruction in a record, or the refusal to answer with; or that it is none of ours, or can not be answered at all.
+    def read(self, record: Incoming) -> Interpreted:
+        """The instruction in a record, or the refusal to answer with; that it asks for reconciliation; that it is none of ours, or unfit.
 
         It looks at no state. What it raises becomes an answer that kvitt failed (500), and a dead letter.
         """

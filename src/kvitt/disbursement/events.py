@@ -232,7 +232,32 @@ class ReceiptArrived(Struct, frozen=True):
     body: bytes
 
 
-Announcement = CaseListed | ReceiptArrived
+class TriggeringRecord(Struct, frozen=True):
+    """A record that asked for reconciliation, as it came in."""
+
+    key: bytes | None
+    body: bytes
+    came_at: datetime
+
+
+class ReconciliationGood(Struct, frozen=True):
+    """All messages of a run over the orders of an area are put; `caused_by` None: it was nobody's word on a topic.
+
+    `first_key` and `last_key` are as its messages have them.
+    """
+
+    run_id: str
+    area: Area
+    form: str
+    first_key: str
+    last_key: str
+    last_day: date
+    orders: int
+    messages: int
+    caused_by: TriggeringRecord | None = None
+
+
+Announcement = CaseListed | ReceiptArrived | ReconciliationGood
 """What happens to no message alone."""
 
 

@@ -25,7 +25,7 @@ from kvitt.disbursement.events import (
     Unchanged,
 )
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
-from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, ParsedRecord, Skipped, failed
+from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
@@ -49,7 +49,7 @@ POSITIONS_PER_ORDER = 100_000
 """Room for the payments of one order in the numbers that keep the case list in order."""
 
 
-def parse(contracts: Contracts, record: Incoming) -> ParsedRecord | Skipped:
+def parse(contracts: Contracts, record: Incoming) -> Interpreted:
     """A record as its contract reads it; one on which reading itself fails is answered and kept like any that kvitt fails on."""
     contract = contracts.of[record.source]
     try:

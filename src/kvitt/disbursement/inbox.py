@@ -1,6 +1,6 @@
 """Messages as they come in and as their contract reads them, before any state is looked at (design §4 step 2)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -122,6 +122,17 @@ class ParsedRecord(Struct, frozen=True):
     identity: Identity | None = None
     chosen_ids: tuple[PaymentId, ...] = ()
     dead: str | None = None
+
+
+class ReconciliationTrigger(Struct, frozen=True):
+    """A record that asks for reconciliation up to a day, that one included. It is no message: it has no case, and hears nothing."""
+
+    incoming: Incoming
+    up_to: date
+
+
+Interpreted = ParsedRecord | ReconciliationTrigger | Skipped
+"""A record as its contract reads it."""
 
 
 def failure(incoming: Incoming, error: Exception) -> Refusal:

@@ -58,8 +58,9 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
     """
     parsed = parse(ports.contracts, Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
-    if isinstance(parsed, Skipped):
-        raise ValueError(parsed.reason)  # noqa: TRY004 - the bytes are wrong, not their type
+    if not isinstance(parsed, ParsedRecord):
+        reason = parsed.reason if isinstance(parsed, Skipped) else "it asks for reconciliation, and for no payment"
+        raise ValueError(reason)  # noqa: TRY004 - the bytes are wrong, not their type
     message = replace(numbered(parsed, 0, now), dry_run=False)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

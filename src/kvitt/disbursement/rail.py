@@ -172,7 +172,10 @@ _CLOSED = frozenset({OrderState.ACCEPTED, OrderState.REJECTED, OrderState.WITHDR
 
 
 class OrderToSend(Struct, frozen=True):
-    """An order that a sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again."""
+    """An order that a sender holds in state `sending`, with the stored bytes; `resend` counts how often operators had it sent again.
+
+    `key_day` is the day under whose key it leaves, where that is not the day on which it was made.
+    """
 
     order_id: str
     message: bytes
@@ -180,6 +183,12 @@ class OrderToSend(Struct, frozen=True):
     number: int
     priority: int
     resend: int
+    key_day: date | None = None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its id, and the number of its message, which is locked with it."""
+        return self.order_id, self.message_no
 
 
 class TransportFile(Struct, frozen=True):

@@ -145,6 +145,21 @@ class CaseStep(Row, frozen=True):
     contradictions: int = 0
 
 
+class TriggerRow(Row, frozen=True):
+    """A record that asks for reconciliation up to a day, as it came in; one under the same edge identity again does nothing."""
+
+    statement = _WRITE.add_triggers
+    source: str
+    partition: int
+    position: int
+    key: bytes | None
+    body: bytes
+    headers: bytes | None
+    edition: int
+    up_to: date
+    came_at: datetime
+
+
 class DeferredRow(Row, frozen=True):
     """A message (with its place on its topic) or a receipt (with message id and rail) that came for a case that somebody else holds."""
 

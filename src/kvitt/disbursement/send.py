@@ -1,24 +1,27 @@
 """Send: ready orders are taken, put on the queue, and known to be sent, each step its own commit (design §4 step 6, §6)."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.disbursement.events import WithRail
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import OrderToSend
+from kvitt.disbursement.rail import OrderToSend, ReconcilingRail
 from kvitt.disbursement.receipts import lock_messages
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, count_sent
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
+from kvitt.kernel.queue import Outgoing, queue_id
 
 _SQL, _LEASES = load("orders", "kvitt.disbursement"), load("leases", "kvitt.kernel")
 
@@ -30,6 +33,16 @@ class UnknownOrder(Struct, frozen=True):
     message_no: int
     resend: int
     file_id: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its id, and the number of its message, which is locked with it."""
+        return self.order_id, self.message_no
+
+    @property
+    def queue_id(self) -> str:
+        """The id of the transport message, as the queue knows it."""
+        return queue_id(self.file_id, self.resend)
 
 
 class _MarkedSent(NamedTuple):
@@ -44,10 +57,22 @@ class Send:
     `term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, ports: Ports, lease: Lease, term: int = 1, *, rail: str | None = None) -> None:
-        """`rail` is whose orders leave, None: those of the default one. Raises UnknownRail."""
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        ports: Ports,
+        lease: Lease,
+        term: int = 1,
+        *,
+        rail: str | None = None,
+        reply_to: str = "",
+    ) -> None:
+        """`rail` is whose orders leave, None: those of the default one. It answers on `reply_to`. Raises UnknownRail."""
+        self._reply_to = reply_to
         self._connection, self._clock, self._contracts, self._lease = connection, clock, ports.contracts, lease
         self._rail = ports.rails.default if rail is None else ports.rails.named(rail)
+        self._reconciling = self._rail if isinstance(self._rail, ReconcilingRail) else None
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def _hold(self) -> None:
@@ -57,12 +82,24 @@ class Send:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
-            arguments = {"rail": self._rail.name, "sender": self._sender, "now": self._clock(), "limit": limit}
+            now = self._clock()
+            day = oslo(now).date() if self._reconciling else date.min
+            arguments = {"rail": self._rail.name, "sender": self._sender, "now": now, "day": day, "limit": limit}
             orders = _in_order(fetch(self._connection, OrderToSend, _SQL.claim_ready, arguments))
             self._share(orders)
             fault_point("send.before_claim_commit")
         fault_point("send.after_claim_commit")
         return orders
+
+    def outgoing(self, taken: Sequence[OrderToSend]) -> Sequence[Outgoing]:
+        """The transport messages in which orders leave."""
+        leaving = [self._under_its_day(each) for each in taken]
+        return [Outgoing(each.file_id, each.message, self._reply_to, each.priority, each.resend) for each in self._rail.files_of(leaving)]
+
+    def _under_its_day(self, order: OrderToSend) -> OrderToSend:
+        if order.key_day is None or self._reconciling is None:
+            return order
+        return replace(order, message=self._reconciling.under_day(order.message, order.key_day))
 
     def _share(self, orders: Sequence[OrderToSend]) -> None:
         """Notes which of them leave in one transport message; most rails have one for each, and then there is nothing to note."""
@@ -119,7 +156,7 @@ class Send:
         arguments = {"rail": self._rail.name, "sender": self._sender}
         return bool(fetch_value(self._connection, _SQL.has_orphans, arguments))
 
-    def unknown_orders(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
+    def unknown(self, limit: int, but: Collection[str] = ()) -> list[UnknownOrder]:
         """The oldest orders of which it is unknown whether they, or the copy that was to be sent last, reached the queue; some left out."""
         arguments = {"rail": self._rail.name, "but": list(but), "limit": limit}
         return fetch(self._connection, UnknownOrder, _SQL.unknown_unsent, arguments)

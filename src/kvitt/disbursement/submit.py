@@ -23,9 +23,19 @@ from kvitt.disbursement.case import (
     lock_free_cases,
 )
 from kvitt.disbursement.handle import Handler, numbered, parse
-from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, StoredRecord, failed, failure
+from kvitt.disbursement.inbox import (
+    InboxMessage,
+    Incoming,
+    Interpreted,
+    ParsedRecord,
+    ReconciliationTrigger,
+    Skipped,
+    StoredRecord,
+    failed,
+    failure,
+)
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow
+from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
 from kvitt.disbursement.values import Scheme
@@ -56,6 +66,8 @@ class Outcome(StrEnum):
     DEAD = "dead"
     DEFERRED = "deferred"
     SKIPPED = "skipped"
+    TRIGGERED = "triggered"
+    """Reconciliation is asked for."""
     REPEATED = "repeated"
 
 
@@ -80,11 +92,11 @@ class Submit:
         """
         return self._executor.execute([parse(self._ports.contracts, each) for each in batch])
 
-    def run(self, batch: Sequence[ParsedRecord | Skipped], locks: Locks) -> list[Outcome]:
+    def run(self, batch: Sequence[Interpreted], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
         return self._transact(batch, wait=locks is Locks.WAIT)
 
-    def failed(self, command: ParsedRecord | Skipped, error: Exception) -> Outcome:
+    def failed(self, command: Interpreted, error: Exception) -> Outcome:
         """Answers a record that fails alone, and keeps it. Raises what may pass: then it comes again from its source."""
         if isinstance(error, LockNotAvailable) and isinstance(command, ParsedRecord) and command.case_key:
             return self._transact([command], wait=None)[0]
@@ -93,7 +105,7 @@ class Submit:
         incoming = command.incoming
         if self._repeated(incoming):
             return Outcome.REPEATED
-        broken = command if isinstance(command, Skipped) else failed(command.incoming, command.scheme, error, dry_run=command.dry_run)
+        broken = _as_failed(command, error)
         _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
         return self._transact([broken])[0]
 
@@ -108,7 +120,7 @@ class Submit:
         """Whether this edge identity is taken: the record was handled before, its answer stands."""
         return answer_of_edge(self._connection, incoming.source, (incoming.partition, incoming.position)) is not None
 
-    def _transact(self, records: Sequence[ParsedRecord | Skipped], *, wait: bool | None = True) -> list[Outcome]:
+    def _transact(self, records: Sequence[Interpreted], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             _advance(cursor, [each.incoming for each in records])
@@ -134,10 +146,7 @@ class Submit:
             records = [parse(self._ports.contracts, row.record.incoming()) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
-                records = [
-                    each if isinstance(each, Skipped) else failed(each.incoming, each.scheme, failure_of, dry_run=each.dry_run)
-                    for each in records
-                ]
+                records = [_as_failed(each, failure_of) for each in records]
             for case in cases:
                 case.deferred = False
             sorting = self._sorting(
@@ -216,13 +225,16 @@ class _Sorting:
     def __init__(self, work: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
         self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
 
-    def sort(self, parsed: ParsedRecord | Skipped) -> Outcome:
+    def sort(self, parsed: Interpreted) -> Outcome:
         """Returns what becomes of the next one."""
         if isinstance(parsed, ParsedRecord):
             if (key := parsed.case_key) and (key not in self._cases or self._cases[key].deferred):
                 self._defer(parsed, key)
                 return Outcome.DEFERRED
             return self._handle(parsed)
+        if isinstance(parsed, ReconciliationTrigger):
+            self._trigger(parsed)
+            return Outcome.TRIGGERED
         if not parsed.kept:
             return Outcome.SKIPPED
         self._dead_letter(parsed.incoming, parsed.reason, None)
@@ -248,6 +260,22 @@ class _Sorting:
                 incoming.headers,
                 None,
                 incoming.body or b"",
+                self._now,
+            )
+        )
+
+    def _trigger(self, asked: ReconciliationTrigger) -> None:
+        incoming = asked.incoming
+        self.work.triggers.append(
+            TriggerRow(
+                incoming.source,
+                incoming.partition,
+                incoming.position,
+                incoming.key,
+                incoming.body or b"",
+                incoming.headers,
+                incoming.edition,
+                asked.up_to,
                 self._now,
             )
         )
@@ -297,6 +325,13 @@ class _Sorting:
             return Outcome.DEAD, UnitOfWork()
         self._dead_letter(parsed.incoming, reason, message.message_no)
         return Outcome.ANSWERED, work
+
+
+def _as_failed(command: Interpreted, error: Exception) -> ParsedRecord | Skipped:
+    """A record on which kvitt itself failed: it is answered if it is a message, and kept."""
+    if isinstance(command, ParsedRecord):
+        return failed(command.incoming, command.scheme, error, dry_run=command.dry_run)
+    return command if isinstance(command, Skipped) else Skipped(command.incoming, f"{type(error).__name__}: {error}", kept=True)
 
 
 def _numbered(parsed: ParsedRecord, number: int, now: datetime) -> tuple[InboxMessage, MessageRow]:

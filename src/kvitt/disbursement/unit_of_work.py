@@ -36,6 +36,7 @@ from kvitt.disbursement.rows import (
     OrderRow,
     PaymentRow,
     SimulationRow,
+    TriggerRow,
 )
 from kvitt.disbursement.values import Area
 from kvitt.kernel.audit import AuditRow
@@ -61,6 +62,7 @@ class UnitOfWork:
         self.deferred: list[DeferredRow] = []
         self.simulations: list[SimulationRow] = []
         self.checks: list[OrderCheckRow] = []
+        self.triggers: list[TriggerRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -78,6 +80,7 @@ class UnitOfWork:
             self.deferred,
             self.simulations,
             self.checks,
+            self.triggers,
         )
 
     def add(self, other: "UnitOfWork") -> None:

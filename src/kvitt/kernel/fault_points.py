@@ -28,6 +28,12 @@ OF_SIMULATIONS = (
     "simulate.after_end_commit",
 )
 """Those that only a dry run comes to."""
+OF_RECONCILIATION = (
+    "reconcile.before_claim_commit",
+    "reconcile.after_claim_commit",
+    "reconcile.after_sent_commit",
+)
+"""Those that only a message of reconciliation comes to."""
 _place, _, _times = os.environ.get("KVITT_DIE_AT", "").partition(":")
 _die_at_visit = int(_times or 1)
 _visits: Counter[str] = Counter()

@@ -144,7 +144,8 @@ class Hub:
         """Lets the hub work until nothing is left to do, and returns how much that was; nothing sleeps, nothing runs beside it.
 
         What waits for the clock (a delayed receipt) or for others (a rail that is closed, a case that somebody has locked) is left.
-        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, simulator, relay. Raises what a role raised,
+        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, simulator,
+        reconciler, relay. Raises what a role raised,
         ValueError for one that is none, NotDone when there is no end.
         """
         if unknown := [role for role in roles if role not in self._roles.makers]:
@@ -185,7 +186,7 @@ class Hub:
 
     @cached_property
     def _apis(self) -> OpenApis:
-        apis = OpenApis(self.conninfo, self.settings, self.ports.rails, self.clock)
+        apis = OpenApis(self.conninfo, self.settings, self.ports, self.clock)
         self._opened.callback(apis.close)
         return apis
 

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
-from kvitt.app.simulation import simulator_of
+from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
+from kvitt.disbursement.reconcile.send import run_sender
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, Simulator
@@ -53,6 +54,7 @@ class Roles:
             **{self._on_rail("receiver", rail.name): partial(self._receiver, rail.name) for rail in ports.rails},
             "resume": self._resume,
             "simulator": self._simulator,
+            "reconciler": self._reconciler,
             "relay": self._relay,
         }
 
@@ -137,6 +139,13 @@ class Roles:
     def _resume(self) -> AbstractContextManager[LoopStep]:
         return Resume(self._conninfo, self._clock, self._ports, lambda: None, _Awake()).steps()
 
+    def _reconciler(self) -> AbstractContextManager[LoopStep]:
+        def queue() -> TableQueue:
+            return self._queue(self._settings.reconciliation_queue)
+
+        rail = self._ports.rails.default.name
+        return run_sender(self._conninfo, self._leases, queue, self._clock, self._ports, rail=rail, wake_up=_Awake()).steps()
+
     def _simulator(self) -> AbstractContextManager[LoopStep]:
         settings, rail = self._settings.simulation, self._ports.rails.default
 
@@ -151,10 +160,11 @@ class Roles:
             self._ports,
             wake_up=_Awake(),
             after=lambda: None,
-            on_check=OrderChecks(self._ports).ended,
+            on_check=OrderChecks(self._ports, settings.valid_days).ended,
             rail=rail.name,
-            at_once=settings.at_once,
+            places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps()
 
     @contextmanager

@@ -14,6 +14,7 @@ from kvitt.contracts.rapid.reply import (
     RECEIVED,
     TECHNICAL,
     copy_of,
+    reconciled,
     reply_to,
 )
 from kvitt.contracts.rapid.wire import need as needs
@@ -21,6 +22,7 @@ from kvitt.contracts.rapid.wire import simulation, simulation_question, solution
 from kvitt.contracts.rapid.wire.need import InvalidNeed
 from kvitt.contracts.rapid.wire.simulation_question import InvalidQuestion
 from kvitt.contracts.rapid.wire.solutions import SolutionStatus
+from kvitt.contracts.rapid.wire.trigger import read_trigger
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.contract import Contract, WhenOrderIsOpen
 from kvitt.disbursement.derive.micro_chained import CaseState
@@ -29,6 +31,7 @@ from kvitt.disbursement.events import (
     Event,
     OutboxRecord,
     ReceiptArrived,
+    ReconciliationGood,
     Reply,
 )
 from kvitt.disbursement.inbox import (
@@ -37,7 +40,9 @@ from kvitt.disbursement.inbox import (
     Identity,
     InboxMessage,
     Incoming,
+    Interpreted,
     ParsedRecord,
+    ReconciliationTrigger,
     ReplyTo,
     Skipped,
 )
@@ -86,8 +91,8 @@ class Rapid(Contract):
         self.answers_invalid = answer_invalid
         self.copies_of = (Scheme.SYKEPENGER, None) if hears_strays else (Scheme.SYKEPENGER,)
 
-    def read(self, record: Incoming) -> ParsedRecord | Skipped:
-        """A need of ours; everything else on the rapid is for others, but what was to be one and is no JSON is kept (rapid §1.4, §2.1).
+    def read(self, record: Incoming) -> Interpreted:
+        """A need of ours, or an event that asks for reconciliation; all else is for others, and what was to be one is kept if broken.
 
         One that is nested too deep, also where nobody reads, is kept: without a limit of our own it would depend on the caller's stack
         whether a stored need can be read again. A need is answered where it stands, key or none.
@@ -97,11 +102,14 @@ class Rapid(Contract):
         try:
             found = needs.read(record.body, record.edition)
             asked = simulation_question.read_need(record.body) if found is None else None
-            if found is None and asked is None:
+            day = read_trigger(record.body) if found is None and asked is None else None
+            if found is None and asked is None and day is None:
                 return Skipped(record, _FOR_OTHERS, kept=False)
             json_reading.read(_ANY_OBJECT, record.body)
         except Undecodable as broken:
             return Skipped(record, str(broken), kept=True)
+        if day is not None:
+            return ReconciliationTrigger(record, day)
         if asked is not None:
             return _to_simulate(record, asked)
         assert found is not None, "it is one or the other"
@@ -132,7 +140,9 @@ class Rapid(Contract):
         return reply_to(event, message, at)
 
     def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:
-        """Copies of receipts: of our own orders, and of those that nobody can place if the rapid is ours."""
+        """Copies of receipts: of our own orders, and of those that nobody can place if the rapid is ours; and what was reconciled."""
+        if isinstance(event, ReconciliationGood):
+            return (reconciled(event, at),)
         return (copy_of(event, at),) if isinstance(event, ReceiptArrived) else ()
 
     def in_short(self, answer: bytes) -> Answer:

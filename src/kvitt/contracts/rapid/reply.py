@@ -31,6 +31,7 @@ from kvitt.disbursement.events import (
     Queued,
     ReceiptArrived,
     ReceiptRead,
+    ReconciliationGood,
     Refused,
     Repeated,
     Reply,
@@ -267,3 +268,10 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, datetime], Reply]] = {
 def copy_of(event: ReceiptArrived, at: datetime) -> OutboxRecord:
     """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (rapid §3.3 step 2)."""
     return OutboxRecord(topics.RAPID, None, events.raw_receipt(normalised(event.body), event.event_id, oslo(at)), _PLAIN, event.event_id)
+
+
+def reconciled(event: ReconciliationGood, at: datetime) -> OutboxRecord:
+    """That an area was reconciled, under the key of the record that asked for it, if one did; its id is that of the run (rapid §4.4)."""
+    asked = event.caused_by
+    cause = packet.trace_of(packet.parse(asked.body, oslo(asked.came_at))) if asked else None
+    return OutboxRecord(topics.RAPID, asked.key if asked else None, events.reconciled(event, oslo(at), cause), _PLAIN, event.run_id)

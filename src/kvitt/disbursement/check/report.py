@@ -57,6 +57,7 @@ class Counts(Struct, frozen=True):
     order_checks: int = 0
     simulations: int = 0
     reconciliations: int = 0
+    reconciliation_triggers: int = 0
     records_published: int = 0
     audit_entries: int = 0
     payouts: int = 0

@@ -1,6 +1,7 @@
 """The proof of reconciliation: each order of a reconciled day is in one run, each message is what its run's rows give (design §15)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
 from itertools import zip_longest
 from typing import Final, NamedTuple
@@ -8,16 +9,19 @@ from typing import Final, NamedTuple
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import Reader
 from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.handle import parse
+from kvitt.disbursement.inbox import ReconciliationTrigger, StoredRecord
 from kvitt.disbursement.ports import SubjectCheck
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.reconcile.announce import announcements
 from kvitt.disbursement.reconcile.reconcile import ReconciledArea, areas_of, details_of
 from kvitt.disbursement.reconcile.runs import Run, RunState, read
 from kvitt.disbursement.values import Area
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch_values, named
+from kvitt.kernel.fetch import fetch, fetch_values, named
 from kvitt.kernel.queries import load
 
-_SQL: Final = load("reconcile_check", "kvitt.disbursement")
+_SQL, _TRIGGERS = load("reconcile_check", "kvitt.disbursement"), load("triggers", "kvitt.disbursement")
 _SPAN: Final = 100
 STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.orders_of_two_runs),
@@ -25,9 +29,17 @@ STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.runs_not_as_orders),
     (Kind.RECONCILIATION, _SQL.runs_not_as_messages),
     (Kind.RECONCILIATION, _SQL.ranges_over_each_other),
+    (Kind.RECONCILIATION, _TRIGGERS.runs_not_as_triggered),
     (Kind.ORPHAN, _SQL.reported_of_no_order),
 )
 """Kinds of differences that only all rows together can show, with their statements."""
+
+
+class _StoredTrigger(NamedTuple):
+    trigger_no: int
+    record: StoredRecord
+    edition: int
+    up_to: date
 
 
 class _StoredBody(NamedTuple):
@@ -38,10 +50,16 @@ class _StoredBody(NamedTuple):
 def reconciliation_check(contracts: Contracts, rails: Rails) -> SubjectCheck:
     """Returns the proof, with the forms and rails by which messages are made again."""
     areas = {each.area: each for each in areas_of(contracts, rails)}
-    return SubjectCheck(STATEMENTS, partial(_walk, areas))
+    return SubjectCheck(STATEMENTS, partial(_walk, areas, contracts))
 
 
-def _walk(areas: Mapping[Area, ReconciledArea], reader: Reader, found: Findings) -> None:
+def _walk(areas: Mapping[Area, ReconciledArea], contracts: Contracts, reader: Reader, found: Findings) -> None:
+    _walk_runs(areas, reader, found)
+    _walk_triggers(contracts, reader, found)
+    _walk_published(contracts, reader, found)
+
+
+def _walk_runs(areas: Mapping[Area, ReconciledArea], reader: Reader, found: Findings) -> None:
     connection, after = reader.cursor.connection, 0
     while numbers := fetch_values(connection, _SQL.runs_after, {"after": after, "limit": _SPAN}):
         found.looked_at("reconciliations", len(numbers))
@@ -49,6 +67,31 @@ def _walk(areas: Mapping[Area, ReconciledArea], reader: Reader, found: Findings)
             for text in _wrong(connection, areas, read(connection, run_no)):
                 found.differs(Kind.RECONCILIATION, None, str(run_no), text)
         after = numbers[-1]
+
+
+def _walk_triggers(contracts: Contracts, reader: Reader, found: Findings) -> None:
+    """Reads again every record that asked for reconciliation."""
+    after = 0
+    while stored := fetch(reader.cursor, _StoredTrigger, _TRIGGERS.triggers_after, {"after": after, "limit": _SPAN}, record=StoredRecord):
+        found.looked_at("reconciliation_triggers", len(stored))
+        for each in stored:
+            again = parse(contracts, each.record.incoming(each.edition))
+            if not isinstance(again, ReconciliationTrigger) or again.up_to != each.up_to:
+                found.differs(Kind.RECONCILIATION, None, f"record {each.trigger_no}", f"does not ask for reconciliation up to {each.up_to}")
+        after = stored[-1].trigger_no
+
+
+def _walk_published(contracts: Contracts, reader: Reader, found: Findings) -> None:
+    """Makes again what was published of every run all of whose messages were put."""
+    for run_no, good_at, topic, *stored in reader.walk(_TRIGGERS.published_of_runs):
+        found.looked_at("records_published", topic is not None)
+        try:
+            records = announcements(reader.cursor, contracts, run_no, good_at)
+            same = [(each.topic, each.key, each.value, each.headers, good_at) for each in records] == ([(topic, *stored)] if topic else [])
+        except Exception:  # noqa: BLE001 - what can not even be made again is a difference, and the check goes on
+            same = False
+        if not same:
+            found.differs(Kind.PUBLISHED, None, f"run {run_no}", "is published otherwise than its rows give")
 
 
 def _wrong(connection: Connection, areas: Mapping[Area, ReconciledArea], run: Run) -> Sequence[str]:

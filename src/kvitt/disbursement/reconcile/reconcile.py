@@ -13,20 +13,18 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails, ReconcilingRail
-from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, read
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, add_messages, read, run_id
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, KeyForm, ReconciliationForm, ReconciliationKind, ReportedOrder
 from kvitt.disbursement.values import Area
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
 from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, named
-from kvitt.kernel.identifiers import named_uuid
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("reconcile", "kvitt.disbursement")
-_RUNS: Final = bytes.fromhex("5b0fd7f4a1c95c1c8d5b3a6e0d3c7f21")
 _ROWS_AT_ONCE: Final = 2_000
 _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
@@ -94,7 +92,7 @@ class Reconcile:
 
         Raises NotReconciled.
         """
-        today, last = self._today(), fetch_value(self._connection, _SQL.last_day, self._found(area).row)
+        today, last = self._today(), self.last_day(area)
         first = next_day(last) if last else self._first_day or previous_working_day(today)
         return DayRange(first, today - _ONE_DAY) if first < today else None
 
@@ -121,11 +119,19 @@ class Reconcile:
                 self._note("reconcile", cause.operator, run)
             return run
 
-    def preview(self, area: str, days: DayRange) -> tuple[Run, Sequence[bytes]]:
-        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`."""
+    def last_day(self, area: str) -> date | None:
+        """The last day of an area that is reconciled; None: it never was. Raises NotReconciled."""
+        last: date | None = fetch_value(self._connection, _SQL.last_day, self._found(area).row)
+        return last
+
+    def preview(self, area: str, days: DayRange, *, anew: bool = False) -> tuple[Run, Sequence[bytes]]:
+        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`.
+
+        `anew`: as if it were the first run over these days; then only days that are not over are refused.
+        """
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
-            self._lock(found, days)
+            self._lock(found, days, anew=anew)
             run = self._make(found, days, Cause(Trigger.OPERATOR), _silent)
             return run, [bytes(each) for each in self._bodies(run)]
 
@@ -160,11 +166,13 @@ class Reconcile:
         last: date | None = fetch_value(self._connection, _SQL.lock_area, found.row)
         return last
 
-    def _lock(self, found: ReconciledArea, days: DayRange) -> None:
+    def _lock(self, found: ReconciledArea, days: DayRange, *, anew: bool = False) -> None:
         """Locks the area for a range that is to be reported."""
         if not days.first <= days.last < self._today():
             raise NotInThatState(f"{days}: only days that are over are reconciled, from the first to the last one")
         last = self._lock_area(found)
+        if anew:
+            return
         if last is not None and days.first <= last:
             raise AlreadyReconciled(f"{found.area} is reconciled up to {last}; a run is made again by its number")
         if last is not None and days.first > next_day(last):
@@ -187,11 +195,9 @@ class Reconcile:
         row = {
             **found.row,
             **range_,
-            "run_id": named_uuid(_RUNS, f"interface\0{found.rail.name}\0{found.area}\0{days.first}\0{days.last}\0{times}"),
+            "run_id": run_id(ReconciliationKind.INTERFACE, found.rail.name, found.area, days, times),
             "form": found.form.name,
-            "trigger": cause.trigger.value,
-            "made_by": cause.made_by,
-            "reason": cause.reason,
+            **cause.row,
             "made_at": now,
         }
         run_no = fetch_value(self._connection, _SQL.add_run, row)
@@ -241,10 +247,7 @@ class Reconcile:
             return
         bodies = iter(found.rail.encode_interface(run.reported(found.form), details_of(self._connection, run_no)))
         while batch := [*islice(bodies, _MESSAGES_AT_ONCE)]:
-            places = [*range(written + 1, written + 1 + len(batch))]
-            ids = [named_uuid(_RUNS, f"{run.run_id}\0{place}") for place in places]
-            self._connection.execute(_SQL.add_messages, {"run_no": run_no, "places": places, "ids": ids, "bodies": batch})
-            written += len(batch)
+            written = add_messages(self._connection, run_no, run.run_id, written, batch)
             progress(written)
         self._connection.execute(_SQL.count_messages, {"run_no": run_no, "messages": written})
 

@@ -1,27 +1,34 @@
 """Runs as they are stored: what was reported of which range, in how many messages, and how far these have come (design §15)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from psycopg.rows import scalar_row
 
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, InterfaceRun, ReconciliationForm, ReconciliationKind
 from kvitt.disbursement.values import Area
 from kvitt.errors import NotFound
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_values
+from kvitt.kernel.identifiers import named_uuid
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("reconcile", "kvitt.disbursement")
+_RUNS: Final = bytes.fromhex("5b0fd7f4a1c95c1c8d5b3a6e0d3c7f21")
+
+_BODIES_AT_ONCE: Final = 500
 
 
 class RunState(StrEnum):
     """States of a run; the values stand in the store."""
 
+    MAKING = "making"
+    """Not all of it is made; nothing of it leaves."""
     MADE = "made"
     GOOD = "good"
     """All its messages are put."""
@@ -56,6 +63,11 @@ class Cause(Struct, frozen=True):
     def reason(self) -> str | None:
         """An operator's reason."""
         return self.operator.reason if self.operator else None
+
+    @property
+    def row(self) -> dict[str, str | None]:
+        """As it stands with its run."""
+        return {"trigger": self.trigger.value, "made_by": self.made_by, "reason": self.reason}
 
 
 class DayRange(NamedTuple):
@@ -151,6 +163,27 @@ def listing(
 def messages(connection: Connection, run_no: int) -> Sequence[bytes]:
     """The messages of a run, in their order."""
     return [bytes(body) for body in fetch_values(connection, _SQL.messages_of_run, {"run_no": run_no})]
+
+
+def bodies_of_run(connection: Connection, run_no: int) -> Iterator[bytes]:
+    """The messages of a run, in their order, read as they come, in a transaction that is open."""
+    with connection.cursor(name="bodies", row_factory=scalar_row) as cursor:
+        cursor.itersize = _BODIES_AT_ONCE
+        cursor.execute(_SQL.messages_of_run, {"run_no": run_no}, binary=True)
+        yield from map(bytes, cursor)
+
+
+def run_id(kind: ReconciliationKind, rail: str, area: Area, days: DayRange, before: int) -> str:
+    """The id of a run over a range; `before` is how many there have been over it."""
+    return named_uuid(_RUNS, f"{kind.value}\0{rail}\0{area}\0{days.first}\0{days.last}\0{before}")
+
+
+def add_messages(connection: Connection, run_no: int, run: str, after: int, bodies: Sequence[bytes]) -> int:
+    """Stores messages of a run, by its number and its id, behind as many as it has; returns how many it has then."""
+    places = [*range(after + 1, after + 1 + len(bodies))]
+    ids = [named_uuid(_RUNS, f"{run}\0{place}") for place in places]
+    connection.execute(_SQL.add_messages, {"run_no": run_no, "places": places, "ids": ids, "bodies": [*bodies]})
+    return after + len(bodies)
 
 
 class _MessagesInState(NamedTuple):

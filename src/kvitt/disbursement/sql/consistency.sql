@@ -37,3 +37,66 @@ SELECT h.case_no, c.case_id, h.person, h.office, h.line_id, h.refers_to, h.class
 FROM held AS h JOIN cases AS c ON c.case_no = h.case_no
 WHERE h.ceased_from IS NULL AND greatest(h.start_on, %(day)s) <= least(h.end_on, h.ended_from - 1)
 ORDER BY h.case_no, h.step;
+
+-- name: lines_run_of_day
+-- The run about lines in force on a day that counts, if an area has one; callers' own runs are others.
+SELECT run_no FROM reconciliation_runs
+WHERE rail = %(rail)s AND area = %(area)s AND kind = 'consistency' AND first_day = %(day)s AND state <> 'replaced' AND trigger <> 'call';
+
+-- name: add_lines_run
+-- Begins a run about lines in force.
+INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, last_at, trigger, made_by, reason, made_at, state)
+VALUES (%(run_id)s, %(rail)s, %(area)s, 'consistency', %(form)s, %(day)s, %(day)s, %(at)s, %(trigger)s, %(made_by)s, %(reason)s, %(made_at)s,
+        'making')
+RETURNING run_no;
+
+-- name: add_remarks
+-- Notes the cases of which the rail may have other lines in force than a run reports: an order of theirs was on its way at the moment that
+-- counts, what holds is contradicted, or a hub before this one made lines that are not known here.
+INSERT INTO reconciliation_remarks (run_no, case_no, remark)
+SELECT %(run_no)s, o.case_no, 'open order' FROM orders AS o
+WHERE o.rail = %(rail)s AND o.area = %(area)s AND o.made_at <= %(at)s
+  AND (o.state IN ('ready', 'sending', 'sent', 'unknown') OR (o.state IN ('accepted', 'rejected') AND o.settled_at > %(at)s))
+UNION
+SELECT %(run_no)s, k.case_no, 'contradicted' FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id
+WHERE k.resolved_at IS NULL AND o.rail = %(rail)s AND o.area = %(area)s
+UNION
+SELECT %(run_no)s, p.case_no, 'taken over'
+FROM payments AS p JOIN payments AS n ON n.case_no = p.case_no AND n.payment_id = p.payment_id AND n.state = 'accepted' AND NOT n.superseded
+WHERE p.version = 0 AND p.area = %(area)s AND n.action <> 'DELETE'
+UNION
+SELECT %(run_no)s, c.case_no, 'taken over' FROM cases AS c
+WHERE c.scheme = %(scheme)s AND c.unknown <> '{}' AND (c.areas = '{}' OR %(area)s = ANY (c.areas));
+
+-- name: lines_run
+-- One run about lines in force, with Oslo's local time of the last order that may count.
+SELECT run_no, run_id::text, rail, area, form, first_day AS day, last_at AS at, trigger, made_by, reason, made_at, state, good_at, replaced_by,
+       cases, lines, kroner::bigint, messages, last_case
+FROM reconciliation_runs WHERE run_no = %(run_no)s AND kind = 'consistency';
+
+-- name: lock_lines_run
+-- The same, locked, so that nobody else makes the next part of it.
+SELECT run_no, run_id::text, rail, area, form, first_day AS day, last_at AS at, trigger, made_by, reason, made_at, state, good_at, replaced_by,
+       cases, lines, kroner::bigint, messages, last_case
+FROM reconciliation_runs WHERE run_no = %(run_no)s AND kind = 'consistency' FOR UPDATE;
+
+-- name: lines_runs
+-- Runs about lines in force, newest first.
+SELECT run_no, run_id::text, rail, area, form, first_day AS day, last_at AS at, trigger, made_by, reason, made_at, state, good_at, replaced_by,
+       cases, lines, kroner::bigint, messages, last_case
+FROM reconciliation_runs
+WHERE kind = 'consistency' AND (%(area)s::text IS NULL OR area = %(area)s)
+ORDER BY run_no DESC
+LIMIT %(limit)s;
+
+-- name: step_lines_run
+-- A part of a run is made.
+UPDATE reconciliation_runs
+SET cases = cases + %(cases)s, lines = lines + %(lines)s, kroner = kroner + %(kroner)s, messages = %(messages)s, last_case = %(last_case)s,
+    state = CASE WHEN %(ends)s THEN 'made' ELSE state END
+WHERE run_no = %(run_no)s;
+
+-- name: remarks_of_run
+-- The cases of which the rail may have other lines in force than a run reports, with the reason.
+SELECT c.scheme, c.case_id, r.remark FROM reconciliation_remarks AS r JOIN cases AS c ON c.case_no = r.case_no
+WHERE r.run_no = %(run_no)s ORDER BY r.case_no, r.remark LIMIT %(limit)s;

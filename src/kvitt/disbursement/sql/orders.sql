@@ -1,21 +1,23 @@
 -- name: claim_ready
--- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, cases that
--- the rail is being asked about, and rows that another sender holds are passed by.
+-- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, those of which
+-- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]' AND (leaves_before IS NULL OR leaves_before > %(now)s)
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
-      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND q.state = 'asked')
+      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND (q.state = 'asked' OR q.at_work_until > %(now)s))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
 UPDATE orders AS o
-SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at)
+SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at),
+    -- Whoever leaves on a later day than it was made on leaves under the key of that day, where the rail compares by days.
+    key_day = CASE WHEN coalesce(o.key_day, o.day) < %(day)s AND o.reconciliation_key IS NULL THEN %(day)s ELSE o.key_day END
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
-RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend, o.key_day;
 
 -- name: share_files
 -- Notes which orders leave in one transport message.
@@ -93,7 +95,7 @@ WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL A
       WHERE m.file_id = o.file_id
         AND (m.state <> 'unknown' OR m.sender IS NULL OR m.held_for <> '[]' OR m.order_id NOT IN (SELECT order_id FROM free))
   ))
-RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend;
+RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend, o.key_day;
 
 -- name: add_receipts
 -- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and has no row. The outcome is

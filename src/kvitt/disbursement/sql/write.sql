@@ -80,6 +80,15 @@ FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %
      WITH ORDINALITY AS w (source, partition, position, key, body, headers, reason, message_no, at, place)
 ORDER BY w.place;
 
+-- name: add_triggers
+-- Stores records that ask for reconciliation, numbered as they came; one that came in before does nothing.
+INSERT INTO reconciliation_triggers (source, partition, position, key, body, headers, edition, up_to, came_at, due_at)
+SELECT w.source, w.partition, w.position, w.key, w.body, w.headers, w.edition, w.up_to, w.came_at, w.came_at
+FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::smallint[], %b::date[], %b::timestamptz[])
+     WITH ORDINALITY AS w (source, partition, position, key, body, headers, edition, up_to, came_at, place)
+ORDER BY w.place
+ON CONFLICT (source, partition, position) DO NOTHING;
+
 -- name: add_simulations
 -- Stores requests to simulate with their questions, one row for each question; the same name is refused by the unique constraint.
 WITH q AS MATERIALIZED (

@@ -17,12 +17,14 @@ from kvitt.contracts.rapid.wire.packet import (
     trace_fields,
 )
 from kvitt.contracts.rapid.wire.solutions import SolutionStatus, code_of, of_receipt
+from kvitt.disbursement.events import ReconciliationGood
 from kvitt.disbursement.rail import Observation
 from kvitt.formats.times import mapper_text
 
 ORDER_EVENT: Final = "oppdrag_utbetaling"
 STATUS_EVENT: Final = "transaksjon_status"
 RECEIPT_EVENT: Final = "oppdrag_kvittering"
+RECONCILED_EVENT: Final = "avstemming"
 _TRANSFERRED: Final = "Meldingen er videresendt på MQ til Oppdrag"
 
 Leaf = str | int | date | None
@@ -79,6 +81,26 @@ def raw_receipt(original: str, event_id: str, at: datetime) -> bytes:
     """`oppdrag_kvittering`: a copy of every receipt, normalised, whatever becomes of it. Source: rapid §3.3 step 2."""
     head = {"@event_name": RECEIPT_EVENT, "originalXml": original, "@id": event_id, "@opprettet": mapper_text(at)}
     return _encoder.encode({**head, **_unread(event_id, at)})
+
+
+def reconciled(event: ReconciliationGood, at: datetime, cause: Trace | None) -> bytes:
+    """`avstemming`: the orders of an area up to a day were reported to the rail; `cause` asked for it. Source: rapid §4.4."""
+    head = {
+        "@event_name": RECONCILED_EVENT,
+        "@id": event.run_id,
+        "@opprettet": mapper_text(at),
+        "dagen": event.last_day,
+        "fagområde": event.area,
+        "antall_oppdrag": event.orders,
+        "detaljer": {
+            "nøkkel_fom": int(event.first_key),
+            "nøkkel_tom": int(event.last_key),
+            "antall_oppdrag": event.orders,
+            "antall_avstemmingsmeldinger": event.messages,
+        },
+    }
+    caused = {"@forårsaket_av": trace_fields(cause)} if cause else {}
+    return _encoder.encode({**head, **_unread(event.run_id, at), **caused})
 
 
 def _unread(event_id: str, at: datetime) -> Mapping[str, object]:

@@ -13,13 +13,10 @@ COMMENT ON COLUMN reconciliation_runs.kroner IS 'The sum of the amounts of these
 COMMENT ON COLUMN reconciliation_runs.last_case IS 'The last case that was looked at: a run that broke off goes on behind it.';
 ALTER TABLE reconciliation_runs ADD CONSTRAINT reconciliation_runs_of_lines
     CHECK (CASE kind WHEN 'consistency' THEN first_day = last_day AND orders = 0 ELSE state <> 'making' AND cases = 0 AND lines = 0 END);
-CREATE UNIQUE INDEX reconciliation_runs_of_day ON reconciliation_runs (rail, area, first_day)
-    WHERE kind = 'consistency' AND state <> 'replaced' AND trigger <> 'call';
-
 CREATE TABLE reconciliation_remarks (
     run_no  bigint NOT NULL REFERENCES reconciliation_runs,
     case_no bigint NOT NULL,
-    remark  text   NOT NULL CHECK (remark IN ('open order', 'taken over')),
+    remark  text   NOT NULL CHECK (remark IN ('open order', 'contradicted', 'taken over')),
     PRIMARY KEY (run_no, case_no, remark)
 );
-COMMENT ON TABLE reconciliation_remarks IS 'Cases of which the rail may have other lines in force than a run reports: an order was under way, or lines of a hub before this one are not known here.';
+COMMENT ON TABLE reconciliation_remarks IS 'Cases of which the rail may have other lines in force than a run reports: an order was under way, the rail says otherwise than what holds here, or lines of a hub before this one are not known.';

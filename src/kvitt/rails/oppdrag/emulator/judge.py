@@ -68,7 +68,7 @@ class RunDifference(Struct, frozen=True):
     found: str = ""
 
 
-class _Run(Struct, frozen=True):
+class _RunRange(Struct, frozen=True):
     kind: str
     area: str
     component: str
@@ -78,7 +78,7 @@ class _Run(Struct, frozen=True):
     last_rank: str
 
 
-class _Shape(Struct, frozen=True):
+class _MessageCounts(Struct, frozen=True):
     starts: int
     ends: int
     first_action: str
@@ -87,19 +87,19 @@ class _Shape(Struct, frozen=True):
     items: int
 
 
-class _Place(Struct, frozen=True):
+class _PlacedTotals(Struct, frozen=True):
     totals: str
     items: int
     place: int
     datas: int
 
 
-class _Message(Struct, frozen=True):
+class _CountedMessage(Struct, frozen=True):
     message_id: str
     items: int
 
 
-class _Uneven(Struct, frozen=True):
+class _UnevenField(Struct, frozen=True):
     about: str
     expected: str
     found: str
@@ -122,11 +122,11 @@ def add_differences(conn: Connection, differences: Iterable[RunDifference]) -> N
 
 def judge_run(conn: Connection, run_id: str, now: datetime) -> None:
     """Ends a run, and records where it differs from the rail's own records."""
-    run = fetch_one(conn, _Run, _SQL.end_run, {"run_id": run_id, "now": now})
+    run = fetch_one(conn, _RunRange, _SQL.end_run, {"run_id": run_id, "now": now})
     assert run is not None, "it was opened by its first message"
-    shape = fetch_one(conn, _Shape, _SQL.shape, {"run_id": run_id})
+    shape = fetch_one(conn, _MessageCounts, _SQL.shape, {"run_id": run_id})
     assert shape is not None, "the statement has one row"
-    stated = fetch(conn, _Place, _SQL.stated_totals, {"run_id": run_id})
+    stated = fetch(conn, _PlacedTotals, _SQL.stated_totals, {"run_id": run_id})
     totals = msgspec.json.decode(stated[0].totals, type=dict[str, StatedTotal]) if stated else {}
     add_differences(conn, chain(_of_messages(conn, run_id, shape), _of_totals(run_id, run, stated, totals)))
     if run.kind == "GRSN":
@@ -139,7 +139,7 @@ def judge_run(conn: Connection, run_id: str, now: datetime) -> None:
             add_differences(conn, some)
 
 
-def _of_messages(conn: Connection, run_id: str, shape: _Shape) -> Iterator[RunDifference]:
+def _of_messages(conn: Connection, run_id: str, shape: _MessageCounts) -> Iterator[RunDifference]:
     what, row = RunDifferenceKind, {"run_id": run_id}
     if shape.first_action != "START":
         yield RunDifference(run_id, what.NO_START, expected="START", found=shape.first_action)
@@ -147,15 +147,15 @@ def _of_messages(conn: Connection, run_id: str, shape: _Shape) -> Iterator[RunDi
         yield RunDifference(run_id, what.START_TWICE, expected="1", found=str(shape.starts))
     if not shape.datas:
         yield RunDifference(run_id, what.NO_DATA)
-    for message in fetch(conn, _Message, _SQL.messages_twice, row):
+    for message in fetch(conn, _CountedMessage, _SQL.messages_twice, row):
         yield RunDifference(run_id, what.MESSAGE_TWICE, about=message.message_id, expected="1", found=str(message.items))
-    for message in fetch(conn, _Message, _SQL.long_messages, {**row, "most": MOST_DETAILS}):
+    for message in fetch(conn, _CountedMessage, _SQL.long_messages, {**row, "most": MOST_DETAILS}):
         yield RunDifference(run_id, what.TOO_MANY_DETAILS, about=message.message_id, expected=str(MOST_DETAILS), found=str(message.items))
-    for field in fetch(conn, _Uneven, _SQL.uneven_fields, row):
+    for field in fetch(conn, _UnevenField, _SQL.uneven_fields, row):
         yield RunDifference(run_id, what.FIELDS, about=field.about, expected=field.expected, found=field.found)
 
 
-def _of_totals(run_id: str, run: _Run, stated: Sequence[_Place], totals: Mapping[str, StatedTotal]) -> Iterator[RunDifference]:
+def _of_totals(run_id: str, run: _RunRange, stated: Sequence[_PlacedTotals], totals: Mapping[str, StatedTotal]) -> Iterator[RunDifference]:
     """Totals stand in the first DATA, or in a last one of their own; those about lines always do the latter (iverksetting §5.5–§5.6)."""
     if not stated:
         yield RunDifference(run_id, RunDifferenceKind.NO_TOTALS)
@@ -171,7 +171,7 @@ def _of_totals(run_id: str, run: _Run, stated: Sequence[_Place], totals: Mapping
         yield RunDifference(run_id, RunDifferenceKind.NOT_ADDED_UP, about="total", expected=f"{count} orders, {kroner} kr", found=total)
 
 
-def _of_range(conn: Connection, run_id: str, run: _Run) -> Iterator[RunDifference]:
+def _of_range(conn: Connection, run_id: str, run: _RunRange) -> Iterator[RunDifference]:
     if run.first_rank[0] != run.last_rank[0] or run.first_rank > run.last_rank:
         yield RunDifference(run_id, RunDifferenceKind.KEYS, found=f"{run.first_key} to {run.last_key}")
     for earlier in fetch_values(conn, _SQL.same_range, {"run_id": run_id}):
@@ -189,7 +189,7 @@ def _total_arrays(totals: Mapping[str, StatedTotal]) -> dict[str, list[object]]:
     }
 
 
-def _of_line_totals(conn: Connection, run_id: str, shape: _Shape, totals: Mapping[str, StatedTotal]) -> Iterator[RunDifference]:
+def _of_line_totals(conn: Connection, run_id: str, shape: _MessageCounts, totals: Mapping[str, StatedTotal]) -> Iterator[RunDifference]:
     """The totals count the cases that were sent, and the sum of their lines' amounts (iverksetting §5.6)."""
     if not totals:
         return

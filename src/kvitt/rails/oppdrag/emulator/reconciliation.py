@@ -27,7 +27,7 @@ _SQL = load("reconciliation", package="kvitt.rails.oppdrag.emulator")
 _Arrived = tuple[Delivery, StatedMessage]
 
 
-class ReportedRun(Struct, frozen=True):
+class ReceivedRun(Struct, frozen=True):
     """A run as it came. The one with an empty id has what could not be read.
 
     `kind` is GRSN (interface) or KONS (consistency); `repeats` counts messages that the queue handed out again.
@@ -45,7 +45,7 @@ class ReportedRun(Struct, frozen=True):
     repeats: int
 
 
-class JudgedRun(ReportedRun, frozen=True):
+class JudgedRun(ReceivedRun, frozen=True):
     """A run with its differences, which are found when it ends."""
 
     differences: tuple[RunDifference, ...] = ()
@@ -183,5 +183,5 @@ def reconciliations(conn: Connection, run_id: str | None = None) -> tuple[Judged
     found: dict[str, list[RunDifference]] = {}
     for each in fetch(conn, RunDifference, _SQL.differences, {"run_id": run_id}, what=RunDifferenceKind):
         found.setdefault(each.run_id, []).append(each)
-    runs = fetch(conn, ReportedRun, _SQL.runs, {"run_id": run_id})
+    runs = fetch(conn, ReceivedRun, _SQL.runs, {"run_id": run_id})
     return tuple(JudgedRun(**asdict(run), differences=tuple(found.get(run.run_id, ()))) for run in runs)

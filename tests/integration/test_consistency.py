@@ -1,0 +1,229 @@
+"""Runs of consistency reconciliation: made part by part, whole or not at all, once for a day (design §15, iverksetting §5.6)."""
+
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import CliRunner
+from lxml import etree
+from msgspec import Struct
+
+from kvitt.app.main import main
+from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, read_lines_run, remarks_of
+from kvitt.disbursement.reconcile.runs import Cause, RunState, Trigger, messages
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import AlreadyReconciled, NotInThatState, NotReconciled
+from kvitt.kernel.database import connect
+from kvitt.kernel.operators import Operator
+from kvitt.rails.oppdrag.consistency import validate
+from kvitt.testing import TestServer
+from support.hub_messages import aap
+from support.hub_stage import Stage
+from support.rapid_messages import line, need
+from support.rapid_stage import rapid_on
+
+NOON = datetime(2026, 6, 5, 10, tzinfo=UTC)
+DAY = date(2026, 6, 5)
+KARI = Operator("kari", "asked for by the rail")
+BY_KARI = Cause(Trigger.OPERATOR, operator=KARI)
+
+
+class Reported(Struct, frozen=True):
+    """A message as the rail reads it: its action, its case with the names and amounts of its lines, its total."""
+
+    action: str
+    case: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
+    total: tuple[str, ...] = ()
+
+
+def reported(body: bytes) -> Reported:
+    """A message, which the schema takes."""
+    validate(body)
+    root = etree.fromstring(body)
+    (data,) = root.iter("konsistensavstemmingsdata")
+    lines = tuple((each.findtext("delytelseId", ""), each.findtext("sats", "")) for each in data.iter("oppdragslinjeListe"))
+    total = tuple(each.text or "" for found in data.iter("totaldata") for each in found)
+    return Reported(data.findtext("aksjonsdata/aksjonsType", ""), data.findtext("oppdragsdataListe/fagsystemId", ""), lines, total)
+
+
+def actions(found: list[Reported]) -> list[str]:
+    return [each.case or ("total" if each.total else each.action) for each in found]
+
+
+@pytest.fixture(scope="module")
+def stage(kvitt_server: TestServer) -> Iterator[Stage]:
+    """A hub with four accepted cases of AAP, one of which has ceased, and one whose order is on its way."""
+    with kvitt_server.database() as conninfo:
+        stage = Stage(conninfo)
+        stage.clock.set(NOON - timedelta(hours=2))
+        stage.hand_in(Scheme.AAP, *[(f"S-{number}", aap(f"S-{number}", 100 * number)) for number in (1, 2, 3, 4)])
+        stage.finish()
+        stage.hand_in(Scheme.AAP, ("S-2", aap("S-2", 200, utbetalinger=[])), ("S-3", aap("S-3", 350)))
+        stage.finish()
+        stage.hand_in(Scheme.AAP, ("S-4", aap("S-4", 450)), ("S-5", aap("S-5", 500)))
+        stage.put()
+        stage.clock.set(NOON)
+        yield stage
+        stage.close()
+        assert [repr(each) for each in check(conninfo, PORTS).differences] == []
+
+
+def consistency(stage: Stage, *, at_once: int = 2) -> Consistency:
+    return Consistency(stage.connection, stage.ports, stage.clock, at_once=at_once)
+
+
+@pytest.fixture
+def run(stage: Stage) -> LinesRun:
+    """The run of the day; made by the first test that asks for it."""
+    found = [each for each in lines_runs(stage.connection, limit=100, area="AAP") if each.day == DAY and each.state is RunState.MADE]
+    return found[0] if found else consistency(stage).make("AAP", BY_KARI)
+
+
+def bodies(stage: Stage, run: LinesRun) -> list[Reported]:
+    return [*map(reported, messages(stage.connection, run.run_no))]
+
+
+def test_a_run_starts_reports_each_case_with_lines_in_force_sums_up_and_ends(stage: Stage, run: LinesRun) -> None:
+    found = bodies(stage, run)
+    assert actions(found) == ["START", "S-1", "S-3", "S-4", "total", "AVSL"]
+    assert [[amount for _, amount in each.lines] for each in found[1:4]] == [["100"], ["350"], ["400"]]
+    assert found[4].total == ("3", "850", "T")
+    assert (run.state, run.cases, run.lines, run.kroner, run.messages) == (RunState.MADE, 3, 3, 850, 6)
+
+
+def test_cases_with_an_order_under_way_are_named_and_what_is_accepted_of_them_is_sent(stage: Stage, run: LinesRun) -> None:
+    assert [(each.case_id, each.remark) for each in remarks_of(stage.connection, run.run_no)] == [
+        ("S-4", "open order"),
+        ("S-5", "open order"),
+    ]
+
+
+def test_a_preview_has_the_same_bytes_however_large_the_parts_are(stage: Stage) -> None:
+    previews = [[*consistency(stage, at_once=number).preview("AAP", day=DAY - timedelta(days=1))] for number in (1, 2, 100)]
+    assert previews[0] == previews[1] == previews[2]
+    assert actions([*map(reported, previews[0])]) == ["START", "total", "AVSL"], "the day before nothing was accepted"
+
+
+def test_a_day_has_one_run_until_somebody_has_it_made_again(stage: Stage, run: LinesRun) -> None:
+    with pytest.raises(AlreadyReconciled, match=f"run {run.run_no}"):
+        consistency(stage).make("AAP", BY_KARI)
+    again = consistency(stage).again(run.run_no, KARI)
+    replaced = read_lines_run(stage.connection, run.run_no)
+    assert (replaced.state, replaced.replaced_by) == (RunState.REPLACED, again.run_no)
+    assert bodies(stage, again) == bodies(stage, run)
+    assert messages(stage.connection, again.run_no) != messages(stage.connection, run.run_no), "it has an id of its own"
+    assert stage.one("SELECT count(*) FROM reconciliation_messages WHERE run_no = %s AND state <> 'dropped'", run.run_no) == 0
+    with pytest.raises(NotInThatState, match="made again already"):
+        consistency(stage).again(run.run_no, KARI)
+
+
+def test_a_run_that_broke_off_goes_on_where_it_was_with_the_orders_that_counted_when_it_began(stage: Stage) -> None:
+    class Killed(Exception):
+        """The process is no more."""
+
+    def die(_run: LinesRun) -> None:
+        raise Killed
+
+    day = DAY + timedelta(days=1)
+    stage.clock.set(NOON + timedelta(days=1))
+    with pytest.raises(Killed):
+        consistency(stage).make("AAP", BY_KARI, made=die)
+    begun = lines_runs(stage.connection, limit=1)[0]
+    assert (begun.state, begun.day, begun.messages) == (RunState.MAKING, day, 2), "nobody sends what is not whole"
+    stage.clock.set(NOON + timedelta(days=1, hours=1))
+    stage.hand_in(Scheme.AAP, ("S-6", aap("S-6", 600)))
+    stage.finish()
+    done = consistency(stage).make("AAP", Cause(Trigger.OPERATOR, operator=Operator("ola", "it broke off")), day=day)
+    assert (done.run_no, done.state) == (begun.run_no, RunState.MADE)
+    assert actions(bodies(stage, done)) == ["START", "S-1", "S-3", "S-4", "total", "AVSL"]
+    assert bodies(stage, done)[-2].total == ("3", "850", "T"), "what was accepted since is not in it"
+
+
+def test_two_that_make_the_same_run_make_each_part_once(stage: Stage) -> None:
+    stage.clock.set(NOON + timedelta(days=2))
+
+    def make() -> None:
+        with connect(stage.conninfo) as connection, contextlib.suppress(AlreadyReconciled):
+            Consistency(connection, stage.ports, stage.clock, at_once=1).make("AAP", Cause(Trigger.SCHEDULE))
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    made = [each for each in lines_runs(stage.connection, limit=9) if each.day == DAY + timedelta(days=2)]
+    assert [each.state for each in made] == [RunState.MADE]
+    cases = [each for each in actions(bodies(stage, made[0])) if each.startswith("S-")]
+    assert len(cases) == len({*cases}) == made[0].cases
+    assert made[0].messages == len(cases) + 3
+
+
+def test_a_day_to_come_and_an_area_that_is_not_reported_are_refused(stage: Stage) -> None:
+    with pytest.raises(NotInThatState, match="still to come"):
+        consistency(stage).make("AAP", BY_KARI, day=date(2027, 1, 1))
+    with pytest.raises(NotReconciled):
+        consistency(stage).make("XYZ", BY_KARI)
+
+
+def test_an_area_without_lines_in_force_says_so(stage: Stage) -> None:
+    run = consistency(stage).make("TILTPENG", BY_KARI)
+    assert actions(bodies(stage, run)) == ["START", "total", "AVSL"]
+    assert bodies(stage, run)[1].total == ("0", "0", "T")
+
+
+def test_commands_report_show_and_repeat_what_is_in_force(stage: Stage, data_dir: Path) -> None:
+    def kvitt(*words: str) -> str:
+        before, handler = structlog.get_config(), signal.getsignal(signal.SIGTERM)
+        try:
+            done = CliRunner().invoke(main, ["reconcile", *words, "--database", stage.conninfo, "--data", str(data_dir)])
+        finally:
+            structlog.configure(**before)
+            signal.signal(signal.SIGTERM, handler)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    stage.hand_in(Scheme.AAP, ("S-7", aap("S-7", 700)))
+    stage.put()
+    day, kari = str(DAY + timedelta(days=3)), ("--by", "kari", "--reason", "the plan of June")
+    dry = kvitt("consistency", "run", "--area", "AAP", "--day", day, "--dry-run").encode()
+    made = json.loads(kvitt("consistency", "run", "--area", "AAP", "--day", day, *kari, "--json"))
+    assert kvitt("show", str(made["run_no"]), "--messages").encode().replace(b">\n\n", b">\n") == dry
+    again = json.loads(kvitt("consistency", "again", str(made["run_no"]), *kari, "--json"))
+    assert (again["kroner"], again["cases"]) == (made["kroner"], made["cases"])
+    assert "S-7: an order was on its way" in kvitt("show", str(made["run_no"]))
+    assert [json.loads(each)["state"] for each in kvitt("consistency", "list", "--limit", "2", "--json").splitlines()] == [
+        "made",
+        "replaced",
+    ]
+    assert "consistency" in kvitt("list", "--kind", "consistency")
+
+
+def test_lines_of_a_sender_of_lines_keep_its_numbers_and_those_of_payments_their_chains(database: str) -> None:
+    with rapid_on(database) as rapid:
+        rapid.clock.set(datetime(2024, 3, 10, 10, tzinfo=UTC))
+        rapid.ask(need())
+        rapid.finish()
+        rapid.ask(
+            need(
+                utbetalingId="00000000-0000-4000-8000-000000000002",
+                endringskode="ENDR",
+                linjer=[
+                    line(delytelseId=2, refDelytelseId=1, refFagsystemId=need()["Utbetaling"]["fagsystemId"], fom="2024-03-18", sats=900)
+                ],
+            )
+        )
+        rapid.finish()
+        run = Consistency(rapid.connection, rapid.ports, rapid.clock).make("SPREF", Cause(Trigger.SCHEDULE))
+        found = [*map(reported, messages(rapid.connection, run.run_no))]
+        assert found[1].lines == (("1", "1450"), ("2", "900"))
+        assert found[2].total == ("1", "2350", "T")
+        assert check(database, rapid.ports).differences == ()

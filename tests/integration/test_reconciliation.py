@@ -1,0 +1,332 @@
+"""Each day's orders are reported to the rail once: what is in a run, in which bucket, with which bytes, and in which order it leaves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+
+import pytest
+from click.testing import CliRunner
+from lxml import etree
+
+from kvitt.app.main import main
+from kvitt.contracts.helved import topics
+from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, changed_since, messages, read
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
+from kvitt.formats.topics import RAPID
+from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
+from kvitt.testing import Hub, TestServer, hub
+from kvitt.transports.queue.table_queue import TableQueue
+from support import rapid_messages
+from support.hub_messages import aap, payment_uid
+
+KARI = Operator("kari", "the rail has nothing of it")
+SCHEDULED = Cause(Trigger.SCHEDULE)
+BY_KARI = Cause(Trigger.OPERATOR, operator=KARI)
+MONDAY = datetime(2026, 6, 29, 8, tzinfo=UTC)
+_numbers = count(1)
+
+
+@pytest.fixture
+def site(kvitt_server: TestServer) -> Iterator[Hub]:
+    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as made:
+        yield made
+        made.check()
+
+
+def put(site: Hub, amount: int = 700) -> str:
+    """An order of a case of its own; returns the case's id."""
+    case = f"R-{next(_numbers)}"
+    site.put(topics.primary_input(Scheme.AAP), case, aap(case, amount, uid=payment_uid(case)))
+    return case
+
+
+def put_need(site: Hub) -> None:
+    number = next(_numbers)
+    site.put(RAPID, None, rapid_messages.need(fagsystemId=f"F{number:025}", utbetalingId=payment_uid(str(number))))
+
+
+def reconcile(site: Hub) -> Reconcile:
+    return Reconcile(site.connection, site.ports, site.clock)
+
+
+def make(site: Hub, area: str = "AAP", cause: Cause = SCHEDULED) -> Run:
+    days = reconcile(site).next_range(area)
+    assert days is not None
+    return reconcile(site).make(area, days, cause)
+
+
+def counts(run: Run) -> Mapping[str, int]:
+    return {name: found for name in ("accepted", "warned", "rejected", "missing") if (found := getattr(run, name))}
+
+
+def queued(site: Hub) -> list[bytes]:
+    """The messages on the queue of reconciliation, in their order."""
+    queue = TableQueue(site.conninfo, Settings().reconciliation_queue)
+    try:
+        found = [bytes(each.body) for each in queue.receive(1000, 0.0)]
+        queue.release()
+    finally:
+        queue.close()
+    return found
+
+
+def texts(bodies: Sequence[bytes], path: str) -> list[str | None]:
+    return [each.text for body in bodies for each in etree.fromstring(body).iterfind(path)]
+
+
+def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> None:
+    site.rail.fault(warn=1)
+    put(site)
+    site.run()
+    site.rail.fault(refuse=1, severity="08", code="B110008F", text="Nei & <aldri>")
+    refused = put(site, 300)
+    site.run()
+    site.rail.fault(swallow=1)
+    silent = put(site, 400)
+    site.run()
+    put(site, 800)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site)
+    assert (made.days, made.state, made.orders, made.messages) == (DayRange(date(2026, 6, 29), date(2026, 6, 29)), RunState.MADE, 4, 3)
+    assert {bucket.value: (total.orders, total.kroner) for bucket, total in made.totals.items()} == {
+        "accepted": (1, 800),
+        "warned": (1, 700),
+        "rejected": (1, 300),
+        "missing": (1, 400),
+    }
+    site.run("reconciler")
+    good = read(site.connection, made.run_no)
+    assert (good.state, good.good_at is not None) == (RunState.GOOD, True)
+    found = queued(site)
+    assert found == [*messages(site.connection, made.run_no)]
+    assert texts(found, "aksjon/aksjonType") == ["START", "DATA", "AVSL"]
+    assert texts(found, "detalj/detaljType") == ["VARS", "AVVI", "MANG"]
+    assert texts(found, "detalj/avleverendeTransaksjonNokkel")[1:] == [refused, silent]
+    assert texts(found, "detalj/tekstMelding")[-1] == "Nei & <aldri>"
+    assert texts(found, "detalj/meldingKode")[-1] == "B110008F"
+    assert len({*texts(found, "aksjon/avleverendeAvstemmingId")}) == 1
+
+
+def test_a_range_follows_the_last_one_over_days_without_a_run(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    assert make(site).days == DayRange(date(2026, 6, 29), date(2026, 6, 29))
+    site.clock.advance(days=6)
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site)
+    assert (made.days, counts(made)) == (DayRange(date(2026, 6, 30), date(2026, 7, 6)), {"accepted": 1})
+    assert reconcile(site).next_range("AAP") is None
+
+
+def test_an_area_without_orders_has_an_empty_run(site: Hub) -> None:
+    made = make(site, "TILTPENG")
+    assert (made.state, made.orders, made.messages) == (RunState.EMPTY, 0, 0)
+    assert site.run("reconciler") == 0
+    assert reconcile(site).next_range("TILTPENG") is None
+
+
+def test_what_is_reported_is_not_reported_again(site: Hub) -> None:
+    made = make(site)
+    with pytest.raises(AlreadyReconciled, match="reconciled up to"):
+        reconcile(site).make("AAP", made.days, SCHEDULED)
+    with pytest.raises(AlreadyReconciled):
+        reconcile(site).make("AAP", DayRange(made.days.first - timedelta(3), made.days.first), BY_KARI)
+
+
+def test_days_are_not_left_out_and_have_to_be_over(site: Hub) -> None:
+    make(site)
+    today = date(2026, 6, 29)
+    with pytest.raises(NotInThatState, match="only days that are over"):
+        reconcile(site).make("AAP", DayRange(today, today), BY_KARI)
+    site.clock.advance(days=3)
+    with pytest.raises(NotInThatState, match="would leave out 2026-06-29 to 2026-06-30"):
+        reconcile(site).make("AAP", DayRange(date(2026, 7, 1), date(2026, 7, 1)), BY_KARI)
+    with pytest.raises(NotInThatState, match="only days that are over"):
+        reconcile(site).make("AAP", DayRange(date(2026, 6, 30), today), BY_KARI)
+    with pytest.raises(NotReconciled, match="orders of the area XYZ"):
+        reconcile(site).next_range("XYZ")
+
+
+def test_the_schedule_rests_on_holidays_and_an_operator_need_not(site: Hub) -> None:
+    site.clock.set(datetime(2027, 3, 28, 8, tzinfo=UTC))
+    with pytest.raises(NotAWorkingDay, match="2027-03-28 is no working day"):
+        make(site)
+    assert make(site, cause=BY_KARI).days == DayRange(date(2027, 3, 24), date(2027, 3, 27))
+
+
+def test_a_day_is_oslos_and_is_not_over_while_an_order_of_it_may_still_be_stored(site: Hub) -> None:
+    site.clock.set(datetime(2026, 6, 29, 21, 59, 58, tzinfo=UTC))
+    put(site)
+    site.run()
+    site.clock.set(datetime(2026, 6, 29, 22, 0, 30, tzinfo=UTC))
+    assert reconcile(site).next_range("AAP") == DayRange(date(2026, 6, 26), date(2026, 6, 28))
+    site.clock.advance(minutes=1)
+    made = reconcile(site).make("AAP", DayRange(date(2026, 6, 29), date(2026, 6, 29)), BY_KARI)
+    assert counts(made) == {"accepted": 1}
+
+
+def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    days = reconcile(site).next_range("AAP")
+    assert days is not None
+    shown, bodies = reconcile(site).preview("AAP", days)
+    assert site.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
+    made = make(site)
+    assert [*bodies] == [*messages(site.connection, made.run_no)]
+    assert (shown.run_id, shown.totals) == (made.run_id, made.totals)
+
+
+def test_a_late_answer_leaves_the_run_of_its_day_as_it_was(site: Hub) -> None:
+    site.rail.fault(delay=1, delay_seconds=2 * 24 * 3600.0)
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site)
+    site.clock.advance(days=2)
+    site.run()
+    assert counts(read(site.connection, made.run_no)) == {"missing": 1}
+    assert [(each.bucket, each.by_now, each.orders) for each in changed_since(site.connection, made, ["04"])] == [
+        ("missing", "accepted", 1)
+    ]
+    assert make(site).orders == 0
+
+
+def test_on_the_rapid_a_late_answer_comes_again_in_the_next_run(site: Hub) -> None:
+    site.rail.fault(delay=1, delay_seconds=2 * 24 * 3600.0)
+    put_need(site)
+    site.run()
+    put_need(site)
+    site.run()
+    site.clock.advance(days=1)
+    first = make(site, "SPREF")
+    assert counts(first) == {"missing": 1, "accepted": 1}
+    assert first.first_key != first.last_key
+    site.clock.advance(days=2)
+    site.run()
+    second = make(site, "SPREF")
+    assert (counts(second), second.first_key) == ({"accepted": 1}, first.first_key)
+    assert second.first_key == second.last_key
+    site.clock.advance(days=1)
+    assert make(site, "SPREF").orders == 0
+    site.run()
+    assert texts(queued(site), "detalj/detaljType") == ["MANG"]
+
+
+def test_on_the_rapid_what_was_not_put_is_not_reported_until_it_is(site: Hub) -> None:
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    assert make(site, "SPREF").state is RunState.EMPTY
+    site.run()
+    site.clock.advance(days=1)
+    assert counts(make(site, "SPREF")) == {"accepted": 1}
+
+
+def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_that_one(site: Hub) -> None:
+    put(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    first = make(site)
+    assert counts(first) == {"missing": 1}
+    site.run()
+    (sent,) = site.sent()
+    assert b"<nokkelAvstemming>2026-06-30-10.10.00.000000</nokkelAvstemming>" in sent.message
+    site.clock.advance(days=1)
+    second = make(site)
+    assert (second.days, counts(second)) == (DayRange(date(2026, 6, 30), date(2026, 6, 30)), {"accepted": 1})
+    causes = site.connection.execute("SELECT run_no, key_day, cause FROM reconciled_orders ORDER BY run_no").fetchall()
+    assert causes == [(first.run_no, date(2026, 6, 29), None), (second.run_no, date(2026, 6, 30), "other day")]
+
+
+def test_an_order_that_leaves_on_its_own_day_leaves_with_its_own_bytes(site: Hub) -> None:
+    put(site)
+    site.run()
+    (stored,) = site.connection.execute("SELECT message, key_day FROM orders").fetchall()
+    assert [(each.message, None) for each in site.sent()] == [stored]
+
+
+def test_a_run_is_made_again_in_the_place_of_one_that_never_arrived(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    first = make(site)
+    site.run("reconciler")
+    second = reconcile(site).again(first.run_no, KARI)
+    assert (second.days, counts(second), second.made_by, second.reason) == (first.days, {"accepted": 1}, "kari", KARI.reason)
+    assert second.run_id != first.run_id
+    replaced = read(site.connection, first.run_no)
+    assert (replaced.state, replaced.replaced_by) == (RunState.REPLACED, second.run_no)
+    with pytest.raises(NotInThatState, match="made again already"):
+        reconcile(site).again(first.run_no, KARI)
+    site.run("reconciler")
+    assert texts(queued(site), "aksjon/aksjonType") == ["START", "DATA", "AVSL"] * 2
+
+
+def test_a_run_that_is_made_again_before_it_left_does_not_leave(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    first = make(site)
+    second = reconcile(site).again(first.run_no, KARI)
+    site.run("reconciler")
+    assert queued(site) == [*messages(site.connection, second.run_no)]
+
+
+CHANGES = (
+    ("UPDATE reconciliation_messages SET body = body || ' ' WHERE place = 2", "message 2 is not what its orders give"),
+    ("UPDATE reconciliation_runs SET accepted_kroner = 1", "or their sums differ"),
+    ("DELETE FROM reconciled_orders WHERE order_id = (SELECT order_id FROM orders LIMIT 1)", "no run reports it"),
+    ("UPDATE reconciliation_runs SET state = 'good', good_at = now()", "of its 3 messages are not put"),
+    (
+        "INSERT INTO reconciled_orders SELECT run_no, gen_random_uuid(), 'missing', NULL, '2026-06-29' FROM reconciliation_runs",
+        "there is no such order",
+    ),
+)
+
+
+def test_the_check_finds_what_was_changed_behind_its_back(kvitt_server: TestServer) -> None:
+    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as site:
+        put(site)
+        put(site)
+        site.run()
+        site.clock.advance(days=1)
+        make(site)
+        site.check()
+        for statement, found in CHANGES:
+            site.connection.execute(statement.encode())
+            assert any(found in each for each in site.findings()), statement
+
+
+def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> None:
+    put(site)
+    site.run()
+
+    def kvitt(*arguments: str) -> str:
+        result = CliRunner().invoke(main, [*arguments, "--data", str(site.settings.data)], env={"KVITT_DATABASE_URL": site.conninfo})
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    # The command reads the machine's clock, by which the hub's day is long over.
+    shown = kvitt("reconcile", "run", "--area", "AAP", "--from", "2026-06-29", "--day", "2026-06-30", "--dry-run")
+    assert "<godkjentAntall>1</godkjentAntall>" in shown
+    assert "nothing of the kind was reported" in kvitt("reconcile", "list")
+    head = ("reconcile", "run", "--area", "AAP", "--from", "2026-06-29", "--day", "2026-06-30")
+    assert "made" in kvitt(*head, "--by", "kari", "--reason", "the scheduler was down")
+    assert "2026-06-29" in kvitt("reconcile", "list", "--area", "AAP", "--day", "2026-06-30")
+    number = str(site.connection.execute("SELECT run_no FROM reconciliation_runs").fetchall()[0][0])
+    assert "3 messages are ready" in kvitt("reconcile", "show", number)
+    assert kvitt("reconcile", "show", number, "--messages").count("<aksjonType>") == 3
+    assert "made" in kvitt("reconcile", "again", number, "--by", "kari", "--reason", "the rail lost it")
+    assert [row[0] for row in site.connection.execute("SELECT what FROM kvitt_views.operator_acts ORDER BY seq")] == [
+        "reconcile",
+        "reconcile again",
+    ]

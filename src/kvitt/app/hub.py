@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import checks_of, ports_of
-from kvitt.app.simulation import simulator_of
+from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
@@ -60,6 +60,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "payouts": (_APIS,),
         "ledger": (_APIS,),
         "simulations": (_APIS,),
+        "reconciliations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -117,7 +118,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails, asked=self._questions.notify)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -252,10 +253,11 @@ class HubProcess:
             self.ports,
             wake_up=self._questions,
             after=self._notify_ended,
-            on_check=OrderChecks(self.ports).ended,
+            on_check=OrderChecks(self.ports, settings.valid_days).ended,
             rail=rail.name,
-            at_once=settings.at_once,
+            places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps
 
     def _notify_ended(self) -> None:

@@ -124,7 +124,7 @@ class StoredCase(Struct):
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
-    checks: dict[str, StoredCheck] = {}
+    checks: dict[str, list[StoredCheck]] = {}
     simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
@@ -290,7 +290,7 @@ _SORTS = (
         SQL.order_checks,
         StoredCheck,
         _of,
-        lambda case, each: case.checks.update({each.order_id: each}),
+        lambda case, each: case.checks.setdefault(each.order_id, []).append(each),
         {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
     _Sort(

@@ -1,12 +1,12 @@
 -- name: claim_ready
--- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, cases that
--- the rail is being asked about, and rows that another sender holds are passed by.
+-- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, those of which
+-- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]' AND (leaves_before IS NULL OR leaves_before > %(now)s)
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
-      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND q.state = 'asked')
+      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND (q.state = 'asked' OR q.at_work_until > %(now)s))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

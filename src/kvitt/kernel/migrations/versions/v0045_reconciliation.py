@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0045"
-down_revision = "0042"
+down_revision = "0044"
 
 
 def upgrade() -> None:

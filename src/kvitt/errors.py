@@ -76,10 +76,7 @@ class BadOperator(_NamesField, InvalidInput, who="operator"):
 
 
 class BadThrift(InvalidInput):
-    """Bytes are no message of Thrift's strict binary protocol, or not one that its interface allows; the rule names no value.
-
-    `cut_off` says that the bytes end too early (payouts §7.2).
-    """
+    """Bytes are no message of Thrift's strict binary protocol, or of its interface; `cut_off`: they end too early (payouts §7.2)."""
 
     def __init__(self, rule: str, *, cut_off: bool = False) -> None:
         self.cut_off = cut_off
@@ -326,9 +323,7 @@ class NotBegun(NotAvailable):
 
 
 class PayoutInProgress(NotAvailable, who="caller"):
-    """A payout with this id is being made or ended at another's ledger by an earlier call, whose outcome is not known yet; nothing was
-    done by this one, which may be made again in a moment.
-    """
+    """An earlier call makes or ends this payout at another's ledger; this one did nothing, and may be made again in a moment."""
 
 
 class ApiPortTaken(NotAvailable):
@@ -368,6 +363,10 @@ class Failed(KvittError, status=500, who="kvitt"):
 
 class MigrationFailed(Failed):
     """A migration was refused by PostgreSQL; it left nothing behind, and those before it stand."""
+
+
+class ReconciliationFailed(Failed):
+    """Areas that the message names could not be reconciled; the others are, and the same call reconciles what is left."""
 
 
 class UnreadableReceipt(Failed, who="operator"):

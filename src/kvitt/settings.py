@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 
 
-_PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write"]
+_PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconciliation:read", "reconciliation:write"]
 _NameOfScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
 
@@ -119,12 +119,12 @@ class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts`, `ledger` and `simulations`, and whose tokens let in.
+    """The JSON API of the roles `payouts`, `ledger`, `simulations` and `reconciliations`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
-    `payouts:write`, `ledger:read`, `ledger:write`; `schemes`, which schemes an application (`azp_name`) may touch. Without an issuer only
-    tokens of `kvitt token` let in. `port` None: 8080 if it is
-    free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
+    `payouts:write`, `ledger:read`, `ledger:write`, `reconciliation:read`, `reconciliation:write`; `schemes`, which schemes an application
+    (`azp_name`) may touch. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is free, else any; the log says
+    which. `ca_file` names the certificates that are trusted of the issuer.
     """
 
     host: str = "127.0.0.1"

@@ -1,5 +1,6 @@
 """Reconciliation that the rapid asks for: each record once, up to its day, in every area of its contract; and what is published of it."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,11 +8,16 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
-from kvitt.disbursement.reconcile.announce import announce_good
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, Run
-from kvitt.disbursement.reconcile.triggers import Triggers
+from kvitt.disbursement.reconcile.triggers import Triggers, trigger_job
 from kvitt.disbursement.submit import Outcome
+from kvitt.formats.topics import RAPID
+from kvitt.kernel.jobs import Scheduler, list_jobs
+from kvitt.kernel.leases import LeaseKeeper
+from kvitt.kernel.loop import WakeUp
+from kvitt.testing import Hub
+from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import Row
 from support.rapid_messages import clock_event, manual_event
 from support.rapid_stage import Rapid, other_case
@@ -40,13 +46,8 @@ def runs(rapid: Rapid) -> list[Row]:
 
 def good(rapid: Rapid) -> None:
     """All messages of all runs are put."""
-    for run_no, now in rapid.rows("SELECT run_no, made_at + interval '1 s' FROM reconciliation_runs WHERE state = 'made' ORDER BY run_no"):
-        assert isinstance(run_no, int)
-        assert isinstance(now, datetime)
-        with rapid.connection.transaction(), rapid.connection.cursor() as cursor:
-            cursor.execute("UPDATE reconciliation_messages SET state = 'sent', sent_at = %s WHERE run_no = %s", (now, run_no))
-            cursor.execute("UPDATE reconciliation_runs SET state = 'good', good_at = %s WHERE run_no = %s", (now, run_no))
-            announce_good(cursor, rapid.ports.contracts, run_no, now)
+    rapid.hub.run("reconciler")
+    assert rapid.one("SELECT count(*) FROM reconciliation_runs WHERE state = 'made'") == 0
 
 
 def person_need(number: int) -> dict[str, Any]:
@@ -192,3 +193,26 @@ def test_the_check_finds_what_was_not_asked_for_and_not_published_so(database: s
         assert not check(database, PORTS).clean
     finally:
         rapid.close()
+
+
+def test_from_the_topic_to_the_queue_and_back_to_the_topic(kvitt_hub: Hub) -> None:
+    """Through the real reader, scheduler, sender and relay."""
+    hub, jobs = kvitt_hub, [trigger_job(kvitt_hub.ports, kvitt_hub.clock)]
+    hub.put(RAPID, "24068715888", other_case(1))
+    hub.run()
+    hub.clock.set(at(THURSDAY))
+    hub.put(RAPID, None, clock_event(THURSDAY))
+    hub.put(RAPID, None, clock_event(None))
+    hub.run()
+    with closing(LeaseKeeper(hub.conninfo, seconds=600.0)) as keeper:
+        scheduler = Scheduler(hub.conninfo, keeper, jobs, hub.clock, WakeUp())
+        scheduler.define(hub.connection)
+        hub.clock.advance(seconds=5)
+        assert scheduler.run_due(hub.connection) == 1
+    assert list_jobs(hub.connection)[0].outcome == "records that asked for reconciliation: 1"
+    hub.run()
+    (event,) = [each for each in hub.published(RAPID) if each.json["@event_name"] == "avstemming"]
+    assert (event.key, event.json["fagområde"], event.json["antall_oppdrag"]) == (None, "SPREF", 1)
+    with closing(TableQueue(hub.conninfo, hub.settings.reconciliation_queue)) as queue:
+        assert len(queue.receive(10, 0.0)) == 3
+    hub.check()

@@ -17,7 +17,7 @@ from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.parts import payouts_of
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from kvitt.api.rest.gate import Gate
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
+    from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 
 _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
+_RECONCILING: Final = 2
 _LOOK_SECONDS = 0.5
 _APIS = 2
 _RESERVED: Final = 256
@@ -59,7 +61,7 @@ class Apis:
         roles: Sequence[str],
         stop: threading.Event,
         *,
-        rails: Rails,
+        ports: Ports,
         clock: Clock = utc_now,
         asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -67,7 +69,7 @@ class Apis:
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
-        self._rails, self._asked = rails, asked
+        self._ports, self._asked = ports, asked
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -113,7 +115,16 @@ class Apis:
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
-        app = make_app(tokens_of(self._settings), requests, self._clock, threads, payouts=payouts, ledger=ledger, simulations=simulations)
+        app = make_app(
+            tokens_of(self._settings),
+            requests,
+            self._clock,
+            threads,
+            payouts=payouts,
+            ledger=ledger,
+            simulations=simulations,
+            reconciliations=self._reconciliations(opened) if "reconciliations" in self._roles else None,
+        )
         return app, MAX_BODY
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
@@ -121,7 +132,17 @@ class Apis:
 
         settings = self._settings.simulation
         questions = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
-        return SimulationCalls(questions, self._rails, self._clock, most=settings.calls, seconds=settings.call_seconds, asked=self._asked)
+        return SimulationCalls(
+            questions, self._ports.rails, self._clock, most=settings.calls, seconds=settings.call_seconds, asked=self._asked
+        )
+
+    def _reconciliations(self, opened: ExitStack) -> "ReconciliationCalls":
+        from kvitt.contracts.helved.contract import Helved
+        from kvitt.disbursement.reconcile.calls import ReconciliationCalls
+
+        first_day = self._settings.reconciliation.first_day
+        made = pool(self._conninfo, application="kvitt rest", size=_RECONCILING, lock_timeout_ms=LOCK_MS)
+        return ReconciliationCalls(opened.enter_context(made), self._ports, self._clock, {*Helved.sources.values()}, first_day)
 
     def _warn_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):

@@ -35,7 +35,7 @@ from kvitt.kernel.loop import (
 )
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
-from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.rails.oppdrag.emulator import RECONCILIATION_QUEUE, Emulator
 from kvitt.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "payouts": (_APIS,),
         "ledger": (_APIS,),
         "simulations": (_APIS,),
+        "reconciliations": (_APIS,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -117,7 +118,7 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, rails=self.ports.rails, asked=self._questions.notify)
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -274,6 +275,7 @@ class HubProcess:
             self.conninfo,
             queue_named(self.conninfo, queue, self._settings.request_queue),
             lambda name: queue_named(self.conninfo, queue, name),
+            reconciliation=queue_named(self.conninfo, queue, RECONCILIATION_QUEUE),
         )
         # Imported here for the same reason as where the address is taken.
         from kvitt.api.emulator_http import emulator_serving

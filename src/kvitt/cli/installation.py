@@ -45,7 +45,7 @@ def _print_progress(filled: Filled) -> None:
         click.echo(f"filled in {filled.name}: {filled.rows} rows{', all' if filled.done else ''}")
 
 
-_CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write")
+_CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconciliation:read", "reconciliation:write")
 
 
 @click.command(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import Permission
 from kvitt.app.apis import Apis
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import Clock
 from kvitt.settings import Settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TRACE: Final = {"woody.trace-id": "test", "woody.span-id": "test", "woody.parent-id": "undefined"}
 _SECONDS: Final = 60.0
+_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations")
 
 
 class Rest(Struct, frozen=True):
@@ -72,9 +73,9 @@ class Thrift(Struct, frozen=True):
 class OpenApis:
     """Both APIs, answering until closed."""
 
-    def __init__(self, conninfo: str, settings: Settings, rails: Rails, clock: Clock) -> None:
+    def __init__(self, conninfo: str, settings: Settings, ports: Ports, clock: Clock) -> None:
         self._opened = ExitStack()
-        apis = Apis(conninfo, settings, ("payouts", "ledger", "simulations"), threading.Event(), rails=rails, clock=clock)
+        apis = Apis(conninfo, settings, _ROLES, threading.Event(), ports=ports, clock=clock)
         self._opened.callback(apis.close)
         self._opened.enter_context(apis.steps())
         self.rest = Rest(apis.rest.url, LocalIssuer(settings.data), settings.rest.audience)

@@ -186,7 +186,7 @@ class Hub:
 
     @cached_property
     def _apis(self) -> OpenApis:
-        apis = OpenApis(self.conninfo, self.settings, self.ports.rails, self.clock)
+        apis = OpenApis(self.conninfo, self.settings, self.ports, self.clock)
         self._opened.callback(apis.close)
         return apis
 

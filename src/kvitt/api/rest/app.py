@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
+from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest.gate import MAX_BODY, Gate
 from kvitt.api.rest.problems import ProblemForms
@@ -28,6 +29,7 @@ from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
 from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
+from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.errors import BadRequest, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
@@ -36,8 +38,8 @@ from kvitt.payouts.service import PayoutService
 
 THREADS: Final = 64
 _JSON: Final = "application/json"
-_DESCRIPTION = """Payouts, the double-entry ledger behind them, and simulations of payments of benefits. Amounts of payouts and of the
-ledger are whole minor units of a currency, those of simulations whole kroner.
+_DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
+rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
 
 Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
 repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
@@ -53,6 +55,7 @@ def make_app(
     payouts: PayoutService | None,
     ledger: LedgerService | None,
     simulations: SimulationCalls | None = None,
+    reconciliations: ReconciliationCalls | None = None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
     work = RouteWork(threads)
@@ -60,6 +63,7 @@ def make_app(
         *([payout_routes.router(payouts, work)] if payouts else []),
         *(ledger_routes.router(ledger, work) if ledger else []),
         *([simulation_routes.router(simulations, work)] if simulations else []),
+        *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
     ]
     forms = ProblemForms({SIMULATIONS: simulation_routes.service_form} if simulations else {})
     described = OpenAPIConfig(

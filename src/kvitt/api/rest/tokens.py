@@ -41,6 +41,8 @@ class Permission(StrEnum):
     PAYOUTS_WRITE = "payouts:write"
     LEDGER_READ = "ledger:read"
     LEDGER_WRITE = "ledger:write"
+    RECONCILIATION_READ = "reconciliation:read"
+    RECONCILIATION_WRITE = "reconciliation:write"
 
 
 class Caller(Struct, frozen=True):

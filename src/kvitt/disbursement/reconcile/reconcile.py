@@ -92,7 +92,7 @@ class Reconcile:
 
         Raises NotReconciled.
         """
-        today, last = self._today(), fetch_value(self._connection, _SQL.last_day, self._found(area).row)
+        today, last = self._today(), self.last_day(area)
         first = next_day(last) if last else self._first_day or previous_working_day(today)
         return DayRange(first, today - _ONE_DAY) if first < today else None
 
@@ -119,11 +119,19 @@ class Reconcile:
                 self._note("reconcile", cause.operator, run)
             return run
 
-    def preview(self, area: str, days: DayRange) -> tuple[Run, Sequence[bytes]]:
-        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`."""
+    def last_day(self, area: str) -> date | None:
+        """The last day of an area that is reconciled; None: it never was. Raises NotReconciled."""
+        last: date | None = fetch_value(self._connection, _SQL.last_day, self._found(area).row)
+        return last
+
+    def preview(self, area: str, days: DayRange, *, anew: bool = False) -> tuple[Run, Sequence[bytes]]:
+        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`.
+
+        `anew`: as if it were the first run over these days; then only days that are not over are refused.
+        """
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
-            self._lock(found, days)
+            self._lock(found, days, anew=anew)
             run = self._make(found, days, Cause(Trigger.OPERATOR), _silent)
             return run, [bytes(each) for each in self._bodies(run)]
 
@@ -158,11 +166,13 @@ class Reconcile:
         last: date | None = fetch_value(self._connection, _SQL.lock_area, found.row)
         return last
 
-    def _lock(self, found: ReconciledArea, days: DayRange) -> None:
+    def _lock(self, found: ReconciledArea, days: DayRange, *, anew: bool = False) -> None:
         """Locks the area for a range that is to be reported."""
         if not days.first <= days.last < self._today():
             raise NotInThatState(f"{days}: only days that are over are reconciled, from the first to the last one")
         last = self._lock_area(found)
+        if anew:
+            return
         if last is not None and days.first <= last:
             raise AlreadyReconciled(f"{found.area} is reconciled up to {last}; a run is made again by its number")
         if last is not None and days.first > next_day(last):

@@ -47,7 +47,7 @@ def trigger_job(ports: Ports, clock: Clock, first_day: date | None = None, *, on
     """
 
     def run(connection: Connection, _due: datetime) -> str:
-        return f"{Triggers(connection, ports, clock, first_day, on=on).do_due()} records asked for reconciliation"
+        return f"records that asked for reconciliation: {Triggers(connection, ports, clock, first_day, on=on).do_due()}"
 
     return Job("reconciliation triggers", Every(_EVERY), run)
 

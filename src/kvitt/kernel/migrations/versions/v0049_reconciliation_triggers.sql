@@ -25,3 +25,8 @@ COMMENT ON TABLE reconciliation_triggers IS 'Records that asked for reconciliati
 ALTER TABLE reconciliation_runs ADD COLUMN trigger_no bigint REFERENCES reconciliation_triggers;
 CREATE INDEX reconciliation_runs_of_trigger ON reconciliation_runs (trigger_no) WHERE trigger_no IS NOT NULL;
 COMMENT ON COLUMN reconciliation_runs.trigger_no IS 'The record that asked for it, where one did.';
+
+CREATE VIEW kvitt_views.reconciliation_triggers AS
+SELECT t.trigger_no, t.source, t.partition, t.position, t.up_to, t.came_at, t.due_at, t.tries, t.done_at, t.outcome,
+       (SELECT count(*) FROM public.reconciliation_runs AS n WHERE n.trigger_no = t.trigger_no) AS runs
+FROM public.reconciliation_triggers AS t;

@@ -74,6 +74,13 @@ def test_a_record_is_taken_once_with_its_batch_and_a_broken_one_holds_up_nothing
     assert rapid.one("SELECT count(*) FROM messages") == 1
 
 
+def test_a_record_that_can_not_be_stored_is_kept_and_sinks_none_of_its_neighbours(rapid: Rapid) -> None:
+    rapid.connection.execute(b"ALTER TABLE reconciliation_triggers ADD CHECK (up_to <> '2026-07-01')")
+    assert rapid.ask(other_case(1), clock_event(THURSDAY), manual_event(THURSDAY)) == [Outcome.DERIVED, Outcome.DEAD, Outcome.TRIGGERED]
+    assert str(rapid.one("SELECT reason FROM dead_letters")).startswith("CheckViolation")
+    assert [up_to for up_to, *_ in triggers(rapid)] == [THURSDAY]
+
+
 def test_nine_oclock_reconciles_every_area_of_the_contract_up_to_the_day_before(rapid: Rapid) -> None:
     rapid.ask(other_case(1), other_case(2), person_need(3))
     rapid.finish()

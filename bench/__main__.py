@@ -7,6 +7,7 @@ from types import MappingProxyType
 from bench import (
     catch_up,
     check,
+    consistency,
     derivation,
     end_to_end,
     hanging_rail,
@@ -39,6 +40,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "large_store": large_store.run,
         "memory": memory.run,
         "check": check.run,
+        "consistency": consistency.run,
         "kafka_relay": kafka_relay.run,
         "over_brokers": over_brokers.run,
         "catch_up": catch_up.run,

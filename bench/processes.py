@@ -46,6 +46,11 @@ def resident_mib(process: BaseProcess) -> float:
     return _status_mib(str(process.pid), "VmRSS")
 
 
+def own_mib() -> float:
+    """The memory of this process that is in RAM now."""
+    return _status_mib("self", "VmRSS")
+
+
 def peak_mib() -> float:
     """The most memory that this process has had in RAM itself; the usage that the system counts starts at its parent's."""
     return _status_mib("self", "VmHWM")

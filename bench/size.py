@@ -24,6 +24,7 @@ class Size(Struct, frozen=True):
     transfers_alone: int
     circle: int
     postings: int
+    active_lines: int
 
 
 FULL = Size(
@@ -45,6 +46,7 @@ FULL = Size(
     transfers_alone=2_000,
     circle=40_000,
     postings=300_000,
+    active_lines=1_000_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -65,4 +67,5 @@ QUICK = Size(
     transfers_alone=400,
     circle=4_000,
     postings=60_000,
+    active_lines=20_000,
 )

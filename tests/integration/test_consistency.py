@@ -167,6 +167,38 @@ def test_two_that_make_the_same_run_make_each_part_once(stage: Stage) -> None:
     assert made[0].messages == len(cases) + 3
 
 
+def test_an_order_that_was_open_when_a_run_began_counts_in_none_of_its_parts(stage: Stage) -> None:
+    """Its receipt may be stored later than the moment that it bears."""
+    stage.clock.set(NOON + timedelta(days=2, hours=1))
+    stage.hand_in(Scheme.AAP, ("S-8", aap("S-8", 800)))
+    stage.put()
+    day, began = DAY + timedelta(days=3), NOON + timedelta(days=3)
+    stage.clock.set(began)
+    seen = []
+
+    def accept(run: LinesRun) -> None:
+        if not seen:
+            stage.clock.set(began - timedelta(hours=1))
+            stage.settle(stage.rail())
+            stage.clock.set(began + timedelta(hours=1))
+        seen.append(run)
+
+    run = consistency(stage).make("AAP", BY_KARI, day=day, made=accept)
+    assert stage.order_states("S-8") == ["accepted"]
+    assert len(seen) > 1
+    assert "S-8" not in actions(bodies(stage, run))
+    assert "S-8" in actions([*map(reported, consistency(stage).preview("AAP", day=day))])
+    assert [repr(each) for each in check(stage.conninfo, PORTS).differences] == []
+
+
+def test_a_message_that_is_not_what_the_lines_give_is_found(stage: Stage, run: LinesRun) -> None:
+    change = "UPDATE reconciliation_messages SET body = %s || body WHERE run_no = %s AND place = 2"
+    stage.connection.execute(change.encode(), (b" ", run.run_no))
+    found = [each.text for each in check(stage.conninfo, PORTS).differences]
+    stage.connection.execute(b"UPDATE reconciliation_messages SET body = substr(body, 2) WHERE run_no = %s AND place = 2", (run.run_no,))
+    assert found == ["message 2 is not what its orders give"]
+
+
 def test_a_day_to_come_and_an_area_that_is_not_reported_are_refused(stage: Stage) -> None:
     with pytest.raises(NotInThatState, match="still to come"):
         consistency(stage).make("AAP", BY_KARI, day=date(2027, 1, 1))
@@ -193,7 +225,7 @@ def test_commands_report_show_and_repeat_what_is_in_force(stage: Stage, data_dir
 
     stage.hand_in(Scheme.AAP, ("S-7", aap("S-7", 700)))
     stage.put()
-    day, kari = str(DAY + timedelta(days=3)), ("--by", "kari", "--reason", "the plan of June")
+    day, kari = str(DAY + timedelta(days=4)), ("--by", "kari", "--reason", "the plan of June")
     dry = kvitt("consistency", "run", "--area", "AAP", "--day", day, "--dry-run").encode()
     made = json.loads(kvitt("consistency", "run", "--area", "AAP", "--day", day, *kari, "--json"))
     assert kvitt("show", str(made["run_no"]), "--messages").encode().replace(b">\n\n", b">\n") == dry

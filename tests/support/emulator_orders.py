@@ -69,7 +69,16 @@ def hold_back_xml(starts: str, ends: str, transfers_on: str = "", is_error: bool
 
 
 def order_xml(
-    *lines: Line, case: str = "SAK-1", change: str = "NY", area: str = "AAP", person: str = PERSON, hold_backs: str = "", action: str = "1"
+    *lines: Line,
+    case: str = "SAK-1",
+    change: str = "NY",
+    area: str = "AAP",
+    person: str = PERSON,
+    hold_backs: str = "",
+    action: str = "1",
+    key: str = "2026-06-01-10.10.00.000000",
+    made: str = "2026-06-01-13.22.05.481516",
+    component: str = "",
 ) -> bytes:
     """An order as it comes over the wire: indented root, zone offsets on the dates."""
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -84,9 +93,9 @@ def order_xml(
         <datoOppdragGjelderFom>2000-01-01+01:00</datoOppdragGjelderFom>
         <saksbehId>dagpenger</saksbehId>
         <avstemming-115>
-            <kodeKomponent>{area}</kodeKomponent>
-            <nokkelAvstemming>2026-06-01-10.10.00.000000</nokkelAvstemming>
-            <tidspktMelding>2026-06-01-13.22.05.481516</tidspktMelding>
+            <kodeKomponent>{component or area}</kodeKomponent>
+            <nokkelAvstemming>{key}</nokkelAvstemming>
+            <tidspktMelding>{made}</tidspktMelding>
         </avstemming-115>{hold_backs}
         <oppdrags-enhet-120><typeEnhet>BOS</typeEnhet><enhet>8020</enhet><datoEnhetFom>1970-01-01+01:00</datoEnhetFom></oppdrags-enhet-120>
         {"".join(line_xml(line, case) for line in lines)}

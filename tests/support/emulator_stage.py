@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.emulator import Emulator, received, spans
+from kvitt.rails.oppdrag.emulator import Emulator, JudgedRun, received, reconciliations, spans
 from kvitt.transports.queue.table_queue import TableQueue
 from support.emulator_orders import Line, order_xml
 
@@ -25,12 +25,21 @@ class Rail:
         self.replies = TableQueue(conninfo, "answers")
         self.conn = connect(conninfo)
         self.requests = TableQueue(conninfo, "orders")
+        self.reports = TableQueue(conninfo, "reports")
         self.emulator = self.another()
         self.sent = 0
 
     def another(self, open_reply_queue: Callable[[str], TableQueue] | None = None, seed: int = 7) -> Emulator:
         opener = open_reply_queue or (lambda name: TableQueue(self.conninfo, name))
-        return Emulator(self.conninfo, self.requests, opener, seed, wait_seconds=0, clock=lambda: self.now)
+        return Emulator(
+            self.conninfo,
+            self.requests,
+            opener,
+            seed,
+            wait_seconds=0,
+            clock=lambda: self.now,
+            reconciliation=TableQueue(self.conninfo, "reports"),
+        )
 
     def put(self, *bodies: bytes, reply_to: str = "answers") -> list[str]:
         names = [f"m{self.sent + place}" for place in range(len(bodies))]
@@ -55,6 +64,16 @@ class Rail:
         self.work()
         return [said(answer) for answer in self.answers()]
 
+    def report(self, *bodies: bytes) -> None:
+        """Sends messages of reconciliation, which the rail then reads."""
+        self.reports.put([Outgoing(f"r{self.sent + place}", body) for place, body in enumerate(bodies)])
+        self.sent += len(bodies)
+        self.work()
+
+    def judged(self, run_id: str | None = None) -> JudgedRun:
+        """The newest run, or one."""
+        return reconciliations(self.conn, run_id)[-1]
+
     def outcomes(self) -> list[str]:
         return [order.outcome for order in received(self.conn)]
 
@@ -63,7 +82,7 @@ class Rail:
 
     def close(self) -> None:
         self.emulator.close()
-        for queue in (self.orders, self.replies):
+        for queue in (self.orders, self.replies, self.reports):
             queue.close()
         self.conn.close()
 

@@ -1,7 +1,8 @@
 """The messages of interface reconciliation: byte for byte as the contract shows them, and taken by the rail's published schema."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,19 @@ from lxml import etree
 
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.rapid.contract import Rapid
+from kvitt.disbursement.rail import Capabilities, Rails, Severity
 from kvitt.disbursement.reconciliation import MOST_DETAILS, Bucket, BucketTotal, InterfaceRun, ReconciliationForm, ReportedOrder
-from kvitt.disbursement.values import Area
+from kvitt.disbursement.values import Area, Order
+from kvitt.errors import InvalidOrderMessage
 from kvitt.kernel.money import Kroner
-from kvitt.rails.oppdrag.reconciliation import NAMESPACE, day_key, encode_interface, run_name, under_day
+from kvitt.rails.oppdrag.rail import SEVERITIES, Oppdrag, decode
+from kvitt.rails.oppdrag.reconciliation import NAMESPACE, day_key, encode_interface, run_name, under_day, validate
+from support.toy_rail import ToyRail
 from support.tried import tried
+from support.wire_values import orders
 
-PUBLISHED = Path(__file__).parents[3] / "shared/schemas/avstemming/grensesnittavstemming.xsd"
+PUBLISHED = Path(__file__).parents[2].parent / "shared/schemas/avstemming/grensesnittavstemming.xsd"
+beside = pytest.mark.skipif(not PUBLISHED.exists(), reason="the published schemas are not beside the project")
 RAPID, HELVED = Rapid.reconciliation, Helved.reconciliation
 RUN = "fb4e2c1d-9a70-4b3e-8f15-2d6c7e8091a2"
 MADE = datetime.fromisoformat("2024-01-25T10:11:12.345678")
@@ -108,6 +115,45 @@ def test_the_rapids_message_is_that_of_its_contract() -> None:
 
 def test_the_id_of_a_run_is_its_uuid_in_22_characters() -> None:
     assert run_name("6f6bd6a7-0ab4-4d1e-9d69-5a3f62b6e1c1") == "b2vWpwq0TR6daVo_YrbhwQ"
+
+
+OF_TILTPENG = """\
+<ns2:avstemmingsdata xmlns:ns2="http://nav.no/virksomhet/tjenester/avstemming/meldinger/v1">
+  <aksjon><aksjonType>DATA</aksjonType><kildeType>AVLEV</kildeType><avstemmingType>GRSN</avstemmingType>
+    <avleverendeKomponentKode>TILTPENG</avleverendeKomponentKode><mottakendeKomponentKode>OS</mottakendeKomponentKode><underkomponentKode>TILTPENG</underkomponentKode>
+    <nokkelFom>2026-04-30-00.00.00.000000</nokkelFom><nokkelTom>2026-05-03-23.59.59.999999</nokkelTom>
+    <avleverendeAvstemmingId>Xw3kPq0tS6uYv1aB2cD4eQ</avleverendeAvstemmingId><brukerId>TILTPENG</brukerId></aksjon>
+  <total><totalAntall>4</totalAntall><totalBelop>1490</totalBelop><fortegn>T</fortegn></total>
+  <periode><datoAvstemtFom>2026043000</datoAvstemtFom><datoAvstemtTom>2026050323</datoAvstemtTom></periode>
+  <grunnlag><godkjentAntall>2</godkjentAntall><godkjentBelop>596</godkjentBelop><godkjentFortegn>T</godkjentFortegn>
+    <varselAntall>0</varselAntall><varselBelop>0</varselBelop><varselFortegn>T</varselFortegn>
+    <avvistAntall>1</avvistAntall><avvistBelop>298</avvistBelop><avvistFortegn>T</avvistFortegn>
+    <manglerAntall>1</manglerAntall><manglerBelop>596</manglerBelop><manglerFortegn>T</manglerFortegn></grunnlag>
+  <detalj><detaljType>AVVI</detaljType><offnr>01820390012</offnr><avleverendeTransaksjonNokkel>TP-55120</avleverendeTransaksjonNokkel>
+    <meldingKode>B110008F</meldingKode><alvorlighetsgrad>08</alvorlighetsgrad><tekstMelding>Oppdraget finnes fra før</tekstMelding>
+    <tidspunkt>2026-04-30-11.02.44.000120</tidspunkt></detalj>
+  <detalj><detaljType>MANG</detaljType><offnr>02830490062</offnr><avleverendeTransaksjonNokkel>TP-55377</avleverendeTransaksjonNokkel><tidspunkt>2026-04-30-11.03.02.551000</tidspunkt></detalj>
+</ns2:avstemmingsdata>
+"""
+"""As the contract shows it (iverksetting §5.5)."""
+
+
+def test_a_case_streams_message_is_that_of_its_contract() -> None:
+    counted = totals(accepted=(2, 596), rejected=(1, 298), missing=(1, 596))
+    first, last = datetime.fromisoformat("2026-04-30T00:00"), datetime.fromisoformat("2026-05-03T23:59:59.999999")
+    keys = day_key(first.date())[0], day_key(last.date())[1]
+    made = InterfaceRun("5f0de43e-ad2d-4bab-98bf-5681d9c0f879", Area("TILTPENG"), HELVED, *keys, first, last, counted)
+    details = [
+        ReportedOrder(
+            *("1", "TP-55120", "01820390012", Bucket.REJECTED, datetime.fromisoformat("2026-04-30T11:02:44.000120")),
+            *("08", "B110008F", "Oppdraget finnes fra før"),
+        ),
+        ReportedOrder("2", "TP-55377", "02830490062", Bucket.MISSING, datetime.fromisoformat("2026-04-30T11:03:02.551000")),
+    ]
+    _, data, _ = encode_interface(made, details)
+    header, _, document = data.decode().partition("\n")
+    assert header == '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    assert re.sub(r">\s+<", "><", document) == re.sub(r">\s+<", "><", OF_TILTPENG)
 
 
 def test_a_case_stream_has_its_area_as_component_and_user_and_sums_of_nothing() -> None:
@@ -205,6 +251,7 @@ def published() -> etree.XMLSchema:
     return etree.XMLSchema(schema)
 
 
+@beside
 @tried(25)
 @given(
     details=st.lists(DETAILS, max_size=80),
@@ -225,6 +272,82 @@ def test_the_published_schema_takes_every_message(
         assert published.validate(message), published.error_log
     assert sum(len(message.findall("detalj")) for message in messages) == len(details)
     assert max(len(message.findall("detalj")) for message in messages) <= MOST_DETAILS
+
+
+def test_a_sum_of_zero_has_its_sign_where_there_are_orders() -> None:
+    _, data, _ = parsed([*encode_interface(run(RAPID, accepted=(2, 0), missing=(1, -1)), [order(Bucket.MISSING)])])
+    assert [data.findtext(f".//{name}") for name in ("godkjentBelop", "godkjentFortegn")] == ["0", "T"]
+    assert [data.findtext(f".//{name}") for name in ("manglerBelop", "manglerFortegn")] == ["1", "F"]
+    assert data.find(".//avvistBelop") is None
+
+
+@pytest.mark.parametrize("text", ["<&>\"'", "]]>", "Økonomi 東京 \N{MONEY BAG}", "a\tb\r\nc", "&amp;"])
+def test_texts_come_through_as_the_rail_said_them(text: str) -> None:
+    _, data, _ = parsed([*encode_interface(run(HELVED, rejected=(1, 1)), [order(Bucket.REJECTED, severity="08", text=text)])])
+    assert data.findtext("detalj/tekstMelding") == text
+
+
+def test_what_xml_has_no_character_for_is_a_question_mark() -> None:
+    _, data, _ = parsed([*encode_interface(run(HELVED, rejected=(1, 1)), [order(Bucket.REJECTED, text="\x00a\x1fb\ufffec")])])
+    assert data.findtext("detalj/tekstMelding") == "?a?b?c"
+
+
+def test_orders_are_read_as_their_messages_are_asked_for() -> None:
+    read = 0
+
+    def details() -> Iterator[ReportedOrder]:
+        nonlocal read
+        for _ in range(10 * MOST_DETAILS):
+            read += 1
+            yield order(Bucket.MISSING)
+
+    messages = encode_interface(run(RAPID, missing=(700, 1)), details())
+    seen = []
+    for _ in range(4):
+        next(messages)
+        seen.append(read)
+    assert seen == [0, MOST_DETAILS, 2 * MOST_DETAILS, 3 * MOST_DETAILS]
+
+
+def test_what_the_schema_does_not_take_does_not_leave_and_nobody_is_named() -> None:
+    with pytest.raises(InvalidOrderMessage) as caught:
+        list(encode_interface(run(RAPID, missing=(1, 1)), [order(Bucket.MISSING, case=" ")]))
+    assert "24068715888" not in str(caught.value)
+    for broken in (b"<Avstemmingsdata>", b"<!DOCTYPE x><x/>", b"<avstemmingsdata/>", b"<Avstemmingsdata/>"):
+        with pytest.raises(InvalidOrderMessage):
+            validate(broken)
+
+
+def test_an_answer_that_accepts_with_a_note_has_the_rails_word_for_it() -> None:
+    assert [*Oppdrag().warned_by] == [raw for raw, severity in SEVERITIES.items() if severity is Severity.WARNING]
+
+
+def test_a_rail_that_can_not_reconcile_does_not_say_that_it_does() -> None:
+    class Boaster(ToyRail):
+        capabilities = Capabilities(reconciles=True)
+
+    with pytest.raises(AssertionError, match="toy reconciles, or does not"):
+        Rails(Boaster())
+
+
+@tried(15)
+@given(order=orders, later=st.integers(1, 400))
+def test_an_order_under_another_day_is_the_same_order_and_lies_in_that_day(order: Order, later: int) -> None:
+    rail = Oppdrag()
+    made, day = order.made_at.date(), order.made_at.date() + timedelta(days=later)
+    message = rail.encode(order).message
+    moved = rail.under_day(message, day)
+    assert rail.under_day(message, made) == message
+    assert rail.under_day(moved, made) == message
+    assert decode(moved) == decode(message)
+    for each, its_day in ((message, made), (moved, day)):
+        key = etree.fromstring(each).findtext(".//nokkelAvstemming")
+        first, last = rail.day_key(its_day)
+        assert key is not None
+        assert first < key < last
+    assert [line for line in moved.splitlines() if line not in message.splitlines()] == [
+        f"            <nokkelAvstemming>{day}-10.10.00.000000</nokkelAvstemming>".encode()
+    ]
 
 
 def test_an_order_leaves_under_another_day_with_no_other_change() -> None:

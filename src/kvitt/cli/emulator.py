@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Final, TypeVar
@@ -22,13 +22,16 @@ from kvitt.disbursement.schedule import Beyond, Due
 from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.emulator import (
+    RECONCILIATION_QUEUE,
     USUAL_DEDUCTION,
     AnswerForm,
     CannotPay,
     Chance,
     Emulator,
     Faults,
+    JudgedRun,
     Received,
+    RunDifference,
     ServiceFault,
     ServiceFaults,
     ServiceHabits,
@@ -40,6 +43,7 @@ from kvitt.rails.oppdrag.emulator import (
     get_service_faults,
     next_run,
     put_withholding,
+    reconciliations,
     set_faults,
     set_habits,
     set_service_faults,
@@ -53,7 +57,7 @@ from kvitt.settings import Settings
 from kvitt.transports.queue.table_queue import TableQueue
 
 Switched = TypeVar("Switched", ServiceHabits, ServiceFaults)
-_CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn")
+_CHANCES = ("swallow", "delay", "double", "reorder", "damage", "refuse", "warn", "lose", "invent")
 
 
 @click.group(epilog=example("kvitt emulator faults --refuse 0.01", "kvitt emulator schedule DP AZ111", "kvitt emulator received"))
@@ -79,7 +83,13 @@ def run(settings: Settings, *, seed: int, port: int | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with opened(settings, must_run=True) as conninfo:
-        played = Emulator(conninfo, TableQueue(conninfo, settings.request_queue), lambda name: TableQueue(conninfo, name), seed)
+        played = Emulator(
+            conninfo,
+            TableQueue(conninfo, settings.request_queue),
+            lambda name: TableQueue(conninfo, name),
+            seed,
+            reconciliation=TableQueue(conninfo, RECONCILIATION_QUEUE),
+        )
         with closing(emulator_listener(settings.emulator_port if port is None else port)) as listener:
             click.echo(f"the rail emulator takes orders from {settings.request_queue}, and simulates at {listener.url}")
             with emulator_serving(conninfo, listener, seed):
@@ -98,6 +108,8 @@ def run(settings: Settings, *, seed: int, port: int | None) -> None:
 @click.option("--damage", type=PROBABILITY, metavar="P", help="The receipt comes in one of the damaged forms seen.")
 @click.option("--refuse", type=PROBABILITY, metavar="P", help="The order is rejected.")
 @click.option("--warn", type=PROBABILITY, metavar="P", help="The order is accepted with a note (04).")
+@click.option("--lose", type=PROBABILITY, metavar="P", help="The order is gone at the rail, as if it had never come.")
+@click.option("--invent", type=PROBABILITY, metavar="P", help="The rail believes to have another order beside it.")
 @click.option("--closed/--open", default=None, help="The rail reads nothing.")
 @click.option("--clear", is_flag=True, help="Switch all of them off first.")
 @located
@@ -273,6 +285,64 @@ def received(settings: Settings, *, last: int, as_json: bool) -> None:
         sys.exit(1)
 
 
+@emulator.command(
+    epilog=example(
+        "kvitt emulator reconciliation",
+        "kvitt emulator reconciliation --run b2vWpwq0TR6daVo_YrbhwQ",
+        "kvitt emulator reconciliation --json",
+    )
+)
+@click.option("--run", "run_id", metavar="ID", help="This run alone, with all of its differences.")
+@click.option("--last", type=Whole(1, MOST), default=20, show_default=True, help="The newest N runs.")
+@json_option
+@located
+def reconciliation(settings: Settings, *, run_id: str | None, last: int, as_json: bool) -> None:
+    """List the runs of reconciliation that the rail received, and where they differ from its own records; exit status 1 when one does."""
+
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt emulator") as connection:
+        runs = reconciliations(connection, run_id)
+    if run_id and not runs:
+        raise click.ClickException(f"the rail has heard of no run {shown(run_id)}")
+    print_list(_RUNS, runs[-last:], limit=last, as_json=as_json, nothing="nothing was reported to the rail")
+    differing = [run for run in runs if run.differences]
+    if not as_json:
+        for run in differing:
+            click.echo(f"\n{shown(_named(run))} differs:")
+            _print_differences(run.differences, every=run_id is not None)
+    if differing:
+        sys.exit(1)
+
+
+def _named(run: JudgedRun) -> str:
+    return f"{run.area} {run.run_id}" if run.run_id else "what could not be read"
+
+
+def _print_differences(differences: Sequence[RunDifference], *, every: bool) -> None:
+    """Those of a kind together, with how many they are."""
+    for what, count in Counter(each.what for each in differences).items():
+        of_kind = [each for each in differences if each.what is what]
+        click.echo(f"  {what.value}: {count}")
+        for each in of_kind if every else of_kind[:_FEW]:
+            between = f"expected {each.expected or 'nothing'}, found {each.found or 'nothing'}"
+            click.echo(shown(f"    {' '.join(part for part in (each.case_id, each.about, between) if part)}"))
+        if not every and count > _FEW:
+            click.echo(f"    {count - _FEW} more with --run {shown(of_kind[0].run_id)}")
+
+
+_FEW: Final = 10
+_RUNS: Final = (
+    Column("began_at", "began"),
+    Column("run_id", "run"),
+    Column("kind"),
+    Column("area"),
+    Column("first_key", "from"),
+    Column("last_key", "to"),
+    Column("messages", kind=Fit.NUMBER),
+    Column("outcome", of=lambda run: "agrees" if run.agrees else f"{len(run.differences)} differences" if run.differences else "open"),
+    Column("component", kind=Fit.HIDDEN),
+    Column("ended_at", kind=Fit.HIDDEN),
+    Column("differences", kind=Fit.HIDDEN),
+)
 _RECEIVED: Final = (
     Column("received_at", "received"),
     Column("case_id", "case"),

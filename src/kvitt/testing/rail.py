@@ -17,6 +17,7 @@ from kvitt.rails.oppdrag.emulator import (
     DamageForm,
     DaySpan,
     Faults,
+    JudgedRun,
     PlayedRun,
     PostedRow,
     Received,
@@ -28,6 +29,7 @@ from kvitt.rails.oppdrag.emulator import (
     pay,
     posted_rows,
     received,
+    reconciliations,
     set_faults,
     set_habits,
     set_service_faults,
@@ -112,6 +114,8 @@ class EmulatedRail:
         damage: float = 0,
         refuse: float = 0,
         warn: float = 0,
+        lose: float = 0,
+        invent: float = 0,
         delay_seconds: float = 60.0,
         damage_forms: Sequence[DamageForm] = tuple(DamageForm),
         severity: str = "08",
@@ -125,7 +129,8 @@ class EmulatedRail:
         `swallow` sends no receipt, though the order takes effect; `delay` sends it when the clock has come `delay_seconds` further;
         `double` sends it twice; `reorder` lets receipts of a batch change places; `damage` sends it in one of `damage_forms`; `refuse`
         answers with `severity`, `text` and `code` (any severity, also one that nobody knows, or "") and books nothing; `warn` accepts with
-        04; `closed` leaves everything in the queue. Raises ValueError for a probability that is none.
+        04; `lose` makes the order be gone at the rail as if it had never come, `invent` makes the rail believe that it has another one
+        beside it; `closed` leaves everything in the queue. Raises ValueError for a probability that is none.
         """
         struck = {
             "swallow": swallow,
@@ -135,6 +140,8 @@ class EmulatedRail:
             "damage": damage,
             "refuse": refuse,
             "warn": warn,
+            "lose": lose,
+            "invent": invent,
         }
         set_faults(
             self._connection,
@@ -180,6 +187,10 @@ class EmulatedRail:
     def violations(self) -> tuple[Violation, ...]:
         """Each time that an order and a simulation of one case were at the rail at once, which must be never."""
         return violations(self._connection)
+
+    def reconciliation(self) -> tuple[JudgedRun, ...]:
+        """The runs of reconciliation that the rail was reported, as they began, each with where it differs from the rail's own records."""
+        return reconciliations(self._connection)
 
     def reply(self, receipt: bytes, *, message_id: str = "", rail: str | None = None) -> None:
         """Puts an answer of the test's own on the queue of receipts, of the named rail or the default one; settled by the next run."""

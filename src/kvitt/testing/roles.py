@@ -23,7 +23,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
-from kvitt.rails.oppdrag.emulator import Emulator
+from kvitt.rails.oppdrag.emulator import RECONCILIATION_QUEUE, Emulator
 from kvitt.settings import Settings
 from kvitt.testing.rail import PutAtRails, RequestQueue
 from kvitt.transports.log.embedded_log import LogRelay
@@ -117,7 +117,13 @@ class Roles:
     @contextmanager
     def _emulator(self) -> Iterator[LoopStep]:
         emulator = Emulator(
-            self._conninfo, self._queue(self._settings.request_queue), self._queue, _SEED, wait_seconds=0.0, clock=self._clock
+            self._conninfo,
+            self._queue(self._settings.request_queue),
+            self._queue,
+            _SEED,
+            wait_seconds=0.0,
+            clock=self._clock,
+            reconciliation=self._queue(RECONCILIATION_QUEUE),
         )
         try:
             yield emulator.step

@@ -25,12 +25,16 @@ _case_no = attrgetter("case_no")
 
 
 class ActiveBasis(Struct, frozen=True):
-    """Which lines are meant: those of an area in force on `day` or behind it, by the orders that were accepted no later than `at`."""
+    """Which lines are meant: those of an area in force on `day` or behind it, by the orders that were accepted no later than `at`.
+
+    Of these, orders that were open when the run of that number began do not count.
+    """
 
     rail: str
     area: Area
     day: date
     at: datetime
+    run_no: int | None = None
 
 
 class _ActiveLineOfCase(NamedTuple):
@@ -49,7 +53,7 @@ def cases_after(connection: Connection, area: Area, after: int, limit: int) -> S
 
 def active_cases(connection: Connection, basis: ActiveBasis, cases: Sequence[int]) -> Sequence[ActiveCase]:
     """Those of the cases that have lines in force, in the order of their numbers. Memory: all lines of these cases."""
-    row = {"cases": list(cases), "rail": basis.rail, "area": basis.area, "day": basis.day, "at": basis.at}
+    row = {"cases": list(cases), "rail": basis.rail, "area": basis.area, "day": basis.day, "at": basis.at, "run_no": basis.run_no}
     rows = fetch(connection, _ActiveLineOfCase, _SQL.active_lines, row, line=_LINE)
     return [_case(basis.area, lines) for _, lines in groupby(rows, _case_no)]
 

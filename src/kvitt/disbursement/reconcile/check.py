@@ -14,8 +14,10 @@ from kvitt.disbursement.inbox import ReconciliationTrigger, StoredRecord
 from kvitt.disbursement.ports import SubjectCheck
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.reconcile.announce import announcements
+from kvitt.disbursement.reconcile.consistency import lines_made_again, read_lines_run
 from kvitt.disbursement.reconcile.reconcile import ReconciledArea, areas_of, details_of
 from kvitt.disbursement.reconcile.runs import Run, RunState, read
+from kvitt.disbursement.reconciliation import ReconciliationKind
 from kvitt.disbursement.values import Area
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_values, named
@@ -101,10 +103,19 @@ def _wrong(connection: Connection, areas: Mapping[Area, ReconciledArea], run: Ru
     if run.state is RunState.EMPTY:
         return []
     try:
-        made = area.rail.encode_interface(run.reported(area.form), details_of(connection, run.run_no))
-        return [f"message {place} is not what its orders give" for place in _differing(made, _bodies(connection, run.run_no))]
+        made = _made_again(connection, area, run)
+        return (
+            [f"message {place} is not what its orders give" for place in _differing(made, _bodies(connection, run.run_no))] if made else []
+        )
     except Exception as error:  # noqa: BLE001 - what can not even be made again is a difference, and the check goes on
         return [f"can not be made again: {type(error).__name__}"]
+
+
+def _made_again(connection: Connection, area: ReconciledArea, run: Run) -> Iterator[bytes] | None:
+    """The messages of a run; None where its rows say no more what they did."""
+    if run.what is ReconciliationKind.CONSISTENCY:
+        return lines_made_again(connection, area, read_lines_run(connection, run.run_no))
+    return area.rail.encode_interface(run.reported(area.form), details_of(connection, run.run_no))
 
 
 def _differing(made: Iterator[bytes], stored: Iterator[_StoredBody]) -> Iterator[int]:

@@ -64,6 +64,11 @@ class LinesRun(Struct, frozen=True):
         """All that is reported so far."""
         return ConsistencyTotal(self.cases, self.kroner)
 
+    @property
+    def basis(self) -> ActiveBasis:
+        """Which lines it reports."""
+        return ActiveBasis(self.rail, self.area, self.day, self.at, self.run_no)
+
     def reported(self, form: ReconciliationForm) -> ConsistencyRun:
         """The run as its rail writes it."""
         return ConsistencyRun(self.run_id, self.area, form, oslo(self.at))
@@ -139,7 +144,7 @@ class Consistency:
             if run.state is not RunState.MAKING:
                 return run
             cases = cases_after(self._connection, run.area, run.last_case, self._at_once)
-            found = active_cases(self._connection, ActiveBasis(run.rail, run.area, run.day, run.at), cases)
+            found = active_cases(self._connection, run.basis, cases)
             ends = len(cases) < self._at_once
             write_part(self._connection, self._found(run.area), run, found, ends=ends, last_case=cases[-1] if cases else run.last_case)
             return read_lines_run(self._connection, run_no)
@@ -229,6 +234,15 @@ def read_lines_run(connection: Connection, run_no: int, *, lock: bool = False) -
     if found is None:
         raise NotFound(f"no reconciliation of lines has the number {run_no}")
     return found
+
+
+def lines_made_again(connection: Connection, area: ReconciledArea, run: LinesRun) -> Iterator[bytes] | None:
+    """The messages of a whole run as its rows give them now; None where these have changed since, or a caller named the lines."""
+    wanted = {"rail": run.rail, "area": run.area, "at": run.at}
+    if run.state is RunState.MAKING or run.trigger is Trigger.CALL or fetch_value(connection, _SQL.adopted_since, wanted):
+        return None
+    cases = all_active_cases(connection, run.basis, at_once=CASES_AT_ONCE)
+    return area.rail.encode_consistency(run.reported(area.form), cases, before=ConsistencyTotal())
 
 
 def lines_runs(connection: Connection, *, limit: int, area: str | None = None) -> Sequence[LinesRun]:

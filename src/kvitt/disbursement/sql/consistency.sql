@@ -5,7 +5,8 @@ SELECT case_no FROM cases WHERE scheme = %(scheme)s AND case_no > %(after)s AND 
 -- name: active_lines
 -- The lines of cases in an area that are in force on a day or behind it, as they were sent, oldest first in each case. On each day of a chain
 -- one line holds: a new line ends its chain on its first day, a cessation from its date on. So a line holds until the first of the days on
--- which a later line of its chain begins, or from which a later cessation ends it. Only orders count that were accepted by a moment.
+-- which a later line of its chain begins, or from which a later cessation ends it. Only orders count that were accepted by a moment,
+-- and were not open when the run began.
 -- A reference names the chain of the line that it refers to; a line that is not known here (of a hub before) names a chain as well.
 WITH RECURSIVE accepted AS MATERIALIZED (
     SELECT o.case_no, o.person, row_number() OVER (PARTITION BY o.case_no ORDER BY o.number, l.position) AS step, l.line_id, l.refers_to,
@@ -13,6 +14,10 @@ WITH RECURSIVE accepted AS MATERIALIZED (
            l.approver, l.recipient, l.office, l.grade
     FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
     WHERE o.case_no = ANY (%(cases)s::bigint[]) AND o.rail = %(rail)s AND o.area = %(area)s AND o.state = 'accepted' AND o.settled_at <= %(at)s
+      AND NOT EXISTS (
+          SELECT FROM reconciliation_remarks AS r
+          WHERE r.run_no = %(run_no)s AND r.case_no = o.case_no AND r.order_id = o.order_id AND r.remark = 'open order'
+      )
 ), made AS MATERIALIZED (
     SELECT DISTINCT ON (case_no, line_id) case_no, line_id, refers_to, step FROM accepted WHERE ceased_from IS NULL
     ORDER BY case_no, line_id, step
@@ -53,19 +58,19 @@ RETURNING run_no;
 -- name: add_remarks
 -- Notes the cases of which the rail may have other lines in force than a run reports: an order of theirs was on its way at the moment that
 -- counts, what holds is contradicted, or a hub before this one made lines that are not known here.
-INSERT INTO reconciliation_remarks (run_no, case_no, remark)
-SELECT %(run_no)s, o.case_no, 'open order' FROM orders AS o
+INSERT INTO reconciliation_remarks (run_no, case_no, remark, order_id)
+SELECT %(run_no)s, o.case_no, 'open order', o.order_id FROM orders AS o
 WHERE o.rail = %(rail)s AND o.area = %(area)s AND o.made_at <= %(at)s
   AND (o.state IN ('ready', 'sending', 'sent', 'unknown') OR (o.state IN ('accepted', 'rejected') AND o.settled_at > %(at)s))
 UNION
-SELECT %(run_no)s, k.case_no, 'contradicted' FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id
+SELECT %(run_no)s, k.case_no, 'contradicted', o.order_id FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id
 WHERE k.resolved_at IS NULL AND o.rail = %(rail)s AND o.area = %(area)s
 UNION
-SELECT %(run_no)s, p.case_no, 'taken over'
+SELECT %(run_no)s, p.case_no, 'taken over', NULL::uuid
 FROM payments AS p JOIN payments AS n ON n.case_no = p.case_no AND n.payment_id = p.payment_id AND n.state = 'accepted' AND NOT n.superseded
 WHERE p.version = 0 AND p.area = %(area)s AND n.action <> 'DELETE'
 UNION
-SELECT %(run_no)s, c.case_no, 'taken over' FROM cases AS c
+SELECT %(run_no)s, c.case_no, 'taken over', NULL::uuid FROM cases AS c
 WHERE c.scheme = %(scheme)s AND c.unknown <> '{}' AND (c.areas = '{}' OR %(area)s = ANY (c.areas));
 
 -- name: lines_run
@@ -98,5 +103,13 @@ WHERE run_no = %(run_no)s;
 
 -- name: remarks_of_run
 -- The cases of which the rail may have other lines in force than a run reports, with the reason.
-SELECT c.scheme, c.case_id, r.remark FROM reconciliation_remarks AS r JOIN cases AS c ON c.case_no = r.case_no
-WHERE r.run_no = %(run_no)s ORDER BY r.case_no, r.remark LIMIT %(limit)s;
+SELECT c.scheme, c.case_id, r.remark
+FROM (SELECT DISTINCT case_no, remark FROM reconciliation_remarks WHERE run_no = %(run_no)s) AS r JOIN cases AS c ON c.case_no = r.case_no
+ORDER BY r.case_no, r.remark LIMIT %(limit)s;
+
+-- name: adopted_since
+-- Whether an order of an area that had been accepted counts as rejected since a moment, by the word of two people.
+SELECT EXISTS (
+    SELECT FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id
+    WHERE k.resolution = 'adopted' AND k.resolved_at > %(at)s AND o.rail = %(rail)s AND o.area = %(area)s
+);

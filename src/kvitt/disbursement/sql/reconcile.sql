@@ -105,7 +105,7 @@ WHERE run_no = %(run_no)s;
 -- Stores messages of a run.
 INSERT INTO reconciliation_messages (run_no, place, message_id, body)
 SELECT %(run_no)s, m.place, m.message_id, m.body
-FROM unnest(%(places)s::integer[], %(ids)s::uuid[], %(bodies)s::bytea[]) AS m (place, message_id, body);
+FROM unnest(%(places)b::integer[], %(ids)b::uuid[], %(bodies)b::bytea[]) AS m (place, message_id, body);
 
 -- name: run
 -- One run.

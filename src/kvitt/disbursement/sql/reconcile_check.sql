@@ -1,6 +1,6 @@
 -- name: runs_after
--- The numbers of the next runs that are about orders.
-SELECT run_no FROM reconciliation_runs WHERE run_no > %(after)s AND kind = 'interface' ORDER BY run_no LIMIT %(limit)s;
+-- The numbers of the next runs.
+SELECT run_no FROM reconciliation_runs WHERE run_no > %(after)s ORDER BY run_no LIMIT %(limit)s;
 
 -- name: bodies_of_run
 -- The messages of a run, in their order, each with its place.

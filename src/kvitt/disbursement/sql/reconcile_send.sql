@@ -32,7 +32,7 @@ SELECT run_no FROM reconciliation_runs WHERE run_no = ANY (%(runs)s::bigint[]) O
 -- Runs whose messages are all put are good; returns them.
 UPDATE reconciliation_runs AS n SET state = 'good', good_at = %(now)s
 WHERE n.run_no = ANY (%(runs)s::bigint[]) AND n.state = 'made'
-  AND NOT EXISTS (SELECT FROM reconciliation_messages AS m WHERE m.run_no = n.run_no AND m.state <> 'sent')
+  AND NOT EXISTS (SELECT FROM reconciliation_messages AS m WHERE m.run_no = n.run_no AND m.state IN ('ready', 'sending', 'unknown'))
 RETURNING n.run_no;
 
 -- name: give_messages_back

@@ -127,11 +127,12 @@ def _reference(line: ActiveLine) -> str | None:
 
 
 def _grade(line: ActiveLine) -> str:
+    """The grade, of the kind that the order had: senders that make their own lines call it another one (rapid §3.1)."""
     if line.grade is None:
         return ""
     return f"""\
                     <gradListe>
-                        <gradKode>UBGR</gradKode>
+                        <gradKode>{"UBGR" if line.own_number is None else "UFOR"}</gradKode>
                         <grad>{line.grade}</grad>
                     </gradListe>
 """

@@ -14,9 +14,16 @@ COMMENT ON COLUMN reconciliation_runs.last_case IS 'The last case that was looke
 ALTER TABLE reconciliation_runs ADD CONSTRAINT reconciliation_runs_of_lines
     CHECK (CASE kind WHEN 'consistency' THEN first_day = last_day AND orders = 0 ELSE state <> 'making' AND cases = 0 AND lines = 0 END);
 CREATE TABLE reconciliation_remarks (
-    run_no  bigint NOT NULL REFERENCES reconciliation_runs,
-    case_no bigint NOT NULL,
-    remark  text   NOT NULL CHECK (remark IN ('open order', 'contradicted', 'taken over')),
-    PRIMARY KEY (run_no, case_no, remark)
+    run_no   bigint NOT NULL REFERENCES reconciliation_runs,
+    case_no  bigint NOT NULL,
+    remark   text   NOT NULL CHECK (remark IN ('open order', 'contradicted', 'taken over')),
+    -- The order that it is about; one that was open when the run began does not count in it, however early it was accepted.
+    order_id uuid,
+    CHECK ((order_id IS NULL) = (remark = 'taken over'))
 );
+CREATE INDEX reconciliation_remarks_of_run ON reconciliation_remarks (run_no, case_no);
 COMMENT ON TABLE reconciliation_remarks IS 'Cases of which the rail may have other lines in force than a run reports: an order was under way, the rail says otherwise than what holds here, or lines of a hub before this one are not known.';
+
+-- A run about lines has very many messages: those that are under way are found among those that are ready without reading these.
+DROP INDEX reconciliation_messages_open;
+CREATE INDEX reconciliation_messages_open ON reconciliation_messages (run_no, state, place) WHERE state IN ('ready', 'sending', 'unknown');

@@ -18,7 +18,9 @@ from kvitt.rails.oppdrag.emulator.habits import (
     set_habits,
     set_service_faults,
 )
+from kvitt.rails.oppdrag.emulator.judge import RunDifference, RunDifferenceKind
 from kvitt.rails.oppdrag.emulator.payments import CannotPay, PlayedRun, PostedRow, next_run, pay, posted_rows
+from kvitt.rails.oppdrag.emulator.reconciliation import RECONCILIATION_QUEUE, JudgedRun, reconciliations
 from kvitt.rails.oppdrag.emulator.schedule import (
     Day,
     DaySpan,
@@ -37,6 +39,7 @@ from kvitt.rails.oppdrag.emulator.watch import SimulatedRequest, Violation, Viol
 from kvitt.rails.oppdrag.emulator.withholding import USUAL_DEDUCTION, Withholding, put_withholding
 
 __all__ = [
+    "RECONCILIATION_QUEUE",
     "USUAL_DEDUCTION",
     "AnswerForm",
     "CannotPay",
@@ -47,9 +50,12 @@ __all__ = [
     "Duplicates",
     "Emulator",
     "Faults",
+    "JudgedRun",
     "PlayedRun",
     "PostedRow",
     "Received",
+    "RunDifference",
+    "RunDifferenceKind",
     "ServiceFault",
     "ServiceFaults",
     "ServiceHabits",
@@ -68,6 +74,7 @@ __all__ = [
     "posted_rows",
     "put_withholding",
     "received",
+    "reconciliations",
     "schedule",
     "set_faults",
     "set_habits",

@@ -70,6 +70,14 @@ def oslo_day(moment: datetime) -> date:
     return moment.astimezone(_OSLO).date()
 
 
+def oslo_moment(text: str) -> datetime | None:
+    """The moment of Oslo's local time as the rail writes it, to the microsecond; None for what is no such time."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d-%H.%M.%S.%f").replace(tzinfo=_OSLO)
+    except ValueError:
+        return None
+
+
 def is_open(moment: datetime, opens: time, closes: time) -> bool:
     """Whether the rail answers; a `closes` of 00:00 is the end of the day."""
     local = moment.astimezone(_OSLO)

@@ -7,6 +7,7 @@ gets the stored one instead of a second effect. A receipt is the order's own byt
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from uuid import UUID, uuid5
 from xml.sax.saxutils import escape
 
@@ -26,7 +27,7 @@ from kvitt.rails.oppdrag.emulator.faults import (
     lock_faults,
     set_faults,
 )
-from kvitt.rails.oppdrag.emulator.order import EmulatedAnswer, ReceivedOrder
+from kvitt.rails.oppdrag.emulator.order import CaseAtRail, EmulatedAnswer, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import (
     NAMESPACE,
     ROOT_START,
@@ -74,6 +75,11 @@ def handle_batch(conn: Connection, arrivals: Sequence[Arrival], *, seed: int, no
         struck = [(arrival, dice.strike(arrival.message_id)) for arrival in batch.fresh]
         messages = [_decide(arrival, strike, known, before, now) for arrival, strike in struck]
         messages = _reordered(messages, [strike for _, strike in struck], dice)
+        messages += [
+            _invented(arrival.message_id, arrival.reading)
+            for arrival, strike in struck
+            if strike.invent and isinstance(arrival.reading, ReceivedOrder)
+        ]
         if dice.left != before:
             set_faults(conn, dice.left)
         store.write(conn, messages, now)
@@ -118,7 +124,7 @@ def _faults(conn: Connection) -> Faults:
 
 def _decide(arrival: Arrival, strike: Strike, known: KnownCases, faults: Faults, now: datetime) -> HandledMessage:
     decision, outcome = _decision(arrival, strike, known, faults, now)
-    receipts = () if isinstance(arrival.reading, Unreadable) else _receipts(arrival, decision.answer, strike, faults, now)
+    receipts = () if outcome in {"unreadable", "lost"} else _receipts(arrival, decision.answer, strike, faults, now)
     return HandledMessage(arrival.message_id, arrival.digest, arrival.reading, decision, outcome, receipts)
 
 
@@ -131,6 +137,8 @@ def _decision(arrival: Arrival, strike: Strike, known: KnownCases, faults: Fault
             return OrderDecision(answers.unparsable(problem)), "rejected"
         case Invalid(problem):
             return OrderDecision(answers.invalid(problem)), "rejected"
+    if strike.lose:
+        return OrderDecision(EmulatedAnswer("", "lost")), "lost"
     if strike.refuse:
         return OrderDecision(faults.refusal), "refused"
     decision = decide(arrival.reading, known, now.date())
@@ -138,6 +146,13 @@ def _decision(arrival: Arrival, strike: Strike, known: KnownCases, faults: Fault
         return decision, "rejected"
     known.add(arrival.reading, decision)
     return (replace(decision, answer=faults.warning), "warned") if strike.warn else (decision, "accepted")
+
+
+def _invented(message_id: str, beside: ReceivedOrder) -> HandledMessage:
+    """An order that nobody sent, as large as one that came, on a case of its own."""
+    name = f"invented-{uuid5(_RECEIPT_IDS, message_id)}"
+    order = replace(beside, case=CaseAtRail(beside.case.area, name[:25]))
+    return HandledMessage(name, sha256(name.encode()).digest(), order, OrderDecision(EmulatedAnswer("", "invented")), "invented", ())
 
 
 def _receipts(arrival: Arrival, answer: EmulatedAnswer, strike: Strike, faults: Faults, now: datetime) -> tuple[Receipt, ...]:

@@ -18,6 +18,7 @@ from kvitt.kernel.queue import Delivery, Outgoing, Queue
 from kvitt.rails.oppdrag.emulator.batch import Arrival, handle_batch
 from kvitt.rails.oppdrag.emulator.faults import get_faults
 from kvitt.rails.oppdrag.emulator.reading import Unreadable, read
+from kvitt.rails.oppdrag.emulator.reconciliation import take_reported
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
@@ -34,7 +35,8 @@ class Emulator:
     """The payment mainframe, played. Not for sharing between threads; any number of them may work on the same queue and database.
 
     `open_reply_queue` returns the queue for the name in an order's reply-to. `seed` decides which orders a probable fault strikes.
-    `clock` tells the time in UTC. `wait_seconds` is how long a step waits for the first order.
+    `clock` tells the time in UTC. `wait_seconds` is how long a step waits for the first order. `reconciliation` is the queue of runs of
+    reconciliation, where the rail is to judge them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Emulator:
         batch_size: int = 200,
         wait_seconds: float = 0.2,
         clock: Callable[[], datetime] = _utc_now,
+        reconciliation: Queue | None = None,
     ) -> None:
         self._conninfo = conninfo
         self._requests = requests
@@ -55,6 +58,7 @@ class Emulator:
         self._batch_size = batch_size
         self._wait_seconds = wait_seconds
         self._clock = clock
+        self._reconciliation = reconciliation
         self._conn: psycopg.Connection[tuple[object, ...]] | None = None
         self._reply_queues: dict[str, Queue] = {}
         self._alone = 0
@@ -78,7 +82,9 @@ class Emulator:
             self.close()
 
     def step(self) -> int:
-        """Handles one batch and puts every receipt that is due; returns how many messages it took from the request queue.
+        """Handles one batch and puts every receipt that is due; returns how many messages it took from its queues.
+
+        Messages of reconciliation are read when there are no more orders than one batch, so that a run is judged with the orders before it.
 
         Raises ConnectionError or psycopg.OperationalError when a connection ends; `close` it then, and step again.
         """
@@ -101,7 +107,9 @@ class Emulator:
             self._requests.release()
         elif arrivals:
             self._requests.acknowledge()
-        return len(arrivals)
+        if closed or self._alone or len(taken) == self._batch_size or self._reconciliation is None:
+            return len(arrivals)
+        return len(arrivals) + take_reported(conn, self._reconciliation, self._clock())
 
     def close(self) -> None:
         """Ends all connections; what was taken and not acknowledged comes again. The next step connects anew."""
@@ -109,6 +117,8 @@ class Emulator:
             self._conn.close()
             self._conn = None
         self._requests.close()
+        if self._reconciliation is not None:
+            self._reconciliation.close()
         for queue in self._reply_queues.values():
             queue.close()
         self._reply_queues = {}

@@ -35,7 +35,8 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
 
     swallow: no receipt, though the order takes effect · delay: the receipt comes after `delay_seconds` · double: it comes twice ·
     reorder: the struck receipts of a batch change places · damage: it comes in one of `damage_forms` · refuse: the order is answered with
-    `refusal` (severity 08 or 12) and not booked · warn: an accepted order is answered with `warning` (04) · closed: the rail reads nothing.
+    `refusal` (severity 08 or 12) and not booked · warn: an accepted order is answered with `warning` (04) · closed: the rail reads nothing
+    · lose: the order is gone at the rail as if it had never come · invent: the rail believes to have another order beside it, unanswered.
     """
 
     swallow: Chance = Chance()
@@ -50,6 +51,8 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
     warn: Chance = Chance()
     warning: EmulatedAnswer = WARNING
     closed: bool = False
+    lose: Chance = Chance()
+    invent: Chance = Chance()
 
     def __post_init__(self) -> None:
         if not self.damage_forms:
@@ -66,6 +69,8 @@ class Strike(Struct, frozen=True):
     damage: DamageForm | None
     refuse: bool
     warn: bool
+    lose: bool = False
+    invent: bool = False
 
 
 class Dice:
@@ -85,6 +90,8 @@ class Dice:
             damage=self._random("form", message_id).choice(self.left.damage_forms) if damaged else None,
             refuse=self._hits("refuse", message_id),
             warn=self._hits("warn", message_id),
+            lose=self._hits("lose", message_id),
+            invent=self._hits("invent", message_id),
         )
 
     def shuffled(self, count: int, batch: str) -> list[int]:
@@ -123,4 +130,4 @@ def lock_faults(conn: psycopg.Connection[tuple[object, ...]]) -> None:
 def is_counting(faults: Faults) -> bool:
     """Whether some fault strikes a counted number of orders, so that the count has to be kept."""
     chances = (faults.swallow, faults.delay, faults.double, faults.reorder, faults.damage, faults.refuse, faults.warn)
-    return any(chance.next > 0 for chance in chances)
+    return any(chance.next > 0 for chance in (*chances, faults.lose, faults.invent))

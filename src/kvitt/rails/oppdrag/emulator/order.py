@@ -66,7 +66,7 @@ class ReceivedHoldBack(Struct, frozen=True):
 
 
 class ReceivedOrder(Struct, frozen=True):
-    """An order-110 that is valid by its schema."""
+    """An order-110 that is valid by its schema. The last three are its avstemming-115: by whom, under which key, and when it was made."""
 
     case: CaseAtRail
     action: str
@@ -74,6 +74,14 @@ class ReceivedOrder(Struct, frozen=True):
     person: str
     hold_backs: tuple[ReceivedHoldBack, ...]
     lines: tuple[ReceivedLine, ...]
+    component: str = ""
+    key: str = ""
+    made: str = ""
+
+    @property
+    def kroner(self) -> int:
+        """The sum of its lines' amounts, cessations too: a check sum, and not money."""
+        return sum(line.amount for line in self.lines)
 
 
 class LineEntry(Struct, frozen=True):

@@ -15,6 +15,7 @@ from kvitt.rails.oppdrag.emulator.order import (
     ReceivedOrder,
 )
 from kvitt.rails.oppdrag.emulator.reading import Reading
+from kvitt.rails.oppdrag.emulator.reported import key_rank, moment
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
@@ -131,9 +132,22 @@ def _write_received(conn: Connection, messages: Sequence[HandledMessage], now: d
         "outcomes": [message.outcome for message in messages],
         "severities": [message.decision.answer.severity for message in messages],
         "notes": [message.decision.answer.text for message in messages],
+        "codes": [message.decision.answer.code for message in messages],
+        **_reconciled_arrays([message.reading if isinstance(message.reading, ReceivedOrder) else None for message in messages]),
         **_case_arrays([message.case for message in messages]),
     }
     conn.execute(_SQL.add_received, arrays)
+
+
+def _reconciled_arrays(orders: Sequence[ReceivedOrder | None]) -> dict[str, list[object]]:
+    """Returns what orders are reconciled by; nothing of those that could not be read."""
+    return {
+        "components": [order and order.component for order in orders],
+        "keys": [key_rank(order.key) if order and order.key else None for order in orders],
+        "persons": [order and order.person for order in orders],
+        "kroner": [order and order.kroner for order in orders],
+        "made": [order and moment(order.made) for order in orders],
+    }
 
 
 def _write_cases(conn: Connection, messages: Sequence[HandledMessage]) -> None:
@@ -188,7 +202,8 @@ def _case_arrays(cases: Sequence[CaseAtRail]) -> dict[str, list[str]]:
 
 class Received(Struct, frozen=True):
     """An order as it first came. `digest` is the SHA-256 of its bytes; `outcome` is accepted, warned, rejected (by the rules),
-    refused (by a fault) or unreadable; `repeats` counts how often the same bytes came again under the same message id."""
+    refused (by a fault), unreadable, or lost or invented (by faults); `repeats` counts how often the same bytes came again under the same
+    message id."""
 
     message_id: str
     digest: bytes

@@ -42,12 +42,13 @@ FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
 JOIN rail.hold_back AS hold ON hold.area = asked.area AND hold.case_id = asked.case_id;
 
 -- name: add_received
--- Records what was received for the first time, with its outcome.
-INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note)
-SELECT message_id, digest, %(now)s, area, case_id, outcome, severity, note
+-- Records what was received for the first time, with its outcome and what it is reconciled by.
+INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note, code, component, key, person, kroner, made)
+SELECT message_id, digest, %(now)s, area, case_id, outcome, severity, note, code, component, key, person, kroner, made
 FROM unnest(%(message_ids)b::text[], %(digests)b::bytea[], %(areas)b::text[], %(case_ids)b::text[], %(outcomes)b::text[],
-            %(severities)b::text[], %(notes)b::text[])
-     AS given (message_id, digest, area, case_id, outcome, severity, note);
+            %(severities)b::text[], %(notes)b::text[], %(codes)b::text[], %(components)b::text[], %(keys)b::text[], %(persons)b::text[],
+            %(kroner)b::bigint[], %(made)b::text[])
+     AS given (message_id, digest, area, case_id, outcome, severity, note, code, component, key, person, kroner, made);
 
 -- name: add_cases
 -- Opens cases.

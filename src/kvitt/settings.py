@@ -21,13 +21,15 @@ class OpsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `port` None: 9464 if it is free, else any; the log says which. The rail answers from `rail_opens` until `rail_closes` (00:00:00 = the
     end of the day), Oslo time, on working days or on `rail_every_day`; an order that has waited `receipt_after_minutes` of that time for
     its receipt raises an alarm, and so does a rail that has answered no simulation for `simulation_after_minutes` of it, though it was
-    asked. Every `look_seconds` it is looked for these.
+    asked, and an area whose run of reconciliation is not at the rail `reconciliation_after_minutes` after it should be. Every
+    `look_seconds` it is looked for these.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     receipt_after_minutes: Annotated[float, Meta(gt=0)] = 60.0
     simulation_after_minutes: Annotated[float, Meta(gt=0)] = 5.0
+    reconciliation_after_minutes: Annotated[float, Meta(gt=0)] = 60.0
     rail_opens: time = time(6)
     rail_closes: time = time(21)
     rail_every_day: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs, scheduled_areas
 from kvitt.disbursement.reconcile.triggers import trigger_job
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
@@ -18,7 +18,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
-from kvitt.ops.alarms import ReceiptDeadline, SimulationDeadline, alarm_job
+from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.service import PayoutService
@@ -110,8 +110,9 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
         settings.reconciliation.off,
         settings.reconciliation.first_day,
     )
+    reconciled = ReconciliationDeadline(scheduled_areas(ports, timetable), timedelta(minutes=settings.ops.reconciliation_after_minutes))
     return (
-        alarm_job(utc_now, receipts, simulations, timedelta(seconds=settings.ops.look_seconds)),
+        alarm_job(utc_now, receipts, simulations, reconciled, timedelta(seconds=settings.ops.look_seconds)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
         *reconciliation_jobs(ports, utc_now, timetable),

@@ -1,4 +1,4 @@
-"""`kvitt alarm`: orders that have waited too long for their receipt or that the rail contradicts, and rails that answer no simulation."""
+"""`kvitt alarm`: orders that wait too long for their receipt or that the rail contradicts, receipts of no order, simulations, reconciliation."""
 
 from typing import Final
 
@@ -26,10 +26,11 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, and rails without simulations.
+    """Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, receipts of no order, rails without
+    simulations, and areas that are not reconciled in time.
 
-    The first are raised while kvitt runs and cleared when the order is settled; the second stand until two people have resolved them; the
-    third are raised when a rail answers no simulation in its opening hours, and cleared when it does.
+    The first are raised while kvitt runs and cleared when the order is settled; contradictions stand until two people have resolved them,
+    receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it is left to report.
     """
 
 

@@ -1,7 +1,9 @@
-"""Alarms about what the rail owes an answer within its opening hours: orders without a receipt, and simulations (design §8, §14).
+"""Alarms about what the rail owes an answer within its opening hours, orders without a receipt and simulations, and about what we owe the
+rail: reconciliation (design §8, §14, §15).
 
-The scheduler looks: the store lets one alarm stand per order and per rail, so whoever raises it alone reports it. An alarm is a row, a line
-in the log at level error, and part of a metric; it is over when the order is settled, or the rail answers a simulation.
+The scheduler looks: the store lets one alarm stand per order, per rail and per area, so whoever raises it alone reports it. An alarm is a
+row, a line in the log at level error, and part of a metric; it is over when the order is settled, the rail answers a simulation, or nothing
+is left to report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,6 +56,13 @@ class SimulationDeadline(Struct, frozen=True):
     waits: timedelta
 
 
+class ReconciliationDeadline(Struct, frozen=True):
+    """How long a run of an area may be due and not made, or made and not put: `areas` with the names of the jobs that make their runs."""
+
+    areas: Mapping[str, str]
+    waits: timedelta
+
+
 class Alarm(Struct, frozen=True):
     """An alarm that was just raised or cleared; `sent_at` is since when the receipt was waited for."""
 
@@ -69,11 +78,19 @@ class RailAlarm(Struct, frozen=True):
     since: datetime
 
 
+class AreaAlarm(Struct, frozen=True):
+    """An alarm about runs of reconciliation of an area, of one kind, that was just raised or cleared; since when one is late."""
+
+    area: str
+    kind: str
+    since: datetime
+
+
 class ListedAlarm(Struct, frozen=True):
     """An alarm as operators see it, with the state that its order has now.
 
-    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order; or `no simulation`, which is about a
-    rail and no order. Each kind has numbers of its own.
+    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order; or `receipt of no order`; or
+    `no simulation`, which is about a rail, or `no reconciliation`, which is about an area. Each kind has numbers of its own.
     """
 
     alarm_no: int
@@ -136,6 +153,15 @@ def watch_simulations(connection: Connection, now: datetime, deadline: Simulatio
     return raised, cleared
 
 
+def watch_reconciliation(
+    connection: Connection, now: datetime, deadline: ReconciliationDeadline
+) -> tuple[list[AreaAlarm], list[AreaAlarm]]:
+    """Raises an alarm about each area of which a run is late, and clears it when none is due or on its way; (raised, cleared)."""
+    areas = {"areas": [*deadline.areas], "jobs": [*deadline.areas.values()], "now": now}
+    cleared = fetch(connection, AreaAlarm, _SQL.clear_reconciliation_alarms, areas)
+    return fetch(connection, AreaAlarm, _SQL.raise_reconciliation_alarms, {**areas, "before": now - deadline.waits}), cleared
+
+
 def _longest_first(alarms: Sequence[Alarm]) -> list[Alarm]:
     return sorted(alarms, key=lambda alarm: (alarm.sent_at, alarm.order_id))
 
@@ -145,8 +171,10 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
     return fetch(connection, ListedAlarm, _SQL.list_alarms, {"cleared": cleared, "limit": limit})
 
 
-def alarm_job(clock: Clock, deadline: ReceiptDeadline, simulations: SimulationDeadline, every: timedelta) -> Job:
-    """Looks now and then for orders without a receipt, and for rails without simulations, and reports each once."""
+def alarm_job(
+    clock: Clock, deadline: ReceiptDeadline, simulations: SimulationDeadline, reconciliation: ReconciliationDeadline, every: timedelta
+) -> Job:
+    """Looks now and then for orders without a receipt, rails without simulations, and areas without reconciliation; reports each once."""
 
     def run(connection: Connection, _due: datetime) -> str:
         now = clock()
@@ -155,13 +183,24 @@ def alarm_job(clock: Clock, deadline: ReceiptDeadline, simulations: SimulationDe
         _log_each("order has no receipt", _log.error, raised, now)
         _log_each("order without receipt is settled", _log.info, cleared, now)
         silent, speaking = watch_simulations(connection, now, simulations)
-        for each in silent:
-            _log.error("the rail answers no simulation in its opening hours", rail=each.rail, since=each.since.isoformat())
-        for each in speaking:
-            _log.info("the rail answers simulations again", rail=each.rail, since=each.since.isoformat())
-        return f"{len(raised) + len(silent)} alarms raised, {len(cleared) + len(speaking)} cleared"
+        _log_rails("the rail answers no simulation in its opening hours", _log.error, silent)
+        _log_rails("the rail answers simulations again", _log.info, speaking)
+        late, done = watch_reconciliation(connection, now, reconciliation)
+        _log_areas("an area is not reconciled in time", _log.error, late)
+        _log_areas("an area is reconciled again", _log.info, done)
+        return f"{len(raised) + len(silent) + len(late)} alarms raised, {len(cleared) + len(speaking) + len(done)} cleared"
 
     return Job("alarms", Every(every), run)
+
+
+def _log_rails(event: str, log: Any, alarms: Sequence[RailAlarm]) -> None:
+    for each in alarms:
+        log(event, rail=each.rail, since=each.since.isoformat())
+
+
+def _log_areas(event: str, log: Any, alarms: Sequence[AreaAlarm]) -> None:
+    for each in alarms:
+        log(event, area=each.area, kind=each.kind, since=each.since.isoformat())
 
 
 def _log_each(event: str, log: Any, alarms: Sequence[Alarm], now: datetime) -> None:

@@ -55,6 +55,13 @@ class SilentRail(Struct, frozen=True):
     since: datetime
 
 
+class LateArea(Struct, frozen=True):
+    """An area that is not reconciled in time (a standing alarm)."""
+
+    area: str
+    since: datetime
+
+
 class Late(Struct, frozen=True):
     """Standing alarms about orders of an area without a receipt."""
 
@@ -103,6 +110,11 @@ class Figures(Struct, frozen=True):
     deferred: Deferred
     simulations: Sequence[OpenSimulations]
     silent_rails: Sequence[SilentRail]
+    run_messages: Mapping[str, int]
+    """Messages of reconciliation that have not left, by state."""
+    oldest_run: datetime | None
+    """When the oldest run of reconciliation was made that is not good."""
+    late_areas: Sequence[LateArea]
     lag: Sequence[TopicLag]
 
 
@@ -131,6 +143,9 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         deferred=deferred,
         simulations=fetch(connection, OpenSimulations, _SQL.open_simulations),
         silent_rails=fetch(connection, SilentRail, _SQL.open_rail_alarms),
+        run_messages={each.state: each.messages for each in fetch(connection, _OpenRunMessages, _SQL.open_run_messages)},
+        oldest_run=_counted(connection, _SQL.open_runs).oldest,
+        late_areas=fetch(connection, LateArea, _SQL.open_reconciliation_alarms),
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
 
@@ -143,6 +158,11 @@ class _NumberAndOldest(NamedTuple):
 class _OpenReceipts(NamedTuple):
     outcome: str
     receipts: int
+
+
+class _OpenRunMessages(NamedTuple):
+    state: str
+    messages: int
 
 
 class _StoppedArea(NamedTuple):

@@ -171,6 +171,7 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))
     yield receipts
     yield from _simulations(figures)
+    yield from _reconciliation(figures)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )
@@ -190,6 +191,23 @@ def _simulations(figures: Figures) -> Iterator[Metric]:
     silent = _seconds(figures, [each.since for each in figures.silent_rails])
     said = "How long an open rail has answered no simulation though it was asked (a standing alarm); 0: none is silent"
     yield _gauge("kvitt_simulations_unanswered_seconds", said, silent)
+
+
+def _reconciliation(figures: Figures) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "kvitt_reconciliation_messages", "Messages of reconciliation that have not left, by state", labels=("state",)
+    )
+    for state in ("ready", "sending", "unknown"):
+        waiting.add_metric((state,), figures.run_messages.get(state, 0))
+    yield waiting
+    oldest = _seconds(figures, [figures.oldest_run] if figures.oldest_run else [])
+    yield _gauge("kvitt_reconciliation_oldest_seconds", "Age of the oldest run of reconciliation that has not left", oldest)
+    late = {each.area: each.since for each in figures.late_areas}
+    said = "For how long an area has not been reconciled though it should be (a standing alarm); 0: in time"
+    seconds = GaugeMetricFamily("kvitt_reconciliation_late_seconds", said, labels=("area",))
+    for area in sorted({*AREAS, *late}):
+        seconds.add_metric((area,), _seconds(figures, [late[area]] if area in late else []))
+    yield seconds
 
 
 def _deferred(figures: Figures) -> Iterator[Metric]:

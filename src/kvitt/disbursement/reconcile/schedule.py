@@ -11,6 +11,7 @@ from kvitt.disbursement.calendar import is_working_day
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.reconcile.reconcile import Reconcile, areas_of
 from kvitt.disbursement.reconcile.runs import Cause, Trigger
+from kvitt.disbursement.values import Area
 from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection
 from kvitt.kernel.jobs import At, Job
@@ -27,18 +28,24 @@ class ReconciliationTimetable(Struct, frozen=True):
     first_day: date | None = None
 
 
+def scheduled_areas(ports: Ports, timetable: ReconciliationTimetable) -> Mapping[Area, str]:
+    """The areas that have a job, with its name."""
+    if timetable.at is None:
+        return {}
+    return {area: f"reconcile {area}" for area, _, _ in areas_of(ports.contracts, ports.rails) if area not in timetable.off}
+
+
 def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTimetable) -> Sequence[Job]:
     """A job for each area whose orders are reported."""
     if timetable.at is None:
         return ()
     return [
         Job(
-            f"reconcile {area}",
+            name,
             At((timetable.areas.get(area, timetable.at),), _WORKING_DAYS, is_working_day),
             partial(_reconcile, ports, clock, timetable.first_day, area),
         )
-        for area, _, _ in areas_of(ports.contracts, ports.rails)
-        if area not in timetable.off
+        for area, name in scheduled_areas(ports, timetable).items()
     ]
 
 

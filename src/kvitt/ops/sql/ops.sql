@@ -68,6 +68,44 @@ RETURNING rail, since;
 -- The rails about which an alarm stands, and since when they have answered no simulation.
 SELECT rail, since FROM kvitt_views.rail_alarms WHERE cleared_at IS NULL;
 
+-- name: raise_reconciliation_alarms
+-- Raises an alarm about each area and kind of run of which a run was due before a moment and is not made, or was made before it and has not
+-- left, unless one stands; returns them. `areas` have the jobs of these names.
+WITH late AS (
+    SELECT w.area, 'interface' AS kind, j.next_due AS since
+    FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
+    WHERE j.next_due <= %(before)s
+    UNION ALL
+    SELECT n.area, n.kind, n.made_at FROM reconciliation_runs AS n WHERE n.state IN ('making', 'made') AND n.made_at <= %(before)s
+)
+INSERT INTO reconciliation_alarms (area, kind, since, raised_at)
+SELECT area, kind, min(since), %(now)s FROM late GROUP BY area, kind ORDER BY area, kind
+ON CONFLICT (area, kind) WHERE cleared_at IS NULL DO NOTHING
+RETURNING area, kind, since;
+
+-- name: clear_reconciliation_alarms
+-- Clears the alarms about areas of which no run is due or on its way any more; returns them. A job that is not among these is no area's.
+UPDATE reconciliation_alarms AS a SET cleared_at = %(now)s
+WHERE a.cleared_at IS NULL
+  AND NOT EXISTS (SELECT FROM reconciliation_runs AS n WHERE n.area = a.area AND n.kind = a.kind AND n.state IN ('making', 'made'))
+  AND (a.kind <> 'interface' OR NOT EXISTS (
+      SELECT FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
+      WHERE w.area = a.area AND j.next_due <= %(now)s
+  ))
+RETURNING a.area, a.kind, a.since;
+
+-- name: open_reconciliation_alarms
+-- The areas about which an alarm stands, and since when a run of them has been late.
+SELECT area, min(since) AS since FROM kvitt_views.reconciliation_alarms WHERE cleared_at IS NULL GROUP BY area;
+
+-- name: open_runs
+-- How many runs of reconciliation are not good yet, and when the oldest was made.
+SELECT count(*) AS number, min(made_at) AS oldest FROM reconciliation_runs WHERE state IN ('making', 'made');
+
+-- name: open_run_messages
+-- How many messages of runs have not left, by state.
+SELECT state, count(*) AS messages FROM reconciliation_messages WHERE state IN ('ready', 'sending', 'unknown') GROUP BY state;
+
 -- name: open_simulations
 -- Simulations that have not ended, by scheme and state: how many, and since when the oldest has been asked for.
 SELECT scheme, state, count(*) AS simulations, min(requested_at) AS oldest
@@ -78,17 +116,25 @@ FROM kvitt_views.simulations WHERE state IN ('requested', 'asked') GROUP BY 1, 2
 SELECT area, count(*) AS orders, min(sent_at) AS oldest FROM kvitt_views.alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: list_alarms
--- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions are
--- alarms as long as they are open; those about rails are about no order.
-SELECT a.alarm_no, a.kind, a.rail, a.order_id::text, o.scheme, o.case_id, o.area, o.state, a.sent_at, a.raised_at, a.cleared_at
+-- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions, and
+-- receipts of no order, are alarms as long as they are open; those about rails and about areas are about no order.
+SELECT a.alarm_no, a.kind, a.rail, a.order_id::text, o.scheme, o.case_id, coalesce(a.area, o.area) AS area, o.state, a.sent_at, a.raised_at,
+       a.cleared_at
 FROM (
-    (SELECT alarm_no, 'no receipt' AS kind, NULL AS rail, order_id, sent_at, raised_at, cleared_at FROM alarms
+    (SELECT alarm_no, 'no receipt' AS kind, NULL AS rail, NULL AS area, order_id, sent_at, raised_at, cleared_at FROM alarms
      WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
     UNION ALL
-    (SELECT contradiction_no, 'contradiction', NULL, order_id, NULL, found_at, resolved_at FROM contradictions
+    (SELECT contradiction_no, 'contradiction', NULL, NULL, order_id, NULL, found_at, resolved_at FROM contradictions
      WHERE resolved_at IS NULL OR %(cleared)s ORDER BY contradiction_no DESC LIMIT %(limit)s)
     UNION ALL
-    (SELECT alarm_no, 'no simulation', rail, NULL, NULL, raised_at, cleared_at FROM rail_alarms
+    (SELECT r.receipt_no, 'receipt of no order', r.rail, NULL, NULL, NULL, r.received_at, NULL FROM kvitt_views.open_receipts AS r
+     WHERE r.outcome = 'unmatched' ORDER BY r.receipt_no DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT alarm_no, 'no simulation', rail, NULL, NULL, NULL, raised_at, cleared_at FROM rail_alarms
+     WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT alarm_no, 'no ' || CASE kind WHEN 'interface' THEN 'reconciliation' ELSE 'reconciliation of lines' END, NULL, area, NULL, NULL,
+            raised_at, cleared_at FROM reconciliation_alarms
      WHERE cleared_at IS NULL OR %(cleared)s ORDER BY alarm_no DESC LIMIT %(limit)s)
 ) AS a
 LEFT JOIN LATERAL (

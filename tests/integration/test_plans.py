@@ -5,7 +5,7 @@ tables hold some twenty thousand rows, and the session is the one that `connect`
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -137,7 +137,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "open_since": [NUMBERS],
         "at_rail": [NUMBERS],
         "candidates": {"rail": "oppdrag", "but": NUMBERS, "limit": BATCH},
-        "overdue": {"rail": "oppdrag", "limit": BATCH, "wait": timedelta(minutes=5), "now": NOW},
+        "overdue": {"rail": "oppdrag", "now": NOW, "wait": "300 seconds", "limit": BATCH},
         "still_requested": [NUMBERS],
         "begin_asking": {"requests": NUMBERS, "simulator": "simulator:1:1", "now": NOW},
         "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2"},
@@ -199,7 +199,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
     (RAIL, "emulator"): {
         "known_messages": {"message_ids": TEXTS},
-        "known_cases": {**RAIL_CASES, "of_cases": AREAS},
+        "known_cases": {**RAIL_CASES, "of_cases": TEXTS},
         "named_lines": {**RAIL_CASES, "line_ids": TEXTS},
         "hold_backs": RAIL_CASES,
         "add_repeats": {"message_ids": TEXTS},

@@ -32,7 +32,11 @@ def a_working_day_later(site: Hub) -> None:
 def test_an_order_leaves_by_what_the_rail_said_for_a_working_day(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
     site, server = scripted
     key = agreed(site, server, case)
-    site.clock.set(working_days_after(site.clock(), 1) - timedelta(minutes=1))
+    until = working_days_after(site.clock(), 1)
+    shown = check_of(order(site, case)).leaves_before
+    assert shown
+    assert until - timedelta(minutes=1) < shown <= until
+    site.clock.set(until - timedelta(minutes=1))
     assert ask(site) == 0
     site.run()
     assert (statuses(site, key)[-1], check_of(order(site, case)).times_asked) == ("OK", 1)

@@ -289,6 +289,7 @@ class Rails:
             assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
+        self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
         self.default = rails[0]
         self.checks: Mapping[Scheme, CheckPolicy] = checks or {}
 
@@ -296,7 +297,9 @@ class Rails:
         return iter(self._by_name.values())
 
     def checking(self, checks: Mapping[Scheme, CheckPolicy]) -> "Rails":
-        """The same rails, with other checks."""
+        """The same rails, with these checks."""
+        if checks == self.checks:
+            return self
         other = copy.copy(self)
         other.checks = checks
         return other
@@ -310,5 +313,4 @@ class Rails:
 
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
-        rail = self.of[scheme]
-        return rail if isinstance(rail, SimulatingRail) else None
+        return self._simulating.get(self.of[scheme].name)

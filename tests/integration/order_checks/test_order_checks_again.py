@@ -1,5 +1,6 @@
 """What the rail said of an order holds for a working day; and no order meets a question that the rail may be at work on still."""
 
+import json
 from datetime import timedelta
 
 from kvitt.contracts.helved import topics
@@ -9,8 +10,10 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.simulate import RAIL_SECONDS
 from kvitt.disbursement.states import OrderState, What
 from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import Hub
+from support import rapid_messages
 from support.hub_messages import aap, dp, payment_uid, tp, ts, ts_payment
 from support.order_checks import TWO, ask, check_of, named, of_two_areas, order, orders, put, release, simulated, statuses
 from support.simulation_server import SIMULATION, ScriptedServer, hangs_up, says
@@ -87,6 +90,19 @@ def test_all_orders_of_a_message_are_asked_about_again_together(site: Hub, case:
     assert [each.held_for for each in orders(site, case)] == [(UNCHECKED,), (UNCHECKED,)]
     site.run()
     assert (statuses(site, key)[-1], len({check_of(each).request_no for each in orders(site, case)})) == ("OK", 1)
+
+
+def test_lines_that_their_sender_made_are_compared_again_with_what_stands(site: Hub) -> None:
+    case = "KV5R2WQ7NZEXDJTLMBY4HGASAG"
+    need = rapid_messages.EXAMPLE.replace(rapid_messages.CASE_ID, case).replace("0c7c9e0e", "0c7c9e0f")
+    site.put(RAPID, "24068715888", json.loads(need))
+    site.run("intake", "simulator")
+    a_working_day_later(site)
+    assert ask(site) == 1
+    site.run()
+    check = check_of(order(site, case))
+    assert (check.finding, check.times_asked, order(site, case).state) == ("agrees", 2, OrderState.ACCEPTED)
+    site.check()
 
 
 def test_a_case_that_somebody_has_locked_is_asked_about_again_later(site: Hub, case: str) -> None:

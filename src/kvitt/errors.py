@@ -111,6 +111,10 @@ class PostingsRefused(_NamesEach, InvalidInput):
     summary = "postings are wrong"
 
 
+class BatchRefused(InvalidInput, status=500):
+    """A batch of lines that a caller names breaks a rule of the call, and nothing of it was taken (iverksetting §5.6)."""
+
+
 class BodyTooLong(InvalidInput, status=413):
     """The body of a request is longer than any that can be meant."""
 

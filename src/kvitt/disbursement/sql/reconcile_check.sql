@@ -62,7 +62,7 @@ SELECT NULL::bigint, n.run_no::text, 'is about days of run ' || b.run_no || ' as
 FROM reconciliation_runs AS n
 JOIN reconciliation_runs AS b ON b.rail = n.rail AND b.area = n.area AND b.kind = n.kind AND b.run_no < n.run_no
      AND b.first_day <= n.last_day AND n.first_day <= b.last_day
-WHERE n.state <> 'replaced' AND b.state <> 'replaced';
+WHERE n.state <> 'replaced' AND b.state <> 'replaced' AND (n.kind = 'interface' OR (n.trigger <> 'call' AND b.trigger <> 'call'));
 
 -- name: reported_of_no_order
 -- What runs report of orders that are not there.

@@ -17,7 +17,6 @@ from kvitt.kernel.jobs import Scheduler, list_jobs
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.testing import Hub
-from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import Row
 from support.rapid_messages import clock_event, manual_event
 from support.rapid_stage import Rapid, other_case
@@ -72,6 +71,13 @@ def test_a_record_is_taken_once_with_its_batch_and_a_broken_one_holds_up_nothing
         "dagen must be a day as yyyy-MM-dd",
     ]
     assert rapid.one("SELECT count(*) FROM messages") == 1
+
+
+def test_a_record_that_can_not_be_stored_is_kept_and_sinks_none_of_its_neighbours(rapid: Rapid) -> None:
+    rapid.connection.execute(b"ALTER TABLE reconciliation_triggers ADD CHECK (up_to <> '2026-07-01')")
+    assert rapid.ask(other_case(1), clock_event(THURSDAY), manual_event(THURSDAY)) == [Outcome.DERIVED, Outcome.DEAD, Outcome.TRIGGERED]
+    assert str(rapid.one("SELECT reason FROM dead_letters")).startswith("CheckViolation")
+    assert [up_to for up_to, *_ in triggers(rapid)] == [THURSDAY]
 
 
 def test_nine_oclock_reconciles_every_area_of_the_contract_up_to_the_day_before(rapid: Rapid) -> None:
@@ -211,8 +217,8 @@ def test_from_the_topic_to_the_queue_and_back_to_the_topic(kvitt_hub: Hub) -> No
         assert scheduler.run_due(hub.connection) == 1
     assert list_jobs(hub.connection)[0].outcome == "records that asked for reconciliation: 1"
     hub.run()
+    assert [run.differences for run in hub.rail.reconciliation()] == [()]
+    assert all(run.agrees for run in hub.rail.reconciliation())
     (event,) = [each for each in hub.published(RAPID) if each.json["@event_name"] == "avstemming"]
     assert (event.key, event.json["fagområde"], event.json["antall_oppdrag"]) == (None, "SPREF", 1)
-    with closing(TableQueue(hub.conninfo, hub.settings.reconciliation_queue)) as queue:
-        assert len(queue.receive(10, 0.0)) == 3
     hub.check()

@@ -93,7 +93,7 @@ def flags(transaction: UUID | None, *, starts: bool = False, ends: bool = False)
 def failed(response: httpx.Response) -> str:
     """What is wrong, in an answer of which the rest is as the contract has it."""
     answer = response.json()
-    assert (response.status_code, answer.pop("feil", "") != "") == (500, True)
+    assert (response.status_code, answer.pop("kode"), answer.pop("feil", "") != "") == (500, "batch_refused", True)
     assert answer == {"data": None, "status": "FEILET", "melding": "Konsistensavstemming feilet"}
     return str(response.json()["feil"])
 

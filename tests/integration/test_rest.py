@@ -289,7 +289,7 @@ def test_the_description_has_every_route_with_its_problems(site: Site, client: h
     (simulate,) = described["paths"].pop("/api/simulering").values()
     assert {"200", "204", "400", "401", "403", "409", "500", "503"} <= simulate["responses"].keys()
     operations = [operation for path in described["paths"].values() for operation in path.values()]
-    assert len(operations) == 20
+    assert len(operations) == 22
     for operation in operations:
         assert {"400", "401", "403", "404", "409", "500", "503"} <= operation["responses"].keys()
         assert "application/problem+json" in operation["responses"]["404"]["content"]

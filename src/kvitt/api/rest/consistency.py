@@ -98,12 +98,13 @@ class SentOrdersBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConsistencyAnswer(Struct, frozen=True):
-    """The answer to a batch; `feil` says what is wrong with it."""
+    """The answer to a batch; `feil` says what is wrong with it, `kode` is the stable code of that."""
 
     data: str | None
     status: Literal["SUKSESS", "FEILET"]
     melding: str
     feil: str | None = None
+    kode: str | None = None
 
 
 _ANSWERS: Final = {
@@ -124,7 +125,7 @@ def router(calls: ConsistencyCalls, work: RouteWork) -> Router:
 def consistency_form(problem: Problem, _headers: Mapping[str, str]) -> FormedProblem:
     """A problem in the form of these paths."""
     said = "; ".join([problem.detail, *(f"{each.field}: {each.rule}" for each in problem.errors)])
-    return FormedProblem(_JSON, msgspec.json.encode(ConsistencyAnswer(None, "FEILET", _FAILED, said)))
+    return FormedProblem(_JSON, msgspec.json.encode(ConsistencyAnswer(None, "FEILET", _FAILED, said, problem.code)))
 
 
 @post(

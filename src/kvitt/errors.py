@@ -174,7 +174,6 @@ class AccountNotFound(NotFound):
     """No account of the ledger has this id."""
 
     def __init__(self, account_id: int) -> None:
-        self.account_id = account_id
         super().__init__(f"no account has the id {account_id}")
 
 
@@ -266,8 +265,6 @@ class DataDirectoryInUse(NotAvailable):
     """Another process owns the data directory; stop it, or name another directory."""
 
     def __init__(self, directory: Path, pid: int | None) -> None:
-        self.directory = directory
-        self.pid = pid
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
 
 

@@ -17,7 +17,6 @@ from kvitt.kernel.jobs import Scheduler, list_jobs
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.testing import Hub
-from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_stage import Row
 from support.rapid_messages import clock_event, manual_event
 from support.rapid_stage import Rapid, other_case
@@ -213,6 +212,6 @@ def test_from_the_topic_to_the_queue_and_back_to_the_topic(kvitt_hub: Hub) -> No
     hub.run()
     (event,) = [each for each in hub.published(RAPID) if each.json["@event_name"] == "avstemming"]
     assert (event.key, event.json["fagområde"], event.json["antall_oppdrag"]) == (None, "SPREF", 1)
-    with closing(TableQueue(hub.conninfo, hub.settings.reconciliation_queue)) as queue:
-        assert len(queue.receive(10, 0.0)) == 3
+    (run,) = hub.rail.reconciliation()
+    assert (run.area, run.messages, run.agrees) == ("SPREF", 3, True)
     hub.check()

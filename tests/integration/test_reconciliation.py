@@ -20,7 +20,7 @@ from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
 from kvitt.transports.queue.table_queue import TableQueue
 from support import rapid_messages
-from support.hub_messages import aap, payment_uid
+from support.hub_messages import aap, payment_uid, ts, ts_payment
 
 KARI = Operator("kari", "the rail has nothing of it")
 SCHEDULED = Cause(Trigger.SCHEDULE)
@@ -110,6 +110,23 @@ def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> N
     assert texts(found, "detalj/tekstMelding")[-1] == "Nei & <aldri>"
     assert texts(found, "detalj/meldingKode")[-1] == "B110008F"
     assert len({*texts(found, "aksjon/avleverendeAvstemmingId")}) == 1
+
+
+def test_a_sum_adds_up_the_amounts_of_lines_of_those_that_cease_too(site: Hub) -> None:
+    case = f"R-{next(_numbers)}"
+    ceasing, new = payment_uid(case, 1), payment_uid(case, 2)
+    site.put(topics.primary_input(Scheme.TILLEGGSSTONADER), case, ts(case, ts_payment(ceasing, 700)))
+    site.run()
+    site.clock.advance(days=1)
+    (area,) = site.connection.execute("SELECT area FROM orders").fetchone() or ("",)
+    assert counts(make(site, area)) == {"accepted": 1}
+    site.put(topics.primary_input(Scheme.TILLEGGSSTONADER), case, ts(case, ts_payment(ceasing, spans=()), ts_payment(new, 500)))
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site, area)
+    assert (counts(made), made.accepted_kroner) == ({"accepted": 1}, 1200)
+    _, data, _ = messages(site.connection, made.run_no)
+    assert texts([data], "total/totalBelop") == ["1200"]
 
 
 def test_a_range_follows_the_last_one_over_days_without_a_run(site: Hub) -> None:
@@ -219,7 +236,9 @@ def test_on_the_rapid_a_late_answer_comes_again_in_the_next_run(site: Hub) -> No
     site.clock.advance(days=1)
     assert make(site, "SPREF").orders == 0
     site.run()
-    assert texts(queued(site), "detalj/detaljType") == ["MANG"]
+    runs = [read(site.connection, each.run_no) for each in (first, second)]
+    assert [run.state for run in runs] == [RunState.GOOD] * 2
+    assert texts([body for run in runs for body in messages(site.connection, run.run_no)], "detalj/detaljType") == ["MANG"]
 
 
 def test_on_the_rapid_what_was_not_put_is_not_reported_until_it_is(site: Hub) -> None:

@@ -31,7 +31,7 @@ UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) A
 -- Locks messages for this transaction, in sorted order, and returns what their replies are made from, and when something was published of
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
-       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.edition, m.answer,
        greatest(m.received_at, m.derived_at, m.answered_at, m.published_at) AS last_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no

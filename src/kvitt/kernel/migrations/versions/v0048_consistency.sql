@@ -27,3 +27,17 @@ COMMENT ON TABLE reconciliation_remarks IS 'Cases of which the rail may have oth
 -- A run about lines has very many messages: those that are under way are found among those that are ready without reading these.
 DROP INDEX reconciliation_messages_open;
 CREATE INDEX reconciliation_messages_open ON reconciliation_messages (run_no, state, place) WHERE state IN ('ready', 'sending', 'unknown');
+
+CREATE TABLE reconciliation_parts (
+    run_no  bigint      NOT NULL REFERENCES reconciliation_runs,
+    part    integer     NOT NULL,
+    -- Of all that the caller said, so that the same batch is known again.
+    digest  bytea       NOT NULL,
+    cases   bigint      NOT NULL,
+    kroner  numeric     NOT NULL,
+    made_by text        NOT NULL,
+    made_at timestamptz NOT NULL,
+    PRIMARY KEY (run_no, part),
+    UNIQUE (run_no, digest)
+);
+COMMENT ON TABLE reconciliation_parts IS 'Batches in which a caller has named the lines of a run: each is taken once.';

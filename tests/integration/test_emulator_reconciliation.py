@@ -280,6 +280,8 @@ def test_numbers_are_compared_as_numbers_and_a_late_answer_is_reported_again(rai
     assert len(rail.ask(number(200, "11", "C"))) == 2
     rail.report(*numbers(run_id="second-run-01234567890", first="10", last="11", accepted=(2, 500, "T")).messages())
     assert found(rail) == []
+    rail.report(*numbers(run_id="same-numbers-012345678", first="10", last="11", accepted=(2, 500, "T")).messages())
+    assert found(rail)[-1] == "range reported before | second-run-01234567890"
     assert rail.ask(number(100, "12", "D")) == ["00"]
     rail.report(*numbers(run_id="third-run-012345678901", first="10", last="12", accepted=(2, 400, "T")).messages())
     assert found(rail) == ["count | godkjent | 1 | 2", "count | total | 1 | 2", "sum | godkjent | 100 | 400", "sum | total | 100 | 400"]

@@ -63,14 +63,15 @@ def counts(run: Run) -> Mapping[str, int]:
 
 
 def queued(site: Hub) -> list[bytes]:
-    """The messages on the queue of reconciliation, in their order."""
+    """The messages of reconciliation that have left, in their order, whether the rail has read them yet or not."""
+    at_rail = site.connection.execute("SELECT body FROM rail.reconciliation_message ORDER BY sequence").fetchall()
     queue = TableQueue(site.conninfo, Settings().reconciliation_queue)
     try:
         found = [bytes(each.body) for each in queue.receive(1000, 0.0)]
         queue.release()
     finally:
         queue.close()
-    return found
+    return [*(bytes(body) for (body,) in at_rail), *found]
 
 
 def texts(bodies: Sequence[bytes], path: str) -> list[str | None]:

@@ -35,7 +35,7 @@ from kvitt.kernel.loop import (
 )
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
-from kvitt.rails.oppdrag.emulator import RECONCILIATION_QUEUE, Emulator
+from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.settings import Settings
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class HubProcess:
             self.conninfo,
             queue_named(self.conninfo, queue, self._settings.request_queue),
             lambda name: queue_named(self.conninfo, queue, name),
-            reconciliation=queue_named(self.conninfo, queue, RECONCILIATION_QUEUE),
+            reconciliation=queue_named(self.conninfo, queue, self._settings.reconciliation_queue),
         )
         # Imported here for the same reason as where the address is taken.
         from kvitt.api.emulator_http import emulator_serving

@@ -119,8 +119,7 @@ WHERE totals IS NOT NULL
 ORDER BY place;
 
 -- name: same_range
--- The runs before this one that were over some of the same keys of an area; numbers are reported again when an answer has come late, so there
--- only the very same keys count.
+-- The runs before this one that were over some of the same keys of an area; of numbers, over the very same.
 SELECT earlier.run_id
 FROM rail.reconciliation AS run
 JOIN rail.reconciliation AS earlier

@@ -285,8 +285,9 @@ class Rails:
         assert rails, "a hub has a rail"
         self._by_name = {rail.name: rail for rail in rails}
         assert len(self._by_name) == len(rails), "two rails have one name"
+        self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
         for rail in rails:
-            assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
+            assert rail.capabilities.simulates == (rail.name in self._simulating), f"{rail.name} simulates, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self.default = rails[0]
@@ -297,6 +298,8 @@ class Rails:
 
     def checking(self, checks: Mapping[Scheme, CheckPolicy]) -> "Rails":
         """The same rails, with other checks."""
+        if checks == self.checks:
+            return self
         other = copy.copy(self)
         other.checks = checks
         return other
@@ -310,5 +313,4 @@ class Rails:
 
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
-        rail = self.of[scheme]
-        return rail if isinstance(rail, SimulatingRail) else None
+        return self._simulating.get(self.of[scheme].name)

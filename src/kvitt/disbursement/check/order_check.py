@@ -105,8 +105,7 @@ def _check_again(replay: "Replay", entry: AuditRow) -> None:
 
 
 def _compared(replay: "Replay", order: MadeOrder, stored: StoredCheck) -> SimulationCheck | None:
-    rail = replay.rail
-    outcome = stored.outcome(rail) if isinstance(rail, SimulatingRail) else None
+    outcome = stored.outcome(replay.simulating) if replay.simulating else None
     if outcome is None or stored.checked_on is None:
         return None
     look_at_rail(replay)

@@ -74,7 +74,7 @@ class Replay:
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
         then = policies(self.case.scheme, stored.checks)
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(self, number), then)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(stored, number), then)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}

@@ -19,7 +19,7 @@ MOST_P99_MS = 50
 _WARMING, _PROBED = 1_000, 6_000
 
 
-def _arrive(group: Writers, messages: Sequence[Incoming], rate: float) -> list[float]:
+def arrive(group: Writers, messages: Sequence[Incoming], rate: float) -> list[float]:
     """Milliseconds from when each message was due to when it was durable; a late start counts as waiting."""
     gc.freeze()  # what waits to be handed in is no part of the hub, so its collector shall not walk through it
     taken: list[float] = []
@@ -47,7 +47,7 @@ def run(place: Place, size: Size) -> None:
         per_second(group, feed.new_cases(_WARMING))
         rate = min(MOST_PER_SECOND, per_second(group, feed.new_cases(_PROBED)) / 2)
         count = int(rate * size.open_loop_seconds)
-        rounds = [_arrive(group, feed.new_cases(count), rate) for _ in range(size.rounds)]
+        rounds = [arrive(group, feed.new_cases(count), rate) for _ in range(size.rounds)]
     quantiles = [statistics.quantiles(milliseconds, n=100) for milliseconds in rounds]
     best = min(quantiles, key=lambda each: each[98])
     on, durability = f"{count} messages at {rate:.0f}/s", place.durability()

@@ -35,24 +35,24 @@ _LOOK_SECONDS = 0.05
 _LONGEST_SECONDS = 120.0
 
 
-def _dry_run(number: int) -> NewRecord:
+def dry_run(number: int) -> NewRecord:
     """A dry run about a case that is not there yet, 14 days of dagpenger."""
     body = dp(f"case-{number}")
     return NewRecord(DP_TOPIC, f"key-{number}".encode(), body[:-1] + b',"dryrun":true}')
 
 
 def _log(connection: psycopg.Connection[Any], first: int, count: int) -> None:
-    records = [_dry_run(number) for number in range(first, first + count)]
+    records = [dry_run(number) for number in range(first, first + count)]
     for start in range(0, count, _APPENDED_AT_ONCE):
         append(connection, records[start : start + _APPENDED_AT_ONCE], utc_now())
 
 
-def _settings() -> Settings:
+def _settings(asked: SimulationSettings) -> Settings:
     """The emulator listens where the hub asks, in whatever process."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     rail = f"http://127.0.0.1:{port}"
-    simulation = SimulationSettings(url=f"{rail}/simulerFpServiceWSBinding", token_url=rail, user="kvitt", password="kvitt")
+    simulation = replace(asked, url=f"{rail}/simulerFpServiceWSBinding", token_url=rail, user="kvitt", password="kvitt")
     return replace(load_settings(), emulator_port=port, simulation=simulation)
 
 
@@ -71,9 +71,9 @@ def _await(settings: Settings) -> None:
 
 
 @contextmanager
-def _running(conninfo: str) -> Iterator[None]:
-    """The hub in one process, the emulator in another."""
-    settings = _settings()
+def running(conninfo: str, asked: SimulationSettings | None = None) -> Iterator[None]:
+    """The hub in one process, the emulator in another; `asked`: how it asks there."""
+    settings = _settings(asked or SimulationSettings())
     with ExitStack() as running:
         running.enter_context(hub_process(conninfo, ["emulator"], settings))
         _await(settings)
@@ -107,7 +107,7 @@ def latencies(connection: psycopg.Connection[Any], first: int, seconds: float) -
     sent = 0
     while len(taken) < count:
         while sent < count and time.perf_counter() >= started + sent / _PER_SECOND:
-            append(connection, [_dry_run(first + sent)], utc_now())
+            append(connection, [dry_run(first + sent)], utc_now())
             sent += 1
         for record in read(connection, positions, _AT_ONCE):
             positions[TopicPartition(record.topic, record.partition)] = record.position + 1
@@ -126,7 +126,7 @@ def run(place: Place, size: Size) -> None:
     rates, rounds, given = [], [], size.dry_runs // 10
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection, TOPICS)
-        with _running(conninfo):
+        with running(conninfo):
             per_second(connection, 0, given)
             for _ in range(size.rounds):
                 rates.append(per_second(connection, given, size.dry_runs))

@@ -194,10 +194,12 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `url` empty: the emulator's, where this process plays it. `token_url` with `user` and `password` (or `password_file`, its first line)
     is where SAML assertions come from, `proxy_url` with client, secret (or `proxy_secret_file`) and scope where tokens for the proxy do. A
-    question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case;
-    one that has waited `wait_seconds` for its turn is answered that there was no time for it. `on` false: all are answered as outside the
-    rail's hours. A call over REST waits `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders
-    are simulated before they leave.
+    question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case.
+    One without an answer for `hangs_seconds` gives its place to another; `hanging` may do so at a time. One that has waited `wait_seconds`
+    for its turn is answered that there was no time for it. `on` false: all are answered as outside the rail's hours. A call over REST waits
+    `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders are simulated before they leave.
+    The rail's word, also that which an approver saw, holds for `valid_days` working days. After a question whose answer never came no
+    order of its case leaves for `rail_seconds`, in which the rail may be at work on it.
     """
 
     on: bool = True
@@ -216,11 +218,15 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     key_file: Path | None = None
     connect_seconds: Annotated[float, Meta(gt=0, le=120)] = 5.0
     seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
+    rail_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
     wait_seconds: Annotated[float, Meta(gt=0, le=3600)] = 300.0
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 32
+    hanging: Annotated[int, Meta(ge=0, le=1000)] = 128
+    hangs_seconds: Annotated[float, Meta(gt=0, le=600)] = 5.0
     call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
     calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
     checks: Mapping[_NameOfScheme, CheckSettings] = {}
+    valid_days: Annotated[int, Meta(ge=1, le=30)] = 1
 
     def __repr__(self) -> str:
         """Without the secrets."""

@@ -25,7 +25,7 @@ GROWING = {
 }
 OPEN_WORK = {
     *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
-    *("simulation_requests_open", "simulation_requests_asked"),
+    *("simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
 }
 """Indexes of what is not finished; they are short, however much is stored."""
 
@@ -137,14 +137,16 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "open_since": [NUMBERS],
         "at_rail": [NUMBERS],
         "candidates": {"rail": "oppdrag", "but": NUMBERS, "limit": BATCH},
+        "overdue": {"rail": "oppdrag", "now": NOW, "wait": "300 seconds", "limit": BATCH},
         "still_requested": [NUMBERS],
         "begin_asking": {"requests": NUMBERS, "simulator": "simulator:1:1", "now": NOW},
-        "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2"},
+        "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2", "at_work_until": NOW},
         "answer_questions": [NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, TEXTS, TEXTS, [False] * BATCH],
         "end_requests": {
             "requests": NUMBERS,
             "states": TEXTS,
             "moments": MOMENTS,
+            "at_work_until": MOMENTS,
             "reasons": TEXTS,
             "notes": TEXTS,
             "simulator": "simulator:1:1",
@@ -197,7 +199,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
     (RAIL, "emulator"): {
         "known_messages": {"message_ids": TEXTS},
-        "known_cases": RAIL_CASES,
+        "known_cases": {**RAIL_CASES, "of_cases": TEXTS},
         "named_lines": {**RAIL_CASES, "line_ids": TEXTS},
         "hold_backs": RAIL_CASES,
         "add_repeats": {"message_ids": TEXTS},

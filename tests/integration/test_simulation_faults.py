@@ -188,10 +188,10 @@ def test_orders_and_simulations_that_keep_out_of_each_others_way_are_no_violatio
 
 
 @contextmanager
-def asking(rail: SimulatedRail) -> Iterator[None]:
+def asking(rail: SimulatedRail, area: str = "AAP") -> Iterator[None]:
     """A simulation is at the rail while the block runs; then its caller hangs up."""
     rail.fail(slow=ONE, slow_seconds=3600)
-    body = envelope(request_xml(MAY, change="ENDR"), rail.signed())
+    body = envelope(request_xml(MAY, change="ENDR", area=area), rail.signed())
     url, known = rail.http.base_url, len(rail.simulated())
     with socket.create_connection((url.host, url.port)) as caller:
         caller.sendall(f"POST {SOAP_PATH} HTTP/1.1\r\nHost: rail\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -209,6 +209,22 @@ def test_an_order_that_comes_while_its_case_is_simulated_is_a_violation(rail: Si
     assert rail.ask(change(Line("L2", "2026-05-11", "2026-05-15", 1300, ref="L1"))) == ["00"]
     assert len(rail.violations()) == 1
     assert rail.simulated() == [("SAK-1", "abandoned")]
+
+
+@pytest.mark.parametrize(
+    ("simulated", "ordered", "is_violation"),
+    [("TILLSTPB", "TILLSTBO", True), ("TILLST", "TILLSTRS", True), ("AAP", "DP", False), ("TILLSTBO", "TILSOPP", False)],
+)
+def test_areas_of_one_benefit_are_one_case_and_areas_of_others_are_not(
+    rail: SimulatedRail, simulated: str, ordered: str, is_violation: bool
+) -> None:
+    with asking(rail, simulated):
+        rail.ask(order_xml(MAY, area=ordered))
+    assert rail.violations() == ((("order while simulating", "SAK-1"),) if is_violation else ())
+
+
+def test_sick_pay_of_employer_and_employee_is_one_case() -> None:
+    assert CaseAtRail("SP", "SAK-1").areas == CaseAtRail("SPREF", "SAK-1").areas != CaseAtRail("AAP", "SAK-1").areas
 
 
 def test_an_order_that_comes_again_while_its_case_is_simulated_is_none(rail: SimulatedRail) -> None:
@@ -244,7 +260,7 @@ def test_a_simulation_while_an_order_of_the_case_is_being_booked_is_a_violation_
     second = change(Line("L2", "2026-05-11", "2026-05-15", 1300, ref="L1", rate_code="DAG"))
     assert rail.ask(order_xml(MAY)) == ["00"]
     with rail.conn.transaction():
-        rail.conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('simulated AAP SAK-1', 12))")
+        rail.conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('simulated ^AAP$ SAK-1', 12))")
         found: list[int] = []
         asking = threading.Thread(target=lambda: found.append(rail.simulate(MAY, change="ENDR", case="SAK-1").status))
         asking.start()

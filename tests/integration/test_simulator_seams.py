@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.simulate import RAIL_SECONDS
 from kvitt.disbursement.simulation_requests import SimulationState, listing
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
@@ -100,6 +101,10 @@ def test_an_order_waits_while_its_case_is_asked_about_and_leaves_afterwards(site
         site.run("intake", "sender", "emulator", "receiver", "relay")
         assert [each.json["status"] for each in site.published(topics.STATUSES, f"{case} meant")] == ["MOTTATT"]
         simulator.until(lambda: state(site, case) is SimulationState.FAILED, "its time did not end")
+    site.run("sender", "emulator", "receiver", "relay")
+    # The rail may be at work on the question still.
+    assert [each.json["status"] for each in site.published(topics.STATUSES, f"{case} meant")] == ["MOTTATT"]
+    site.clock.advance(seconds=RAIL_SECONDS)
     site.run("sender", "emulator", "receiver", "relay")
     assert [each.json["status"] for each in site.published(topics.STATUSES, f"{case} meant")] == ["MOTTATT", "HOS_OPPDRAG", "OK"]
     assert heard(site, case) == ["FEILET 500"]
@@ -257,6 +262,10 @@ def test_a_process_that_dies_anywhere_leaves_one_answer(
     until(lambda: takes_over(site, server, case), what="nobody took over")
     assert heard(site, case) == ["v2"]
     assert len(server.asked) == questions
+    site.run("sender", "emulator", "receiver", "relay")
+    # The rail may be at work on the question of the one that died.
+    assert not any(f">{case}<".encode() in each.message for each in site.sent())
+    site.clock.advance(seconds=RAIL_SECONDS)
     site.run("sender", "emulator", "receiver", "relay")
     assert site.connection.execute("SELECT count(*) FROM orders WHERE state <> 'accepted'").fetchone() == (0,)
 

@@ -7,15 +7,21 @@ from typing import Final
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 
 from kvitt.contracts.helved.topics import primary_input
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import schedule
-from kvitt.testing import Hub, TestServer
-from support.hub_messages import aap, payment_uid, ts, ts_payment
+from kvitt.settings import CheckSettings
+from kvitt.testing import Hub, TestServer, hub
+from support import simulation_answers as answers
+from support.hub_messages import PERSON, aap, dp, payment_uid, ts, ts_payment
 from support.lived import live
+from support.simulation_server import SIMULATION, asking, says, scripted_server
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/views.md").read_text("utf-8")
 _QUESTION: Final = re.compile(
@@ -23,6 +29,7 @@ _QUESTION: Final = re.compile(
 )
 QUESTIONS: Final = {each["title"]: (each["query"], re.findall(r"`(\w+)`", each["columns"])) for each in _QUESTION.finditer(PAGE)}
 VIEWS: Final = {name: re.findall(r"`(\w+)`", columns) for name, columns in re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", PAGE)}
+PERSONAL: Final = frozenset({"persons", "published_keys", "order_check_texts"})
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -92,9 +99,32 @@ def test_the_course_of_a_case_is_one_list(lived: Connection) -> None:
     assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "acknowledged", "settled"]
 
 
-def test_no_view_but_two_shows_whose_a_case_is(lived: Connection) -> None:
+def test_no_view_but_three_shows_whose_a_case_is(lived: Connection) -> None:
     persons = {str(person) for (person,) in lived.execute("SELECT DISTINCT person FROM cases WHERE person IS NOT NULL")}
     assert persons
-    for view in set(VIEWS) - {"persons", "published_keys"}:
+    for view in set(VIEWS) - PERSONAL:
         rows = lived.execute(sql.SQL("SELECT v::text FROM kvitt_views.{} AS v").format(sql.Identifier(view))).fetchall()
         assert not [row for (row,) in rows if any(person in str(row) for person in persons)], view
+
+
+def test_the_words_of_a_rail_about_an_order_stand_where_persons_do_and_nowhere_else(database: str) -> None:
+    words = f"Personen {PERSON} er ukjent"
+    checks = {"AAP": CheckSettings(policy="block"), "DAGPENGER": CheckSettings(policy="block")}
+    with scripted_server() as server:
+        settings = asking(server)
+        settings = replace(settings, simulation=replace(settings.simulation, checks=checks))
+        server.scripts = {SIMULATION: [says(answers.business(words), 500), says(words.encode(), 503)]}
+        with hub(conninfo=database, settings=settings) as site:
+            site.put(primary_input(Scheme.AAP), "refused", aap("A1"))
+            site.run()
+            site.put(primary_input(Scheme.DAGPENGER), "silent", dp("D1"))
+            site.run()
+            for view in set(VIEWS) - PERSONAL:
+                rows = site.connection.execute(sql.SQL("SELECT v::text FROM kvitt_views.{} AS v").format(sql.Identifier(view))).fetchall()
+                assert not [row for (row,) in rows if PERSON in str(row)], view
+            said = site.connection.execute("SELECT case_id, note, waits_for FROM kvitt_views.order_check_texts ORDER BY case_id").fetchall()
+            assert [(case_id, words in str(note)) for case_id, note, _ in said] == [("A1", True), ("D1", False)]
+            found = site.connection.execute("SELECT finding, waits_for, note FROM kvitt_views.order_checks ORDER BY case_id").fetchall()
+            assert found == [("refused", None, "answer 500"), (None, "other status", None)]
+            (held,) = Operate(site.connection, site.clock, site.ports).orders([OrderState.READY], held_only=True)
+            assert words in held.held_for[0].text

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
-from kvitt.disbursement.simulation_role import SimulationRole
+from kvitt.disbursement.simulation_role import QuestionPlaces, SimulationRole
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
-from kvitt.rails.oppdrag.simulation import SimulationClient
+from kvitt.rails.oppdrag.simulation import SimulationAccess, SimulationClient
 from kvitt.testing import Hub
 from support.patience import until
 from support.simulation_client import OPEN
 from support.simulation_server import Act, ScriptedServer
 
 LEASE_SECONDS = 0.4
+AT_ONCE = QuestionPlaces(at_once=4, hanging=0, hangs_seconds=5.0)
 
 
 class Steps:
@@ -34,20 +35,28 @@ class Steps:
 
 @contextmanager
 def simulating(
-    site: Hub, server: ScriptedServer, *, seconds: float = 60.0, at_once: int = 4, wait_seconds: float = 300.0
+    site: Hub, server: ScriptedServer, *, seconds: float = 60.0, places: QuestionPlaces = AT_ONCE, wait_seconds: float = 300.0
 ) -> Iterator[Steps]:
-    """A simulator with a client of its own, under a lease that runs out soon where nobody prolongs it."""
+    """A simulator that asks the server, under a lease that runs out soon where nobody prolongs it."""
+    access = server.access(seconds=seconds, at_once=places.most)
+    with simulating_at(site, access, places=places, wait_seconds=wait_seconds) as steps:
+        yield steps
+
+
+@contextmanager
+def simulating_at(site: Hub, access: SimulationAccess, *, places: QuestionPlaces, wait_seconds: float = 300.0) -> Iterator[Steps]:
+    """The same, at any address."""
     keeper = LeaseKeeper(site.conninfo, seconds=LEASE_SECONDS)
     role = SimulationRole(
         site.conninfo,
         keeper,
-        lambda: SimulationClient(server.access(seconds=seconds, at_once=at_once), now=lambda: OPEN),
+        lambda: SimulationClient(access, now=lambda: OPEN),
         site.clock,
         site.ports,
         wake_up=WakeUp(),
         after=lambda: None,
         rail=site.ports.rails.default.name,
-        at_once=at_once,
+        places=places,
         wait_seconds=wait_seconds,
     )
     try:

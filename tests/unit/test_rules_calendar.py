@@ -1,6 +1,6 @@
 """Days of the rules: holidays, what follows what, and the joining of neighbours (helved §2.11, iverksetting §3.4)."""
 
-from datetime import date
+from datetime import date, datetime
 from itertools import permutations
 
 import pytest
@@ -14,9 +14,11 @@ from kvitt.disbursement.calendar import (
     next_working_day,
     previous_working_day,
     public_holidays,
+    working_days_after,
 )
 from kvitt.disbursement.instructions import in_order, merge
 from kvitt.disbursement.values import Period, RateType
+from kvitt.kernel.clock import oslo_moment
 from support.strategies import june
 
 THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY, TUESDAY = (date(2026, 6, day) for day in range(4, 10))
@@ -140,3 +142,20 @@ def test_a_joined_run_has_the_office_of_its_last_or_first_span() -> None:
 
 def test_periods_put_in_order_are_not_joined() -> None:
     assert in_order(map(astuple, [june(3, 3, 90), june(1, 2, 90)])) == (june(1, 2, 90), june(3, 3, 90))
+
+
+@pytest.mark.parametrize(
+    ("moment", "days", "later"),
+    [
+        ("2026-06-04T15:00", 1, "2026-06-05T15:00"),
+        ("2026-06-05T15:00", 1, "2026-06-08T15:00"),
+        ("2026-06-05T15:00", 2, "2026-06-09T15:00"),
+        ("2026-06-06T10:00", 1, "2026-06-09T00:00"),
+        ("2026-04-01T15:00", 1, "2026-04-07T15:00"),
+        ("2026-12-24T12:00", 1, "2026-12-28T12:00"),
+        ("2026-03-27T12:00", 1, "2026-03-30T12:00"),
+    ],
+)
+def test_working_days_are_counted_at_the_same_time_of_the_day(moment: str, days: int, later: str) -> None:
+    """Over weekends, Easter, Christmas, and the night in which the clocks go forward."""
+    assert working_days_after(oslo_moment(datetime.fromisoformat(moment)), days) == oslo_moment(datetime.fromisoformat(later))

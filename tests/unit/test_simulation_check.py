@@ -18,7 +18,7 @@ from kvitt.disbursement.compared_pay import (
 )
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState, derive
 from kvitt.disbursement.expected_pay import ExpectedPay, expected_pay
-from kvitt.disbursement.holding import Paid
+from kvitt.disbursement.holding import HoldKind, Paid
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.simulation import (
     FailureReason,
@@ -34,9 +34,12 @@ from kvitt.disbursement.simulation_check import (
     NOT_POSTED,
     CheckCircumstances,
     CheckFinding,
+    CheckMode,
+    SimulationCheck,
     Staleness,
     check_order,
     own_figures,
+    reasons_of,
     staleness,
 )
 from kvitt.disbursement.simulation_figures import SimulatedFigures
@@ -171,11 +174,72 @@ def test_class_codes_are_told_apart() -> None:
     ]
 
 
-def test_where_more_may_be_paid_than_is_known_only_less_is_a_difference() -> None:
-    """Of a case that was taken over from another hub in part."""
+def test_where_another_hub_had_more_of_the_case_too_much_can_not_be_compared_and_less_can() -> None:
     expected = ExpectedPay((), (span(*WEEK, 500),), complete=False)
-    assert pay_differences(expected, each_day(*WEEK, 700), TODAY) == ()
-    assert len(pay_differences(expected, each_day(*WEEK, 400), TODAY)) == 1
+    assert [(each.kind, each.simulated_kroner) for each in pay_differences(expected, each_day(*WEEK, 700), TODAY)] == [
+        (DifferenceKind.NOT_KNOWN, 3500)
+    ]
+    assert [each.kind for each in pay_differences(expected, each_day(*WEEK, 400), TODAY)] == [DifferenceKind.OTHER_AMOUNT]
+    assert [each.kind for each in pay_differences(expected, [], TODAY)] == [DifferenceKind.NOT_PAID]
+    assert pay_differences(expected, each_day(*WEEK, 500), TODAY) == ()
+
+
+def test_what_the_rail_has_paid_of_the_rest_of_a_case_is_no_difference() -> None:
+    """It paid 800 before, of which 600 stand here: the 200 are what another hub had, and stay."""
+    expected = ExpectedPay((span(*WEEK, 600),), (span(*WEEK, 500),), complete=False)
+    days = [f"2026-06-0{day}" for day in range(1, 6)]
+    assert pay_differences(expected, [figure(day, day, 700, before=800) for day in days], TODAY) == ()
+    more = pay_differences(expected, [figure(day, day, 750, before=800) for day in days], TODAY)
+    assert [each.kind for each in more] == [DifferenceKind.NOT_KNOWN]
+    untouched = ExpectedPay((), (), complete=False)
+    assert pay_differences(untouched, [figure(day, day, 700, before=700) for day in days], TODAY) == ()
+
+
+def incomplete(pays: int, **circumstances: int) -> SimulationCheck:
+    expected = ExpectedPay((), (span(*WEEK, 500, code=CODE),), complete=False)
+    rows = [row(day, pays) for day in range(1, 6)]
+    return check_order(FIRST, expected, answered(*rows, of=FIRST), CheckCircumstances(TODAY, **circumstances))
+
+
+def test_what_can_not_be_compared_holds_an_order_under_a_name_of_its_own() -> None:
+    found = incomplete(700)
+    assert (found.finding, [each.kind for each in found.differences]) == (CheckFinding.NOT_COMPARED, [DifferenceKind.NOT_KNOWN])
+    (reason,) = reasons_of(found, CheckMode.BLOCK)
+    assert (reason.kind, reason.amounts_kroner) == (HoldKind.NOT_COMPARED, (2500, 3500))
+    assert reasons_of(found, CheckMode.WARN) == ()
+    assert incomplete(400).finding is CheckFinding.DIFFERS
+    assert incomplete(500).finding is CheckFinding.AGREES
+
+
+def test_a_check_by_earlier_rules_is_what_it_was() -> None:
+    found = incomplete(700, rules=1)
+    assert (found.finding, found.differences) == (CheckFinding.AGREES, ())
+    assert found.picture == incomplete(700).picture
+    late = check_order(FIRST, NEXT_YEAR, NothingComputed(), CheckCircumstances(TODAY, rules=1))
+    assert (late.finding, [each.kind for each in late.differences]) == (CheckFinding.AGREES, [DifferenceKind.NOT_SIMULATED])
+
+
+NEXT_YEAR = ExpectedPay((), (span("2027-01-04", "2027-01-08", 500, code=CODE),))
+
+
+def test_an_order_of_which_nothing_is_simulated_because_it_is_of_next_year_is_not_compared() -> None:
+    found = check_order(FIRST, NEXT_YEAR, NothingComputed(), WHEN)
+    assert (found.finding, [each.kind for each in found.differences]) == (CheckFinding.NOT_COMPARED, [DifferenceKind.NOT_SIMULATED])
+    assert [each.kind for each in reasons_of(found, CheckMode.BLOCK)] == [HoldKind.NOT_COMPARED]
+    assert reasons_of(found, CheckMode.WARN) == ()
+    foreign = check_order(FIRST, NEXT_YEAR, answered(row(1, 500), of=FIRST, case_id="SAK-2"), WHEN)
+    assert foreign.finding is CheckFinding.NOT_COMPARED
+
+
+def test_an_order_over_the_turn_of_the_year_is_compared_as_far_as_it_is_simulated() -> None:
+    over = ExpectedPay((), (span("2026-06-01", "2027-01-08", 500, code=CODE),))
+    days = [day for day in (date(2026, 6, 1) + timedelta(days=number) for number in range(214)) if day.weekday() < 5]
+    rows = [replace(row(1, 500), start=day, end=day) for day in days]
+    found = check_order(FIRST, over, answered(*rows, of=FIRST), WHEN)
+    assert (found.finding, [each.kind for each in found.differences]) == (CheckFinding.AGREES, [DifferenceKind.NOT_SIMULATED])
+    less = check_order(FIRST, over, answered(*rows[1:], of=FIRST), WHEN)
+    assert less.finding is CheckFinding.DIFFERS
+    assert {each.kind for each in reasons_of(less, CheckMode.BLOCK)} == {HoldKind.SIMULATED_OTHERWISE}
 
 
 def test_a_difference_says_itself_in_a_line() -> None:
@@ -352,4 +416,4 @@ def test_pictures_that_part_days_otherwise_are_compared_over_the_same_days() -> 
 def test_a_simulation_is_stale_once_it_is_old_or_its_case_has_moved(minutes: int, orders_now: int, stale: Staleness | None) -> None:
     asked_at = datetime(2026, 6, 15, 12, tzinfo=UTC)
     now = asked_at + timedelta(minutes=minutes)
-    assert staleness(asked_at, now, most=timedelta(hours=1), orders_then=3, orders_now=orders_now) is stale
+    assert staleness(now, asked_at + timedelta(hours=1), orders_then=3, orders_now=orders_now) is stale

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.app.parts import jobs_of
 from kvitt.app.ports import checks_of, ports_of
-from kvitt.app.simulation import simulator_of
+from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
@@ -242,10 +242,11 @@ class HubProcess:
             self.ports,
             wake_up=self._questions,
             after=self._notify_ended,
-            on_check=OrderChecks(self.ports).ended,
+            on_check=OrderChecks(self.ports, settings.valid_days).ended,
             rail=rail.name,
-            at_once=settings.at_once,
+            places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps
 
     def _notify_ended(self) -> None:

@@ -8,6 +8,7 @@ import structlog
 
 from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
+from kvitt.disbursement.simulation_role import QuestionPlaces
 from kvitt.kernel.clock import Clock
 from kvitt.settings import SimulationSettings
 
@@ -47,6 +48,11 @@ def simulator_of(settings: SimulationSettings, schedule: Schedule, clock: Clock,
     return lambda: _client(settings, schedule, clock, emulator_url or "")
 
 
+def places_of(settings: SimulationSettings) -> QuestionPlaces:
+    """How many questions are asked at a time."""
+    return QuestionPlaces(settings.at_once, settings.hanging, settings.hangs_seconds)
+
+
 def _client(settings: SimulationSettings, schedule: Schedule, clock: Clock, emulator_url: str) -> Simulator:
     # Imported here: a process that asks nothing need not wait for it.
     from kvitt.rails.oppdrag.simulation import SimulationAccess, SimulationClient
@@ -67,6 +73,6 @@ def _client(settings: SimulationSettings, schedule: Schedule, clock: Clock, emul
         key_file=settings.key_file,
         connect_seconds=settings.connect_seconds,
         seconds=settings.seconds,
-        at_once=settings.at_once,
+        at_once=places_of(settings).most,
     )
     return SimulationClient(access, schedule, clock)

@@ -1,7 +1,9 @@
 """The calendar of the rules: Oslo dates, days that follow each other for a rate, holidays (helved §2.11)."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
+
+from kvitt.kernel.clock import oslo, oslo_moment
 
 _ONE_DAY = timedelta(days=1)
 _EASTER_OFFSETS_DAYS = (-3, -2, 0, 1, 39, 49, 50)
@@ -60,3 +62,14 @@ def previous_working_day(day: date) -> date:
     while not is_working_day(before):
         before -= _ONE_DAY
     return before
+
+
+def working_days_after(moment: datetime, days: int) -> datetime:
+    """The same time of the day in Oslo so many working days later; a moment on another day counts as the beginning of the next one."""
+    local = oslo(moment)
+    if not is_working_day(local.date()):
+        local = datetime.combine(next_working_day(local.date()), time.min)
+    day = local.date()
+    for _ in range(days):
+        day = next_working_day(day)
+    return oslo_moment(datetime.combine(day, local.time()))

@@ -61,7 +61,9 @@ class _CurrentPayment(NamedTuple):
     continues: bool
 
 
-class _CaseName(NamedTuple):
+class CaseName(NamedTuple):
+    """By what a case is known."""
+
     scheme: Scheme
     case_id: str
 
@@ -211,7 +213,7 @@ def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, mak
     left = set(ordered) - {case.key for case in cases}
     if not left:
         return cases, left
-    held: set[CaseKey] = {*fetch(cursor, _CaseName, _DEFERRED.known_cases, _columns(sorted(left)), scheme=Scheme)}
+    held: set[CaseKey] = {*fetch(cursor, CaseName, _DEFERRED.known_cases, _columns(sorted(left)), scheme=Scheme)}
     if not make or not left - held:
         return cases, held
     wait_shortly(cursor)

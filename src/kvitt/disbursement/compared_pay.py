@@ -32,7 +32,9 @@ class DifferenceKind(StrEnum):
     RECOVERS = "recovers"
     """More is recovered than is allowed."""
     NOT_SIMULATED = "not_simulated"
-    """Days beyond the turn of the year that are not in the answer: rates may not be active yet. No difference, and noted."""
+    """Days beyond the turn of the year that are not in the answer: rates may not be active yet."""
+    NOT_KNOWN = "not_known"
+    """The rail would pay more than is expected, and another hub had payments of the case of which that may be."""
 
 
 class PayDifference(Struct, frozen=True, omit_defaults=True):
@@ -62,6 +64,7 @@ _SENTENCES: Final[Mapping[DifferenceKind, str]] = {
     DifferenceKind.UNTOUCHED: "{days}: {expected} stands and is not changed, and the rail would pay {simulated}",
     DifferenceKind.RECOVERS: "{days}: the rail would recover {simulated}, and at most {expected} is allowed",
     DifferenceKind.NOT_SIMULATED: "{days}: not simulated, as the rail's rates of that year may not be active yet",
+    DifferenceKind.NOT_KNOWN: "{days}: {expected} is wanted, and the rail would pay {simulated}; the rest may be another hub's",
 }
 
 
@@ -78,10 +81,11 @@ class PicturePart(Struct, frozen=True, omit_defaults=True):
 
 
 class ComparedPay(Struct, frozen=True):
-    """Days that are compared as one, and how they differ, if they do."""
+    """Days that are compared as one, how they differ, if they do, and whether the order changes them."""
 
     kind: DifferenceKind | None
     part: PicturePart
+    changed: bool = True
 
 
 def compared_pay(expected: ExpectedPay, own: Iterable[SimulatedFigures], today: date) -> tuple[ComparedPay, ...]:
@@ -112,11 +116,13 @@ def _of_code(expected: ExpectedPay, code: str, own: Sequence[SimulatedFigures], 
     first = min([each.start for each in (*before, *after)] + [each.start.toordinal() for each in own])
     were, will = ([piece for span in spans for piece in pieces_of(span, first, last)] for spans in (before, after))
     for days in _compared_days(were, will, _simulated(own)):
-        kind = days.difference(complete=expected.complete, turn=turn)
+        kind = days.difference(turn=turn)
+        if kind and not expected.complete and days.pays_more:
+            kind = None if days.paid_before(own) else DifferenceKind.NOT_KNOWN
         if kind or days.simulated:
             start, end = date.fromordinal(days.start), date.fromordinal(days.end)
             sums = _sum(days.before), _sum(days.after), _sum(days.simulated)
-            yield ComparedPay(kind, PicturePart(code, start, end, *sums, _recovered(own, start, end)))
+            yield ComparedPay(kind, PicturePart(code, start, end, *sums, _recovered(own, start, end)), days.changed)
     yield from _beyond(code, before, after, last)
 
 
@@ -167,17 +173,31 @@ class _ComparedDays:
         self.after: list[PayPiece] = []
         self.simulated: list[PayPiece] = []
 
-    def difference(self, *, complete: bool, turn: int) -> DifferenceKind | None:
+    @property
+    def changed(self) -> bool:
+        """Whether the order changes these days."""
+        return sorted(self.before) != sorted(self.after)
+
+    @property
+    def pays_more(self) -> bool:
+        """Whether the rail would pay more than is expected."""
+        return _sum(self.simulated) > _sum(self.after)
+
+    def paid_before(self, own: Iterable[SimulatedFigures]) -> bool:
+        """Whether the rail has paid as much more than stands as it would pay more than is expected."""
+        paid = sum(each.paid_before for each in own if self.start <= each.start.toordinal() <= self.end)
+        return paid - _sum(self.before) == _sum(self.simulated) - _sum(self.after)
+
+    def difference(self, *, turn: int) -> DifferenceKind | None:
         """How the rail would pay other than is expected; None when it would not."""
         expected, simulated = _sum(self.after), _sum(self.simulated)
-        touched = sorted(self.before) != sorted(self.after)
-        if expected == simulated or (not complete and simulated > expected):
+        if expected == simulated:
             return None
-        if not self.simulated and not touched:
+        if not self.simulated and not self.changed:
             return None
         if not self.simulated and self.start > turn:
             return DifferenceKind.NOT_SIMULATED
-        if not touched:
+        if not self.changed:
             return DifferenceKind.UNTOUCHED
         if not simulated:
             return DifferenceKind.NOT_PAID

@@ -53,6 +53,7 @@ class HoldKind(StrEnum):
     """It is simulated before it leaves, and the rail has not said yet what it would lead to. No operator need act."""
     SIMULATED_OTHERWISE = "simulated_otherwise"
     RECOVERS = "recovers"
+    NOT_COMPARED = "not_compared"
     SIMULATION_REFUSED = "simulation_refused"
 
 

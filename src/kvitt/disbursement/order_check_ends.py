@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import psycopg
 import structlog
 from msgspec.json import encode
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.calendar import is_working_day, next_working_day, previous_working_day
+from kvitt.disbursement.calendar import is_working_day, next_working_day, previous_working_day, working_days_after
 from kvitt.disbursement.case import Case, load_lines, load_payments
 from kvitt.disbursement.expected_pay import ExpectedPay, pay_by_lines, pay_by_payments
 from kvitt.disbursement.holding import UNCHECKED, HoldReason, decode_all, encode_all
@@ -18,6 +18,7 @@ from kvitt.disbursement.seen_simulation import Seen, refusal_by_seen, refuse_mes
 from kvitt.disbursement.simulate import EndedRequest
 from kvitt.disbursement.simulation import FailureReason, SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_check import (
+    RULES,
     CheckCircumstances,
     CheckedOrder,
     CheckFinding,
@@ -71,11 +72,26 @@ class _OrderedLine(NamedTuple):
     line: LineAtRail
 
 
+class _EndedCheck(NamedTuple):
+    of: OpenCheck
+    check: SimulationCheck
+
+
+class _Said(NamedTuple):
+    """Holds what the rail said of each order, with its bytes; the orders about which it was not asked; in which request, and when."""
+
+    request_no: int
+    outcomes: Mapping[str, tuple[SimulationOutcome, bytes]]
+    left: Sequence[str]
+    now: datetime
+
+
 class OrderChecks:
     """Ends checks by what the rail said, under the lock of their case, in the transaction that ends the request."""
 
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
+    def __init__(self, ports: Ports, valid_days: int = 1) -> None:
+        """`valid_days` is how many working days the rail's word holds, also that which an approver saw."""
+        self._ports, self._valid_days = ports, valid_days
 
     def ended(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, request: EndedRequest, now: datetime) -> None:
         """Compares orders with what the rail said of each; each leaves then, or is held, or waits for the rail.
@@ -87,30 +103,47 @@ class OrderChecks:
         waiting = [each for each in rows if UNCHECKED in each.held_for]
         if not waiting:
             _wait(cursor, left, now, _REFUSED_BEFORE)
-            return
-        unanswered = [*(each.order_id for each in waiting), *left]
-        if isinstance(request.outcome, SimulationFailure) and request.outcome.reason is FailureReason.OUR_FAULT:
+        elif _failed_by_us(request.outcome):
             # What made kvitt fail is not tried again here: it would end whoever ends checks.
-            _wait(cursor, unanswered, _next_attempt(waiting, now), request.outcome.text)
-            return
+            self._waits(cursor, waiting, left, request.outcome.text, now)
+        else:
+            self._compare(cursor, work, case, waiting, _Said(request.found.request.request_no, outcomes, left, now))
+
+    def _compare(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, waiting: Sequence[OpenCheck], said: _Said) -> None:
         pay = self._pay(cursor, case, {each.order_id: each.area for each in waiting})
-        checked = [(each, self._checked(case, each, pay[each.order_id], outcomes[each.order_id][0], now)) for each in waiting]
-        silent = next((check for each, check in checked if each.waits and check.finding is CheckFinding.UNAVAILABLE), None)
+        checked = [
+            _EndedCheck(each, self._checked(case, each, pay[each.order_id], said.outcomes[each.order_id][0], said.now)) for each in waiting
+        ]
+        silent = next((each.check for each in checked if each.of.waits and each.check.finding is CheckFinding.UNAVAILABLE), None)
         if silent is not None:
-            _wait(cursor, unanswered, _next_attempt(waiting, now), silent.text)
+            self._waits(cursor, waiting, said.left, silent.text, said.now)
             return
-        _wait(cursor, left, now, _REFUSED_BEFORE)
-        self._end(cursor, checked, request.found.request.request_no, now)
-        for each, check in checked:
-            content = digest(check.finding.value.encode(), outcomes[each.order_id][1])
-            case.note(work, now, What.CHECKED, content, message_no=each.message_no, order_id=each.order_id)
-        _say(case.scheme.value, [(each.order_id, check) for each, check in checked], waiting[0].mode)
+        self._decides(cursor, work, case, checked, said)
+        self._refuses(cursor, work, case, waiting, said)
+
+    @staticmethod
+    def _waits(cursor: psycopg.Cursor[Any], waiting: Sequence[OpenCheck], left: Sequence[str], why: str, now: datetime) -> None:
+        """All orders of the message go on to wait, and are asked about together."""
+        _wait(cursor, [*(each.order_id for each in waiting), *left], _next_attempt(waiting, now), why)
+
+    def _decides(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, checked: Sequence[_EndedCheck], said: _Said) -> None:
+        """Each order leaves, or is held; those about which the rail was not asked are asked about alone."""
+        _wait(cursor, said.left, said.now, _REFUSED_BEFORE)
+        _end(cursor, checked, said)
+        self._hold(cursor, checked, said.now)
+        for each in checked:
+            content = digest(each.check.finding.value.encode(), said.outcomes[each.of.order_id][1])
+            case.note(work, said.now, What.CHECKED, content, message_no=each.of.message_no, order_id=each.of.order_id)
+        _say(case.scheme.value, [(each.of.order_id, each.check) for each in checked], checked[0].of.mode)
+
+    def _refuses(self, cursor: psycopg.Cursor[Any], work: UnitOfWork, case: Case, waiting: Sequence[OpenCheck], said: _Said) -> None:
+        """Refuses the message where its approver saw something else than the rail says now."""
         first = waiting[0]
         if first.seen is None:
             return
-        now_said = {each.area: outcomes[each.order_id][0] for each in waiting}
-        if refusal := refusal_by_seen(cursor, self._ports, case, Seen(first.seen, first.message_no, now), now_said):
-            refuse_message(cursor, work, case, (first.message_no, refusal, now), self._ports)
+        seen = Seen(first.seen, first.message_no, said.now, self._valid_days)
+        if refusal := refusal_by_seen(cursor, self._ports, case, seen, {each.area: said.outcomes[each.order_id][0] for each in waiting}):
+            refuse_message(cursor, work, case, (first.message_no, refusal, said.now), self._ports)
 
     def _pay(self, cursor: psycopg.Cursor[Any], case: Case, areas: Mapping[str, str]) -> dict[str, ExpectedPay]:
         """The pay of each order, as the derivation has it; `areas` has the area of each."""
@@ -134,26 +167,41 @@ class OrderChecks:
         when = CheckCircumstances(oslo(now).date(), most, posted=is_posted(of.accepted_at, now))
         return check_order(CheckedOrder(of.area, case.case_id, of.is_first_order), pay, outcome, when)
 
-    @staticmethod
-    def _end(cursor: psycopg.Cursor[Any], checked: Sequence[tuple[OpenCheck, SimulationCheck]], request_no: int, now: datetime) -> None:
-        orders = [each.order_id for each, _ in checked]
-        cursor.execute(
-            _SQL.end_checks,
-            {
-                "now": now,
-                "request_no": request_no,
-                "today": oslo(now).date(),
-                "orders": orders,
-                "findings": [check.finding.value for _, check in checked],
-                "posted": [is_posted(each.accepted_at, now) for each, _ in checked],
-                "recovered": [check.recovered for _, check in checked],
-                "differences": [encode(check.differences).decode() for _, check in checked],
-                "pictures": [encode(check.picture).decode() for _, check in checked],
-                "notes": [check.text for _, check in checked],
-            },
-        )
-        held = [encode_all(held_after(each.held_for, reasons_of(check, each.mode))) for each, check in checked]
-        cursor.execute(_SQL.hold_orders, {"orders": orders, "held_for": held})
+    def _hold(self, cursor: psycopg.Cursor[Any], checked: Sequence[_EndedCheck], now: datetime) -> None:
+        """Holds orders for what was found; those that leave by it do so as long as it holds."""
+        until = working_days_after(now, self._valid_days)
+        reasons = [reasons_of(each.check, each.of.mode) for each in checked]
+        agreed = [
+            not found and (each.check.finding is CheckFinding.AGREES or each.of.seen is not None)
+            for each, found in zip(checked, reasons, strict=True)
+        ]
+        arguments = {
+            "orders": [each.of.order_id for each in checked],
+            "held_for": [encode_all(held_after(each.of.held_for, found)) for each, found in zip(checked, reasons, strict=True)],
+            "leaves_before": [until if each else None for each in agreed],
+        }
+        cursor.execute(_SQL.hold_orders, arguments)
+
+
+def _end(cursor: psycopg.Cursor[Any], checked: Sequence[_EndedCheck], said: _Said) -> None:
+    arguments = {
+        "now": said.now,
+        "request_no": said.request_no,
+        "today": oslo(said.now).date(),
+        "compared_by": RULES,
+        "orders": [each.of.order_id for each in checked],
+        "findings": [each.check.finding.value for each in checked],
+        "posted": [is_posted(each.of.accepted_at, said.now) for each in checked],
+        "recovered": [each.check.recovered for each in checked],
+        "differences": [encode(each.check.differences).decode() for each in checked],
+        "pictures": [encode(each.check.picture).decode() for each in checked],
+        "notes": [each.check.text for each in checked],
+    }
+    cursor.execute(_SQL.end_checks, arguments)
+
+
+def _failed_by_us(outcome: SimulationOutcome) -> TypeGuard[SimulationFailure]:
+    return isinstance(outcome, SimulationFailure) and outcome.reason is FailureReason.OUR_FAULT
 
 
 def _by_order(request: EndedRequest) -> tuple[dict[str, tuple[SimulationOutcome, bytes]], list[str]]:

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from msgspec import Struct
 
+from kvitt.disbursement.case import CaseName, lock_free_cases
 from kvitt.disbursement.holding import UNCHECKED, HoldReason
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
@@ -25,8 +26,10 @@ from kvitt.disbursement.simulation_check import (
     reasons_of,
 )
 from kvitt.disbursement.simulation_requests import AskedBy, Asker, questions_of, request_rows
+from kvitt.disbursement.states import What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Order, Refusal
+from kvitt.disbursement.values import Order, Refusal, Scheme
+from kvitt.kernel.audit import digest
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
@@ -38,6 +41,7 @@ _AT_ONCE: Final = 500
 """Requests that are made in one transaction."""
 
 
+_OUTDATED: Final = "what the rail said of it is too old by now"
 _NAMED: Final = CheckPolicy(CheckMode.WARN)
 """How an order is checked whose sender names a simulation, where its scheme wants no check."""
 
@@ -118,9 +122,42 @@ class _DueCheck(NamedTuple):
     source: str
 
 
+class _OutdatedCheck(NamedTuple):
+    order_id: str
+    case_no: int
+    message_no: int
+
+
+def take_back_agreements(connection: Connection, now: datetime) -> int:
+    """Orders that leave by what the rail said of them too long ago are to be simulated once more; returns how many.
+
+    All of a message together. Cases that somebody else has locked are left for the next time. Part of the caller's transaction.
+    """
+    with connection.cursor() as cursor:
+        found = fetch(cursor, CaseName, _SQL.cases_of_old_agreements, {"now": now, "limit": _AT_ONCE}, scheme=Scheme)
+        cases = {case.case_no: case for case in lock_free_cases(cursor, found, make=False)[0]} if found else {}
+        if not cases:
+            return 0
+        arguments = {"now": now, "cases": [*cases], "unchecked": UNCHECKED.encode(), "waits_for": _OUTDATED}
+        taken_back = fetch(cursor, _OutdatedCheck, _SQL.take_back_agreements, arguments)
+        work = UnitOfWork()
+        for each in taken_back:
+            case = cases[each.case_no]
+            content = digest(each.order_id.encode())
+            case.note(work, case.moment(now), What.CHECK_OUTDATED, content, message_no=each.message_no, order_id=each.order_id)
+        work.cases = [case.step() for case in cases.values() if case.changed]
+        work.write(cursor)
+    return len(taken_back)
+
+
 def ask_due_checks(connection: Connection, ports: Ports, now: datetime) -> int:
-    """Asks about orders whose checks are due, on rails that are open; returns how many. Part of the caller's transaction."""
+    """Asks about orders whose checks are due, on rails that are open; returns how many. Part of the caller's transaction.
+
+    Due are those too that were asked about too long ago.
+    """
     asked = 0
+    take_back_agreements(connection, now)
+    connection.execute(_SQL.forget_ended_work, {"now": now})
     for rail in ports.rails:
         if not rail.schedule.is_open(now):
             continue

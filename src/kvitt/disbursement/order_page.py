@@ -41,7 +41,8 @@ class AlarmShown(Struct, frozen=True):
 class CheckShown(Struct, frozen=True):
     """How the order is checked before it leaves: what the policy is, what was found, and both pictures side by side.
 
-    `waits_for`: why the rail has not said yet what it would lead to. `request_no` names the simulation that was compared.
+    `waits_for`: why the rail has not said yet what it would lead to. `request_no` names the simulation that was compared. It may leave
+    by that before `leaves_before`; then the rail is asked again.
     """
 
     mode: str
@@ -56,6 +57,7 @@ class CheckShown(Struct, frozen=True):
     recovered: int | None
     note: str | None
     refusal: str | None
+    leaves_before: datetime | None
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
 

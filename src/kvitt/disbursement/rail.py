@@ -285,11 +285,11 @@ class Rails:
         assert rails, "a hub has a rail"
         self._by_name = {rail.name: rail for rail in rails}
         assert len(self._by_name) == len(rails), "two rails have one name"
-        self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
         for rail in rails:
-            assert rail.capabilities.simulates == (rail.name in self._simulating), f"{rail.name} simulates, or does not"
+            assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
+        self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
         self.default = rails[0]
         self.checks: Mapping[Scheme, CheckPolicy] = checks or {}
 
@@ -297,7 +297,7 @@ class Rails:
         return iter(self._by_name.values())
 
     def checking(self, checks: Mapping[Scheme, CheckPolicy]) -> "Rails":
-        """The same rails, with other checks."""
+        """The same rails, with these checks."""
         if checks == self.checks:
             return self
         other = copy.copy(self)

@@ -1,13 +1,14 @@
 """The simulation that an approver saw, named with a decision: where the rail would do something else now, the decision is refused."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.disbursement.calendar import working_days_after
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.case_queue import dequeue_next
 from kvitt.disbursement.compared_pay import PictureChange, picture_changes
@@ -18,7 +19,7 @@ from kvitt.disbursement.receipts import lock_messages, progress_of
 from kvitt.disbursement.refusals import SIMULATION_STALE, SIMULATION_UNKNOWN, simulated_otherwise
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.simulation import NothingComputed, SimulationFailure, SimulationOutcome
-from kvitt.disbursement.simulation_check import CheckedOrder, own_figures, staleness
+from kvitt.disbursement.simulation_check import CheckedOrder, is_refusal, own_figures, staleness
 from kvitt.disbursement.simulation_requests import read_all
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
@@ -28,16 +29,15 @@ from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 
 _SQL, _ORDERS = load("order_checks", "kvitt.disbursement"), load("orders", "kvitt.disbursement")
-SEEN_AT_MOST: Final = timedelta(days=1)
-"""What was seen earlier is stale, whatever has happened since."""
 
 
 class Seen(Struct, frozen=True):
-    """The key of the dry run that was seen, which message names it, and the moment."""
+    """The key of the dry run that was seen, which message names it, and the moment; it holds for so many working days."""
 
     key: bytes
     message_no: int
     now: datetime
+    valid_days: int
 
 
 class _SeenRequest(NamedTuple):
@@ -64,7 +64,8 @@ def refusal_by_seen(
     rail = ports.rails.simulating(case.scheme)
     if found is None or rail is None:
         return SIMULATION_UNKNOWN
-    if staleness(found.requested_at, seen.now, most=SEEN_AT_MOST, orders_then=0, orders_now=found.orders_since):
+    until = working_days_after(found.requested_at, seen.valid_days)
+    if staleness(seen.now, until, orders_then=0, orders_now=found.orders_since):
         return SIMULATION_STALE
     (request,) = read_all(cursor, [found.request_no])
     then = {each.area: each.outcome(rail) for each in request.questions}
@@ -76,8 +77,8 @@ def refusal_by_seen(
 def _changes(order: CheckedOrder, then: SimulationOutcome | None, now: SimulationOutcome) -> Iterator[str]:
     """How two outcomes of one order differ, a text for each stretch of days."""
     if isinstance(now, SimulationFailure):
-        if now.by_rule:
-            yield now.text
+        if is_refusal(now):
+            yield now.text or now.reason.value
         return
     before = NothingComputed() if then is None or isinstance(then, SimulationFailure) else then
     for each in picture_changes(own_figures(before, order), own_figures(now, order)):

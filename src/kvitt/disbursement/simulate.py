@@ -43,26 +43,35 @@ from kvitt.kernel.queries import load
 _SQL = load("simulations", "kvitt.disbursement")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
+RAIL_SECONDS: Final = 120.0
+"""The longest that senders of any contract wait for the rail's answer."""
 _MOST_TIMES: Final = 5
 """A request that broke off so often is not asked once more: it may be what breaks the simulator."""
 
+_OVERDUE_AT_ONCE: Final = 500
+
 
 class EndedRequest(Struct, frozen=True):
-    """A request with the outcome that it comes to; `answers` are those of its first questions, all that were asked."""
+    """A request with the outcome that it comes to; `answers` are those of its first questions, all that were asked.
+
+    `at_work`: the rail may be at work on one of them still.
+    """
 
     found: RequestWithQuestions
     outcome: SimulationOutcome
     answers: tuple[AskedSimulation, ...] = ()
+    at_work: bool = False
 
     @classmethod
     def by(cls, found: RequestWithQuestions, answers: Sequence[AskedSimulation]) -> "EndedRequest":
         """The end that its answers bring it to."""
-        return cls(found, together([each.outcome for each in answers]), tuple(answers))
+        at_work = any(each.at_work for each in answers)
+        return cls(found, together([each.outcome for each in answers]), tuple(answers), at_work)
 
     @classmethod
-    def without_answer(cls, found: RequestWithQuestions, reason: FailureReason, text: str) -> "EndedRequest":
-        """It was not asked, or nobody knows what came of that."""
-        return cls(found, SimulationFailure(reason, text))
+    def without_answer(cls, found: RequestWithQuestions, reason: FailureReason, text: str, *, at_work: bool) -> "EndedRequest":
+        """It was asked, and nobody knows what came of that."""
+        return cls(found, SimulationFailure(reason, text), at_work=at_work)
 
 
 CheckEnded = Callable[[psycopg.Cursor[Any], UnitOfWork, Case, EndedRequest, datetime], None]
@@ -104,12 +113,16 @@ class Simulate:
         *,
         rail: str,
         wait_seconds: float,
+        rail_seconds: float = RAIL_SECONDS,
         on_check: CheckEnded = nobody_checks,
     ) -> None:
-        """`term` distinguishes the attempts of one owner. Who waits longer than `wait_seconds` for its turn is answered without it."""
+        """`term` distinguishes the attempts of one owner. Who waits longer than `wait_seconds` for its turn is answered without it.
+
+        The rail is done after `rail_seconds` with what it was at work on when nobody listened any more.
+        """
         self._connection, self._clock, self._ports, self._lease, self._rail = connection, clock, ports, lease, rail
         self._simulator, self._on_check = f"{lease.name}:{lease.token}:{term}", on_check
-        self._longest_wait = timedelta(seconds=wait_seconds)
+        self._longest_wait, self._longest_work = timedelta(seconds=wait_seconds), timedelta(seconds=rail_seconds)
         self._locked_cases = 0
         """Found when requests were taken last: so many more are looked at next time, so that they take no place of others."""
 
@@ -117,12 +130,15 @@ class Simulate:
         """Takes what a simulator before us had begun to ask, to be asked again. Raises LeaseLost."""
         with self._connection.transaction():
             hold(self._connection, self._lease)
-            numbers = fetch_values(self._connection, _SQL.take_over, {"rail": self._rail, "simulator": self._simulator})
+            until = self._clock() + self._longest_work
+            arguments = {"rail": self._rail, "simulator": self._simulator, "at_work_until": until}
+            numbers = fetch_values(self._connection, _SQL.take_over, arguments)
             found = read_all(self._connection, numbers)
         if found:
             _log.warning("simulations broke off, and are asked again", simulations=len(found))
         tired = [each for each in found if each.request.times_asked > _MOST_TIMES]
-        broken = [EndedRequest.without_answer(each, FailureReason.BROKEN_OFF, "it broke off every time it was asked") for each in tired]
+        why = "it broke off every time it was asked"
+        broken = [EndedRequest.without_answer(each, FailureReason.BROKEN_OFF, why, at_work=True) for each in tired]
         left = tuple(self.end(broken))
         return Taken(tuple(each for each in found if each not in tired), len(broken) - len(left), left)
 
@@ -171,6 +187,15 @@ class Simulate:
         cursor.execute(_SQL.begin_asking, {"requests": numbers, "simulator": self._simulator, "now": now})
         return tuple(to_ask), ended
 
+    def end_overdue(self) -> int:
+        """Answers those that have waited too long for their turn, the oldest of all, and returns how many. Raises LeaseLost."""
+        now = self._clock()
+        arguments = {"rail": self._rail, "now": now, "wait": self._longest_wait, "limit": _OVERDUE_AT_ONCE}
+        numbers = fetch_values(self._connection, _SQL.overdue, arguments)
+        late = [(each, self._too_late(each, now)) for each in read_all(self._connection, numbers)]
+        ended = [EndedRequest(each, failure) for each, failure in late if failure]
+        return len(ended) - len(self.end(ended))
+
     def _too_late(self, found: RequestWithQuestions, now: datetime) -> SimulationFailure | None:
         request = found.request
         until = min(request.deadline or request.requested_at + self._longest_wait, request.requested_at + self._longest_wait)
@@ -192,7 +217,8 @@ class Simulate:
                 return [left for each in ended for left in self.end([each])]
             _log.error("simulation failed alone", request_no=ended[0].found.request.request_no, error=type(error).__name__)
             _private.warning("simulation failed alone", error=str(error))
-            return self._ended([EndedRequest.without_answer(ended[0].found, FailureReason.OUR_FAULT, type(error).__name__)])
+            found, at_work = ended[0].found, ended[0].at_work
+            return self._ended([EndedRequest.without_answer(found, FailureReason.OUR_FAULT, type(error).__name__, at_work=at_work)])
 
     def _ended(self, ended: Sequence[EndedRequest]) -> list[EndedRequest]:
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -211,7 +237,7 @@ class Simulate:
         numbers = [each.found.request.message_no for each in ended if each.found.request.asker is Asker.MESSAGE]
         messages = lock_messages(cursor, [each for each in numbers if each is not None], self._ports.contracts)
         at = {each.found.request.request_no: cases[each.found.request.case_no].moment(now) for each in ended}
-        gone = self._close(cursor, ended, at)
+        gone = self._close(cursor, ended, at, now)
         work = UnitOfWork()
         for each in ended:
             request = each.found.request
@@ -227,7 +253,7 @@ class Simulate:
             if each.found.request.request_no in gone:
                 METRICS.add(Counted.SIMULATIONS, each.found.request.scheme.value, state_after(each.outcome).value)
 
-    def _close(self, cursor: psycopg.Cursor[Any], ended: Sequence[EndedRequest], at: Mapping[int, datetime]) -> set[int]:
+    def _close(self, cursor: psycopg.Cursor[Any], ended: Sequence[EndedRequest], at: Mapping[int, datetime], now: datetime) -> set[int]:
         """Writes the answers and the ends; returns the numbers of those that have ended by this."""
         numbers = [each.found.request.request_no for each in ended]
         unasked = [None if each.answers or not isinstance(each.outcome, SimulationFailure) else each.outcome for each in ended]
@@ -237,6 +263,8 @@ class Simulate:
             "moments": [at[number] for number in numbers],
             "reasons": [failure and failure.reason.value for failure in unasked],
             "notes": [failure and failure.text for failure in unasked],
+            # By the clock, and not by the case's own moment: the sender reads the clock.
+            "at_work_until": [now + self._longest_work if each.at_work else None for each in ended],
             "simulator": self._simulator,
         }
         gone = {*fetch_values(cursor, _SQL.end_requests, arguments)}

@@ -165,12 +165,16 @@ SimulationOutcome = Simulation | NothingComputed | SimulationFailure
 
 
 class AskedSimulation(Struct, frozen=True):
-    """The outcome of a question, with what is kept of the answer: the HTTP status and the bytes as they came, if any did."""
+    """The outcome of a question, with what is kept of the answer: the HTTP status and the bytes as they came, if any did.
+
+    `at_work`: the rail has the question, for all that is known, and may be at work on it still.
+    """
 
     outcome: SimulationOutcome
     status: int | None = None
     answer: bytes = b""
     attempts: int = 1
+    at_work: bool = False
 
 
 class Again(Struct, frozen=True):

@@ -5,7 +5,7 @@ posted, what came back from a bank, taxes, and the person's other cases.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.compared_pay import (
     MOST_DIFFERENCES,
+    ComparedPay,
     DifferenceKind,
     PayDifference,
     PicturePart,
@@ -34,6 +35,10 @@ from kvitt.disbursement.simulation import (
 from kvitt.disbursement.simulation_figures import SimulatedFigures, figures
 from kvitt.disbursement.values import Order
 from kvitt.kernel.money import Kroner
+
+_FIRST_RULES: Final = 1
+RULES: Final = 2
+"""By which orders are compared now; a check that was made by earlier ones stands as it was."""
 
 
 class CheckMode(StrEnum):
@@ -61,6 +66,8 @@ class CheckFinding(StrEnum):
 
     AGREES = "agrees"
     DIFFERS = "differs"
+    NOT_COMPARED = "not_compared"
+    """Nothing differs for certain, and what the order changes, or what another hub had of the case, can not be compared."""
     REFUSED = "refused"
     """The rail refuses to simulate the order by a rule, or the order has no form as a question."""
     UNAVAILABLE = "unavailable"
@@ -92,11 +99,17 @@ class CheckCircumstances(Struct, frozen=True):
     """When an order is checked, and what of it is allowed.
 
     `most_recovered` None: any recovery. Not `posted`: the rail may not have posted what the case had before, and simulates without it.
+    `rules`: by which it is compared; by the first, what can not be compared was no difference.
     """
 
     today: date
     most_recovered: Kroner | None = None
     posted: bool = True
+    rules: int = RULES
+
+
+_NOT_COMPARED: Final = frozenset({DifferenceKind.NOT_SIMULATED, DifferenceKind.NOT_KNOWN})
+"""Of these nobody knows whether the rail would pay other than is expected."""
 
 
 NOT_POSTED: Final = "the rail may not have posted the order before this one; it does so on the next working day"
@@ -116,10 +129,10 @@ def check_order(
 
 
 def _says_nothing(outcome: SimulationOutcome) -> bool:
-    return isinstance(outcome, SimulationFailure) and not _is_refusal(outcome)
+    return isinstance(outcome, SimulationFailure) and not is_refusal(outcome)
 
 
-def _is_refusal(failure: SimulationFailure) -> bool:
+def is_refusal(failure: SimulationFailure) -> bool:
     """Whether it says something about the order, and not only about the rail at that moment."""
     return failure.reason is not FailureReason.CLOSED and (failure.by_rule or failure.reason in _ABOUT_THE_ORDER)
 
@@ -137,7 +150,7 @@ _ABOUT_THE_ORDER: Final = frozenset(
 
 def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
     if isinstance(outcome, SimulationFailure):
-        finding = CheckFinding.REFUSED if _is_refusal(outcome) else CheckFinding.UNAVAILABLE
+        finding = CheckFinding.REFUSED if is_refusal(outcome) else CheckFinding.UNAVAILABLE
         return SimulationCheck(finding, text=outcome.text or outcome.reason.value)
     own = own_figures(outcome, order)
     today = max(when.today, outcome.computed_on) if isinstance(outcome, Simulation) else when.today
@@ -145,9 +158,22 @@ def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: Simula
     limit = Kroner(0) if order.is_first_order else when.most_recovered
     compared = compared_pay(expected, own, today)
     differences = [*_recoveries(own, recovered, limit), *differences_in(compared)]
-    finding = CheckFinding.DIFFERS if any(each.kind is not DifferenceKind.NOT_SIMULATED for each in differences) else CheckFinding.AGREES
+    if when.rules == _FIRST_RULES:
+        differences = [each for each in differences if each.kind is not DifferenceKind.NOT_KNOWN]
+    finding = _finding(differences, compared, when.rules)
     picture = tuple(alike(compared))[:MOST_DIFFERENCES]
     return SimulationCheck(finding, tuple(differences[:MOST_DIFFERENCES]), recovered, picture)
+
+
+def _finding(differences: Sequence[PayDifference], compared: Sequence[ComparedPay], rules: int) -> CheckFinding:
+    """Days beyond the turn of the year may be missing, as long as something that the order changes is compared."""
+    kinds = {each.kind for each in differences}
+    if kinds - _NOT_COMPARED:
+        return CheckFinding.DIFFERS
+    changed = {each.kind for each in compared if each.changed}
+    if rules > _FIRST_RULES and (DifferenceKind.NOT_KNOWN in kinds or changed == {DifferenceKind.NOT_SIMULATED}):
+        return CheckFinding.NOT_COMPARED
+    return CheckFinding.AGREES
 
 
 def own_figures(outcome: Simulation | NothingComputed, order: CheckedOrder | Order) -> tuple[SimulatedFigures, ...]:
@@ -178,11 +204,11 @@ class Staleness(StrEnum):
     TOO_OLD = "it is too old"
 
 
-def staleness(asked_at: datetime, now: datetime, *, most: timedelta, orders_then: int, orders_now: int) -> Staleness | None:
-    """Why a simulation of a case that had so many orders is stale; None when it is not. The moments are those of the case."""
+def staleness(now: datetime, until: datetime, *, orders_then: int, orders_now: int) -> Staleness | None:
+    """Why a simulation that holds until a moment, of a case that had so many orders, is stale; None when it is not."""
     if orders_then != orders_now:
         return Staleness.CASE_MOVED
-    return Staleness.TOO_OLD if now - asked_at > most else None
+    return Staleness.TOO_OLD if now > until else None
 
 
 def reasons_of(check: SimulationCheck, mode: CheckMode) -> tuple[HoldReason, ...]:
@@ -191,12 +217,14 @@ def reasons_of(check: SimulationCheck, mode: CheckMode) -> tuple[HoldReason, ...
         return ()
     if check.finding is CheckFinding.REFUSED:
         return (HoldReason(HoldKind.SIMULATION_REFUSED, f"it can not be simulated: {check.text}"),)
-    if check.finding is not CheckFinding.DIFFERS:
+    if check.finding not in (CheckFinding.DIFFERS, CheckFinding.NOT_COMPARED):
         return ()
-    found = [each for each in check.differences if each.kind is not DifferenceKind.NOT_SIMULATED]
+    # Of what differs for certain a person need not hear what else can not be compared.
+    only_differing = check.finding is CheckFinding.DIFFERS
+    found = [each for each in check.differences if not only_differing or each.kind not in _NOT_COMPARED]
     reasons = [_reason(each) for each in found[:NAMED_ALONE]]
     if more := len(found[NAMED_ALONE:]):
-        reasons.append(HoldReason(HoldKind.SIMULATED_OTHERWISE, f"and {more} more like these, or more than that", more=more))
+        reasons.append(HoldReason(_kind(found[-1]), f"and {more} more like these, or more than that", more=more))
     return tuple(reasons)
 
 
@@ -205,9 +233,15 @@ def held_after(held: Sequence[HoldReason], reasons: Sequence[HoldReason]) -> tup
     return tuple([each for reason in held for each in (reasons if reason == UNCHECKED else (reason,))])
 
 
+def _kind(difference: PayDifference) -> HoldKind:
+    if difference.kind in _NOT_COMPARED:
+        return HoldKind.NOT_COMPARED
+    return HoldKind.RECOVERS if difference.kind is DifferenceKind.RECOVERS else HoldKind.SIMULATED_OTHERWISE
+
+
 def _reason(difference: PayDifference) -> HoldReason:
     return HoldReason(
-        HoldKind.RECOVERS if difference.kind is DifferenceKind.RECOVERS else HoldKind.SIMULATED_OTHERWISE,
+        _kind(difference),
         str(difference),
         class_code=difference.class_code,
         first_day=difference.first_day,

@@ -85,6 +85,7 @@ class What(StrEnum):
     QUEUED = "queued"
     ORDERED = "ordered"
     CHECKED = "checked"
+    CHECK_OUTDATED = "check outdated"
     SIMULATED = "simulated"
     SIMULATION_ENDED = "simulation ended"
     ANSWERED = "answered"

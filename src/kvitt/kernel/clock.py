@@ -19,6 +19,11 @@ def oslo_midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, _OSLO)
 
 
+def oslo_moment(local: datetime) -> datetime:
+    """The moment of a local time in Oslo; of one that there is twice, the first."""
+    return local.replace(tzinfo=_OSLO)
+
+
 def oslo(now: datetime) -> datetime:
     """Local time in Oslo, without zone."""
     return now.astimezone(_OSLO).replace(tzinfo=None)

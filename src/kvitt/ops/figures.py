@@ -10,6 +10,7 @@ from msgspec import Struct
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.jobs import last_run
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("ops", "kvitt.ops"), load("deferred", "kvitt.disbursement")
@@ -103,6 +104,8 @@ class Figures(Struct, frozen=True):
     deferred: Deferred
     simulations: Sequence[OpenSimulations]
     silent_rails: Sequence[SilentRail]
+    scheduler_ran_at: datetime | None
+    """When a job was run last; None: none ever was."""
     lag: Sequence[TopicLag]
 
 
@@ -131,6 +134,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         deferred=deferred,
         simulations=fetch(connection, OpenSimulations, _SQL.open_simulations),
         silent_rails=fetch(connection, SilentRail, _SQL.open_rail_alarms),
+        scheduler_ran_at=last_run(connection),
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
-from kvitt.app.simulation import simulator_of
+from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, queues_of
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
@@ -145,10 +145,11 @@ class Roles:
             self._ports,
             wake_up=_Awake(),
             after=lambda: None,
-            on_check=OrderChecks(self._ports).ended,
+            on_check=OrderChecks(self._ports, settings.valid_days).ended,
             rail=rail.name,
-            at_once=settings.at_once,
+            places=places_of(settings),
             wait_seconds=settings.wait_seconds,
+            rail_seconds=settings.rail_seconds,
         ).steps()
 
     @contextmanager

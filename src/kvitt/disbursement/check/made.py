@@ -39,6 +39,7 @@ class MadeOrder:
         self.in_contradiction = False
         self.taken_back = False
         self.checked: tuple[HoldReason, ...] | None = None
+        self.checks_before = 0
 
     @property
     def as_candidate(self) -> Candidate:

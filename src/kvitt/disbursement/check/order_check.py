@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class StoredCheck(Struct, frozen=True):
-    """A check as it is stored, `of` which case, with what the rail said."""
+    """A check as it is stored, `of` which case, with what the rail said. An order that was asked about again has several."""
 
     of: int
     order_id: str
@@ -49,6 +49,7 @@ class StoredCheck(Struct, frozen=True):
     finding: str | None
     checked_on: date | None
     posted: bool | None
+    compared_by: int
     recovered: int | None
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
@@ -74,19 +75,19 @@ class StoredCheck(Struct, frozen=True):
 
 def refusal_of(replay: "Replay", order_id: str) -> Refusal | None:
     """By what an order was refused because its approver saw another simulation; None: an operator took it back."""
-    stored = replay.stored.checks.get(order_id)
-    return Refusal(409, stored.refusal, BASE) if stored and stored.refusal is not None else None
+    stored = replay.stored.checks.get(order_id, ())
+    return Refusal(409, stored[-1].refusal, BASE) if stored and stored[-1].refusal is not None else None
 
 
-def policies(scheme: Scheme, checks: Mapping[str, StoredCheck]) -> Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]]:
+def policies(scheme: Scheme, checks: Mapping[str, Sequence[StoredCheck]]) -> Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]]:
     """By what policy the orders of each message were made, at each time at which it was derived."""
-    return {(each.message_no, each.made_at): {scheme: each.policy} for each in checks.values()}
+    return {(each.message_no, each.made_at): {scheme: each.policy} for each, *_ in checks.values()}
 
 
 def _check_again(replay: "Replay", entry: AuditRow) -> None:
     """An entry about a check that ended: the rail's answer is compared again, with the case as it was then."""
-    order, stored = replay.orders.get(entry.order_id or ""), replay.stored.checks.get(entry.order_id or "")
-    if order is None or stored is None or order.state not in OPEN_ORDER:
+    order, stored = _checked_order(replay, entry)
+    if order is None or stored is None:
         replay.differs(Kind.ENTRY, entry.seq, f"checks order {entry.order_id}, which is not open, or not to be checked")
         return
     found = _compared(replay, order, stored)
@@ -104,8 +105,28 @@ def _check_again(replay: "Replay", entry: AuditRow) -> None:
         replay.differs(Kind.ENTRY, entry.seq, "is not what the check of the order gives")
 
 
+def _outdated(replay: "Replay", entry: AuditRow) -> None:
+    """An entry about a check that is too old: the rail is asked about the order once more."""
+    order, stored = _checked_order(replay, entry)
+    if order is None or stored is None or order.checked != ():
+        replay.differs(Kind.ENTRY, entry.seq, f"has order {entry.order_id} checked again, which does not leave by a check")
+        return
+    if (digest(order.made.order_id.encode()), order.made.message_no) != (entry.digest, entry.message_no):
+        replay.differs(Kind.ENTRY, entry.seq, "is not what asking again about the order gives")
+    order.checked, order.checks_before = None, order.checks_before + 1
+
+
+def _checked_order(replay: "Replay", entry: AuditRow) -> tuple[MadeOrder | None, StoredCheck | None]:
+    """The open order that an entry is about, and the check of it that is the last one by then."""
+    order = replay.orders.get(entry.order_id or "")
+    if order is None or order.state not in OPEN_ORDER:
+        return None, None
+    return order, next(iter(replay.stored.checks.get(order.made.order_id, ())[order.checks_before :]), None)
+
+
 def _compared(replay: "Replay", order: MadeOrder, stored: StoredCheck) -> SimulationCheck | None:
-    outcome = stored.outcome(replay.simulating) if replay.simulating else None
+    rail = replay.rail
+    outcome = stored.outcome(rail) if isinstance(rail, SimulatingRail) else None
     if outcome is None or stored.checked_on is None:
         return None
     look_at_rail(replay)
@@ -116,7 +137,7 @@ def _compared(replay: "Replay", order: MadeOrder, stored: StoredCheck) -> Simula
         changed = [payment_document.decode(each.made.document) for each in replay.by_order.get(made.order_id, ())]
         pay = pay_by_payments(made.area, changed, replay.case.state())
     checked = CheckedOrder(made.area, replay.case.case_id, made.is_first_order)
-    when = CheckCircumstances(stored.checked_on, stored.policy.most_recovered, posted=bool(stored.posted))
+    when = CheckCircumstances(stored.checked_on, stored.policy.most_recovered, posted=bool(stored.posted), rules=stored.compared_by)
     return check_order(checked, pay, outcome, when)
 
 
@@ -133,5 +154,8 @@ def possible_holds(
     return tuple(found)
 
 
-CHECKING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {What.CHECKED: _check_again}
+CHECKING: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {
+    What.CHECKED: _check_again,
+    What.CHECK_OUTDATED: _outdated,
+}
 """What each of these entries does to a replay."""

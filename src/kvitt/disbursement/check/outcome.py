@@ -99,7 +99,7 @@ class _Comparison:
     def _checked(self, order_id: str) -> None:
         """Whether it is checked before it leaves, and about what the rail is asked."""
         made, stored = self._replay.checks.get(order_id), self._stored.checks.get(order_id)
-        if (made and made.question) != (stored and stored.question):
+        if (made and made.question) != (stored[-1].question if stored else None):
             self._differs(Kind.ORDER, order_id, "is checked before it leaves otherwise than its message makes it")
 
     def _held(self, made: MadeOrder, stored: StoredOrder) -> OrderRow:

@@ -121,7 +121,7 @@ class StoredCase(Struct):
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
-    checks: dict[str, StoredCheck] = {}
+    checks: dict[str, list[StoredCheck]] = {}
     simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
@@ -244,7 +244,7 @@ _SORTS = (
         SQL.order_checks,
         StoredCheck,
         _of,
-        lambda case, each: case.checks.update({each.order_id: each}),
+        lambda case, each: case.checks.setdefault(each.order_id, []).append(each),
         {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
     _Sort("records_published", SQL.published, StoredPublished, _of, lambda case, each: case.published.append(each), {"row": OutboxRow}),

@@ -71,15 +71,22 @@ SELECT case_no AS of, order_id::text, receipt_no, ours, rails, found_at, resolut
 FROM contradictions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, contradiction_no;
 
 -- name: order_checks
--- The checks before sending of a span of cases, with what the rail said of each order.
-SELECT k.case_no AS of, k.order_id::text, k.message_no, k.made_at, k.mode, k.most_recovered, k.waits, k.question, k.finding, k.checked_on,
-       k.posted, k.recovered, coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture, k.note, k.refusal,
+-- The checks before sending of a span of cases, with what the rail said of each order, each time that it was asked.
+WITH rounds AS (
+    SELECT k.order_id, k.times_asked, k.finding, k.request_no, k.checked_on, k.posted, k.compared_by, k.recovered, k.differences, k.picture, k.note
+    FROM order_checks AS k WHERE k.case_no BETWEEN %(first)s AND %(last)s
+    UNION ALL
+    SELECT e.order_id, e.times_asked, e.finding, e.request_no, e.checked_on, e.posted, e.compared_by, e.recovered, e.differences, e.picture, e.note
+    FROM order_checks AS k JOIN earlier_order_checks AS e ON e.order_id = k.order_id WHERE k.case_no BETWEEN %(first)s AND %(last)s
+)
+SELECT c.case_no AS of, c.order_id::text, c.message_no, c.made_at, c.mode, c.most_recovered, c.waits, c.question, k.finding, k.checked_on,
+       k.posted, k.compared_by, k.recovered, coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture, k.note, c.refusal,
        q.status, q.answer, coalesce(q.reason, r.reason) AS reason, coalesce(q.note, r.note) AS said, coalesce(q.by_rule, false) AS by_rule
-FROM order_checks AS k
+FROM rounds AS k
+JOIN order_checks AS c ON c.order_id = k.order_id
 LEFT JOIN simulation_requests AS r ON r.request_no = k.request_no
 LEFT JOIN simulation_questions AS q ON q.request_no = k.request_no AND q.order_id = k.order_id
-WHERE k.case_no BETWEEN %(first)s AND %(last)s
-ORDER BY k.case_no, k.message_no;
+ORDER BY c.case_no, c.message_no, k.times_asked;
 
 -- name: simulations
 -- The simulations that dry runs of a span of cases asked for.

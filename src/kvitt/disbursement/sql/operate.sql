@@ -14,26 +14,28 @@ SELECT rail, area, stopped_by, stopped_at, reason FROM kvitt_views.stops ORDER B
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
-SELECT order_id::text, scheme, case_id, area, state, held_for::text, made_at, message_no, rail_says
-FROM kvitt_views.orders
-WHERE state = ANY (%(states)s::text[]) AND (NOT %(held)s OR is_held)
-ORDER BY message_no DESC, number DESC
+SELECT v.order_id::text, v.scheme, v.case_id, v.area, v.state, o.held_for::text, v.made_at, v.message_no, v.rail_says
+FROM kvitt_views.orders AS v JOIN orders AS o ON o.order_id = v.order_id
+WHERE v.state = ANY (%(states)s::text[]) AND (NOT %(held)s OR v.is_held)
+ORDER BY v.message_no DESC, v.number DESC
 LIMIT %(limit)s;
 
 -- name: list_contradicted_orders
 -- Orders of which the rail has said otherwise than what stands, newest first.
-SELECT o.order_id::text, o.scheme, o.case_id, o.area, o.state, o.held_for::text, o.made_at, o.message_no, k.rails AS rail_says
-FROM kvitt_views.contradictions AS k JOIN kvitt_views.orders AS o ON o.order_id = k.order_id
+SELECT v.order_id::text, v.scheme, v.case_id, v.area, v.state, o.held_for::text, v.made_at, v.message_no, k.rails AS rail_says
+FROM kvitt_views.contradictions AS k
+JOIN kvitt_views.orders AS v ON v.order_id = k.order_id
+JOIN orders AS o ON o.order_id = v.order_id
 WHERE k.resolved_at IS NULL
-ORDER BY o.message_no DESC, o.number DESC
+ORDER BY v.message_no DESC, v.number DESC
 LIMIT %(limit)s;
 
 -- name: list_orders_of_case
 -- Orders in given states of the cases that have an id, in whatever scheme, newest first.
-SELECT order_id::text, scheme, case_id, area, state, held_for::text, made_at, message_no, rail_says
-FROM kvitt_views.orders
-WHERE scheme = ANY (%(schemes)s::text[]) AND case_id = %(case_id)s AND state = ANY (%(states)s::text[])
-ORDER BY message_no DESC, number DESC
+SELECT v.order_id::text, v.scheme, v.case_id, v.area, v.state, o.held_for::text, v.made_at, v.message_no, v.rail_says
+FROM kvitt_views.orders AS v JOIN orders AS o ON o.order_id = v.order_id
+WHERE v.scheme = ANY (%(schemes)s::text[]) AND v.case_id = %(case_id)s AND v.state = ANY (%(states)s::text[])
+ORDER BY v.message_no DESC, v.number DESC
 LIMIT %(limit)s;
 
 -- name: case_of_order

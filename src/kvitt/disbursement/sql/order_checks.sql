@@ -1,7 +1,9 @@
 -- name: open_checks
 -- The checks of orders that are still to end, under the locks of the orders, with what decides: whether it is held for that, and when the
--- case's last order in the area was accepted.
-SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits, k.seen, o.area, o.is_first_order, o.held_for::text,
+-- case's last order in the area was accepted. A message of which something has left is not refused any more by what was seen.
+SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits,
+       CASE WHEN NOT EXISTS (SELECT FROM orders AS s WHERE s.message_no = k.message_no AND s.state NOT IN ('ready', 'withdrawn')) THEN k.seen END AS seen,
+       o.area, o.is_first_order, o.held_for::text,
        (SELECT max(a.settled_at) FROM orders AS a WHERE a.case_no = o.case_no AND a.area = o.area AND a.state = 'accepted') AS accepted_at
 FROM unnest(%b::uuid[]) AS w (order_id)
 JOIN order_checks AS k ON k.order_id = w.order_id
@@ -23,20 +25,60 @@ FROM order_lines AS l WHERE l.order_id = ANY (%b::uuid[]) ORDER BY l.order_id, l
 -- Checks end with what was found.
 UPDATE order_checks AS k
 SET ended_at = %(now)s, finding = e.finding, request_no = %(request_no)s, checked_on = %(today)s, posted = e.posted, recovered = e.recovered,
+    compared_by = %(compared_by)s,
     differences = e.differences::jsonb, picture = e.picture::jsonb, note = e.note, due_at = NULL, waits_for = NULL
 FROM unnest(%(orders)s::uuid[], %(findings)s::text[], %(posted)s::boolean[], %(recovered)s::bigint[], %(differences)s::text[],
             %(pictures)s::text[], %(notes)s::text[]) AS e (order_id, finding, posted, recovered, differences, picture, note)
 WHERE k.order_id = e.order_id;
 
 -- name: hold_orders
--- Orders are held for these reasons from now on, or for none.
-UPDATE orders AS o SET held_for = h.held_for::jsonb
-FROM unnest(%(orders)s::uuid[], %(held_for)s::text[]) AS h (order_id, held_for)
+-- Orders are held for these reasons from now on, or for none, and leave no later than then, if that is set.
+UPDATE orders AS o SET held_for = h.held_for::jsonb, leaves_before = h.leaves_before
+FROM unnest(%(orders)s::uuid[], %(held_for)s::text[], %(leaves_before)s::timestamptz[]) AS h (order_id, held_for, leaves_before)
 WHERE o.order_id = h.order_id;
 
 -- name: wait_for_rail
 -- Checks go on to wait, and are due again at a time.
 UPDATE order_checks SET due_at = %(due_at)s, waits_for = %(waits_for)s WHERE order_id = ANY (%(orders)s::uuid[]);
+
+-- name: cases_of_old_agreements
+-- Cases with an order that leaves by what the rail said of it too long ago.
+SELECT DISTINCT c.scheme, c.case_id FROM (
+    SELECT o.case_no FROM orders AS o
+    WHERE o.state = 'ready' AND o.held_for = '[]' AND o.leaves_before <= %(now)s
+    ORDER BY o.leaves_before
+    LIMIT %(limit)s
+) AS o
+JOIN cases AS c ON c.case_no = o.case_no;
+
+-- name: take_back_agreements
+-- Orders of these cases of which the rail was asked too long ago, and with them those of the same messages, are to be simulated once more;
+-- what was found is kept. Under the locks of the cases; what a sender has just taken is left.
+WITH old AS MATERIALIZED (
+    SELECT o.order_id FROM orders AS o
+    WHERE o.case_no = ANY (%(cases)b::bigint[]) AND o.state = 'ready' AND o.held_for = '[]' AND o.leaves_before IS NOT NULL
+      AND EXISTS (SELECT FROM orders AS e
+                  WHERE e.message_no = o.message_no AND e.state = 'ready' AND e.held_for = '[]' AND e.leaves_before <= %(now)s)
+    FOR UPDATE OF o SKIP LOCKED
+), kept AS (
+    INSERT INTO earlier_order_checks (order_id, times_asked, ended_at, finding, request_no, checked_on, posted, compared_by, recovered,
+                                      differences, picture, note)
+    SELECT k.order_id, k.times_asked, k.ended_at, k.finding, k.request_no, k.checked_on, k.posted, k.compared_by, k.recovered,
+           k.differences, k.picture, k.note
+    FROM old JOIN order_checks AS k ON k.order_id = old.order_id
+), again AS (
+    UPDATE order_checks AS k
+    SET ended_at = NULL, finding = NULL, request_no = NULL, checked_on = NULL, posted = NULL, recovered = NULL, differences = NULL,
+        picture = NULL, note = NULL, due_at = %(now)s, waits_for = %(waits_for)s
+    FROM old WHERE k.order_id = old.order_id
+)
+UPDATE orders AS o SET held_for = jsonb_build_array(%(unchecked)s::jsonb), leaves_before = NULL
+FROM old WHERE o.order_id = old.order_id
+RETURNING o.order_id::text, o.case_no, o.message_no;
+
+-- name: forget_ended_work
+-- Questions that the rail must be done with by now keep no order of their cases any more.
+UPDATE simulation_requests SET at_work_until = NULL WHERE at_work_until <= %(now)s;
 
 -- name: due_checks
 -- Checks of a rail that are due, oldest first, of orders that nothing else holds; those that somebody else has locked are passed by.

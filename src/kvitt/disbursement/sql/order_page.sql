@@ -18,5 +18,6 @@ SELECT alarm_no, sent_at, raised_at, cleared_at FROM alarms WHERE order_id = %(o
 -- name: check_of_order
 -- How one order is checked before it leaves, and what was found.
 SELECT k.mode, k.most_recovered, k.waits, k.times_asked, k.due_at, k.waits_for, k.ended_at, k.finding, k.request_no, k.recovered, k.note, k.refusal,
+       (SELECT o.leaves_before FROM orders AS o WHERE o.order_id = k.order_id AND o.state = 'ready') AS leaves_before,
        coalesce(k.differences, '[]')::text AS differences, coalesce(k.picture, '[]')::text AS picture
 FROM order_checks AS k WHERE k.order_id = %(order_id)s;

@@ -1,12 +1,12 @@
 -- name: claim_ready
--- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, cases that
--- the rail is being asked about, and rows that another sender holds are passed by.
+-- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, those of which
+-- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
     SELECT order_id FROM orders
-    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]'
+    WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]' AND (leaves_before IS NULL OR leaves_before > %(now)s)
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
-      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND q.state = 'asked')
+      AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND (q.state = 'asked' OR q.at_work_until > %(now)s))
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -25,7 +25,7 @@ UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) A
 -- Locks messages for this transaction, in sorted order, and returns what their replies are made from, and when something was published of
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
-       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.edition, m.answer,
        greatest(m.received_at, m.derived_at, m.answered_at, m.published_at) AS last_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no

@@ -84,6 +84,18 @@ FROM (
 JOIN cases AS c ON c.case_no = r.case_no
 ORDER BY r.request_no;
 
+-- name: overdue
+-- Those of the oldest requests that have waited too long for their turn. Checks wait for as long as it takes.
+SELECT o.request_no
+FROM (
+    SELECT w.request_no, w.requested_at, w.deadline FROM simulation_requests AS w
+    WHERE w.rail = %(rail)s AND w.state = 'requested' AND w.asker <> 'check'
+    ORDER BY w.request_no
+    LIMIT %(limit)s
+) AS o
+WHERE least(o.deadline, o.requested_at + %(wait)s::interval) < %(now)s
+ORDER BY o.request_no;
+
 -- name: still_requested
 -- Those of these requests that nobody has begun to ask, read under the locks of their cases.
 SELECT r.request_no FROM simulation_requests AS r WHERE r.request_no = ANY (%b::bigint[]) AND r.state = 'requested';
@@ -94,8 +106,9 @@ UPDATE simulation_requests SET state = 'asked', simulator = %(simulator)s, asked
 WHERE request_no = ANY (%(requests)s::bigint[]) AND state = 'requested';
 
 -- name: take_over
--- What a simulator that is no more was asking, this one asks now: the cases stay locked meanwhile.
-UPDATE simulation_requests SET simulator = %(simulator)s, times_asked = times_asked + 1
+-- What a simulator that is no more was asking, this one asks now: the cases stay locked meanwhile, and as long as the rail may be at work on
+-- the first question.
+UPDATE simulation_requests SET simulator = %(simulator)s, times_asked = times_asked + 1, at_work_until = %(at_work_until)s
 WHERE rail = %(rail)s AND state = 'asked' AND simulator <> %(simulator)s
 RETURNING request_no;
 
@@ -108,10 +121,13 @@ FROM unnest(%b::bigint[], %b::integer[], %b::integer[], %b::integer[], %b::bytea
 WHERE q.request_no = s.request_no AND q.place = s.place;
 
 -- name: end_requests
--- Ends requests that nobody has ended; those that are asked only by this simulator. Returns those that ended.
+-- Ends requests that nobody has ended; those that are asked only by this simulator. Returns those that ended. With until when the rail may
+-- be at work on them.
 UPDATE simulation_requests AS r
-SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL
-FROM unnest(%(requests)b::bigint[], %(states)b::text[], %(moments)b::timestamptz[], %(reasons)b::text[], %(notes)b::text[])
-     AS s (request_no, state, ended_at, reason, note)
+SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL,
+    at_work_until = greatest(r.at_work_until, s.at_work_until)
+FROM unnest(%(requests)b::bigint[], %(states)b::text[], %(moments)b::timestamptz[], %(reasons)b::text[], %(notes)b::text[],
+            %(at_work_until)b::timestamptz[])
+     AS s (request_no, state, ended_at, reason, note, at_work_until)
 WHERE r.request_no = s.request_no AND (r.state = 'requested' OR (r.state = 'asked' AND r.simulator = %(simulator)s))
 RETURNING r.request_no;

@@ -29,6 +29,9 @@ _UNANSWERED: Final = frozenset({FailureReason.UNREACHABLE, FailureReason.TIMED_O
 """Outside its hours these mean that it is closed."""
 _HEADERS: Final = {"Content-Type": "text/xml", "Accept": "*/*", "Accept-Encoding": "identity"}
 _UNAUTHORIZED: Final = 401
+_GATEWAY_TIMEOUT: Final = 504
+_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+"""Failures that come before a question is on its way."""
 _LONG_BYTES: Final = 256 * 1024
 
 
@@ -96,17 +99,19 @@ class SimulationClient:
 
     async def _asked(self, question: bytes, seconds: float, again: Again) -> AskedSimulation:
         """The last outcome in time; the first that is not asked about again."""
-        asked = AskedSimulation(SimulationFailure(FailureReason.TIMED_OUT, f"no answer within {seconds:g} seconds"), attempts=0)
+        failure = SimulationFailure(FailureReason.TIMED_OUT, f"no answer within {seconds:g} seconds")
+        asked, at_work = AskedSimulation(failure, attempts=0), False
         try:
             async with asyncio.timeout(seconds):
                 for wait in (*again.waits_seconds, None):
                     asked = replace(await self._attempt(question), attempts=asked.attempts + 1)
+                    at_work = at_work or asked.at_work
                     if wait is None or not again.after(asked.outcome):
                         break
                     await asyncio.sleep(wait)
         except TimeoutError:
-            pass  # what was said before stands
-        return replace(asked, outcome=self._by_the_clock(asked.outcome), attempts=max(asked.attempts, 1))
+            at_work = True  # what was said before stands
+        return replace(asked, outcome=self._by_the_clock(asked.outcome), attempts=max(asked.attempts, 1), at_work=at_work)
 
     def _by_the_clock(self, outcome: SimulationOutcome) -> SimulationOutcome:
         unanswered = isinstance(outcome, SimulationFailure) and outcome.reason in _UNANSWERED
@@ -138,12 +143,14 @@ class SimulationClient:
             async with connection.stream("POST", url, content=body, headers=headers) as response:
                 answer = await _body_of(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return AskedSimulation(SimulationFailure(FailureReason.UNREACHABLE, f"the rail can not be reached: {type(error).__name__}"))
+            failure = SimulationFailure(FailureReason.UNREACHABLE, f"the rail can not be reached: {type(error).__name__}")
+            return AskedSimulation(failure, at_work=not isinstance(error, _NEVER_SENT))
         if response.status_code == _UNAUTHORIZED and proxy_pass:
             self._tokens.drop_pass(proxy_pass)
         if isinstance(answer, SimulationFailure):
-            return AskedSimulation(answer, response.status_code)
-        return AskedSimulation(await _read(response.status_code, answer), response.status_code, answer)
+            return AskedSimulation(answer, response.status_code, at_work=answer.reason is FailureReason.BROKEN_OFF)
+        at_work = response.status_code == _GATEWAY_TIMEOUT
+        return AskedSimulation(await _read(response.status_code, answer), response.status_code, answer, at_work=at_work)
 
 
 async def _read(status: int, answer: bytes) -> SimulationOutcome:

@@ -87,7 +87,7 @@ def _names(arrivals: Sequence[Arrival]) -> list[str]:
     """Returns what no other emulator may work on at the same time: the batch's message ids and cases."""
     ids = [f"message {arrival.message_id}" for arrival in arrivals]
     orders = [arrival.reading for arrival in arrivals if isinstance(arrival.reading, ReceivedOrder)]
-    return ids + [f"case {order.case.area} {order.case.case_id}" for order in orders]
+    return ids + [f"case {order.case.areas} {order.case.case_id}" for order in orders]
 
 
 def _sort(arrivals: Sequence[Arrival], known: Mapping[str, bytes]) -> Sorted:

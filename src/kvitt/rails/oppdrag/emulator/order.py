@@ -1,8 +1,9 @@
 """An order as the rail reads it, and what its books know of a case: values only."""
 
+import re
 from datetime import date
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -12,6 +13,16 @@ class CaseAtRail(NamedTuple):
 
     area: str
     case_id: str
+
+    @property
+    def areas(self) -> str:
+        """A pattern of all areas that a case with orders in this one may have orders in: under one case id they are one case."""
+        spread = next((areas for areas in _SPREAD if re.search(areas, self.area)), "")
+        return spread or f"^{re.escape(self.area)}$"
+
+
+_SPREAD: Final = ("^TILLST", "^(SP|SPREF)$")
+"""Benefits whose cases have orders in several areas; all others have one of their own."""
 
 
 class ChangeCode(Enum):

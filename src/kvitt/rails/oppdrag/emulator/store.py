@@ -65,7 +65,8 @@ def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> Known
     named = sorted(
         {(order.case, line_id) for order in orders for line in order.lines for line_id in (line.line_id, line.ref_line) if line_id}
     )
-    persons = conn.execute(_SQL.known_cases, _case_arrays(cases)).fetchall()
+    of_cases = [case.areas for case in cases]
+    persons = conn.execute(_SQL.known_cases, {**_case_arrays(cases), "of_cases": of_cases}).fetchall()
     lines = conn.execute(
         _SQL.named_lines, {**_case_arrays([case for case, _ in named]), "line_ids": [line_id for _, line_id in named]}
     ).fetchall()

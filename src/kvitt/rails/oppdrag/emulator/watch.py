@@ -1,6 +1,7 @@
 """Watches that no order and no simulation of one case are at the rail at the same time, and keeps a list of the simulations asked for.
 
-A case is marked by a lock of the session that simulates it, so the mark ends with the process that made it. What books orders looks for
+A case is marked, over all areas that it has orders in, by a lock of the session that simulates it, so the mark ends with the process that
+made it. What books orders looks for
 the mark, and what simulates looks for orders that are being booked or whose receipt is still held back.
 """
 
@@ -85,6 +86,7 @@ class Watch:
         arguments = {
             "message_id": visit.message_id,
             "area": visit.case.area,
+            "areas": visit.case.areas,
             "case_id": visit.case.case_id,
             "asked_at": visit.asked_at,
             "now": now,
@@ -100,7 +102,7 @@ class Watch:
             self._close()
 
     def _begin(self, conn: Connection, visit: SimulationVisit, now: datetime) -> SimulationVisit:
-        case = {"area": visit.case.area, "case_id": visit.case.case_id}
+        case = {"areas": visit.case.areas, "case_id": visit.case.case_id}
         mark = fetch_one(conn, _Mark, _SQL.begin_simulation, {**case, "now": now})
         assert mark is not None, "the statement has one row"
         if not mark.is_free:

@@ -1,7 +1,8 @@
 """The simulation service without its HTTP: requests as values in, answers as values out, so that any server may stand before it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -253,8 +254,7 @@ class SimulationService:
         today = oslo_day(now)
         has_changed = bool(struck.slow_seconds) or pending.visit.has_waited
         circumstances = pending.frame.circumstances(pending.asked.order.person, today, has_changed=has_changed)
-        conn.isolation_level = IsolationLevel.REPEATABLE_READ
-        with conn.transaction():
+        with _one_snapshot(conn):
             found = simulate(conn, pending.asked, circumstances)
         if isinstance(found, EmulatedAnswer):
             fault = business_fault(found, oslo(now))
@@ -263,6 +263,17 @@ class SimulationService:
             pending.asked, found, today, pads=pending.frame.habits.pads, form=struck.form, least_bytes=struck.large_bytes
         )
         return "answered" if found else "empty", "", _answer(body, struck)
+
+
+@contextmanager
+def _one_snapshot(conn: Connection) -> Iterator[None]:
+    """A transaction that sees one moment. The connection goes back as it was: what counts faults down waits for locks."""
+    conn.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with conn.transaction():
+            yield
+    finally:
+        conn.isolation_level = None
 
 
 def _answer(body: bytes, struck: ServiceStrike) -> ServiceAnswer:

@@ -17,11 +17,11 @@ FROM unnest(%(message_ids)b::text[]) AS asked (message_id)
 JOIN rail.received AS received ON received.message_id = asked.message_id;
 
 -- name: known_cases
--- What is known of the cases asked for; rows: area, case_id, person (null where there is no such case), is_simulated. Until the transaction
--- ends whoever wants to simulate one of the cases finds that it is being booked.
+-- What is known of the cases asked for; rows: area, case_id, person (null where there is no such case), is_simulated (in any of its
+-- areas, `of_cases`). Until the transaction ends whoever wants to simulate one of the cases finds that it is being booked.
 SELECT asked.area, asked.case_id, known.person,
-       NOT pg_try_advisory_xact_lock(hashtextextended('simulated ' || asked.area || ' ' || asked.case_id, 12)) AS is_simulated
-FROM unnest(%(areas)b::text[], %(case_ids)b::text[]) AS asked (area, case_id)
+       NOT pg_try_advisory_xact_lock(hashtextextended('simulated ' || asked.areas || ' ' || asked.case_id, 12)) AS is_simulated
+FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(of_cases)b::text[]) AS asked (area, case_id, areas)
 LEFT JOIN rail.known_case AS known ON known.area = asked.area AND known.case_id = asked.case_id;
 
 -- name: named_lines

@@ -49,18 +49,18 @@ INSERT INTO rail.assertion (assertion_id, user_name, valid_until) VALUES (%(asse
 SELECT EXISTS (SELECT FROM rail.assertion AS good WHERE good.assertion_id = %(proxy_token)s AND good.valid_until > %(now)s) AS may_pass;
 
 -- name: begin_simulation
--- Marks a case as simulated for as long as this session says; rows: is_free (false: an order of the case is being booked, and the case is
--- not marked), awaits_receipt (an order of the case is booked, and its receipt is held back).
-SELECT pg_try_advisory_lock_shared(hashtextextended('simulated ' || %(area)s || ' ' || %(case_id)s, 12)) AS is_free,
+-- Marks a case as simulated, in all its areas, for as long as this session says; rows: is_free (false: an order of the case is being booked,
+-- and the case is not marked), awaits_receipt (an order of the case is booked, and its receipt is held back).
+SELECT pg_try_advisory_lock_shared(hashtextextended('simulated ' || %(areas)s || ' ' || %(case_id)s, 12)) AS is_free,
        EXISTS (
            SELECT FROM rail.received AS received
            JOIN rail.receipt AS receipt ON receipt.message_id = received.message_id
-           WHERE received.area = %(area)s AND received.case_id = %(case_id)s AND receipt.put_at IS NULL AND receipt.due_at > %(now)s
+           WHERE received.area ~ %(areas)s AND received.case_id = %(case_id)s AND receipt.put_at IS NULL AND receipt.due_at > %(now)s
        ) AS awaits_receipt;
 
 -- name: wait_for_booking
 -- Marks the case as simulated when the order that is being booked has been.
-SELECT pg_advisory_lock_shared(hashtextextended('simulated ' || %(area)s || ' ' || %(case_id)s, 12));
+SELECT pg_advisory_lock_shared(hashtextextended('simulated ' || %(areas)s || ' ' || %(case_id)s, 12));
 
 -- name: end_simulation
 -- Ends the mark of a case and records the simulation. Not worth waiting for the disk.
@@ -68,7 +68,7 @@ WITH lazily AS (SELECT set_config('synchronous_commit', 'off', true) AS setting)
 INSERT INTO rail.simulated (message_id, area, case_id, asked_at, answered_at, outcome, note)
 SELECT %(message_id)s, %(area)s, %(case_id)s, %(asked_at)s, %(now)s, %(outcome)s, %(note)s
 FROM lazily
-WHERE NOT %(marked)s OR pg_advisory_unlock_shared(hashtextextended('simulated ' || %(area)s || ' ' || %(case_id)s, 12)) IS NOT NULL
+WHERE NOT %(marked)s OR pg_advisory_unlock_shared(hashtextextended('simulated ' || %(areas)s || ' ' || %(case_id)s, 12)) IS NOT NULL
 ORDER BY setting;
 
 -- name: add_violations

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from kvitt.app.main import main
 from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.emulator import Chance, Faults, reconciliations, set_faults
+from kvitt.rails.oppdrag.emulator import Chance, DamageForm, Faults, reconciliations, set_faults
 from kvitt.testing import TestServer
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import Rail, staged
@@ -244,6 +244,13 @@ def test_an_order_that_came_twice_with_the_same_bytes_is_one(rail: Rail) -> None
     assert rail.ask(order_xml(PAY))[0].startswith("08 B110008F")
     run = Interface(rejected=(1, 500, "T"), details=[detail("AVVI", "SAK-1", "B110008F", "08", "Oppdraget finnes fra før")])
     rail.report(*run.messages())
+    assert found(rail) == []
+
+
+def test_an_answer_that_left_with_its_severity_alone_is_reported_so(rail: Rail) -> None:
+    set_faults(rail.conn, Faults(warn=Chance(next=1), damage=Chance(next=1), damage_forms=(DamageForm.BARE_ANSWER,)))
+    assert rail.ask(order_xml(PAY)) == ["04"]
+    rail.report(*Interface(warned=(1, 500, "T"), details=[detail("VARS", "SAK-1", severity="04")]).messages())
     assert found(rail) == []
 
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.operators import Operator
-from kvitt.rails.oppdrag.emulator import JudgedRun
+from kvitt.rails.oppdrag.emulator import DamageForm, JudgedRun
 from kvitt.rails.oppdrag.reconciliation import run_name
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
@@ -35,6 +35,8 @@ FAULTS = {
     "doubled": {"double": 1},
     "late": {"delay": 1, "delay_seconds": 36 * 3600.0},
     "lost": {"lose": 1},
+    "bare": {"warn": 1, "damage": 1, "damage_forms": [DamageForm.BARE_ANSWER]},
+    "padded": {"refuse": 1, "damage": 1, "damage_forms": [DamageForm.TRAILING_BLANKS]},
 }
 _numbers = count(1)
 

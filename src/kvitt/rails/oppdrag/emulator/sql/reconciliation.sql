@@ -147,7 +147,7 @@ WITH run AS MATERIALIZED (
 ), sent AS MATERIALIZED (
     SELECT DISTINCT ON (received.digest)
            received.key, received.case_id, received.person, received.kroner, received.made, received.received_at, answer.answered_at,
-           received.severity, coalesce(received.code, '') AS code, received.note AS text
+           received.severity, coalesce(received.code, '') AS code, CASE WHEN received.code IS NULL THEN '' ELSE received.note END AS text
     FROM run
     JOIN rail.received AS received ON received.area = run.area AND received.key BETWEEN run.first_rank AND run.last_rank
     LEFT JOIN LATERAL (

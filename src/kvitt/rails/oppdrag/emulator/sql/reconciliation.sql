@@ -54,7 +54,8 @@ INSERT INTO rail.reported_line (run_id, case_id, line_id, starts, ends, kroner, 
 SELECT run_id, case_id, line_id, starts, ends, kroner, rate_code
 FROM unnest(%(run_ids)b::text[], %(case_ids)b::text[], %(line_ids)b::text[], %(starts)b::date[], %(ends)b::date[], %(kroner)b::bigint[],
             %(rate_codes)b::text[])
-     AS given (run_id, case_id, line_id, starts, ends, kroner, rate_code);
+     WITH ORDINALITY AS given (run_id, case_id, line_id, starts, ends, kroner, rate_code, place)
+ORDER BY place;
 
 -- name: ended_runs
 -- Those of the runs that have had their last message.

@@ -42,8 +42,16 @@ _UNSENT = "SELECT count(*) FROM orders WHERE sent_at IS NULL"
 
 
 class _Turn(NamedTuple):
-    p99_ms: float
+    milliseconds: list[float]
     orders_per_second: float
+
+    @property
+    def p99_ms(self) -> float:
+        return _p99(self.milliseconds)
+
+
+_Pair = tuple[_Turn, _Turn]
+"""One beside a rail that answers, and one beside a rail that hangs."""
 
 
 class _Stage:
@@ -67,7 +75,7 @@ class _Stage:
         rate = self._leaving()
         set_service_faults(self._connection, ServiceFaults())
         self._until(_OPEN, 0)
-        return _Turn(statistics.quantiles(milliseconds, n=100)[98], rate)
+        return _Turn(milliseconds, rate)
 
     def _new_cases(self, count: int) -> list[Incoming]:
         """Messages of another topic than those that the hub reads meanwhile, whose positions they would take."""
@@ -106,47 +114,42 @@ def run(place: Place, size: Size) -> None:
         asked = SimulationSettings(seconds=3 * size.open_loop_seconds + 10, hangs_seconds=0.2)
         with running(conninfo, asked), writers(conninfo) as group:
             stage = _Stage(connection, group, size)
-            pairs = [(stage.turn(hangs=False), stage.turn(hangs=True)) for _ in range(size.rounds)]
+            pairs = [_pair(stage, number) for number in range(2 * size.rounds)]
     _tell_latency(pairs, place, size)
     _tell_rate(pairs, place, size)
 
 
-def _tell_latency(pairs: list[tuple[_Turn, _Turn]], place: Place, size: Size) -> None:
-    on = f"{int(_PER_SECOND * size.open_loop_seconds)} messages at {_PER_SECOND}/s beside {_ASKED} questions"
-    answering, hanging = zip(*[(one.p99_ms, other.p99_ms) for one, other in pairs], strict=True)
-    baseline, durability = "submit p99, the rail answers", place.durability()
-    samples = [rounded(each) for each in answering]
-    tell(Figure(name=baseline, value=rounded(min(answering)), unit="ms", on=on, samples=samples, durability=durability))
-    samples, ratio = [rounded(each) for each in hanging], statistics.median(map(_ratio, hanging, answering))
-    name = "submit p99, the rail hangs"
-    tell(
-        Figure(
-            name=name,
-            value=rounded(min(hanging)),
-            unit="ms",
-            on=on,
-            ratio=rounded(ratio),
-            baseline=baseline,
-            samples=samples,
-            durability=durability,
-        )
-    )
+def _pair(stage: _Stage, number: int) -> _Pair:
+    """Either kind comes first in every other pair."""
+    turns = {hangs: stage.turn(hangs=hangs) for hangs in ((False, True) if number % 2 == 0 else (True, False))}
+    return turns[False], turns[True]
+
+
+def _tell_latency(pairs: list[_Pair], place: Place, size: Size) -> None:
+    count = 2 * size.rounds * int(_PER_SECOND * size.open_loop_seconds)
+    on, durability = f"{count} messages at {_PER_SECOND}/s beside {_ASKED} questions in each turn", place.durability()
+    p99s = []
+    for name, turns in (("the rail answers", [each for each, _ in pairs]), ("the rail hangs", [each for _, each in pairs])):
+        p99s.append(_p99([each for turn in turns for each in turn.milliseconds]))
+        samples = [rounded(turn.p99_ms) for turn in turns]
+        tell(Figure(name=f"submit p99, {name}", value=rounded(p99s[-1]), unit="ms", on=on, samples=samples, durability=durability))
+    answering, hanging = p99s
     tell(
         Figure(
             name="submit p99, hanging to answering",
-            value=rounded(ratio),
-            unit="ratio, median of pairs",
+            value=rounded(hanging / answering),
+            unit="ratio, over all turns",
             on=on,
-            samples=[rounded(each) for each in map(_ratio, hanging, answering)],
+            samples=[rounded(other.p99_ms / one.p99_ms) for one, other in pairs],
             target=Target(most=MOST_P99_RATIO),
             durability=durability,
         )
     )
 
 
-def _tell_rate(pairs: list[tuple[_Turn, _Turn]], place: Place, size: Size) -> None:
+def _tell_rate(pairs: list[_Pair], place: Place, size: Size) -> None:
     answering, hanging = zip(*[(one.orders_per_second, other.orders_per_second) for one, other in pairs], strict=True)
-    ratios = [*map(_ratio, hanging, answering)]
+    ratios = [other / one for one, other in zip(answering, hanging, strict=True)]
     tell(
         Figure(
             name="orders leaving, hanging to answering",
@@ -160,5 +163,5 @@ def _tell_rate(pairs: list[tuple[_Turn, _Turn]], place: Place, size: Size) -> No
     )
 
 
-def _ratio(one: float, other: float) -> float:
-    return one / other
+def _p99(milliseconds: list[float]) -> float:
+    return statistics.quantiles(milliseconds, n=100)[98]

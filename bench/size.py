@@ -25,6 +25,7 @@ class Size(Struct, frozen=True):
     circle: int
     postings: int
     active_lines: int
+    reconciled_orders: int
 
 
 FULL = Size(
@@ -47,6 +48,7 @@ FULL = Size(
     circle=40_000,
     postings=300_000,
     active_lines=1_000_000,
+    reconciled_orders=1_000_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -68,4 +70,5 @@ QUICK = Size(
     circle=4_000,
     postings=60_000,
     active_lines=20_000,
+    reconciled_orders=20_000,
 )

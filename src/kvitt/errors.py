@@ -111,6 +111,10 @@ class PostingsRefused(_NamesEach, InvalidInput):
     summary = "postings are wrong"
 
 
+class BatchRefused(InvalidInput, status=500):
+    """A batch of lines that a caller names breaks a rule of the call, and nothing of it was taken (iverksetting §5.6)."""
+
+
 class BodyTooLong(InvalidInput, status=413):
     """The body of a request is longer than any that can be meant."""
 
@@ -170,7 +174,6 @@ class AccountNotFound(NotFound):
     """No account of the ledger has this id."""
 
     def __init__(self, account_id: int) -> None:
-        self.account_id = account_id
         super().__init__(f"no account has the id {account_id}")
 
 
@@ -262,8 +265,6 @@ class DataDirectoryInUse(NotAvailable):
     """Another process owns the data directory; stop it, or name another directory."""
 
     def __init__(self, directory: Path, pid: int | None) -> None:
-        self.directory = directory
-        self.pid = pid
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
 
 

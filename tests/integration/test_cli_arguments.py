@@ -19,6 +19,8 @@ from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.preview import preview
+from kvitt.disbursement.reconcile.consistency import Consistency
+from kvitt.disbursement.reconcile.runs import Cause, Trigger
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.simulation_requests import by_call, request
 from kvitt.disbursement.states import OrderState
@@ -50,6 +52,7 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
             [order] = bench.operate.orders(list(OrderState))
             asked = preview(connection, PORTS, Scheme.AAP, b"k", json.dumps(aap("S-1", 500)).encode(), now=clock()).orders
             assert request(connection, PORTS.rails, (Scheme.AAP, "S-1"), by_call("helved", "tests"), asked, now=clock()) == 1
+            assert Consistency(connection, PORTS, clock).make("AAP", Cause(Trigger.SCHEDULE)).run_no == 1
         earn(conninfo)
         with payouts_of(conninfo, PayoutsSettings()) as payouts:
             payouts.create(NewPayout("party-1", "shop-1", Cash(100_000, "RUB"), "p-1"))

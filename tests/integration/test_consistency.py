@@ -14,18 +14,20 @@ from click.testing import CliRunner
 from lxml import etree
 from msgspec import Struct
 
+import kvitt.testing
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, read_lines_run, remarks_of
-from kvitt.disbursement.reconcile.runs import Cause, RunState, Trigger, messages
+from kvitt.disbursement.reconcile.runs import Cause, RunState, Trigger, message_states, messages
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotInThatState, NotReconciled
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.consistency import validate
 from kvitt.testing import TestServer
-from support.hub_messages import aap
+from support.hub_messages import aap, text
 from support.hub_stage import Stage
 from support.rapid_messages import line, need
 from support.rapid_stage import rapid_on
@@ -259,3 +261,24 @@ def test_lines_of_a_sender_of_lines_keep_its_numbers_and_those_of_payments_their
         assert found[1].lines == (("1", "1450"), ("2", "900"))
         assert found[2].total == ("1", "2350", "T")
         assert check(database, rapid.ports).differences == ()
+
+
+def test_a_run_leaves_when_all_of_it_is_made_and_not_before(database: str) -> None:
+    with kvitt.testing.hub(conninfo=database) as hub:
+        for number in (1, 2, 3):
+            hub.put(primary_input(Scheme.AAP), f"S-{number}", text(aap(f"S-{number}")))
+        hub.clock.set(NOON)
+        hub.run()
+        states = []
+
+        def look(run: LinesRun) -> None:
+            hub.run("reconciler")
+            states.append(message_states(hub.connection, run.run_no))
+
+        made = Consistency(hub.connection, PORTS, hub.clock, at_once=1).make("AAP", BY_KARI, made=look)
+        assert [{*each} for each in states] == [{"ready"}] * len(states)
+        assert len(states) > 1
+        hub.run("reconciler")
+        assert read_lines_run(hub.connection, made.run_no).state is RunState.GOOD
+        assert message_states(hub.connection, made.run_no) == {"sent": made.messages}
+        hub.check()

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from kvitt.app.main import main
 from kvitt.kernel.queue import Outgoing
-from kvitt.rails.oppdrag.emulator import Chance, Faults, reconciliations, set_faults
+from kvitt.rails.oppdrag.emulator import Chance, DamageForm, Faults, reconciliations, set_faults
 from kvitt.testing import TestServer
 from support.emulator_orders import Line, order_xml
 from support.emulator_stage import Rail, staged
@@ -247,6 +247,13 @@ def test_an_order_that_came_twice_with_the_same_bytes_is_one(rail: Rail) -> None
     assert found(rail) == []
 
 
+def test_an_answer_that_left_with_its_severity_alone_is_reported_so(rail: Rail) -> None:
+    set_faults(rail.conn, Faults(warn=Chance(next=1), damage=Chance(next=1), damage_forms=(DamageForm.BARE_ANSWER,)))
+    assert rail.ask(order_xml(PAY)) == ["04"]
+    rail.report(*Interface(warned=(1, 500, "T"), details=[detail("VARS", "SAK-1", severity="04")]).messages())
+    assert found(rail) == []
+
+
 def test_lost_and_invented_orders_are_seen(rail: Rail) -> None:
     set_faults(rail.conn, Faults(lose=Chance(next=1)))
     assert rail.ask(order_xml(PAY, case="GONE")) == []
@@ -280,6 +287,8 @@ def test_numbers_are_compared_as_numbers_and_a_late_answer_is_reported_again(rai
     assert len(rail.ask(number(200, "11", "C"))) == 2
     rail.report(*numbers(run_id="second-run-01234567890", first="10", last="11", accepted=(2, 500, "T")).messages())
     assert found(rail) == []
+    rail.report(*numbers(run_id="same-numbers-012345678", first="10", last="11", accepted=(2, 500, "T")).messages())
+    assert found(rail)[-1] == "range reported before | second-run-01234567890"
     assert rail.ask(number(100, "12", "D")) == ["00"]
     rail.report(*numbers(run_id="third-run-012345678901", first="10", last="12", accepted=(2, 400, "T")).messages())
     assert found(rail) == ["count | godkjent | 1 | 2", "count | total | 1 | 2", "sum | godkjent | 100 | 400", "sum | total | 100 | 400"]

@@ -14,7 +14,7 @@ from kvitt.testing import TestServer
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
     *("orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"),
-    *("receipts_open", "contradictions_open", "simulation_requests_open"),
+    *("receipts_open", "contradictions_open", "simulation_requests_open", "reconciliation_runs_open", "reconciliation_messages_open"),
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
@@ -27,9 +27,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     "open_contradictions": {},
     "open_receipts": {},
     "open_simulations": {},
+    "open_runs": {},
+    "open_run_messages": {},
+    "raise_reconciliation_alarms": {"now": NOW, "before": NOW, "areas": ["DP"], "jobs": ["reconcile DP"]},
+    "clear_reconciliation_alarms": {"now": NOW, "areas": ["DP"], "jobs": ["reconcile DP"]},
     "unanswered_simulations": {"rail": "oppdrag", "after": NOW, "reasons": ["closed"]},
 }
-SMALL = {"stopped_areas", "log_lag", "raise_rail_alarm", "clear_rail_alarm", "open_rail_alarms"}
+_RUNS = {"Seq Scan on reconciliation_runs", "Seq Scan on reconciliation_messages"}
+SMALL = {"stopped_areas", "log_lag", "raise_rail_alarm", "clear_rail_alarm", "open_rail_alarms", "open_reconciliation_alarms"}
 """Read tables of some dozen rows."""
 BY_PEOPLE = {"list_alarms"}
 """Asked for by a person now and then; as much as there is."""
@@ -48,12 +53,21 @@ SELECT n, md5('order ' || n)::uuid, n, 'rejected', 'accepted', %(now)s, CASE WHE
        CASE WHEN n %% 100 > 0 THEN 'kept' END
 FROM generate_series(1, %(rows)s) AS n"""
 
+RUNS = """
+INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_at, state)
+SELECT md5('run ' || n)::uuid, 'oppdrag', 'DP', 'interface', 'helved', date '2026-01-01' + n, date '2026-01-01' + n, 'schedule', %(now)s,
+       CASE WHEN n %% 500 = 0 THEN 'made' ELSE 'good' END
+FROM generate_series(1, %(rows)s) AS n"""
+RUN_MESSAGES = """
+INSERT INTO reconciliation_messages (run_no, place, message_id, body, state)
+SELECT run_no, 1, run_id, 'x', CASE state WHEN 'made' THEN 'ready' ELSE 'sent' END FROM reconciliation_runs"""
+
 
 @pytest.fixture(scope="module")
 def filled(kvitt_server: TestServer) -> Iterator[Connection]:
     """A store with twenty thousand orders, of which a few hundred are open, and its statistics."""
     with kvitt_server.database() as conninfo, connect(conninfo) as connection:
-        for statement in (*FILL, ALARMS, DEAD, CONTRADICTIONS):
+        for statement in (*FILL, ALARMS, DEAD, CONTRADICTIONS, RUNS, RUN_MESSAGES):
             connection.execute(statement.encode(), {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")
         yield connection
@@ -65,7 +79,7 @@ def test_open_work_is_found_by_its_index(filled: Connection, name: str) -> None:
     assert row is not None
     plan = row[0][0]["Plan"]  # type: ignore[index]
     assert set(scanned(plan)) <= OPEN_WORK
-    assert not {"Seq Scan on alarms", "Seq Scan on dead_letters", "Seq Scan on contradictions"} & set(_nodes(plan))
+    assert not {"Seq Scan on alarms", "Seq Scan on dead_letters", "Seq Scan on contradictions", *_RUNS} & set(_nodes(plan))
 
 
 def test_every_statement_of_operations_is_held_to_its_plan_or_said_not_to_need_it() -> None:

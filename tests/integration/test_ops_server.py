@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, time
+from math import inf
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from kvitt.errors import LeaseLost, PortTaken
 from kvitt.kernel.database import connect
 from kvitt.kernel.loop import MakeStep, run_loop
 from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.queries import load
 from kvitt.ops.figures import TopicLag
 from kvitt.ops.http import MOST_CONNECTIONS, PageServer
 from kvitt.ops.readiness import Condition, Readiness, RoleBoard, RoleState
@@ -83,10 +85,24 @@ def test_a_process_on_a_good_database_is_alive_and_ready(database: str) -> None:
     with serving(database) as server:
         assert get(server, "/isalive") == (200, "text/plain; charset=utf-8", b"alive\n")
         status, found = ready(server)
-        assert (status, found.ready, found.reasons, found.notes) == (200, True, [], [])
+        assert (status, found.ready, found.reasons, [each.code for each in found.notes]) == (200, True, [], ["no_scheduler"])
         assert get(server, "/anything")[0] == 404
         server.stopping()
         assert (get(server, "/isalive")[0], codes(server)) == (200, ["stopping"])
+
+
+def test_every_process_says_when_no_scheduler_has_run_in_any_of_them(database: str) -> None:
+    job = {"name": "approvals", "timetable": "every 60 s", "catch_up": "last", "next_due": utc_now()}
+    with connect(database) as connection, serving(database) as server:
+        assert scrape(server)["kvitt_scheduler_idle_seconds", ()] == inf
+        connection.execute(load("jobs", "kvitt.kernel").define_job, job)
+        connection.execute("UPDATE jobs SET last_run = now()")
+        until(lambda: not ready(server)[1].notes)
+        until(lambda: scrape(server)["kvitt_scheduler_idle_seconds", ()] < 3600)
+        connection.execute("UPDATE jobs SET last_run = now() - interval '1 hour'")
+        until(lambda: [each.code for each in ready(server)[1].notes] == ["no_scheduler"])
+        assert ready(server)[0] == 200
+        until(lambda: scrape(server)["kvitt_scheduler_idle_seconds", ()] >= 3600)
 
 
 def test_a_process_without_roles_is_alive_and_never_ready(database: str) -> None:
@@ -181,7 +197,7 @@ def test_a_role_whose_lease_another_process_has_stands_by(database: str) -> None
     board = RoleBoard(utc_now)
     with serving(database, board.states) as process, role_running(board, "relay", failing_with([LeaseLost("held by another")])):
         until(lambda: ready(process)[0] == 200)
-        (note,) = ready(process)[1].notes
+        note, *_ = ready(process)[1].notes
         assert note.code == "lease_held_by_another"
         assert scrape(process)["kvitt_role_works", (("role", "relay"),)] == 1
 

@@ -140,7 +140,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "overdue": {"rail": "oppdrag", "now": NOW, "wait": "300 seconds", "limit": BATCH},
         "still_requested": [NUMBERS],
         "begin_asking": {"requests": NUMBERS, "simulator": "simulator:1:1", "now": NOW},
-        "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2"},
+        "take_over": {"rail": "oppdrag", "simulator": "simulator:1:2", "at_work_until": NOW},
         "answer_questions": [NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, TEXTS, TEXTS, [False] * BATCH],
         "end_requests": {
             "requests": NUMBERS,

@@ -94,8 +94,9 @@ def test_the_rapid_is_read_from_where_an_operator_said_and_answered_on_itself(da
     with running(database, bus):
         until(lambda: "AKSEPTERT" in bus.hear("SAK8"), what="the need was not answered")
         until(lambda: len(bus.hear("SAK7")) >= 8, what="the repeat was not answered")
-    words = bus.hear("SAK7")
-    assert [word for word in words if word != "raw receipt"].count("ordered") == 1
+    # Copies of receipts have no key, and so no order with what has one.
+    words = [word for word in bus.hear("SAK7") if word != "raw receipt"]
+    assert words.count("ordered") == 1
     assert words[0] == "MOTTATT"
     with connect(database) as connection:
         cases = {row[0] for row in connection.execute("SELECT case_id FROM cases")}

@@ -10,6 +10,7 @@ from lxml import etree
 
 from kvitt.app.main import main
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.order_page import order_page
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, changed_since, messages, read
 from kvitt.disbursement.values import Scheme
@@ -63,14 +64,15 @@ def counts(run: Run) -> Mapping[str, int]:
 
 
 def queued(site: Hub) -> list[bytes]:
-    """The messages on the queue of reconciliation, in their order."""
+    """The messages of reconciliation that have left, in their order, whether the rail has read them yet or not."""
+    at_rail = site.connection.execute("SELECT body FROM rail.reconciliation_message ORDER BY sequence").fetchall()
     queue = TableQueue(site.conninfo, Settings().reconciliation_queue)
     try:
         found = [bytes(each.body) for each in queue.receive(1000, 0.0)]
         queue.release()
     finally:
         queue.close()
-    return found
+    return [*(bytes(body) for (body,) in at_rail), *found]
 
 
 def texts(bodies: Sequence[bytes], path: str) -> list[str | None]:
@@ -259,6 +261,7 @@ def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_
     site.run()
     (sent,) = site.sent()
     assert b"<nokkelAvstemming>2026-06-30-10.10.00.000000</nokkelAvstemming>" in sent.message
+    assert order_page(site.conninfo, site.ports.rails, sent.order_id).message == sent.message
     site.clock.advance(days=1)
     second = make(site)
     assert (second.days, counts(second)) == (DayRange(date(2026, 6, 30), date(2026, 6, 30)), {"accepted": 1})

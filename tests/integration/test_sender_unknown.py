@@ -1,6 +1,6 @@
 """A queue broker that goes away: what it can not have stays ready, what it may have is put again where repeats are dropped (design §6)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,49 +9,9 @@ from kvitt.disbursement.sender import Sender
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
-from kvitt.kernel.queue import Delivery, NotPut, Outgoing
 from support.hub_messages import aap
 from support.hub_stage import Stage, staged
-
-
-class Weak:
-    """A queue whose ends are drawn: what each put does before its connection ends."""
-
-    def __init__(self, fates: list[str], *, drops_repeats: bool = True) -> None:
-        self.fates, self.had, self._drops = fates, list[str](), drops_repeats
-
-    @property
-    def drops_repeats(self) -> bool:
-        return self._drops
-
-    def connect(self) -> None:
-        if self.fates and self.fates[0] == "down":
-            self.fates.pop(0)
-            raise ConnectionError("down")
-
-    def put(self, messages: Sequence[Outgoing]) -> None:
-        fate = self.fates.pop(0) if self.fates else "well"
-        if fate == "before":
-            raise NotPut("ended before the commit")
-        if fate in ("well", "after"):
-            self.had += [message.message_id for message in messages if not self._drops or message.message_id not in self.had]
-        if fate != "well":
-            raise ConnectionError("ended in the commit")
-
-    def was_put(self, message_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - the port's signature
-        return None
-
-    def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:  # noqa: ARG002 - the port's signature
-        raise AssertionError("a sender receives nothing")
-
-    def acknowledge(self) -> None:
-        raise AssertionError("a sender acknowledges nothing")
-
-    def release(self) -> None:
-        raise AssertionError("a sender holds nothing")
-
-    def close(self) -> None:
-        """Nothing is open."""
+from support.weak_queue import Weak
 
 
 @pytest.fixture

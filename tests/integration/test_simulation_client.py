@@ -103,8 +103,11 @@ def test_every_message_has_an_id_of_its_own_and_is_otherwise_the_same(server: Sc
 )
 def test_each_answer_is_an_outcome_and_is_asked_for_once(server: ScriptedServer, act: Act, reason: FailureReason) -> None:
     server.scripts = {SIMULATION: [act]}
-    assert reason_of(ask(server.access())) is reason
+    asked = ask(server.access())
+    assert reason_of(asked) is reason
     assert len(server.asked) == 1
+    # The rail has it, and nobody knows whether it is done with it.
+    assert asked.at_work == (reason in {FailureReason.BROKEN_OFF, FailureReason.UNREACHABLE})
 
 
 def test_an_empty_answer_means_that_nothing_would_be_paid(server: ScriptedServer) -> None:
@@ -116,9 +119,14 @@ def test_nobody_there_is_unreachable_within_the_hours_and_closed_outside_them() 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         access = SimulationAccess(f"http://127.0.0.1:{free.getsockname()[1]}/simulation")
-    assert reason_of(ask(access)) is FailureReason.UNREACHABLE
-    assert reason_of(ask(access, at=CLOSED)) is FailureReason.CLOSED
-    assert reason_of(ask(replace(access, url="nowhere"))) is FailureReason.UNREACHABLE
+    nobody = [ask(access), ask(access, at=CLOSED), ask(replace(access, url="nowhere"))]
+    assert [reason_of(each) for each in nobody] == [FailureReason.UNREACHABLE, FailureReason.CLOSED, FailureReason.UNREACHABLE]
+    assert not any(each.at_work for each in nobody)
+
+
+def test_a_gateway_that_did_not_wait_leaves_the_rail_at_work(server: ScriptedServer) -> None:
+    server.scripts = {SIMULATION: [says(answers.PAGE, 504)]}
+    assert ask(server.access()).at_work
 
 
 def test_what_answers_outside_the_hours_is_believed(server: ScriptedServer) -> None:
@@ -141,7 +149,8 @@ def test_however_slowly_it_speaks_the_deadline_ends_it(server: ScriptedServer, a
     server.scripts = {SIMULATION: [act]}
     asked = ask(server.access(seconds=0.3))
     assert asked.outcome == SimulationFailure(FailureReason.TIMED_OUT, "no answer within 0.3 seconds")
-    assert reason_of(ask(server.access(seconds=0.1), at=CLOSED)) is FailureReason.CLOSED
+    late = ask(server.access(seconds=0.1), at=CLOSED)
+    assert (reason_of(late), late.at_work, asked.at_work) == (FailureReason.CLOSED, True, True)
 
 
 def test_the_deadline_bounds_the_wait_for_tokens_and_for_a_place(server: ScriptedServer) -> None:

@@ -42,7 +42,7 @@ def put(site: Hub, scheme: Scheme, case: str, body: Json, *, number: int = 1) ->
 def orders(site: Hub, case: str) -> list[OrderShown]:
     """The orders of a case, oldest first."""
     found = Operate(site.connection, site.clock, site.ports).orders_of_case(case, list(OrderState))
-    return sorted((order_page(site.conninfo, each.order_id) for each in found), key=lambda each: each.number)
+    return sorted((order_page(site.conninfo, site.ports.rails, each.order_id) for each in found), key=lambda each: each.number)
 
 
 def order(site: Hub, case: str) -> OrderShown:

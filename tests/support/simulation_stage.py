@@ -51,6 +51,16 @@ def line_xml(line: Line, case: str, payee: str = PERSON) -> str:
     return f"<oppdragslinje>{leaves}<ns2:attestant><attestantId>Z900002</attestantId></ns2:attestant></oppdragslinje>"
 
 
+MAY = Line("L1", "2026-05-04", "2026-05-15", 1000, rate_code="DAG")
+
+MONTHLY = Line("M1", "2026-06-01", "2026-10-31", 9000, rate_code="MND")
+
+
+def after(line_id: str, starts: str, ends: str, amount: int, ref: str = "L1") -> Line:
+    """A line that follows another one."""
+    return Line(line_id, starts, ends, amount, ref=ref, rate_code="DAG")
+
+
 def request_xml(
     *lines: Line,
     case: str = "SAK-1",

@@ -18,8 +18,9 @@ from kvitt.contracts.rapid.wire.solutions import (
     encode,
     of_receipt,
 )
+from kvitt.disbursement.events import ReconciliationGood
 from kvitt.disbursement.rail import Observation, Severity
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Area, Scheme
 from kvitt.rails.oppdrag.rail import SEVERITIES
 from support.rapid_messages import CASE_ID, EXAMPLE, GOLDEN_XML, KEY, PAYMENT_ID, PERSON, cessation, line, need_bytes
 
@@ -245,3 +246,20 @@ def test_the_contracts_answers_to_the_byte(solution: Solution, published: str) -
 def test_a_need_without_a_last_day_and_with_one_differ_only_there() -> None:
     with_day, without = asked(), asked(need_bytes(maksdato=None))
     assert (with_day.last_day, without.last_day) == (date(2024, 12, 13), None)
+
+
+def test_what_is_reconciled_is_published_as_the_contract_has_it() -> None:
+    """Its members to the byte, those of every message behind them (rapid §4.4)."""
+    good = ReconciliationGood("fb4e2c1d-9a70-4b3e-8f15-2d6c7e8091a2", Area("SPREF"), "rapid", "501", "507", date(2024, 3, 4), 7, 3)
+    made = datetime.fromisoformat("2024-03-05T09:00:04.200000")
+    example = (
+        '{"@event_name":"avstemming","@id":"fb4e2c1d-9a70-4b3e-8f15-2d6c7e8091a2","@opprettet":"2024-03-05T09:00:04.2","dagen":"2024-03-04",'
+        '"fagområde":"SPREF","antall_oppdrag":7,'
+        '"detaljer":{"nøkkel_fom":501,"nøkkel_tom":507,"antall_oppdrag":7,"antall_avstemmingsmeldinger":3}'
+    )
+    asked = Trace("2d2a2f3c-7d0e-4c86-9a0c-5d2f6f0f7a01", "2024-03-05T09:00:00", "hel_time")
+    by_nobody, by_clock = events.reconciled(good, made, None).decode(), events.reconciled(good, made, asked).decode()
+    assert by_nobody.startswith(example + ',"system_read_count":0,')
+    assert "@forårsaket_av" not in by_nobody
+    cause = '{"id":"2d2a2f3c-7d0e-4c86-9a0c-5d2f6f0f7a01","opprettet":"2024-03-05T09:00:00","event_name":"hel_time"}'
+    assert by_clock == f'{by_nobody[:-1]},"@forårsaket_av":{cause}}}'

@@ -28,7 +28,7 @@ SOLUTION = encode(Solution(SolutionStatus.RECEIVED, "mottatt", key=1709550000000
 
 def answer(body: bytes, kinds: tuple[NeedKind, ...] = (NeedKind.PAYMENT,)) -> bytes:
     packet = parse(body, READ_AT)
-    return answered(packet, kinds, SOLUTION, event_id=EVENT_ID, at=MADE_AT, cause=trace_of(packet))
+    return answered(packet, dict.fromkeys(kinds, SOLUTION), event_id=EVENT_ID, at=MADE_AT, cause=trace_of(packet))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_trace_names_what_there_is() -> None:
 
 def test_blank_parts_of_a_trace_are_left_out() -> None:
     packet = parse(b'{"@behov":["Utbetaling"],"@opprettet":null}', READ_AT)
-    published = answered(packet, (NeedKind.PAYMENT,), SOLUTION, event_id=EVENT_ID, at=MADE_AT, cause=Trace("", "", "behov"))
+    published = answered(packet, {NeedKind.PAYMENT: SOLUTION}, event_id=EVENT_ID, at=MADE_AT, cause=Trace("", "", "behov"))
     assert json.loads(published)["@forårsaket_av"] == {"event_name": "behov"}
     assert trace_of(packet).opprettet == "2024-03-04T12:00", "what says no time was made when it was read"
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
+    from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
 _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
@@ -115,6 +116,7 @@ class Apis:
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
+        asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -123,7 +125,8 @@ class Apis:
             payouts=payouts,
             ledger=ledger,
             simulations=simulations,
-            reconciliations=self._reconciliations(opened) if "reconciliations" in self._roles else None,
+            reconciliations=asked and asked[0],
+            consistency=asked and asked[1],
         )
         return app, MAX_BODY
 
@@ -136,13 +139,15 @@ class Apis:
             questions, self._ports.rails, self._clock, most=settings.calls, seconds=settings.call_seconds, asked=self._asked
         )
 
-    def _reconciliations(self, opened: ExitStack) -> "ReconciliationCalls":
+    def _reconciliations(self, opened: ExitStack) -> "tuple[ReconciliationCalls, ConsistencyCalls]":
         from kvitt.contracts.helved.contract import Helved
         from kvitt.disbursement.reconcile.calls import ReconciliationCalls
+        from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
         first_day = self._settings.reconciliation.first_day
-        made = pool(self._conninfo, application="kvitt rest", size=_RECONCILING, lock_timeout_ms=LOCK_MS)
-        return ReconciliationCalls(opened.enter_context(made), self._ports, self._clock, {*Helved.sources.values()}, first_day)
+        made = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_RECONCILING, lock_timeout_ms=LOCK_MS))
+        calls = ReconciliationCalls(made, self._ports, self._clock, {*Helved.sources.values()}, first_day)
+        return calls, ConsistencyCalls(made, self._ports, self._clock)
 
     def _warn_of_fewer(self) -> None:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):

@@ -9,18 +9,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kvitt.app.parts import jobs_of
 from kvitt.app.ports import checks_of, ports_of
-from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.receiver import Receiver
-from kvitt.disbursement.reconcile.send import run_sender
 from kvitt.disbursement.resume import Resume
 from kvitt.disbursement.sender import Sender
-from kvitt.disbursement.simulation_role import SimulationRole
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.executor import ReconnectingWriter
@@ -35,7 +30,6 @@ from kvitt.kernel.loop import (
 )
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
-from kvitt.rails.oppdrag.emulator import RECONCILIATION_QUEUE, Emulator
 from kvitt.settings import Settings
 
 if TYPE_CHECKING:
@@ -181,7 +175,7 @@ class HubProcess:
         self._questions.notify()
 
     def _makers(self) -> Mapping[str, Callable[[], MakeStep]]:
-        """Returns what makes each loop."""
+        """Returns what makes each loop. What only one needs is imported where it is made: other processes need not hold it in memory."""
         return {
             "intake": lambda: self._intake_loop("intake"),
             "rapid": lambda: self._intake_loop("rapid"),
@@ -216,6 +210,8 @@ class HubProcess:
         return self.apis.steps
 
     def _scheduler_loop(self) -> MakeStep:
+        from kvitt.app.parts import jobs_of
+
         return Scheduler(self.conninfo, self._keeper, jobs_of(self._settings, self.ports), utc_now, self._jobs).steps
 
     def _intake_loop(self, role: str) -> MakeStep:
@@ -239,11 +235,17 @@ class HubProcess:
 
     def _reconciler_loop(self) -> MakeStep:
         """Runs are sent to the default rail only: no other reconciles."""
+        from kvitt.disbursement.reconcile.send import run_sender
+
         queue, rail = self._queue(self._settings.reconciliation_queue), self.ports.rails.default
         return run_sender(self.conninfo, self._keeper, queue, utc_now, self.ports, rail=rail.name, wake_up=self._runs).steps
 
     def _simulator_loop(self) -> MakeStep:
         """Only the default rail is asked: no other simulates."""
+        from kvitt.app.simulation import places_of, simulator_of
+        from kvitt.disbursement.order_check_ends import OrderChecks
+        from kvitt.disbursement.simulation_role import SimulationRole
+
         settings, rail = self._settings.simulation, self.ports.rails.default
         return SimulationRole(
             self.conninfo,
@@ -270,12 +272,14 @@ class HubProcess:
 
     @contextmanager
     def _emulator_steps(self) -> Iterator[LoopStep]:
+        from kvitt.rails.oppdrag.emulator import Emulator
+
         queue = self._settings.queue
         emulator = Emulator(
             self.conninfo,
             queue_named(self.conninfo, queue, self._settings.request_queue),
             lambda name: queue_named(self.conninfo, queue, name),
-            reconciliation=queue_named(self.conninfo, queue, RECONCILIATION_QUEUE),
+            reconciliation=queue_named(self.conninfo, queue, self._settings.reconciliation_queue),
         )
         # Imported here for the same reason as where the address is taken.
         from kvitt.api.emulator_http import emulator_serving

@@ -19,14 +19,13 @@ from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.kernel.postgres import EmbeddedServer, running_server
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
-from kvitt.payouts.directory import LocalParties
-from kvitt.payouts.ports import Parties, RemoteLedger
-from kvitt.payouts.service import PayoutService
 from kvitt.settings import PayoutsSettings, Settings
 
 if TYPE_CHECKING:
     from kvitt.api.thrift.client import ThriftClient
     from kvitt.formats.thrift.messages import Service
+    from kvitt.payouts.ports import Parties, RemoteLedger
+    from kvitt.payouts.service import PayoutService
 
 
 @contextmanager
@@ -58,16 +57,21 @@ def database(settings: Settings, *, own: bool, upgrade_it: bool = True) -> Itera
 
 
 @contextmanager
-def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator[PayoutService]:
+def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now) -> Iterator["PayoutService"]:
     """Payouts on this database, until the block ends."""
+    # Imported here: a hub of cases has none.
+    from kvitt.payouts.service import PayoutService
+
     with ExitStack() as opened:
         payouts = PayoutService(conninfo, clock, _parties(conninfo, settings, opened), _ledger(settings, opened))
         opened.callback(payouts.close)
         yield payouts
 
 
-def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Parties:
+def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> "Parties":
     if not settings.parties_url:
+        from kvitt.payouts.directory import LocalParties
+
         parties = LocalParties(conninfo)
         opened.callback(parties.close)
         return parties
@@ -76,7 +80,7 @@ def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> Par
     return PartyManagementAdapter(_client(settings.parties_url, PARTY_MANAGEMENT, settings, opened))
 
 
-def _ledger(settings: PayoutsSettings, opened: ExitStack) -> RemoteLedger | None:
+def _ledger(settings: PayoutsSettings, opened: ExitStack) -> "RemoteLedger | None":
     if not settings.ledger_url:
         return None
     from kvitt.api.thrift.services import ACCOUNTER, RemoteLedgerAdapter

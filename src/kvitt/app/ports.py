@@ -1,6 +1,7 @@
 """Plugs this hub together: one line per rail, one line per contract."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from kvitt.contracts.helved.contract import Helved
@@ -8,12 +9,9 @@ from kvitt.contracts.rapid.contract import Rapid
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
-from kvitt.disbursement.reconcile.check import reconciliation_check
 from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
-from kvitt.ledger import check as ledger_check
-from kvitt.payouts import check as payout_check
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
 from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
@@ -46,11 +44,20 @@ def ports_of(
     return Ports(
         contracts=contracts,
         rails=rails,
-        checks=(
-            reconciliation_check(contracts, rails),
-            SubjectCheck(ledger_check.STATEMENTS),
-            SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts),
-        ),
+        checks=partial(_checks, contracts, rails),
+    )
+
+
+def _checks(contracts: Contracts, rails: Rails) -> Sequence[SubjectCheck]:
+    # Imported here: a process that proves nothing need not hold it in memory.
+    from kvitt.disbursement.reconcile.check import reconciliation_check
+    from kvitt.ledger import check as ledger_check
+    from kvitt.payouts import check as payout_check
+
+    return (
+        reconciliation_check(contracts, rails),
+        SubjectCheck(ledger_check.STATEMENTS),
+        SubjectCheck(payout_check.STATEMENTS, payout_check.check_payouts),
     )
 
 

@@ -21,7 +21,7 @@ from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.kernel.state_log import StateLog
 from kvitt.settings import Settings, shown
 
-USUAL = "intake,relay,sender,receiver,simulator,scheduler"
+USUAL = "intake,relay,sender,receiver,simulator,reconciler,scheduler"
 STOP_SECONDS = 30.0
 Made = TypeVar("Made")
 

@@ -20,13 +20,13 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     ),
     "alarm": Lazy(
         "kvitt.cli.alarm:alarm",
-        "Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, and rails without simulations",
+        "Look at alarms: orders without a receipt, or contradicted by the rail, receipts of no order, silent rails, and late areas",
     ),
     "simulation": Lazy(
         "kvitt.cli.simulation:simulation",
         "Look at simulations: dry runs, calls over REST, orders that are checked before they leave; and ask the rail once more",
     ),
-    "reconcile": Lazy("kvitt.cli.reconcile:reconcile", "Look at what was reported to the rail of which day, and report what was missed"),
+    "reconcile": Lazy("kvitt.cli.reconcile:reconcile", "Look at what was reported to the rail, and report what was missed"),
     "approve": Lazy("kvitt.cli.approve:approve", "Look at acts that somebody has asked for with --ask, and confirm or refuse them"),
     "audit": Lazy("kvitt.cli.audit:audit", "See who did what, when and why, and verify that nothing of it was changed"),
     "sending": Lazy("kvitt.cli.sending:sending", "Stop and resume sending to the rail"),

@@ -1,4 +1,4 @@
-"""`kvitt alarm`: orders that wait too long for their receipt or that the rail contradicts, receipts of no order, simulations, reconciliation."""
+"""`kvitt alarm`: orders that wait too long or that the rail contradicts, receipts of no order, silent rails, late areas."""
 
 from typing import Final
 
@@ -26,8 +26,9 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms: orders without a receipt, or of which the rail says otherwise than what stands, receipts of no order, rails without
-    simulations, and areas that are not reconciled in time.
+    """Look at alarms: orders without a receipt, or contradicted by the rail, receipts of no order, silent rails, and late areas.
+
+    A rail is silent when it answers no simulation in its opening hours, an area is late when it is not reconciled in time.
 
     The first are raised while kvitt runs and cleared when the order is settled; contradictions stand until two people have resolved them,
     receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it is left to report.

@@ -22,7 +22,6 @@ from kvitt.disbursement.schedule import Beyond, Due
 from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.emulator import (
-    RECONCILIATION_QUEUE,
     USUAL_DEDUCTION,
     AnswerForm,
     CannotPay,
@@ -88,7 +87,7 @@ def run(settings: Settings, *, seed: int, port: int | None) -> None:
             TableQueue(conninfo, settings.request_queue),
             lambda name: TableQueue(conninfo, name),
             seed,
-            reconciliation=TableQueue(conninfo, RECONCILIATION_QUEUE),
+            reconciliation=TableQueue(conninfo, settings.reconciliation_queue),
         )
         with closing(emulator_listener(settings.emulator_port if port is None else port)) as listener:
             click.echo(f"the rail emulator takes orders from {settings.request_queue}, and simulates at {listener.url}")

@@ -91,7 +91,7 @@ def show(settings: Settings, *, order_id: str, only_message: bool, as_json: bool
     with opened(settings) as conninfo:
         with connected(conninfo, application="kvitt order") as connection:
             named = order_of(connection, order_id)
-        found = order_page(conninfo, named)
+        found = order_page(conninfo, wiring().ports.rails, named)
     if only_message:
         sys.stdout.buffer.write(found.message)
     elif as_json:
@@ -316,6 +316,7 @@ SHOWN: Final = (
     Column("settled_at", "settled"),
     Column("receipt_no", "settled by receipt"),
     Column("correlation_time"),
+    Column("key_day", "under the key of"),
     Column("message", kind=Fit.HIDDEN, of=lambda order: order.message.decode(errors="backslashreplace")),
     Column("lines", kind=Fit.HIDDEN, of=lambda order: _dicts(_LINES, order.lines)),
     Column("receipts", kind=Fit.HIDDEN, of=lambda order: _dicts(_RECEIPTS, order.receipts)),

@@ -17,6 +17,7 @@ CHECK: Final = (
     Column("times_asked", "asked", show=lambda check: f"{check.times_asked} times"),
     Column("due_at", "asked again"),
     Column("ended_at", "ended"),
+    Column("leaves_before", "leaves before"),
     Column("request_no", "simulation"),
     Column("recovered_kroner", "recovers", of=lambda check: check.recovered),
     Column("differences", kind=Fit.HIDDEN, of=lambda check: to_builtins(check.differences)),

@@ -170,6 +170,7 @@ def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--area", "areas", type=_AREA, multiple=True, help="Only this area; may be said more than once.")
 @click.option("--day", type=_DAY, help="The last day that is reported; yesterday if not said.")
+@click.option("--early", is_flag=True, help="Up to today, though that is not over; what leaves later leaves under tomorrow's key.")
 @click.option("--from", "first", type=_DAY, help="The first day, where an area was never reconciled.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be reported, with the bytes of the messages.")
 @click.option("--by", metavar="NAME", help="Who does it.")
@@ -183,19 +184,25 @@ def run(
     day: Any,
     first: Any,
     dry_run: bool,
+    early: bool,
     by: str | None,
     reason: str | None,
     as_json: bool,
 ) -> None:
     """Report what was not reported yet, of one area or of all, out of turn; also on a day on which the schedule does not."""
+    if dry_run and early:
+        raise click.UsageError("--dry-run shows days that are over; --early is for a run that is made")
     operator = None if dry_run else operator_of(by, reason, None)
     with _reconciling(settings) as (_, reconcile):
-        ranges = [(area, days) for area in areas or reconcile.areas if (days := _range(reconcile, area, _date(first), _date(day)))]
+        ranges = [
+            (area, days) for area in areas or reconcile.areas if (days := _range(reconcile, area, _date(first), _date(day), early=early))
+        ]
         if operator is None:
             for area, days in ranges:
                 _show_preview(*reconcile.preview(area, days), as_json=as_json)
             return
-        made = [reconcile.make(area, days, Cause(Trigger.OPERATOR, operator=operator), progress=_progress(area)) for area, days in ranges]
+        cause = Cause(Trigger.OPERATOR, operator=operator)
+        made = [reconcile.make(area, days, cause, progress=_progress(area), early=early) for area, days in ranges]
     _print(made, as_json=as_json, nothing="all days up to yesterday are reconciled")
 
 
@@ -247,9 +254,9 @@ def _date(given: Any) -> date | None:
     return given.date() if given else None
 
 
-def _range(reconcile: Reconcile, area: str, first: date | None, last: date | None) -> DayRange | None:
+def _range(reconcile: Reconcile, area: str, first: date | None, last: date | None, *, early: bool) -> DayRange | None:
     """Returns what is reported of an area; None where nothing is left. Raises NotInThatState for a last day before the first one."""
-    days = reconcile.next_range(area)
+    days = reconcile.next_range(area, early=early)
     if first is None and (days is None or last is None):
         return days
     begins = first or (days.first if days else None)

@@ -29,6 +29,7 @@ from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
 from kvitt.demo.payout import page, pay_out
+from kvitt.demo.reconciliation import ReconciledDay, reconcile_day
 from kvitt.demo.simulation import DryRunStory, ask_for_more
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.history import history
@@ -78,12 +79,14 @@ class Summary(Struct, frozen=True):
     doubled: int
     schedule_differences: int
     check_differences: int
+    reconciliation_differences: int
     seconds: float
 
     @property
     def clean(self) -> bool:
         """Whether everything was answered once and nothing differs."""
-        return not (self.unanswered or self.doubled or self.schedule_differences or self.check_differences)
+        differences = self.schedule_differences or self.check_differences or self.reconciliation_differences
+        return not (self.unanswered or self.doubled or differences)
 
     def line(self) -> str:
         """The closing line."""
@@ -110,6 +113,7 @@ class Proof(Struct, frozen=True):
     report: Report
     doubled: Duplicates
     surplus: int
+    day: ReconciledDay = ReconciledDay("", ())
 
     @property
     def doubles(self) -> int:
@@ -150,8 +154,9 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
         shown_life = most_eventful([life for life, each in zip(made, judged, strict=True) if each.paid])
         asked = ask_for_more(conninfo, connection, settings, shown_life) if shown_life else DryRunStory((), ())
         story = pay_out(conninfo, connection, settings.payouts, run_id)
+        day = reconcile_day(connection, settings)
         proof = _prove(conninfo, connection, made, judged, feed, visible=not quiet and sys.stderr.isatty())
-        proof = replace(proof, wrong=(*proof.wrong, *asked.wrong, *(story.wrong if story else ())))
+        proof = replace(proof, day=day, wrong=(*proof.wrong, *asked.wrong, *(story.wrong if story else ())))
     summary = _summary(totals, proof, feed.unanswered, len(feed.finals), round(time.perf_counter() - began, 1))
     if not quiet:
         if story:
@@ -254,13 +259,19 @@ def _summary(totals: Sequence[SchemeTotals], proof: Proof, unanswered: int, mess
         doubled=proof.doubles,
         schedule_differences=len(proof.wrong) + proof.compared.count,
         check_differences=sum(proof.report.by_kind.values()),
+        reconciliation_differences=len(proof.day.wrong),
         seconds=seconds,
     )
 
 
 def _complain(proof: Proof) -> None:
     """A few of the differences, on standard error: the closing line only counts them."""
-    found = [*proof.wrong, *(each.text for each in proof.compared.differences), *(f"{each}" for each in proof.report.differences)]
+    found = [
+        *proof.wrong,
+        *(each.text for each in proof.compared.differences),
+        *(f"{each}" for each in proof.report.differences),
+        *proof.day.wrong,
+    ]
     for each in found[:20]:
         print(f"differs: {each}", file=sys.stderr)
 
@@ -308,5 +319,7 @@ def _proved(proof: Proof, summary: Summary) -> list[str]:
     lines.append(f"schedules    {proof.compared.payments:,} payments compared with the rail: {summary.schedule_differences} differences")
     replayed = f"{counts.messages:,} messages replayed, {counts.audit_entries:,} audit entries"
     lines.append(f"check        {replayed}: {summary.check_differences} differences")
+    lines += [f"differs: {each}" for each in proof.day.wrong[:_SHOWN]]
+    lines.append(f"reconciled   {proof.day.line}")
     lines.append(f"seconds      {summary.seconds}")
     return [shown(each) for each in lines]

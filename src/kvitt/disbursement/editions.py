@@ -15,6 +15,8 @@ class Edition(IntEnum):
     """No object has a member twice."""
     PLAIN_IDS = 3
     """Ids show what they are, and are in normal form C."""
+    EVERY_NEED = 4
+    """A need that names several of those that kvitt answers hears of each."""
 
 
 CURRENT: Final = max(Edition)

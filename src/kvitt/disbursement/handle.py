@@ -79,6 +79,7 @@ def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> In
         scheme=parsed.scheme,
         body=incoming.body,
         received_at=received_at,
+        edition=incoming.edition,
         content=parsed.content,
         dry_run=parsed.dry_run,
         identity=parsed.identity,

@@ -87,6 +87,7 @@ class ReplyTo(Struct, frozen=True):
     scheme: Scheme
     body: bytes
     received_at: datetime
+    edition: int
 
 
 class InboxMessage(ReplyTo, frozen=True):

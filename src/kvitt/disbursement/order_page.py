@@ -1,6 +1,6 @@
 """Reads one order for an operator: whose it is, its lines, how far it came, its receipts and alarms, and what people did to it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from kvitt.disbursement.case_facts import (
 )
 from kvitt.disbursement.compared_pay import PayDifference, PicturePart, decode_differences, decode_picture
 from kvitt.disbursement.holding import HoldReason, decode_all
+from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.rows import LineRow
 from kvitt.errors import OrderNotFound
 from kvitt.kernel.database import connect
@@ -41,7 +42,8 @@ class AlarmShown(Struct, frozen=True):
 class CheckShown(Struct, frozen=True):
     """How the order is checked before it leaves: what the policy is, what was found, and both pictures side by side.
 
-    `waits_for`: why the rail has not said yet what it would lead to. `request_no` names the simulation that was compared.
+    `waits_for`: why the rail has not said yet what it would lead to. `request_no` names the simulation that was compared. It may leave
+    by that before `leaves_before`; then the rail is asked again.
     """
 
     mode: str
@@ -56,12 +58,13 @@ class CheckShown(Struct, frozen=True):
     recovered: int | None
     note: str | None
     refusal: str | None
+    leaves_before: datetime | None
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
 
 
 class OrderOnPage(Struct, frozen=True):
-    """Holds what one order and its case and message say of themselves.
+    """Holds what one order and its case and message say of themselves; `message` is as it leaves, under its `key_day` if it has one.
 
     `was_unknown`: it was so once, so a copy may be at the rail whatever its state. `decided_by_hand`:
     how it ended is the word of an operator, and not of the rail. `rail_says`: what a receipt says against that.
@@ -91,6 +94,8 @@ class OrderOnPage(Struct, frozen=True):
     settled_at: datetime | None
     receipt_no: int | None
     correlation_time: str
+    rail: str
+    key_day: date | None
     message: bytes
 
 
@@ -106,22 +111,22 @@ class OrderShown(OrderOnPage, frozen=True):
     acts: tuple[Act, ...]
 
 
-def order_page(conninfo: str, order_id: str) -> OrderShown:
+def order_page(conninfo: str, rails: Rails, order_id: str) -> OrderShown:
     """Reads one order in one snapshot. Raises OrderNotFound."""
     with connect(conninfo, application="kvitt order") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction(), connection.cursor() as cursor:
-            return _read(cursor, order_id)
+            return _read(cursor, rails, order_id)
 
 
-def _read(cursor: psycopg.Cursor[Any], order_id: str) -> OrderShown:
+def _read(cursor: psycopg.Cursor[Any], rails: Rails, order_id: str) -> OrderShown:
     found = fetch_one(cursor, OrderOnPage, _SQL.order_row, {"order_id": order_id}, held_for=decode_all)
     if found is None:
         raise OrderNotFound(f"no order has the id {order_id}")
     about = {"case_no": found.case_no, "order_id": order_id}
     return OrderShown(
-        **asdict(found),
+        **asdict(found) | {"message": rails.leaving(found.rail, found.message, found.key_day)},
         lines=lines_of(cursor, about),
         receipts=receipts_of(cursor, about),
         alarms=tuple(fetch(cursor, AlarmShown, _SQL.alarms_of_order, about)),

@@ -329,6 +329,8 @@ class Rails:
             assert rail.capabilities.reconciles == isinstance(rail, ReconcilingRail), f"{rail.name} reconciles, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
+        self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
+        self._reconciling = {rail.name: rail for rail in rails if isinstance(rail, ReconcilingRail)}
         self.default = rails[0]
         self.checks: Mapping[Scheme, CheckPolicy] = checks or {}
 
@@ -336,10 +338,17 @@ class Rails:
         return iter(self._by_name.values())
 
     def checking(self, checks: Mapping[Scheme, CheckPolicy]) -> "Rails":
-        """The same rails, with other checks."""
+        """The same rails, with these checks."""
+        if checks == self.checks:
+            return self
         other = copy.copy(self)
         other.checks = checks
         return other
+
+    def leaving(self, name: str, message: bytes, key_day: date | None) -> bytes:
+        """The message of an order as it leaves on the rail of that name: under the key of another day, if it has one."""
+        rail = self._reconciling.get(name)
+        return message if rail is None or key_day is None else rail.under_day(message, key_day)
 
     def named(self, name: str) -> Rail:
         """The rail of that name. Raises UnknownRail."""
@@ -350,10 +359,8 @@ class Rails:
 
     def reconciling(self, scheme: Scheme) -> ReconcilingRail | None:
         """The rail of a scheme, if orders are reported to it. Raises UnknownRail."""
-        rail = self.of[scheme]
-        return rail if isinstance(rail, ReconcilingRail) else None
+        return self._reconciling.get(self.of[scheme].name)
 
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
-        rail = self.of[scheme]
-        return rail if isinstance(rail, SimulatingRail) else None
+        return self._simulating.get(self.of[scheme].name)

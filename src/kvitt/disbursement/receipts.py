@@ -130,6 +130,7 @@ class _LockedMessage(NamedTuple):
     scheme: Scheme
     body: bytes
     received_at: datetime
+    edition: int
     answer: bytes | None
     last_at: datetime
 

@@ -19,7 +19,7 @@ from kvitt.disbursement.receipts import lock_messages, progress_of
 from kvitt.disbursement.refusals import SIMULATION_STALE, SIMULATION_UNKNOWN, simulated_otherwise
 from kvitt.disbursement.rows import MessageStep
 from kvitt.disbursement.simulation import NothingComputed, SimulationFailure, SimulationOutcome
-from kvitt.disbursement.simulation_check import CheckedOrder, own_figures, staleness
+from kvitt.disbursement.simulation_check import CheckedOrder, is_refusal, own_figures, staleness
 from kvitt.disbursement.simulation_requests import read_all
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
@@ -77,8 +77,8 @@ def refusal_by_seen(
 def _changes(order: CheckedOrder, then: SimulationOutcome | None, now: SimulationOutcome) -> Iterator[str]:
     """How two outcomes of one order differ, a text for each stretch of days."""
     if isinstance(now, SimulationFailure):
-        if now.by_rule:
-            yield now.text
+        if is_refusal(now):
+            yield now.text or now.reason.value
         return
     before = NothingComputed() if then is None or isinstance(then, SimulationFailure) else then
     for each in picture_changes(own_figures(before, order), own_figures(now, order)):

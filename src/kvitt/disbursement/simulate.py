@@ -130,7 +130,9 @@ class Simulate:
         """Takes what a simulator before us had begun to ask, to be asked again. Raises LeaseLost."""
         with self._connection.transaction():
             hold(self._connection, self._lease)
-            numbers = fetch_values(self._connection, _SQL.take_over, {"rail": self._rail, "simulator": self._simulator})
+            until = self._clock() + self._longest_work
+            arguments = {"rail": self._rail, "simulator": self._simulator, "at_work_until": until}
+            numbers = fetch_values(self._connection, _SQL.take_over, arguments)
             found = read_all(self._connection, numbers)
         if found:
             _log.warning("simulations broke off, and are asked again", simulations=len(found))

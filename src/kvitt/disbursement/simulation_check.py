@@ -129,10 +129,10 @@ def check_order(
 
 
 def _says_nothing(outcome: SimulationOutcome) -> bool:
-    return isinstance(outcome, SimulationFailure) and not _is_refusal(outcome)
+    return isinstance(outcome, SimulationFailure) and not is_refusal(outcome)
 
 
-def _is_refusal(failure: SimulationFailure) -> bool:
+def is_refusal(failure: SimulationFailure) -> bool:
     """Whether it says something about the order, and not only about the rail at that moment."""
     return failure.reason is not FailureReason.CLOSED and (failure.by_rule or failure.reason in _ABOUT_THE_ORDER)
 
@@ -150,7 +150,7 @@ _ABOUT_THE_ORDER: Final = frozenset(
 
 def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: SimulationOutcome, when: CheckCircumstances) -> SimulationCheck:
     if isinstance(outcome, SimulationFailure):
-        finding = CheckFinding.REFUSED if _is_refusal(outcome) else CheckFinding.UNAVAILABLE
+        finding = CheckFinding.REFUSED if is_refusal(outcome) else CheckFinding.UNAVAILABLE
         return SimulationCheck(finding, text=outcome.text or outcome.reason.value)
     own = own_figures(outcome, order)
     today = max(when.today, outcome.computed_on) if isinstance(outcome, Simulation) else when.today

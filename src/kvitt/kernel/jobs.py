@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+import psycopg
 import structlog
 from msgspec import Struct
 
@@ -149,6 +150,12 @@ class _LockedJob(NamedTuple):
 def list_jobs(connection: Connection) -> list[JobRow]:
     """All jobs that a scheduler has made known."""
     return fetch(connection, JobRow, _SQL.jobs)
+
+
+def last_run(connection: psycopg.Connection[Any]) -> datetime | None:
+    """When a scheduler ran a job last, whichever that was; None: none ever has."""
+    found: datetime | None = fetch_value(connection, _SQL.last_run)
+    return found
 
 
 class Scheduler:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.simulation import FailureReason
+from kvitt.disbursement.values import Area
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one
@@ -59,7 +60,7 @@ class SimulationDeadline(Struct, frozen=True):
 class ReconciliationDeadline(Struct, frozen=True):
     """How long a run of an area may be due and not made, or made and not put: `areas` with the names of the jobs that make their runs."""
 
-    areas: Mapping[str, str]
+    areas: Mapping[Area, str]
     waits: timedelta
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.jobs import last_run
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("ops", "kvitt.ops"), load("deferred", "kvitt.disbursement")
@@ -115,6 +116,8 @@ class Figures(Struct, frozen=True):
     oldest_run: datetime | None
     """When the oldest run of reconciliation was made that is not good."""
     late_areas: Sequence[LateArea]
+    scheduler_ran_at: datetime | None
+    """When a job was run last; None: none ever was."""
     lag: Sequence[TopicLag]
 
 
@@ -146,6 +149,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         run_messages={each.state: each.messages for each in fetch(connection, _OpenRunMessages, _SQL.open_run_messages)},
         oldest_run=_counted(connection, _SQL.open_runs).oldest,
         late_areas=fetch(connection, LateArea, _SQL.open_reconciliation_alarms),
+        scheduler_ran_at=last_run(connection),
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
 

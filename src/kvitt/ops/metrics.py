@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
+from math import inf
 from typing import Final
 
 import psycopg
@@ -172,6 +173,8 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     yield receipts
     yield from _simulations(figures)
     yield from _reconciliation(figures)
+    idle = _seconds(figures, [figures.scheduler_ran_at]) if figures.scheduler_ran_at else inf
+    yield _gauge("kvitt_scheduler_idle_seconds", "How long no scheduler has run a job, in any process; infinite: none ever has", idle)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )

@@ -16,6 +16,8 @@ from msgspec.structs import replace
 
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import connect
+from kvitt.kernel.jobs import last_run
 from kvitt.kernel.loop import LoopStep, MakeStep
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.migrate import pending
@@ -23,6 +25,10 @@ from kvitt.ops.figures import TopicLag
 
 SILENT_AFTER = timedelta(seconds=60)
 """A step waits for a moment when there is nothing to do. One that has not come back for this long hangs."""
+
+
+NO_SCHEDULER_AFTER = timedelta(minutes=5)
+"""Jobs are due several times a minute. A job that fails is tried again at least as often."""
 
 
 class Condition(StrEnum):
@@ -131,6 +137,13 @@ class ReadinessReason(Struct, frozen=True):
     since: datetime | None = None
 
 
+class DatabaseState(Struct, frozen=True):
+    """The migrations that a database has not had, and when a job was run last in it."""
+
+    missing: Sequence[str]
+    scheduler_ran_at: datetime | None
+
+
 class Readiness(Struct, frozen=True):
     """Ready when there is no reason against it."""
 
@@ -141,23 +154,33 @@ class Readiness(Struct, frozen=True):
 
 
 def readiness(
-    stopping: bool, roles: Sequence[RoleState], check_database: Callable[[], list[str]], broker_lag: Callable[[], Sequence[TopicLag]] | None
+    stopping: bool,
+    roles: Sequence[RoleState],
+    read_database: Callable[[], DatabaseState],
+    broker_lag: Callable[[], Sequence[TopicLag]] | None,
+    now: datetime,
 ) -> Readiness:
-    """Looks at everything. `check_database` returns the migrations that are missing, or raises psycopg errors or TimeoutError."""
+    """Looks at everything. `read_database` raises psycopg errors or TimeoutError when it can not."""
     reasons = [ReadinessReason("stopping", "this process has been asked to stop")] if stopping else []
     if not roles:
         reasons.append(ReadinessReason("no_roles", "no role runs in this process"))
-    reasons += _database(check_database)
+    database = _database(read_database)
+    reasons += _faults_of(database)
     if broker_lag is not None:
         reasons += _broker(broker_lag)
     reasons += [reason for state in roles if (reason := _fault_of(state))]
     notes = [_stands_by(state) for state in roles if state.condition is Condition.STANDS_BY]
+    if isinstance(database, DatabaseState) and not database.missing:
+        notes += _scheduler(database.scheduler_ran_at, now)
     return Readiness(not reasons, reasons, notes, roles)
 
 
-def missing_migrations(conninfo: str) -> list[str]:
-    """The names of the migrations that the database has not had; raises psycopg.OperationalError when it can't be reached."""
-    return pending(conninfo)
+def database_state(conninfo: str) -> DatabaseState:
+    """Reads it. Raises psycopg.OperationalError when it can't be reached."""
+    if missing := pending(conninfo):
+        return DatabaseState(missing, None)
+    with connect(conninfo, application="kvitt readiness") as connection:
+        return DatabaseState([], last_run(connection))
 
 
 def encode(found: Readiness) -> bytes:
@@ -165,15 +188,30 @@ def encode(found: Readiness) -> bytes:
     return msgspec.json.encode(found)
 
 
-def _database(check: Callable[[], list[str]]) -> list[ReadinessReason]:
+def _database(read: Callable[[], DatabaseState]) -> DatabaseState | ReadinessReason:
     try:
-        missing = check()
+        return read()
     except TimeoutError:
-        return [ReadinessReason("database_slow", "the database did not answer in time")]
+        return ReadinessReason("database_slow", "the database did not answer in time")
     except psycopg.Error as error:
         # The type only: libpq's words name hosts and users.
-        return [ReadinessReason("database_unreachable", f"the database can not be reached: {type(error).__name__}")]
-    return [ReadinessReason("not_upgraded", f"the database lacks {', '.join(missing)}; run kvitt db upgrade")] if missing else []
+        return ReadinessReason("database_unreachable", f"the database can not be reached: {type(error).__name__}")
+
+
+def _faults_of(found: DatabaseState | ReadinessReason) -> list[ReadinessReason]:
+    if isinstance(found, ReadinessReason):
+        return [found]
+    lacks = f"the database lacks {', '.join(found.missing)}; run kvitt db upgrade"
+    return [ReadinessReason("not_upgraded", lacks)] if found.missing else []
+
+
+def _scheduler(ran_at: datetime | None, now: datetime) -> list[ReadinessReason]:
+    """Says that nobody does what is done at set times; that is no reason against this process."""
+    if ran_at is not None and now - ran_at <= NO_SCHEDULER_AFTER:
+        return []
+    minutes = int(NO_SCHEDULER_AFTER.total_seconds()) // 60
+    said = f"no scheduler has run for {minutes} minutes, in any process: no alarm is raised, and no order is asked about again"
+    return [ReadinessReason("no_scheduler", said, ran_at)]
 
 
 def _broker(lag: Callable[[], Sequence[TopicLag]]) -> list[ReadinessReason]:

@@ -17,7 +17,7 @@ from kvitt.kernel.metrics import METRICS
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
-from kvitt.ops.readiness import RoleState, encode, missing_migrations, readiness
+from kvitt.ops.readiness import RoleState, database_state, encode, readiness
 from kvitt.settings import OpsSettings
 
 _log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ class OpsServer:
         self._conninfo, self._settings, self._clock, self._roles = conninfo, settings, clock, roles
         self._figures = FigureReader(conninfo, clock, log_topics)
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
-        self._database = Remembered(lambda: missing_migrations(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
+        self._database = Remembered(lambda: database_state(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._registry = registry_of(Metrics(METRICS, figures, roles, self._lag))
         self._stopping = False
@@ -125,7 +125,7 @@ class OpsServer:
             raise PortTaken(self._settings.host, port or 0, error.strerror or type(error).__name__) from error
 
     def _ready(self) -> Page:
-        found = readiness(self._stopping, self._roles(), self._database, self._lag)
+        found = readiness(self._stopping, self._roles(), self._database, self._lag, self._clock())
         return Page(HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE, "application/json", encode(found))
 
     def _metrics(self) -> Page:

@@ -23,7 +23,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
-from kvitt.rails.oppdrag.emulator import RECONCILIATION_QUEUE, Emulator
+from kvitt.rails.oppdrag.emulator import Emulator
 from kvitt.settings import Settings
 from kvitt.testing.rail import PutAtRails, RequestQueue
 from kvitt.transports.log.embedded_log import LogRelay
@@ -123,7 +123,7 @@ class Roles:
             _SEED,
             wait_seconds=0.0,
             clock=self._clock,
-            reconciliation=self._queue(RECONCILIATION_QUEUE),
+            reconciliation=self._queue(self._settings.reconciliation_queue),
         )
         try:
             yield emulator.step

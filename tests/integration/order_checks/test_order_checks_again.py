@@ -1,17 +1,21 @@
 """What the rail said of an order holds for a working day; and no order meets a question that the rail may be at work on still."""
 
+import json
 from datetime import timedelta
 
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.calendar import working_days_after
 from kvitt.disbursement.holding import UNCHECKED, HoldKind
+from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.simulate import RAIL_SECONDS
 from kvitt.disbursement.states import OrderState, What
 from kvitt.disbursement.values import Scheme
+from kvitt.formats.topics import RAPID
 from kvitt.kernel.database import connect
 from kvitt.testing import Hub
-from support.hub_messages import aap, dp, tp
-from support.order_checks import ask, check_of, of_two_areas, order, orders, put, release, simulated, statuses
+from support import rapid_messages
+from support.hub_messages import aap, dp, payment_uid, tp, ts, ts_payment
+from support.order_checks import TWO, ask, check_of, named, of_two_areas, order, orders, put, release, simulated, statuses
 from support.simulation_server import SIMULATION, ScriptedServer, hangs_up, says
 
 
@@ -31,7 +35,11 @@ def a_working_day_later(site: Hub) -> None:
 def test_an_order_leaves_by_what_the_rail_said_for_a_working_day(scripted: tuple[Hub, ScriptedServer], case: str) -> None:
     site, server = scripted
     key = agreed(site, server, case)
-    site.clock.set(working_days_after(site.clock(), 1) - timedelta(minutes=1))
+    until = working_days_after(site.clock(), 1)
+    shown = check_of(order(site, case)).leaves_before
+    assert shown
+    assert until - timedelta(minutes=1) < shown <= until
+    site.clock.set(until - timedelta(minutes=1))
     assert ask(site) == 0
     site.run()
     assert (statuses(site, key)[-1], check_of(order(site, case)).times_asked) == ("OK", 1)
@@ -84,6 +92,19 @@ def test_all_orders_of_a_message_are_asked_about_again_together(site: Hub, case:
     assert (statuses(site, key)[-1], len({check_of(each).request_no for each in orders(site, case)})) == ("OK", 1)
 
 
+def test_lines_that_their_sender_made_are_compared_again_with_what_stands(site: Hub) -> None:
+    case = "KV5R2WQ7NZEXDJTLMBY4HGASAG"
+    need = rapid_messages.EXAMPLE.replace(rapid_messages.CASE_ID, case).replace("0c7c9e0e", "0c7c9e0f")
+    site.put(RAPID, "24068715888", json.loads(need))
+    site.run("intake", "simulator")
+    a_working_day_later(site)
+    assert ask(site) == 1
+    site.run()
+    check = check_of(order(site, case))
+    assert (check.finding, check.times_asked, order(site, case).state) == ("agrees", 2, OrderState.ACCEPTED)
+    site.check()
+
+
 def test_a_case_that_somebody_has_locked_is_asked_about_again_later(site: Hub, case: str) -> None:
     key = put(site, Scheme.AAP, case, aap(case))
     site.run("simulator")
@@ -91,6 +112,21 @@ def test_a_case_that_somebody_has_locked_is_asked_about_again_later(site: Hub, c
     with connect(site.conninfo) as other, other.transaction():
         other.execute("SELECT FROM cases WHERE case_id = %s FOR UPDATE", [case])
         assert ask(site) == 0
+    assert ask(site) == 1
+    site.run()
+    assert statuses(site, key)[-1] == "OK"
+
+
+def test_what_is_left_of_a_message_of_which_something_has_left_is_not_refused_by_what_was_seen(site: Hub, case: str) -> None:
+    payments = [ts_payment(payment_uid(case, number), benefit=name) for number, name in enumerate(("TILSYN_BARN_AAP", "LÆREMIDLER_AAP"))]
+    site.put(topics.primary_input(Scheme.TILLEGGSSTONADER), f"{case}-seen", ts(case, *payments, dryrun=True))
+    site.run()
+    operate = Operate(site.connection, site.clock, site.ports)
+    operate.stop(["TILLSTPB"], TWO)
+    key = named(site, Scheme.TILLEGGSSTONADER, case, ts(case, *payments), f"{case}-seen")
+    operate.resume(["TILLSTPB"], TWO)
+    assert {each.area: each.state for each in orders(site, case)} == {"TILLSTPB": OrderState.READY, "TILLSTLM": OrderState.ACCEPTED}
+    a_working_day_later(site)
     assert ask(site) == 1
     site.run()
     assert statuses(site, key)[-1] == "OK"

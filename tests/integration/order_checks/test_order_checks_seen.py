@@ -7,6 +7,7 @@ from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
 from kvitt.rails.oppdrag.emulator.habits import ServiceFaults
 from kvitt.testing import Hub
+from support import simulation_answers as answers
 from support.hub_messages import aap, dp, payment_uid, tp, ts, ts_payment
 from support.order_checks import ask, check_of, failure, named, next_morning, order, orders, put, simulated, statuses, too_long
 from support.simulation_server import SIMULATION, ScriptedServer, says
@@ -38,6 +39,24 @@ def test_one_of_which_the_rail_says_otherwise_now_is_refused_with_both(scripted:
     again = put(site, Scheme.AAP, case, aap(case), number=2)
     site.run()
     assert statuses(site, again)[-1] == "OK"
+    site.check()
+
+
+def test_one_that_the_rail_does_not_simulate_any_more_is_refused_though_its_scheme_wants_no_check(
+    scripted: tuple[Hub, ScriptedServer], case: str
+) -> None:
+    """Also where the rail names no rule of its own that it breaks."""
+    site, server = scripted
+    server.scripts = {SIMULATION: [says(answers.empty())]}
+    site.put(topics.primary_input(Scheme.TILTAKSPENGER), f"{case}-seen", tp(case, dryrun=True))
+    site.run()
+    server.scripts = {SIMULATION: [says(answers.fault("Personen finnes ikke"), 500)]}
+    key = named(site, Scheme.TILTAKSPENGER, case, tp(case), f"{case}-seen")
+    assert failure(site, key) == (
+        409,
+        "Oppdragssystemet svarer nå noe annet enn simuleringen det vises til: Personen finnes ikke",
+    )
+    assert order(site, case).state == OrderState.WITHDRAWN
     site.check()
 
 

@@ -10,6 +10,7 @@ from kvitt.disbursement.holding import UNCHECKED, HoldKind
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_check_ends import AGAIN_AFTER, is_posted
 from kvitt.disbursement.resolve import Resolve
+from kvitt.disbursement.simulate import RAIL_SECONDS
 from kvitt.disbursement.simulation_requests import listing
 from kvitt.disbursement.states import OrderState, What
 from kvitt.disbursement.values import Scheme
@@ -155,6 +156,10 @@ def test_wherever_the_simulator_dies_a_check_ends_once(
         with pytest.raises(Died):
             site.run()
     site.run()
+    if times_asked > 1:
+        assert order(site, case).state == OrderState.READY  # the rail may be at work on the first question still
+        site.clock.advance(seconds=RAIL_SECONDS)
+        site.run()
     (request,) = listing(site.connection, key=(Scheme.AAP, case))
     assert (request.times_asked, check_of(order(site, case)).finding, statuses(site, key)[-1]) == (times_asked, "agrees", "OK")
     assert [each.what for each in order(site, case).noted].count(What.CHECKED) == 1

@@ -18,6 +18,7 @@ from litestar.router import Router
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.api.rest import consistency as consistency_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
@@ -30,6 +31,7 @@ from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
 from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
+from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 from kvitt.errors import BadRequest, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
@@ -56,6 +58,7 @@ def make_app(
     ledger: LedgerService | None,
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
+    consistency: ConsistencyCalls | None = None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
     work = RouteWork(threads)
@@ -64,8 +67,14 @@ def make_app(
         *(ledger_routes.router(ledger, work) if ledger else []),
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
+        *([consistency_routes.router(consistency, work)] if consistency else []),
     ]
-    forms = ProblemForms({SIMULATIONS: simulation_routes.service_form} if simulations else {})
+    forms = ProblemForms(
+        {
+            **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
+            **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
+        }
+    )
     described = OpenAPIConfig(
         title="kvitt",
         version="1",

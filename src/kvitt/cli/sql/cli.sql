@@ -74,3 +74,7 @@ CROSS JOIN LATERAL (
     LIMIT %(limit)s
 ) AS r
 ORDER BY r.at, r.partition, r.position;
+
+-- name: areas_of_day
+-- The areas that have orders of a day.
+SELECT DISTINCT area FROM orders WHERE day = %(day)s;

@@ -16,6 +16,7 @@ from kvitt.contracts.rapid.wire import need as needs
 from kvitt.contracts.rapid.wire.packet import Trace
 from kvitt.contracts.rapid.wire.receipt_text import normalised
 from kvitt.contracts.rapid.wire.solutions import TEXTS, Solution, SolutionStatus
+from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import (
     CORRECTED,
     AllSettled,
@@ -45,7 +46,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.inbox import InboxMessage, ReplyTo
 from kvitt.disbursement.rail import ReceiptOutcome, Severity
 from kvitt.disbursement.refusals import WITHDRAWN
-from kvitt.disbursement.simulation import NothingComputed
+from kvitt.disbursement.simulation import FailureReason, NothingComputed, SimulationFailure
 from kvitt.disbursement.values import OrderId
 from kvitt.formats import topics
 from kvitt.formats.times import mapper_text
@@ -61,6 +62,16 @@ RECEIVED: Final = solutions.encode(Solution(SolutionStatus.RECEIVED, TEXTS[Solut
 """What a need hears that waits; it has no key as long as there is no order."""
 
 
+_NOT_SIMULATED: Final = {
+    simulation_question.NEED: simulation.solution(
+        SimulationFailure(
+            FailureReason.ORDER_OPEN, "Behovet ber også om utbetaling, og saken kan ikke simuleres mens den har et åpent oppdrag"
+        )
+    )
+}
+"""The solution beside that of a payment: who wants to know first what would be paid asks for that alone (rapid §5.1)."""
+
+
 def reply_to(event: Event, message: ReplyTo, at: datetime) -> Reply:
     """The records of an event, and the answer to keep."""
     return _REPLIES[type(event)](event, message, at)
@@ -74,8 +85,11 @@ class _Question:
         self._packet = packet.parse(message.body, oslo(message.received_at))
         self.trace = packet.trace_of(self._packet)
         self._kinds = tuple(kind.value for kind in NeedKind if kind.value in self.trace.behov)
-        self.is_simulation = not self._kinds and simulation_question.NEED in self.trace.behov
+        asks = simulation_question.NEED in self.trace.behov
+        self.is_simulation = asks and not self._kinds
         """It asks what would be paid, and hears of that in a solution of another form (rapid §5.1)."""
+        self.is_both = asks and bool(self._kinds) and message.edition >= Edition.EVERY_NEED
+        """It asks for money as well, whose order is what keeps its case from being simulated."""
 
     def event(self, kind: str) -> str:
         """The id of something published about the need itself, before there is an order."""
@@ -85,7 +99,14 @@ class _Question:
     def answer(self, solution: bytes, event: str, cause: Trace | None = None) -> OutboxRecord:
         """The need once more with its solution; `cause` None: the need itself."""
         names = (simulation_question.NEED,) if self.is_simulation else self._kinds
-        value = packet.answered(self._packet, names, solution, event_id=event, at=self.at, cause=cause or self.trace)
+        return self._published({**dict.fromkeys(names, solution), **(_NOT_SIMULATED if self.is_both else {})}, event, cause)
+
+    def not_simulated(self) -> OutboxRecord:
+        """The need once more, with nothing but why it is not simulated."""
+        return self._published(_NOT_SIMULATED, self.event("simulation"))
+
+    def _published(self, solved: Mapping[str, bytes], event: str, cause: Trace | None = None) -> OutboxRecord:
+        value = packet.answered(self._packet, solved, event_id=event, at=self.at, cause=cause or self.trace)
         return OutboxRecord(topics.RAPID, self._message.key, value, _PLAIN, event)
 
 
@@ -115,7 +136,10 @@ def _repeated(event: Repeated, message: ReplyTo, at: datetime) -> Reply:
 
 def _unchanged(event: Unchanged, message: ReplyTo, at: datetime) -> Reply:
     """A need without lines asks for nothing, and hears nothing (rapid §2.3); one that asks what would be paid hears that (rapid §5.1)."""
-    return _answered(message, at, simulation.solution(NothingComputed()), "simulation") if event.dry_run else Reply()
+    if event.dry_run:
+        return _answered(message, at, simulation.solution(NothingComputed()), "simulation")
+    question = _Question(message, at)
+    return Reply((question.not_simulated(),)) if question.is_both else Reply()
 
 
 def _simulated(_: Simulated, __: ReplyTo, ___: datetime) -> Reply:

@@ -83,6 +83,7 @@ def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> R
 class _Check:
     def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: Progress | None) -> None:
         self._cursor, self._ports, self._progress = cursor, ports, progress
+        self._subjects = ports.checks()
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
         self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)
@@ -101,7 +102,7 @@ class _Check:
         check_copies(self._reader, self._found, self._ports.contracts)
         check_operators(self._reader, self._found)
         check_approvals(self._reader, self._found)
-        for each in self._ports.checks:
+        for each in self._subjects:
             each.walk(self._reader, self._found)
         self._check_over_all()
         return self._found.report()
@@ -136,7 +137,7 @@ class _Check:
             "seed": secrets.randbits(_SEED_BITS),
         }
         self._cursor.execute(SQL.sort_in_memory)
-        others = [(Kind(kind), statement) for each in self._ports.checks for kind, statement in each.statements]
+        others = [(Kind(kind), statement) for each in self._subjects for kind, statement in each.statements]
         for kind, statement in (*_OVER_ALL, *others):
             for case_no, subject, text in self._cursor.stream(statement, arguments):
                 self._found.differs(kind, case_no, subject, text)

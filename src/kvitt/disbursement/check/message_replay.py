@@ -58,6 +58,7 @@ class MessageReplay:
             scheme=message.scheme,
             body=message.body,
             received_at=message.received_at,
+            edition=message.edition,
             answer=self.answer,
             last_at=message.received_at,
             orders=orders,

@@ -5,6 +5,7 @@ The accepted state is kept in memory as it was at each entry, so every derivatio
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -74,7 +75,7 @@ class Replay:
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
         then = policies(self.case.scheme, stored.checks)
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, lambda number: questions_of_then(self, number), then)
+        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then)
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}

@@ -16,13 +16,14 @@ from kvitt.kernel.clock import oslo
 
 if TYPE_CHECKING:
     from kvitt.disbursement.check.replay import Replay
+    from kvitt.disbursement.check.stored import StoredCase
 
 
-def questions_of_then(replay: "Replay", message_no: int) -> Sequence[bytes] | None:
+def questions_of_then(stored: "StoredCase", message_no: int) -> Sequence[bytes] | None:
     """The questions of a dry run that were published for others to ask, as of old; None: kvitt asked them itself."""
-    if message_no in replay.stored.simulations:
+    if message_no in stored.simulations:
         return None
-    return [each.row.value or b"" for each in replay.stored.published if each.row.message_no == message_no] or None
+    return [each.row.value or b"" for each in stored.published if each.row.message_no == message_no] or None
 
 
 def look_at_open_orders(replay: "Replay") -> None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import psycopg
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 
 from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
@@ -24,7 +23,7 @@ from kvitt.disbursement.rows import (
 from kvitt.disbursement.simulation_check import CheckMode
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, read_all
 from kvitt.kernel.audit import AuditRow
-from kvitt.kernel.fetch import fetch, fetch_values
+from kvitt.kernel.fetch import Part, fetch, fetch_values
 from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
@@ -33,9 +32,10 @@ SPAN = 200
 """How many cases are in memory at once."""
 
 
-class OrderSince(Struct, frozen=True, gc=False):
-    """How far an order has come."""
+class StoredOrder(Struct, frozen=True):
+    """An order as it was made, and how far it has come."""
 
+    made: OrderRow
     state: str
     sent_at: datetime | None
     settled_at: datetime | None
@@ -44,12 +44,6 @@ class OrderSince(Struct, frozen=True, gc=False):
     resends: int
     taken_back: bool
     guard: int
-
-
-class StoredOrder(OrderSince, frozen=True, kw_only=True):
-    """An order as it was made, and how far it has come."""
-
-    made: OrderRow
 
 
 class StoredPayment(Struct, frozen=True, gc=False):
@@ -61,8 +55,9 @@ class StoredPayment(Struct, frozen=True, gc=False):
 
 
 class StoredReceipt(Struct, frozen=True, gc=False):
-    """One thing that a receipt says: the receipt as it came, the place in it, and what it was taken for."""
+    """One thing that a receipt says: the receipt as it came, the place in it, and what it was taken for, for an order `of` which case."""
 
+    of: int | None
     receipt_no: int
     rail: str
     digest: bytes
@@ -77,8 +72,9 @@ class StoredReceipt(Struct, frozen=True, gc=False):
 
 
 class StoredContradiction(Struct, frozen=True):
-    """A contradiction: what a receipt said against what stood of an order, and how that ended."""
+    """A contradiction in the case `of`: what a receipt said against what stood of an order, and how that ended."""
 
+    of: int
     order_id: str
     receipt_no: int
     ours: str
@@ -106,8 +102,9 @@ class CaseHead(NamedTuple):
 
 
 class StoredPublished(Struct, frozen=True, gc=False):
-    """A record of the outbox under its number; `early`: published before orders had keys of their own."""
+    """A record of the outbox under its number, `of` a case, or a message without one; `early`: before orders had keys of their own."""
 
+    of: int
     outbox_no: int
     row: OutboxRow
     early: bool
@@ -161,8 +158,8 @@ class Reader:
     def published_without_case(self, first: int, last: int) -> dict[int, list[StoredPublished]]:
         """Returns what was published of messages that belong to no case, by message."""
         published: dict[int, list[StoredPublished]] = {}
-        for each in fetch(self.cursor, _ReadRecord, SQL.published_without_case, {"first": first, "last": last}, row=OutboxRow):
-            published.setdefault(each.of, []).append(StoredPublished(each.outbox_no, each.row, each.early))
+        for each in fetch(self.cursor, StoredPublished, SQL.published_without_case, {"first": first, "last": last}, row=OutboxRow):
+            published.setdefault(each.of, []).append(each)
         return published
 
     def receipts_without_order(self, after: int) -> list[StoredReceipt]:
@@ -198,37 +195,9 @@ class Reader:
                 case.simulations[each.request.message_no] = each
 
 
-class _ReadOrder(NamedTuple):
-    made: OrderRow
-    since: OrderSince
-
-
-class _ReadVersion(NamedTuple):
-    made: PaymentRow
-    state: str
-    superseded: bool
-
-
-class _ReadLine(NamedTuple):
+class _ReadLine(Struct, frozen=True, gc=False):
     of: int
     row: LineRow
-
-
-class _ReadReceipt(NamedTuple):
-    of: int
-    row: StoredReceipt
-
-
-class _ReadContradiction(NamedTuple):
-    of: int
-    row: StoredContradiction
-
-
-class _ReadRecord(NamedTuple):
-    of: int
-    outbox_no: int
-    row: OutboxRow
-    early: bool
 
 
 class _Sort(NamedTuple):
@@ -242,16 +211,22 @@ class _Sort(NamedTuple):
     readers: Mapping[str, Any] = {}
 
 
-def _take_order(case: StoredCase, row: _ReadOrder) -> None:
-    # The store writes JSON in a form of its own.
-    made = replace(row.made, held_for=encode_all(decode_all(row.made.held_for)))
-    case.orders[made.order_id] = StoredOrder(made=made, **asdict(row.since))
+def _own_form(reasons: str) -> str:
+    """The store writes JSON in a form of its own."""
+    return encode_all(decode_all(reasons))
 
 
-_case_no, _of, _chain = attrgetter("case_no"), attrgetter("of"), attrgetter("chain")
+_case_no, _of, _chain, _case_of_made = attrgetter("case_no"), attrgetter("of"), attrgetter("chain"), attrgetter("made.case_no")
 _SORTS = (
     _Sort("messages", SQL.messages, MessageRow, _case_no, lambda case, row: case.messages.update({row.message_no: row})),
-    _Sort("orders", SQL.orders, _ReadOrder, attrgetter("made.case_no"), _take_order, {"made": OrderRow, "since": OrderSince}),
+    _Sort(
+        "orders",
+        SQL.orders,
+        StoredOrder,
+        _case_of_made,
+        lambda case, order: case.orders.update({order.made.order_id: order}),
+        {"made": Part(OrderRow, held_for=_own_form)},
+    ),
     _Sort(
         "lines",
         SQL.lines,
@@ -261,30 +236,9 @@ _SORTS = (
         {"row": LineRow},
     ),
     _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
-    _Sort(
-        "payments",
-        SQL.payments,
-        _ReadVersion,
-        attrgetter("made.case_no"),
-        lambda case, row: case.payments.append(StoredPayment(*row)),
-        {"made": PaymentRow},
-    ),
-    _Sort(
-        "receipts",
-        SQL.receipts,
-        _ReadReceipt,
-        _of,
-        lambda case, each: case.receipts.update({each.row.receipt_no: each.row}),
-        {"row": StoredReceipt},
-    ),
-    _Sort(
-        "contradictions",
-        SQL.contradictions,
-        _ReadContradiction,
-        _of,
-        lambda case, each: case.contradictions.append(each.row),
-        {"row": StoredContradiction},
-    ),
+    _Sort("payments", SQL.payments, StoredPayment, _case_of_made, lambda case, each: case.payments.append(each), {"made": PaymentRow}),
+    _Sort("receipts", SQL.receipts, StoredReceipt, _of, lambda case, each: case.receipts.update({each.receipt_no: each})),
+    _Sort("contradictions", SQL.contradictions, StoredContradiction, _of, lambda case, each: case.contradictions.append(each)),
     _Sort(
         "order_checks",
         SQL.order_checks,
@@ -293,13 +247,6 @@ _SORTS = (
         lambda case, each: case.checks.setdefault(each.order_id, []).append(each),
         {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
     ),
-    _Sort(
-        "records_published",
-        SQL.published,
-        _ReadRecord,
-        _of,
-        lambda case, each: case.published.append(StoredPublished(each.outbox_no, each.row, each.early)),
-        {"row": OutboxRow},
-    ),
+    _Sort("records_published", SQL.published, StoredPublished, _of, lambda case, each: case.published.append(each), {"row": OutboxRow}),
     _Sort("audit_entries", SQL.audit, AuditRow, _chain, lambda case, row: case.audit.append(row)),
 )

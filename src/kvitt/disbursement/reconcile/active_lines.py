@@ -20,7 +20,8 @@ from kvitt.kernel.fetch import Part, fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("consistency", "kvitt.disbursement")
-_LINE: Final = Part(ActiveLine, rate_type=RateType)
+LINE: Final = Part(ActiveLine, rate_type=RateType)
+"""How a line is made of its columns."""
 _case_no = attrgetter("case_no")
 
 
@@ -54,7 +55,7 @@ def cases_after(connection: Connection, area: Area, after: int, limit: int) -> S
 def active_cases(connection: Connection, basis: ActiveBasis, cases: Sequence[int]) -> Sequence[ActiveCase]:
     """Those of the cases that have lines in force, in the order of their numbers. Memory: all lines of these cases."""
     row = {"cases": list(cases), "rail": basis.rail, "area": basis.area, "day": basis.day, "at": basis.at, "run_no": basis.run_no}
-    rows = fetch(connection, _ActiveLineOfCase, _SQL.active_lines, row, line=_LINE)
+    rows = fetch(connection, _ActiveLineOfCase, _SQL.active_lines, row, line=LINE)
     return [_case(basis.area, lines) for _, lines in groupby(rows, _case_no)]
 
 

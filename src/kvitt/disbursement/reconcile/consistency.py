@@ -146,7 +146,8 @@ class Consistency:
             cases = cases_after(self._connection, run.area, run.last_case, self._at_once)
             found = active_cases(self._connection, run.basis, cases)
             ends = len(cases) < self._at_once
-            write_part(self._connection, self._found(run.area), run, found, ends=ends, last_case=cases[-1] if cases else run.last_case)
+            last_case = cases[-1] if cases else run.last_case
+            write_part(self._connection, self._found(run.area), run, found, starts=run.messages == 0, ends=ends, last_case=last_case)
             return read_lines_run(self._connection, run_no)
 
     def _begin(self, found: ReconciledArea, day: date, cause: Cause) -> int:
@@ -208,13 +209,11 @@ class Consistency:
 
 
 def write_part(
-    connection: Connection, area: ReconciledArea, run: LinesRun, cases: Sequence[ActiveCase], *, ends: bool, last_case: int
+    connection: Connection, area: ReconciledArea, run: LinesRun, cases: Sequence[ActiveCase], *, starts: bool, ends: bool, last_case: int
 ) -> None:
-    """Writes the messages of the next part of a locked run, and counts what they report; the first part starts it, the last one ends it."""
+    """Writes the messages of the next part of a locked run, and counts what they report."""
     lines = [line for case in cases for line in case.lines]
-    starts, bodies = run.messages == 0, list[bytes]()
-    if cases or ends:
-        bodies += area.rail.encode_consistency(run.reported(area.form), cases, starts=starts, ends=ends, before=run.total)
+    bodies = [*area.rail.encode_consistency(run.reported(area.form), cases, starts=starts, ends=ends, before=run.total)]
     step = {
         "run_no": run.run_no,
         "cases": len(cases),

@@ -87,14 +87,15 @@ class Reconcile:
         """The areas whose orders are reported."""
         return [*self._areas]
 
-    def next_range(self, area: str) -> DayRange | None:
+    def next_range(self, area: str, *, early: bool = False) -> DayRange | None:
         """Returns what the next run of an area is about: from the end of the last one to yesterday in Oslo; None: nothing is left.
 
-        Raises NotReconciled.
+        `early`: to today. Raises NotReconciled.
         """
         today, last = self._today(), self.last_day(area)
         first = next_day(last) if last else self._first_day or previous_working_day(today)
-        return DayRange(first, today - _ONE_DAY) if first < today else None
+        end = self._end(early=early)
+        return DayRange(first, end) if first <= end else None
 
     def make(
         self,
@@ -103,9 +104,11 @@ class Reconcile:
         cause: Cause,
         *,
         progress: Progress = _silent,
+        early: bool = False,
     ) -> Run:
         """Makes the run of an area over a range.
 
+        `early`: it may end with today, though that is not over; what has not left by then leaves under the key of tomorrow.
         Raises NotReconciled; NotInThatState for days that are not over, or that would leave out others; AlreadyReconciled for such as
         were reported; NotAWorkingDay where the schedule or a caller comes on a day on which the rail does not compare.
         """
@@ -113,7 +116,7 @@ class Reconcile:
         if cause.trigger in (Trigger.SCHEDULE, Trigger.CALL) and not is_working_day(self._today()):
             raise NotAWorkingDay(f"{self._today()} is no working day")
         with self._connection.transaction():
-            self._lock(found, days)
+            self._lock(found, days, early=early)
             run = self._make(found, days, cause, progress)
             if cause.operator:
                 self._note("reconcile", cause.operator, run)
@@ -155,6 +158,10 @@ class Reconcile:
         """The day in Oslo; just after midnight the one before, while an order of that may still be about to be stored."""
         return oslo(self._clock() - _STORED_WITHIN).date()
 
+    def _end(self, *, early: bool) -> date:
+        """The last day that may be reported."""
+        return oslo(self._clock()).date() if early else self._today() - _ONE_DAY
+
     def _found(self, area: str) -> ReconciledArea:
         try:
             return self._areas[Area(area)]
@@ -166,13 +173,16 @@ class Reconcile:
         last: date | None = fetch_value(self._connection, _SQL.lock_area, found.row)
         return last
 
-    def _lock(self, found: ReconciledArea, days: DayRange, *, anew: bool = False) -> None:
+    def _lock(self, found: ReconciledArea, days: DayRange, *, anew: bool = False, early: bool = False) -> None:
         """Locks the area for a range that is to be reported."""
-        if not days.first <= days.last < self._today():
+        if not days.first <= days.last <= self._end(early=early):
             raise NotInThatState(f"{days}: only days that are over are reconciled, from the first to the last one")
         last = self._lock_area(found)
         if anew:
             return
+        if days.last >= self._today():
+            # Nothing is made or claimed until the area's new end can be seen by whoever claims.
+            self._connection.execute(_SQL.lock_orders)
         if last is not None and days.first <= last:
             raise AlreadyReconciled(f"{found.area} is reconciled up to {last}; a run is made again by its number")
         if last is not None and days.first > next_day(last):

@@ -178,6 +178,11 @@ def run_id(kind: ReconciliationKind, rail: str, area: Area, days: DayRange, befo
     return named_uuid(_RUNS, f"{kind.value}\0{rail}\0{area}\0{days.first}\0{days.last}\0{before}")
 
 
+def run_id_of_call(digest: bytes) -> str:
+    """The id of a run whose caller gives it none: of all that was said in the call."""
+    return named_uuid(_RUNS, f"call\0{digest.hex()}")
+
+
 def add_messages(connection: Connection, run_no: int, run: str, after: int, bodies: Sequence[bytes]) -> int:
     """Stores messages of a run, by its number and its id, behind as many as it has; returns how many it has then."""
     places = [*range(after + 1, after + 1 + len(bodies))]

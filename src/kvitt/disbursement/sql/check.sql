@@ -117,7 +117,7 @@ WHERE o.order_id IS NULL
 
 -- name: receipts_without_order
 -- The next receipts that answer no order.
-SELECT r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.code, r.outcome, r.note,
+SELECT NULL::bigint AS of, r.receipt_no, r.rail, r.digest, r.place, a.body, r.order_id::text, r.severity, r.code, r.outcome, r.note,
        r.message_id LIKE 'operator-%%' AS by_hand
 FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;

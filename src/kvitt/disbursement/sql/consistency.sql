@@ -113,3 +113,29 @@ SELECT EXISTS (
     SELECT FROM contradictions AS k JOIN orders AS o ON o.order_id = k.order_id
     WHERE k.resolution = 'adopted' AND k.resolved_at > %(at)s AND o.rail = %(rail)s AND o.area = %(area)s
 );
+
+-- name: lines_run_of_id
+-- The run about lines in force with an id, locked.
+SELECT run_no FROM reconciliation_runs WHERE run_id = %(run_id)s AND kind = 'consistency' FOR UPDATE;
+
+-- name: has_part
+-- Whether a run has this batch already.
+SELECT EXISTS (SELECT FROM reconciliation_parts WHERE run_no = %(run_no)s AND digest = %(digest)s);
+
+-- name: add_part
+-- Keeps a batch of a run, by what was said in it.
+INSERT INTO reconciliation_parts (run_no, part, digest, cases, kroner, made_by, made_at)
+SELECT %(run_no)s, count(*) + 1, %(digest)s, %(cases)s, %(kroner)s, %(made_by)s, %(made_at)s
+FROM reconciliation_parts WHERE run_no = %(run_no)s;
+
+-- name: lines_of_decisions
+-- The lines of accepted orders that decisions made, oldest first in each case; the number of a line is what stands behind the # of its id.
+SELECT o.case_no, c.case_id, substring(l.line_id FROM '#([0-9]+)$')::bigint AS number, l.line_id, l.refers_to, l.class_code, l.start_on AS start,
+       l.end_on AS "end", l.amount, l.rate_type, l.decided_on, l.caseworker, l.approver, l.recipient, l.decision_id, l.grade,
+       CASE WHEN l.forwarded THEN substring(l.line_id FROM '#([0-9]+)$')::bigint END AS own_number,
+       CASE WHEN l.forwarded THEN substring(l.refers_to FROM '#([0-9]+)$')::bigint END AS own_reference
+FROM order_lines AS l
+JOIN orders AS o ON o.order_id = l.order_id
+JOIN cases AS c ON c.case_no = o.case_no
+WHERE l.decision_id = ANY (%(decisions)s::text[]) AND o.rail = %(rail)s AND o.area = %(area)s AND o.state = 'accepted'
+ORDER BY o.case_no, o.number, l.position;

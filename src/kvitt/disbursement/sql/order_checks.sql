@@ -1,7 +1,9 @@
 -- name: open_checks
 -- The checks of orders that are still to end, under the locks of the orders, with what decides: whether it is held for that, and when the
--- case's last order in the area was accepted.
-SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits, k.seen, o.area, o.is_first_order, o.held_for::text,
+-- case's last order in the area was accepted. A message of which something has left is not refused any more by what was seen.
+SELECT k.order_id::text, k.message_no, k.mode, k.most_recovered, k.waits,
+       CASE WHEN NOT EXISTS (SELECT FROM orders AS s WHERE s.message_no = k.message_no AND s.state NOT IN ('ready', 'withdrawn')) THEN k.seen END AS seen,
+       o.area, o.is_first_order, o.held_for::text,
        (SELECT max(a.settled_at) FROM orders AS a WHERE a.case_no = o.case_no AND a.area = o.area AND a.state = 'accepted') AS accepted_at
 FROM unnest(%b::uuid[]) AS w (order_id)
 JOIN order_checks AS k ON k.order_id = w.order_id

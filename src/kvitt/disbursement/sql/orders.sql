@@ -3,7 +3,10 @@
 -- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
 WITH r AS MATERIALIZED (
-    SELECT order_id FROM orders
+    SELECT order_id, greatest(%(day)s::date, (
+               SELECT a.last_day + 1 FROM reconciled_areas AS a WHERE a.rail = orders.rail AND a.area = orders.area AND a.kind = 'interface'
+           )) AS earliest
+    FROM orders
     WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]' AND (leaves_before IS NULL OR leaves_before > %(now)s)
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
       AND NOT EXISTS (SELECT FROM simulation_requests AS q WHERE q.case_no = orders.case_no AND (q.state = 'asked' OR q.at_work_until > %(now)s))
@@ -13,8 +16,9 @@ WITH r AS MATERIALIZED (
 )
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at),
-    -- Whoever leaves on a later day than it was made on leaves under the key of that day, where the rail compares by days.
-    key_day = CASE WHEN coalesce(o.key_day, o.day) < %(day)s AND o.reconciliation_key IS NULL THEN %(day)s ELSE o.key_day END
+    -- Whoever leaves on a later day than it was made on leaves under the key of that day, where the rail compares by days; and never under
+    -- that of a day that is reported.
+    key_day = CASE WHEN coalesce(o.key_day, o.day) < r.earliest AND o.reconciliation_key IS NULL THEN r.earliest ELSE o.key_day END
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend, o.key_day;
@@ -27,7 +31,7 @@ UPDATE orders AS o SET file_id = s.file_id FROM unnest(%b::uuid[], %b::uuid[]) A
 -- Locks messages for this transaction, in sorted order, and returns what their replies are made from, and when something was published of
 -- them last; what was asked only where the replies of a source need it.
 SELECT m.message_no, m.source, m.partition, m.position, m.key, m.headers, m.scheme,
-       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.answer,
+       CASE WHEN m.source = ANY (%b::text[]) THEN m.body ELSE '' END AS body, m.received_at, m.edition, m.answer,
        greatest(m.received_at, m.derived_at, m.answered_at, m.published_at) AS last_at
 FROM messages AS m
 JOIN unnest(%b::bigint[]) AS w (message_no) ON w.message_no = m.message_no

@@ -6,6 +6,10 @@ INSERT INTO reconciled_areas (rail, area, kind) VALUES (%(rail)s, %(area)s, %(ki
 -- Locks an area, and returns until where it has been reconciled.
 SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s FOR UPDATE;
 
+-- name: lock_orders
+-- Keeps orders from being made and claimed until the transaction ends.
+LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE;
+
 -- name: last_day
 -- Until where an area has been reconciled.
 SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
@@ -46,7 +50,7 @@ WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn';
 
 -- name: report_by_number
 -- Takes into a run the orders of an area up to the end of its range that were put and are in no other run, and those that another run
--- reported as missing, and that have been answered since.
+-- reported as missing, and that have been answered since; none of days before the area's first run.
 WITH reported AS (
     SELECT DISTINCT ON (e.order_id) e.order_id, e.bucket
     FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
@@ -61,6 +65,10 @@ FROM (
            reconciliation_bucket(q.state, r.severity, %(warned_by)s) AS bucket
     FROM orders AS q LEFT JOIN receipts AS r ON r.receipt_no = q.receipt_no
     WHERE q.area = %(area)s AND q.rail = %(rail)s AND q.day <= %(last_day)s AND q.reconciliation_key IS NOT NULL
+      AND q.day >= (
+          SELECT min(n.first_day) FROM reconciliation_runs AS n
+          WHERE n.rail = %(rail)s AND n.area = %(area)s AND n.kind = 'interface'
+      )
       AND (q.sent_at IS NOT NULL OR q.state IN ('unknown', 'sent', 'accepted', 'rejected')) AND q.state <> 'withdrawn'
 ) AS o
 LEFT JOIN reported AS e ON e.order_id = o.order_id

@@ -17,7 +17,7 @@ GROUP BY o.case_no, e.order_id, e.key_day, CASE WHEN e.cause = 'late receipt' TH
 HAVING count(*) > 1;
 
 -- name: orders_of_no_run
--- Orders whose day is reconciled, and that no run reports.
+-- Orders whose day is reconciled, and that no run reports; one that was made since and has not left leaves under a later day.
 SELECT o.case_no, o.order_id::text, 'is of ' || coalesce(o.key_day, o.day) || ', which is reconciled, and no run reports it'
 FROM orders AS o
 JOIN reconciled_areas AS a ON a.rail = o.rail AND a.area = o.area AND a.kind = 'interface'
@@ -25,9 +25,29 @@ JOIN (
     SELECT rail, area, min(first_day) AS first_day FROM reconciliation_runs WHERE kind = 'interface' GROUP BY rail, area
 ) AS b ON b.rail = o.rail AND b.area = o.area
 WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state <> 'withdrawn' AND o.reconciliation_key IS NULL
+  AND NOT (o.state = 'ready' AND o.made_at > (
+      SELECT max(n.made_at) FROM reconciliation_runs AS n
+      WHERE n.rail = o.rail AND n.area = o.area AND n.kind = 'interface' AND o.day BETWEEN n.first_day AND n.last_day
+  ))
   AND NOT EXISTS (
       SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
       WHERE e.order_id = o.order_id AND n.state <> 'replaced' AND e.key_day = coalesce(o.key_day, o.day)
+  );
+
+-- name: numbered_of_no_run
+-- Orders with a number of their own that had left when a run up to their day was made, and that no run reports.
+SELECT o.case_no, o.order_id::text, 'had left when run ' || n.run_no || ' was made, and no run reports it'
+FROM orders AS o
+JOIN LATERAL (
+    SELECT r.run_no FROM reconciliation_runs AS r
+    WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface' AND r.last_day >= o.day AND r.made_at > o.sent_at
+    ORDER BY r.run_no DESC LIMIT 1
+) AS n ON true
+WHERE o.reconciliation_key IS NOT NULL AND o.state <> 'withdrawn'
+  AND o.day >= (SELECT min(r.first_day) FROM reconciliation_runs AS r WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface')
+  AND NOT EXISTS (
+      SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS r ON r.run_no = e.run_no
+      WHERE e.order_id = o.order_id AND r.state <> 'replaced'
   );
 
 -- name: runs_not_as_orders
@@ -62,7 +82,7 @@ SELECT NULL::bigint, n.run_no::text, 'is about days of run ' || b.run_no || ' as
 FROM reconciliation_runs AS n
 JOIN reconciliation_runs AS b ON b.rail = n.rail AND b.area = n.area AND b.kind = n.kind AND b.run_no < n.run_no
      AND b.first_day <= n.last_day AND n.first_day <= b.last_day
-WHERE n.state <> 'replaced' AND b.state <> 'replaced';
+WHERE n.state <> 'replaced' AND b.state <> 'replaced' AND (n.kind = 'interface' OR (n.trigger <> 'call' AND b.trigger <> 'call'));
 
 -- name: reported_of_no_order
 -- What runs report of orders that are not there.

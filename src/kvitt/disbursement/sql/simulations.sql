@@ -106,8 +106,9 @@ UPDATE simulation_requests SET state = 'asked', simulator = %(simulator)s, asked
 WHERE request_no = ANY (%(requests)s::bigint[]) AND state = 'requested';
 
 -- name: take_over
--- What a simulator that is no more was asking, this one asks now: the cases stay locked meanwhile.
-UPDATE simulation_requests SET simulator = %(simulator)s, times_asked = times_asked + 1
+-- What a simulator that is no more was asking, this one asks now: the cases stay locked meanwhile, and as long as the rail may be at work on
+-- the first question.
+UPDATE simulation_requests SET simulator = %(simulator)s, times_asked = times_asked + 1, at_work_until = %(at_work_until)s
 WHERE rail = %(rail)s AND state = 'asked' AND simulator <> %(simulator)s
 RETURNING request_no;
 
@@ -123,7 +124,8 @@ WHERE q.request_no = s.request_no AND q.place = s.place;
 -- Ends requests that nobody has ended; those that are asked only by this simulator. Returns those that ended. With until when the rail may
 -- be at work on them.
 UPDATE simulation_requests AS r
-SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL, at_work_until = s.at_work_until
+SET state = s.state, ended_at = s.ended_at, reason = s.reason, note = s.note, simulator = NULL,
+    at_work_until = greatest(r.at_work_until, s.at_work_until)
 FROM unnest(%(requests)b::bigint[], %(states)b::text[], %(moments)b::timestamptz[], %(reasons)b::text[], %(notes)b::text[],
             %(at_work_until)b::timestamptz[])
      AS s (request_no, state, ended_at, reason, note, at_work_until)

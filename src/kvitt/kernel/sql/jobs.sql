@@ -43,6 +43,10 @@ RETURNING tries;
 -- When a job that failed is tried again.
 UPDATE jobs SET next_try = %(next_try)s WHERE name = %(name)s;
 
+-- name: last_run
+-- When any job was run last; NULL: none was ever.
+SELECT max(last_run) FROM jobs;
+
 -- name: jobs
 -- All jobs, with whoever is at work on one now.
 SELECT j.name, j.timetable, j.catch_up, j.next_due, j.last_due, j.last_run, j.tries, j.outcome,

@@ -4,6 +4,7 @@ The lines stand in them as they were sent, with their whole periods. The schema 
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -18,8 +19,13 @@ from kvitt.rails.oppdrag.order_xml import OWN_OFFICE, RATE_CODES, encode_line_id
 from kvitt.rails.oppdrag.reconciliation import moment, run_name
 
 NAMESPACE: Final = "http://nav.no/virksomhet/tjenester/avstemming/v1"
-_SCHEMA = etree.XMLSchema(etree.XML((resources.files("kvitt.rails.oppdrag") / "xsd" / "consistency.xsd").read_bytes()))
 _BEGINNING, _OFFICE_FROM = "2000-01-01", "1900-01-01"
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    """The schema, read when it is first needed: most processes never write such a message."""
+    return etree.XMLSchema(etree.XML((resources.files("kvitt.rails.oppdrag") / "xsd" / "consistency.xsd").read_bytes()))
 
 
 def encode_consistency(
@@ -43,8 +49,8 @@ def validate(xml: bytes) -> None:
         root = parse(xml)
     except (etree.XMLSyntaxError, ValueError):
         raise InvalidOrderMessage("not well-formed XML") from None
-    if not _SCHEMA.validate(root):
-        first = next(iter(_SCHEMA.error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
+    if not _schema().validate(root):
+        first = next(iter(_schema().error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
         raise InvalidOrderMessage(f"{first.path} breaks {first.type_name}")
 
 

@@ -8,6 +8,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import cache
 from importlib import resources
 from itertools import islice
 from typing import Final
@@ -21,11 +22,16 @@ from kvitt.formats.xml_reading import parse
 from kvitt.rails.oppdrag.order_xml import escaped
 
 NAMESPACE: Final = "http://nav.no/virksomhet/tjenester/avstemming/meldinger/v1"
-_SCHEMA = etree.XMLSchema(etree.XML((resources.files("kvitt.rails.oppdrag") / "xsd" / "reconciliation.xsd").read_bytes()))
 _KINDS: Final = {Bucket.WARNED: "VARS", Bucket.REJECTED: "AVVI", Bucket.MISSING: "MANG"}
 _PREFIXES: Final = {Bucket.ACCEPTED: "godkjent", Bucket.WARNED: "varsel", Bucket.REJECTED: "avvist", Bucket.MISSING: "mangler"}
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEY = re.compile(rb"(<nokkelAvstemming>)([^<]*)(</nokkelAvstemming>)")
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    """The schema, read when it is first needed: most processes never write such a message."""
+    return etree.XMLSchema(etree.XML((resources.files("kvitt.rails.oppdrag") / "xsd" / "reconciliation.xsd").read_bytes()))
 
 
 def encode_interface(run: InterfaceRun, details: Iterable[ReportedOrder]) -> Iterator[bytes]:
@@ -74,8 +80,8 @@ def validate(xml: bytes) -> None:
         raise InvalidOrderMessage("not well-formed XML") from None
     if root.tag == "Avstemmingsdata":
         root.tag = f"{{{NAMESPACE}}}avstemmingsdata"
-    if not _SCHEMA.validate(root):
-        first = next(iter(_SCHEMA.error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
+    if not _schema().validate(root):
+        first = next(iter(_schema().error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
         raise InvalidOrderMessage(f"{first.path} breaks {first.type_name}")
 
 

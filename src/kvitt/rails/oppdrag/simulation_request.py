@@ -6,6 +6,7 @@ guards the way out is kvitt's own, written from the contract's element tables (i
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,12 @@ MOST_LINES: Final = 1400
 _LONGEST_NAME: Final = 8
 _PERSON_AREA: Final = "SP"
 _XSD = Path(str(resources.files("kvitt.rails.oppdrag"))) / "xsd" / "simulation.xsd"
-_SCHEMA = etree.XMLSchema(etree.parse(_XSD))
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    """The schema, read when it is first needed: most processes never write such a message."""
+    return etree.XMLSchema(etree.parse(_XSD))
 
 
 def encode_simulation(order: Order) -> bytes:
@@ -73,8 +79,8 @@ def _validate(question: bytes) -> None:
         root = parse(question)
     except (etree.XMLSyntaxError, ValueError):
         raise InvalidOrderMessage("the question is not well-formed XML") from None
-    if not _SCHEMA.validate(root):
-        first = next(iter(_SCHEMA.error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
+    if not _schema().validate(root):
+        first = next(iter(_schema().error_log))  # type: ignore[call-overload]  # the stubs do not know that the log has entries
         raise InvalidOrderMessage(f"{first.path} breaks {first.type_name}")
 
 

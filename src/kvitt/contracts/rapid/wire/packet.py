@@ -73,8 +73,8 @@ def trace_of(packet: Packet) -> Trace:
     return Trace(packet.id, packet.created, _text(packet.fields, "@event_name"), tuple(needs))
 
 
-def answered(packet: Packet, names: Sequence[str], solution: bytes, *, event_id: str, at: datetime, cause: Trace) -> bytes:
-    """The whole need as read, with `solution` under every need of these names, as a new message made `at` that Oslo time (rapid §2.3).
+def answered(packet: Packet, solutions: Mapping[str, bytes], *, event_id: str, at: datetime, cause: Trace) -> bytes:
+    """The whole need as read, with a solution under the name of each need, as a new message made `at` that Oslo time (rapid §2.3).
 
     All fields that the rapid does not keep itself are the bytes that came in.
     """
@@ -85,7 +85,7 @@ def answered(packet: Packet, names: Sequence[str], solution: bytes, *, event_id:
         "system_read_count": _raw(packet.read_count),
         "system_participating_services": _raw((*packet.participants, Participant(event_id, made))),
         "@forårsaket_av": _raw(trace_fields(cause)),
-        "@løsning": _raw({str(name): Raw(solution) for name in names}),
+        "@løsning": _raw({name: Raw(solution) for name, solution in solutions.items()}),
     }
     return _encoder.encode({**packet.fields, **own})
 

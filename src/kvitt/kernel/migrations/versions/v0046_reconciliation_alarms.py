@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0046"
-down_revision = "0049"
+down_revision = "0045"
 
 
 def upgrade() -> None:

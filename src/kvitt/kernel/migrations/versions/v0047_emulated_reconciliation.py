@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0047"
-down_revision = "0045"
+down_revision = "0046"
 
 
 def upgrade() -> None:

@@ -3,6 +3,7 @@
 
 ALTER TABLE rail.received ADD COLUMN code text, ADD COLUMN component text, ADD COLUMN key text COLLATE "C", ADD COLUMN person text,
     ADD COLUMN kroner bigint, ADD COLUMN made text COLLATE "C";
+COMMENT ON COLUMN rail.received.code IS 'The code of the answer; null = the answer left with its severity alone.';
 COMMENT ON COLUMN rail.received.key IS 'The key of its reconciliation in a form that sorts; null = could not be read, or came before these were kept.';
 COMMENT ON COLUMN rail.received.kroner IS 'The sum of the amounts of its lines: a check sum, and not money.';
 COMMENT ON COLUMN rail.received.made IS 'When its sender made it, as the order says.';

@@ -27,3 +27,29 @@ COMMENT ON TABLE reconciliation_remarks IS 'Cases of which the rail may have oth
 -- A run about lines has very many messages: those that are under way are found among those that are ready without reading these.
 DROP INDEX reconciliation_messages_open;
 CREATE INDEX reconciliation_messages_open ON reconciliation_messages (run_no, state, place) WHERE state IN ('ready', 'sending', 'unknown');
+
+CREATE TABLE reconciliation_parts (
+    run_no  bigint      NOT NULL REFERENCES reconciliation_runs,
+    part    integer     NOT NULL,
+    -- Of all that the caller said, so that the same batch is known again.
+    digest  bytea       NOT NULL,
+    cases   bigint      NOT NULL,
+    kroner  numeric     NOT NULL,
+    made_by text        NOT NULL,
+    made_at timestamptz NOT NULL,
+    PRIMARY KEY (run_no, part),
+    UNIQUE (run_no, digest)
+);
+COMMENT ON TABLE reconciliation_parts IS 'Batches in which a caller has named the lines of a run: each is taken once.';
+
+CREATE OR REPLACE VIEW kvitt_views.reconciliations AS
+SELECT n.run_no, n.run_id, n.rail, n.area, n.kind, n.form, n.first_day, n.last_day, n.first_key, n.last_key, n.trigger, n.made_by, n.reason,
+       n.made_at, n.state, n.good_at, n.replaced_by, n.orders, n.messages, n.accepted, n.warned, n.rejected, n.missing, n.accepted_kroner,
+       n.warned_kroner, n.rejected_kroner, n.missing_kroner,
+       (SELECT count(*) FROM public.reconciliation_messages AS m WHERE m.run_no = n.run_no AND m.state = 'sent') AS messages_sent,
+       n.cases, n.lines, n.kroner
+FROM public.reconciliation_runs AS n;
+
+CREATE VIEW kvitt_views.reconciliation_remarks AS
+SELECT r.run_no, r.case_no, c.scheme, c.case_id, r.remark, r.order_id
+FROM public.reconciliation_remarks AS r JOIN public.cases AS c ON c.case_no = r.case_no;

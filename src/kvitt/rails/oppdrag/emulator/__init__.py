@@ -20,7 +20,7 @@ from kvitt.rails.oppdrag.emulator.habits import (
 )
 from kvitt.rails.oppdrag.emulator.judge import RunDifference, RunDifferenceKind
 from kvitt.rails.oppdrag.emulator.payments import CannotPay, PlayedRun, PostedRow, next_run, pay, posted_rows
-from kvitt.rails.oppdrag.emulator.reconciliation import RECONCILIATION_QUEUE, JudgedRun, reconciliations
+from kvitt.rails.oppdrag.emulator.reconciliation import JudgedRun, reconciliations
 from kvitt.rails.oppdrag.emulator.schedule import (
     Day,
     DaySpan,
@@ -39,7 +39,6 @@ from kvitt.rails.oppdrag.emulator.watch import SimulatedRequest, Violation, Viol
 from kvitt.rails.oppdrag.emulator.withholding import USUAL_DEDUCTION, Withholding, put_withholding
 
 __all__ = [
-    "RECONCILIATION_QUEUE",
     "USUAL_DEDUCTION",
     "AnswerForm",
     "CannotPay",

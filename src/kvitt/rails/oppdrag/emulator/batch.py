@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.rails.oppdrag.emulator import answers, store
-from kvitt.rails.oppdrag.emulator.damage import damage
+from kvitt.rails.oppdrag.emulator.damage import DamageForm, damage
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision, decide
 from kvitt.rails.oppdrag.emulator.faults import (
     Dice,
@@ -125,7 +125,8 @@ def _faults(conn: Connection) -> Faults:
 def _decide(arrival: Arrival, strike: Strike, known: KnownCases, faults: Faults, now: datetime) -> HandledMessage:
     decision, outcome = _decision(arrival, strike, known, faults, now)
     receipts = () if outcome in {"unreadable", "lost"} else _receipts(arrival, decision.answer, strike, faults, now)
-    return HandledMessage(arrival.message_id, arrival.digest, arrival.reading, decision, outcome, receipts)
+    is_bare = strike.damage is DamageForm.BARE_ANSWER
+    return HandledMessage(arrival.message_id, arrival.digest, arrival.reading, decision, outcome, receipts, is_bare)
 
 
 def _decision(arrival: Arrival, strike: Strike, known: KnownCases, faults: Faults, now: datetime) -> tuple[OrderDecision, str]:

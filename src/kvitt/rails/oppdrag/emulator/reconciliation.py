@@ -21,7 +21,6 @@ from kvitt.rails.oppdrag.emulator.judge import RunDifference, RunDifferenceKind,
 from kvitt.rails.oppdrag.emulator.reported import StatedMessage, key_rank, read_reported
 
 Connection = psycopg.Connection[tuple[object, ...]]
-RECONCILIATION_QUEUE: Final = "oppdrag.reconciliation"
 _BATCH: Final = 200
 _SQL = load("reconciliation", package="kvitt.rails.oppdrag.emulator")
 _Arrived = tuple[Delivery, StatedMessage]

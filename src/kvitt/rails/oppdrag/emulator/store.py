@@ -33,7 +33,7 @@ class Receipt(Struct, frozen=True):
 
 
 class HandledMessage(Struct, frozen=True):
-    """The outcome of one message. `receipts` leave in the order of the messages."""
+    """The outcome of one message. `receipts` leave in the order of the messages; a bare one has the severity alone."""
 
     message_id: str
     digest: bytes
@@ -41,6 +41,7 @@ class HandledMessage(Struct, frozen=True):
     decision: OrderDecision
     outcome: str
     receipts: tuple[Receipt, ...]
+    is_bare: bool = False
 
     @property
     def case(self) -> CaseAtRail:
@@ -132,7 +133,7 @@ def _write_received(conn: Connection, messages: Sequence[HandledMessage], now: d
         "outcomes": [message.outcome for message in messages],
         "severities": [message.decision.answer.severity for message in messages],
         "notes": [message.decision.answer.text for message in messages],
-        "codes": [message.decision.answer.code for message in messages],
+        "codes": [None if message.is_bare else message.decision.answer.code for message in messages],
         **_reconciled_arrays([message.reading if isinstance(message.reading, ReceivedOrder) else None for message in messages]),
         **_case_arrays([message.case for message in messages]),
     }

@@ -54,7 +54,8 @@ INSERT INTO rail.reported_line (run_id, case_id, line_id, starts, ends, kroner, 
 SELECT run_id, case_id, line_id, starts, ends, kroner, rate_code
 FROM unnest(%(run_ids)b::text[], %(case_ids)b::text[], %(line_ids)b::text[], %(starts)b::date[], %(ends)b::date[], %(kroner)b::bigint[],
             %(rate_codes)b::text[])
-     AS given (run_id, case_id, line_id, starts, ends, kroner, rate_code);
+     WITH ORDINALITY AS given (run_id, case_id, line_id, starts, ends, kroner, rate_code, place)
+ORDER BY place;
 
 -- name: ended_runs
 -- Those of the runs that have had their last message.
@@ -119,8 +120,7 @@ WHERE totals IS NOT NULL
 ORDER BY place;
 
 -- name: same_range
--- The runs before this one that were over some of the same keys of an area; numbers are reported again when an answer has come late, so there
--- only the very same keys count.
+-- The runs before this one that were over some of the same keys of an area; of numbers, over the very same.
 SELECT earlier.run_id
 FROM rail.reconciliation AS run
 JOIN rail.reconciliation AS earlier
@@ -148,7 +148,7 @@ WITH run AS MATERIALIZED (
 ), sent AS MATERIALIZED (
     SELECT DISTINCT ON (received.digest)
            received.key, received.case_id, received.person, received.kroner, received.made, received.received_at, answer.answered_at,
-           received.severity, coalesce(received.code, '') AS code, received.note AS text
+           received.severity, coalesce(received.code, '') AS code, CASE WHEN received.code IS NULL THEN '' ELSE received.note END AS text
     FROM run
     JOIN rail.received AS received ON received.area = run.area AND received.key BETWEEN run.first_rank AND run.last_rank
     LEFT JOIN LATERAL (

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Protocol
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from integration.test_reconciliation_sending import MONDAY, made_run, now, send
+from integration.test_reconciliation_sending import ids as message_ids
+from kvitt.disbursement.reconcile.runs import RunState
 from kvitt.kernel.queue import (
     Delivery,
     Outgoing,
     Queue,
     queue_id,
 )
+from kvitt.testing import TestServer, hub
 from kvitt.transports.queue.stomp_queue import StompQueue
 from kvitt.transports.queue.table_queue import TableQueue
 from support.patience import until
@@ -107,6 +111,22 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     fresh = KITS[request.param](request)
     yield fresh
     fresh.close()
+
+
+class EndsAfter:
+    """A queue whose connection ends once, after what was put has been taken and before anybody hears of it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue, self._ends = queue, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def put(self, messages: Sequence[Outgoing]) -> None:
+        self._queue.put(messages)
+        if self._ends:
+            self._ends = False
+            raise ConnectionError("ended before the answer")
 
 
 def messages(*ids: str, body: bytes = b"<x/>", priority: int = 4, resend: int = 0) -> list[Outgoing]:
@@ -338,6 +358,14 @@ def test_what_is_new_is_put_though_others_of_the_batch_were_put_before(kit: Kit)
     producer.put(messages("a", "b"))
     producer.put(messages("b", "c", "a", "d"))
     assert take_all(kit.open("orders"), 10) == ["a", "b", "c", "d"]
+
+
+def test_a_run_of_reconciliation_is_put_once_and_in_order_though_it_was_unknown_how_far_it_came(kit: Kit, kvitt_server: TestServer) -> None:
+    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as site:
+        run = made_run(site)
+        send(site, cast("Queue", EndsAfter(kit.open("reconciliation"))), 2)
+        assert now(site, run) == (RunState.GOOD, {"sent": 3})
+        assert take_all(kit.open("reconciliation"), 10) == message_ids(site, run)
 
 
 def test_putting_nothing_does_nothing(kit: Kit) -> None:

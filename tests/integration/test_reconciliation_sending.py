@@ -24,6 +24,7 @@ from kvitt.kernel.fault_points import OF_RECONCILIATION
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
+from kvitt.kernel.queue import Queue
 from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
 from kvitt.transports.queue.table_queue import TableQueue
@@ -48,6 +49,10 @@ def site(kvitt_server: TestServer) -> Iterator[Hub]:
 
 @pytest.fixture
 def run(site: Hub) -> Run:
+    return made_run(site)
+
+
+def made_run(site: Hub) -> Run:
     """A run of three messages that waits to be sent; nothing else does."""
     case = f"Q-{next(_numbers)}"
     site.put(topics.primary_input(Scheme.AAP), case, aap(case, uid=payment_uid(case)))
@@ -66,7 +71,7 @@ def ids(site: Hub, made: Run) -> list[str]:
     return [name for (name,) in site.connection.execute(query, (made.run_no,))]
 
 
-def send(site: Hub, queue: Weak, attempts: int = 1) -> None:
+def send(site: Hub, queue: Queue, attempts: int = 1) -> None:
     """What the role does: one attempt after the other, each from its beginning."""
     site.connection.execute("UPDATE leases SET until = '-infinity' WHERE lease LIKE 'reconciler:%'")
     keeper = LeaseKeeper(site.conninfo, seconds=600.0)

@@ -66,3 +66,17 @@ def test_what_may_have_been_put_stays_unknown_where_a_repeat_would_be_stored(sta
     queue = Weak(["after"], drops_repeats=False)
     send_once(stage, queue, 3)
     assert (states(stage), len(queue.had)) == (["unknown"] * 3, 3)
+
+
+def test_what_is_put_again_on_another_day_is_what_was_put_before_and_what_is_sent_again_has_the_key_of_its_day(stage: Stage) -> None:
+    queue = Weak(["in between", "well"])
+    stage.clock.advance(days=1)
+    send_once(stage, queue, 1)
+    stage.clock.advance(days=1)
+    send_once(stage, queue, 1)
+    first, again = queue.given[:3], queue.given[3:]
+    assert (states(stage), first) == (["sent"] * 3, again)
+    assert all(b"<nokkelAvstemming>2026-07-02-10.10.00.000000<" in each for each in first)
+    stage.connection.execute("UPDATE orders SET state = 'ready', resends = 1")
+    send_once(stage, queue, 1)
+    assert all(b"<nokkelAvstemming>2026-07-03-10.10.00.000000<" in each for each in queue.given[6:])

@@ -10,6 +10,8 @@ class Weak:
 
     def __init__(self, fates: list[str], *, drops_repeats: bool = True) -> None:
         self.fates, self.had, self._drops = fates, list[str](), drops_repeats
+        self.given: list[bytes] = []
+        """The bytes of all that was handed to it, whatever became of it."""
 
     @property
     def drops_repeats(self) -> bool:
@@ -22,6 +24,7 @@ class Weak:
 
     def put(self, messages: Sequence[Outgoing]) -> None:
         fate = self.fates.pop(0) if self.fates else "well"
+        self.given += [message.body for message in messages]
         if fate == "before":
             raise NotPut("ended before the commit")
         if fate in ("well", "after"):

@@ -15,6 +15,7 @@ from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, changed_since, messages, read
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
+from kvitt.formats.times import OSLO
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
@@ -352,3 +353,17 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
         "reconcile",
         "reconcile again",
     ]
+
+
+@pytest.mark.parametrize(("last_hour", "day"), [("2026-03-29T21:30", date(2026, 3, 29)), ("2026-10-25T22:30", date(2026, 10, 25))])
+def test_a_day_on_which_the_clocks_change_is_reported_whole(site: Hub, last_hour: str, day: date) -> None:
+    midnight = datetime.combine(day, datetime.min.time(), tzinfo=OSLO)
+    site.clock.set(midnight.astimezone(UTC))
+    put(site)
+    site.run()
+    site.clock.set(datetime.fromisoformat(last_hour).replace(tzinfo=UTC))
+    put(site)
+    site.run()
+    site.clock.advance(hours=12)
+    made = reconcile(site).make("AAP", DayRange(day, day), BY_KARI)
+    assert (counts(made), made.first_key, made.last_key) == ({"accepted": 2}, f"{day}-00.00.00.000000", f"{day}-23.59.59.999999")

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
-from support.iverksetting_bodies import Body, dagpenger, days, encoded, last, last_day, old, old_day, previous, tiltakspenger, v2
 
 from kvitt.contracts.iverksetting.answers import (
     EnactmentStatus,
@@ -21,6 +20,7 @@ from kvitt.contracts.iverksetting.read import ReadingTerms, read_decision
 from kvitt.contracts.iverksetting.rules import RULES, broken_rule
 from kvitt.contracts.iverksetting.texts import SCHEME_STOPPED
 from kvitt.disbursement.values import Refusal, Scheme
+from support.iverksetting_bodies import Body, dagpenger, days, encoded, last, last_day, old, old_day, previous, tiltakspenger, v2
 
 TS, DP, TP, AAP = Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER, Scheme.TILTAKSPENGER, Scheme.AAP
 FIRST, LAST, V2 = DecisionForm.FIRST, DecisionForm.LAST, DecisionForm.V2
@@ -34,7 +34,7 @@ WHOLE = "Utbetalinger med satstype MÅNEDLIG må starte den første i måneden o
 MAY = ("2026-05-01", "2026-05-31")
 
 
-def refused(body: Body, form: DecisionForm, scheme: Scheme = TS, generation: Generation = Generation.NEWEST) -> Refusal | None:
+def refused(body: Body, form: DecisionForm, scheme: Scheme = TS, generation: Generation = Generation.THIRD) -> Refusal | None:
     decision = read_decision(encoded(body), ReadingTerms(form, generation))
     assert isinstance(decision, CaseDecision), decision
     return broken_rule(decision, scheme, generation)
@@ -126,11 +126,11 @@ BROKEN: list[tuple[DecisionForm, Scheme, Body, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "scheme", "body", "newest", "second"), BROKEN)
+@pytest.mark.parametrize(("form", "scheme", "body", "third", "second"), BROKEN)
 def test_a_broken_rule_is_said_in_the_words_of_each_generation(
-    form: DecisionForm, scheme: Scheme, body: Body, newest: str, second: str | None
+    form: DecisionForm, scheme: Scheme, body: Body, third: str, second: str | None
 ) -> None:
-    for generation, text in ((Generation.NEWEST, newest), (Generation.SECOND, second or newest), (Generation.LATER, second or newest)):
+    for generation, text in ((Generation.THIRD, third), (Generation.SECOND, second or third), (Generation.SECOND_PLAIN, second or third)):
         found = refused(body, form, scheme, generation)
         assert found is not None
         assert found.text.startswith(text)
@@ -173,7 +173,7 @@ def test_every_rule_of_every_form_is_broken_by_some_body() -> None:
     said = {(form, found.text) for form, scheme, body, _, _ in BROKEN if (found := refused(body, form, scheme))}
     shared = {text for _, text in said}
     for form, rules in RULES.items():
-        assert {rule.wording.newest for rule in rules} <= shared, form
+        assert {rule.wording.third for rule in rules} <= shared, form
 
 
 def test_rules_are_looked_at_in_their_order() -> None:
@@ -202,9 +202,9 @@ REFUSAL = Refusal(400, 'Tom må være >= "fom"', "https://example/doc")
 @pytest.mark.parametrize(
     ("generation", "body"),
     [
-        (Generation.NEWEST, '{"statusCode":400,"msg":"Tom må være >= \\"fom\\"","doc":"https://example/doc","system":"HELVED"}'),
+        (Generation.THIRD, '{"statusCode":400,"msg":"Tom må være >= \\"fom\\"","doc":"https://example/doc","system":"HELVED"}'),
         (Generation.SECOND, '"Tom må være >= \\"fom\\""'),
-        (Generation.LATER, 'Tom må være >= "fom"'),
+        (Generation.SECOND_PLAIN, 'Tom må være >= "fom"'),
         (
             Generation.FIRST,
             '{"data":null,"status":"FEILET","melding":"Tom må være >= \\"fom\\"","frontendFeilmelding":null,"stacktrace":null}',
@@ -217,18 +217,18 @@ def test_a_refusal_is_written_as_each_generation_did(generation: Generation, bod
 
 
 def test_a_failure_of_kvitt_says_nothing_of_what_failed() -> None:
-    assert json.loads(unexpected_body(Generation.NEWEST, "doc").body)["msg"] == "Ukjent feil, helved er varslet."
+    assert json.loads(unexpected_body(Generation.THIRD, "doc").body)["msg"] == "Ukjent feil, helved er varslet."
     assert json.loads(unexpected_body(Generation.FIRST, "doc").body)["melding"] == "Uventet feil"
     assert unexpected_body(Generation.SECOND, "doc").body == b""
 
 
 def test_a_scheme_that_is_switched_off_is_said_as_a_json_text() -> None:
-    found = stopped_body(SCHEME_STOPPED.refusal(Generation.NEWEST, scheme="DAGPENGER"))
+    found = stopped_body(SCHEME_STOPPED.refusal(Generation.THIRD, scheme="DAGPENGER"))
     assert json.loads(found.body) == "Iverksetting er skrudd av for fagsystem DAGPENGER"
 
 
 def test_a_status_is_a_json_text_in_the_words_of_its_generation() -> None:
-    assert status_body(EnactmentStatus.NOT_BEGUN, Generation.NEWEST).body.decode() == '"IKKE_PÅBEGYNT"'
+    assert status_body(EnactmentStatus.NOT_BEGUN, Generation.THIRD).body.decode() == '"IKKE_PÅBEGYNT"'
     assert status_body(EnactmentStatus.NOT_BEGUN, Generation.FIRST).body.decode() == '"IKKE_PAABEGYNT"'
     assert status_body(EnactmentStatus.OK_WITHOUT_PAYMENT, Generation.FIRST).body.decode() == '"OK"'
     assert status_body(EnactmentStatus.OK_WITHOUT_PAYMENT, Generation.SECOND).body.decode() == '"OK_UTEN_UTBETALING"'

@@ -1,4 +1,4 @@
-"""What a caller gets: status documents as they are kept, the words of a status, and refusals as bodies (iverksetting §1.9, additions D3)."""
+"""Answers: status documents as they are kept, the words of a status, and refusals as bodies (iverksetting §1.9, §1.13)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -31,7 +31,7 @@ FIRST_WORDS: Final[Mapping[EnactmentStatus, str]] = {
     EnactmentStatus.NOT_BEGUN: "IKKE_PAABEGYNT",
     EnactmentStatus.OK_WITHOUT_PAYMENT: "OK",
 }
-"""The words of the first generation, where they are others (additions D2)."""
+"""The words of the first generation, where they are others (iverksetting §1.9)."""
 
 
 class StatusDocument(Struct, frozen=True, omit_defaults=True):
@@ -78,18 +78,18 @@ def status_body(status: EnactmentStatus, generation: Generation) -> ContractBody
 
 def refusal_body(refusal: Refusal, generation: Generation) -> ContractBody:
     """A refusal as a generation writes it down. A text in quotes is written as JSON writes one, quotes inside it with a backslash."""
-    if generation is Generation.NEWEST:
+    if generation is Generation.THIRD:
         return _object({"statusCode": refusal.status, "msg": refusal.text, "doc": refusal.doc, "system": refusal.system})
     if generation is Generation.FIRST:
         return _object({"data": None, "status": _FAILED, "melding": refusal.text, "frontendFeilmelding": None, "stacktrace": None})
-    return ContractBody(JSON, refusal.text.encode() if generation is Generation.LATER else msgspec.json.encode(refusal.text))
+    return ContractBody(JSON, refusal.text.encode() if generation is Generation.SECOND_PLAIN else msgspec.json.encode(refusal.text))
 
 
 def unexpected_body(generation: Generation, doc: str) -> ContractBody:
     """The body of an answer that kvitt failed."""
-    if generation in (Generation.LATER, Generation.SECOND):
+    if generation in (Generation.SECOND_PLAIN, Generation.SECOND):
         return EMPTY_BODY
-    text = UNEXPECTED if generation is Generation.NEWEST else _UNEXPECTED_BEFORE
+    text = UNEXPECTED if generation is Generation.THIRD else _UNEXPECTED_BEFORE
     return refusal_body(Refusal(_INTERNAL, text, doc), generation)
 
 

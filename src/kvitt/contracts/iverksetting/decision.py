@@ -1,7 +1,7 @@
 """A decision as values with English names, whichever of the three forms it came in (iverksetting §1.2-§1.4).
 
-Every decision holds the complete state of its case. `read.py` makes them of JSON, `rules.py` says what is wrong with one by itself, `chain.py`
-what is wrong with it after those before it.
+Every decision holds the complete state of its case. `read.py` makes them of JSON, `rules.py` says what is wrong with one by itself,
+`chain.py` what is wrong with it after those before it.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ class DecisionForm(StrEnum):
 class Generation(StrEnum):
     """Generations of the service whose codes, texts and bodies of errors kvitt answers with.
 
-    FIRST and LATER differ in the bodies of errors, LATER and SECOND only in how these are written down.
+    SECOND_PLAIN is the second one as it was until June 2024, when it wrote its texts without quotes.
     """
 
     FIRST = "first"
-    LATER = "later"
+    SECOND_PLAIN = "second_plain"
     SECOND = "second"
-    NEWEST = "newest"
+    THIRD = "third"
 
 
 class DecisionKind(StrEnum):

@@ -1,7 +1,7 @@
 """Reads decisions: JSON of three forms to one kind of value (iverksetting §1.2-§1.4, §1.5).
 
-Whether a decision keeps the rules is not looked at here, only whether it is what its form says. All ways in which bytes can fail to be one end
-in a refusal in the words of the generation that answers.
+Whether a decision keeps the rules is not looked at here, only whether it is what its form says. All ways in which bytes can fail to be
+one end in a refusal, in the words of the generation that answers.
 """
 
 import re
@@ -49,13 +49,13 @@ Listed = TypeVar("Listed", LastSpanShape, V2SpanShape)
 
 
 class ReadingTerms(Struct, frozen=True):
-    """What the reading of a decision depends on besides its bytes, as it was when it came in.
+    """Terms that the reading of a decision depends on besides its bytes, as they were when it came in.
 
     `may_lack_spans`: a decision without the list of what is paid is taken as one that pays nothing.
     """
 
     form: DecisionForm
-    generation: Generation = Generation.NEWEST
+    generation: Generation = Generation.THIRD
     may_lack_spans: bool = False
 
 
@@ -106,8 +106,8 @@ def _read_old(body: bytes, terms: ReadingTerms) -> CaseDecision | Refusal:
     decision, previous = shape.decision, shape.previous
     return CaseDecision(
         form=DecisionForm.FIRST,
-        case_id=short_id(shape.case_uuid) if shape.case_uuid else shape.case_reference or "",
-        case_name=str(shape.case_uuid or shape.case_reference),
+        case_id=shape.case_reference or short_id(shape.case_uuid or shape.decision_id),
+        case_name=shape.case_reference or str(shape.case_uuid),
         key=EnactmentKey(short_id(shape.decision_id)),
         person=shape.person,
         decided_at=_moment(decision.decided_at),
@@ -162,18 +162,18 @@ def _last_span(span: LastSpanShape, office: str | None, path: str) -> DecidedSpa
 
 def _read_v2(body: bytes, terms: ReadingTerms) -> CaseDecision | Refusal:
     shape = read(_v2_decoder, body)
-    newest = terms.generation is Generation.NEWEST
+    third = terms.generation is Generation.THIRD
     spans = [
-        _v2_span(each, f"vedtak.utbetalinger[{place}]", newest=newest) for place, each in enumerate(_listed(shape.decision.spans, terms))
+        _v2_span(each, f"vedtak.utbetalinger[{place}]", third=third) for place, each in enumerate(_listed(shape.decision.spans, terms))
     ]
     return _later(shape, shape.decision, terms, tuple(spans), None)
 
 
-def _v2_span(span: V2SpanShape, path: str, *, newest: bool) -> DecidedSpan:
+def _v2_span(span: V2SpanShape, path: str, *, third: bool) -> DecidedSpan:
     given, scheme = span.terms, _scheme(span.terms, path)
     for name, value, needed in (
         ("meldekortId", given.reporting_card, scheme in (Scheme.DAGPENGER, Scheme.TILTAKSPENGER)),
-        ("fastsattDagsats", given.decided_rate, newest and scheme is Scheme.DAGPENGER),
+        ("fastsattDagsats", given.decided_rate, third and scheme is Scheme.DAGPENGER),
         ("brukersNavKontor", given.office, scheme is Scheme.TILTAKSPENGER),
     ):
         if needed and value is None:
@@ -206,7 +206,7 @@ def _scheme(terms: TermsShape, path: str) -> Scheme:
 
 
 def _listed(spans: list[Listed] | UnsetType, terms: ReadingTerms) -> Sequence[Listed]:
-    """What a decision lists as paid; that nothing is has to be said, for it ceases all that is paid."""
+    """The entries that a decision lists as paid; that nothing is has to be said, for it ceases all that is paid."""
     if spans is UNSET:
         if not terms.may_lack_spans:
             raise Undecodable("vedtak.utbetalinger", _MISSING)

@@ -1,4 +1,4 @@
-"""The rules of a decision by itself, in the order of each form: the first one broken is the answer (iverksetting §1.5, additions D2)."""
+"""The rules of a decision by itself, in the order of each form: the first one broken is the answer (iverksetting §1.5)."""
 
 import re
 from calendar import monthrange
@@ -165,7 +165,7 @@ def broken_rule(decision: CaseDecision, scheme: Scheme, generation: Generation) 
 
 
 def _broken_name(decision: CaseDecision) -> Refusal | None:
-    """What the rail's fields can not hold, or what hides something, named by its field (design §12)."""
+    """The refusal of what the rail has no room for, or what hides something; it names the field (design §12)."""
     for field, text in _ids(decision):
         if flaw := flaw_of(text):
             return refusals.BLANK_AT_ENDS if flaw is Flaw.BLANK_AT_ENDS and field != "iverksettingId" else refusals.flawed_id(field, flaw)

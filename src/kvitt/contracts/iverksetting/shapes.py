@@ -25,7 +25,7 @@ class SpanRate(StrEnum):
 
     DAGLIG = "DAGLIG"
     DAGLIG_INKL_HELG = "DAGLIG_INKL_HELG"
-    MÅNEDLIG = "MÅNEDLIG"
+    MANEDLIG = "MÅNEDLIG"
     ENGANGS = "ENGANGS"
 
     @property
@@ -37,7 +37,7 @@ class SpanRate(StrEnum):
 _RATES = {
     SpanRate.DAGLIG: RateType.WEEKDAY,
     SpanRate.DAGLIG_INKL_HELG: RateType.DAY,
-    SpanRate.MÅNEDLIG: RateType.MONTH,
+    SpanRate.MANEDLIG: RateType.MONTH,
     SpanRate.ENGANGS: RateType.ONE_OFF,
 }
 
@@ -96,15 +96,15 @@ class OldPeriodShape(Struct):
 class EndReason(StrEnum):
     """`opphorAarsak`."""
 
-    PERIODE_UTLØPT = "PERIODE_UTLØPT"
+    PERIODE_UTLOPT = "PERIODE_UTLØPT"
 
 
 class RefusalReason(StrEnum):
     """`avslagAarsak`."""
 
-    VILKÅR_IKKE_OPPFYLT = "VILKÅR_IKKE_OPPFYLT"
-    BARN_OVER_ÅTTE_ÅR = "BARN_OVER_ÅTTE_ÅR"
-    STØNADSTID_OPPBRUKT = "STØNADSTID_OPPBRUKT"
+    VILKAR_IKKE_OPPFYLT = "VILKÅR_IKKE_OPPFYLT"
+    BARN_OVER_ATTE_AR = "BARN_OVER_ÅTTE_ÅR"
+    STONADSTID_OPPBRUKT = "STØNADSTID_OPPBRUKT"
     MANGLENDE_OPPLYSNINGER = "MANGLENDE_OPPLYSNINGER"
     MINDRE_INNTEKTSENDRINGER = "MINDRE_INNTEKTSENDRINGER"
 

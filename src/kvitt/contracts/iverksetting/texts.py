@@ -1,6 +1,6 @@
-"""What each generation of the service says: texts and codes of refusals, and words of statuses (iverksetting §1.2, §1.5, §1.9).
+"""Texts and codes of refusals in each generation of the service (iverksetting §1.2, §1.5, §1.9).
 
-The newest one's codes are those that the design has; each older one's are its own where a setting lets it answer.
+The third one's codes are those that the design has (design §12); each older one's are its own where a setting lets it answer.
 """
 
 import re
@@ -20,11 +20,12 @@ _BAD_REQUEST, _CONFLICT, _LOCKED = 400, 409, 423
 
 
 class Wording(Struct, frozen=True):
-    """The words in which each generation refuses what breaks one rule, with its code; braces stand for ids. What it has no words for is
-    said in those of the next one.
+    """The words in which each generation refuses what breaks one rule, with its code; braces stand for ids.
+
+    What a generation has no words for is said in those of the next one.
     """
 
-    newest: str
+    third: str
     second: str | None = None
     first: str | None = None
     anchor: str = ""
@@ -34,8 +35,8 @@ class Wording(Struct, frozen=True):
 
     def refusal(self, generation: Generation, **ids: object) -> Refusal:
         """The refusal as a generation words it."""
-        text, status = self.newest, self.status
-        if generation is not Generation.NEWEST:
+        text, status = self.third, self.status
+        if generation is not Generation.THIRD:
             text, status = self.second or text, self.second_status or status
         if generation is Generation.FIRST:
             text, status = self.first or text, self.first_status or status
@@ -125,10 +126,10 @@ STATUS_UNKNOWN_OF_THREE: Final = Wording(
 
 
 def unreadable(broken: Undecodable, generation: Generation) -> Refusal:
-    """The refusal of a body that is not what its form says. The newest generation has one text for all of them (additions D3)."""
+    """The refusal of a body that is not what its form says. The third generation has one text for all of them (iverksetting §1.13)."""
     if broken.rule == REPEATED:
         return Refusal(_BAD_REQUEST, f"Feltet {broken.field} forekommer mer enn én gang", CREATE_PAGE)
-    if generation is Generation.NEWEST:
+    if generation is Generation.THIRD:
         return Refusal(_BAD_REQUEST, NOT_READ, CREATE_PAGE)
     path = _INDEX.sub("", broken.field)
     return Refusal(_BAD_REQUEST, f"Mangler påkrevd felt: {path}" if path else _NOT_READ_BEFORE, CREATE_PAGE)

@@ -1,6 +1,6 @@
 """Changes of payments by calls: the rules of the state that each finds, in the contract's order, and the orders that it leads to.
 
-Source: iverksetting §3.2 and §3.3, with §3.8 for what becomes of a payment; texts that the contract has not are kvitt's.
+Source: iverksetting §3.2, §3.3, §3.8; texts that the contract has not are kvitt's.
 """
 
 import hashlib
@@ -76,11 +76,6 @@ def exists_already(payment_id: PaymentId) -> Refusal:
 def not_found(payment_id: PaymentId) -> Refusal:
     """No living payment has this id."""
     return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}", BASE)
-
-
-def no_status(payment_id: PaymentId) -> Refusal:
-    """No payment ever had this id."""
-    return Refusal(404, f"Fant ikke status for utbetaling med uid {payment_id}", BASE)
 
 
 def never_made(payment_id: PaymentId) -> Refusal:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger import changes, read, rules
-from kvitt.contracts.utbetalinger.changes import Operation, PaymentCall, PaymentFound, etag_of, orders_of, refused
+from kvitt.contracts.utbetalinger.changes import PaymentOperation, PaymentCall, PaymentFound, etag_of, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, joined, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.shapes import SinglePayment, encode_payment_shape, read_correction, shape_of
 from kvitt.disbursement import refusals
@@ -35,14 +35,14 @@ def _read(body: Body) -> SinglePayment:
     return found
 
 
-def _call(operation: Operation, body: Body, **more: Any) -> PaymentCall:
-    kind = InstructionKind.CEASE if operation is Operation.DELETE else InstructionKind.PAY
+def _call(operation: PaymentOperation, body: Body, **more: Any) -> PaymentCall:
+    kind = InstructionKind.CEASE if operation is PaymentOperation.DELETE else InstructionKind.PAY
     found = instructions_of(_read(body), _UID, kind)
     assert isinstance(found, PaymentInstructions), found
     return PaymentCall(operation, found, **more)
 
 
-def _made(body: Body, case: CaseState = NEW_CASE, operation: Operation = Operation.POST) -> tuple[Order, ...]:
+def _made(body: Body, case: CaseState = NEW_CASE, operation: PaymentOperation = PaymentOperation.POST) -> tuple[Order, ...]:
     made = orders_of(_call(operation, body), case, _AT)
     assert not isinstance(made, Refusal), made
     return tuple(made)
@@ -205,9 +205,9 @@ def test_what_get_shows_can_be_put_back_and_changes_nothing(asked: tuple[str, li
     kind, spans = asked
     stored = _stored(supplement(*spans, kind=kind))
     shown = json.loads(encode_payment_shape(stored))
-    put = _call(Operation.PUT, shown)
+    put = _call(PaymentOperation.PUT, shown)
     assert refused(put, PaymentFound(stored)) == refusals.NO_REAL_CHANGE
-    assert refused(_call(Operation.DELETE, shown), PaymentFound(stored)) is None
+    assert refused(_call(PaymentOperation.DELETE, shown), PaymentFound(stored)) is None
     kept = {(each["fom"], each["tom"], each["beløp"], each["betalendeEnhet"]) for each in shown["perioder"]}
     assert kept == {(each["fom"], each["tom"], each["beløp"], each["betalendeEnhet"]) for each in spans}
 
@@ -265,10 +265,10 @@ _STORED = _stored(FORTNIGHT)
     ],
 )
 def test_a_payment_is_made_once(found: PaymentFound, refusal: Refusal | None) -> None:
-    assert refused(_call(Operation.POST, FORTNIGHT), found) == refusal
+    assert refused(_call(PaymentOperation.POST, FORTNIGHT), found) == refusal
 
 
-@pytest.mark.parametrize("operation", [Operation.PUT, Operation.DELETE])
+@pytest.mark.parametrize("operation", [PaymentOperation.PUT, PaymentOperation.DELETE])
 @pytest.mark.parametrize(
     ("body", "found", "status", "message"),
     [
@@ -293,7 +293,7 @@ def test_a_payment_is_made_once(found: PaymentFound, refusal: Refusal | None) ->
     ],
 )
 def test_what_may_be_changed_is_looked_at_in_the_contracts_order(
-    operation: Operation, body: Body, found: PaymentFound, status: int, message: str
+    operation: PaymentOperation, body: Body, found: PaymentFound, status: int, message: str
 ) -> None:
     refusal = refused(_call(operation, body), found)
     assert refusal is not None
@@ -302,27 +302,27 @@ def test_what_may_be_changed_is_looked_at_in_the_contracts_order(
 
 def test_put_needs_a_change_and_delete_none() -> None:
     later = {**FORTNIGHT, "behandlingId": "45", "vedtakstidspunkt": "2026-07-01T09:00:00"}
-    assert refused(_call(Operation.PUT, later), PaymentFound(_STORED)) == refusals.NO_REAL_CHANGE
-    assert refused(_call(Operation.DELETE, later), PaymentFound(_STORED)) is None
-    assert refused(_call(Operation.DELETE, _WEEK), PaymentFound(_STORED)) == changes.OTHER_PERIODS
-    assert refused(_call(Operation.PUT, _WEEK), PaymentFound(_STORED)) is None
+    assert refused(_call(PaymentOperation.PUT, later), PaymentFound(_STORED)) == refusals.NO_REAL_CHANGE
+    assert refused(_call(PaymentOperation.DELETE, later), PaymentFound(_STORED)) is None
+    assert refused(_call(PaymentOperation.DELETE, _WEEK), PaymentFound(_STORED)) == changes.OTHER_PERIODS
+    assert refused(_call(PaymentOperation.PUT, _WEEK), PaymentFound(_STORED)) is None
 
 
 def test_put_that_never_was_made_names_post() -> None:
-    refusal = refused(_call(Operation.PUT, _WEEK), PaymentFound(None))
+    refusal = refused(_call(PaymentOperation.PUT, _WEEK), PaymentFound(None))
     assert refusal == changes.never_made(_UID)
     assert f"POST /utbetalinger/{UID}" in changes.never_made(_UID).text
-    assert refused(_call(Operation.DELETE, _WEEK), PaymentFound(None)) == changes.not_found(_UID)
+    assert refused(_call(PaymentOperation.DELETE, _WEEK), PaymentFound(None)) == changes.not_found(_UID)
 
 
 @pytest.mark.parametrize("named", ["*", etag_of(_STORED), f'"old", {etag_of(_STORED)}'])
 def test_who_names_the_state_that_stands_may_change_it(named: str) -> None:
-    assert refused(_call(Operation.PUT, _WEEK, if_match=named), PaymentFound(_STORED)) is None
+    assert refused(_call(PaymentOperation.PUT, _WEEK, if_match=named), PaymentFound(_STORED)) is None
 
 
 @pytest.mark.parametrize("named", ['"old"', f"W/{etag_of(_STORED)}", etag_of(_STORED).strip('"'), ""])
 def test_who_names_another_state_is_refused(named: str) -> None:
-    assert refused(_call(Operation.PUT, _WEEK, if_match=named), PaymentFound(_STORED)) == changes.NOT_MATCHED
+    assert refused(_call(PaymentOperation.PUT, _WEEK, if_match=named), PaymentFound(_STORED)) == changes.NOT_MATCHED
 
 
 def test_the_tag_of_a_payment_changes_with_what_is_shown_of_it() -> None:
@@ -332,13 +332,13 @@ def test_the_tag_of_a_payment_changes_with_what_is_shown_of_it() -> None:
 
 def test_another_office_alone_is_a_change_and_sent() -> None:
     moved = supplement(*days(1, 12, betalendeEnhet="4488"))
-    (order,) = _made(moved, _after(_made(FORTNIGHT)), Operation.PUT)
+    (order,) = _made(moved, _after(_made(FORTNIGHT)), PaymentOperation.PUT)
     assert (order.office, [each.ceased_from for each in order.lines]) == ("4488", [None])
 
 
 def test_a_payment_that_has_ceased_begins_a_new_chain_and_the_case_is_known() -> None:
     first = _after(_made(FORTNIGHT))
-    ceased = _after(_made(FORTNIGHT, first, Operation.DELETE), first)
+    ceased = _after(_made(FORTNIGHT, first, PaymentOperation.DELETE), first)
     assert ceased.payments[_UID].action is Action.DELETE
     (again,) = _made(_WEEK, ceased)
     assert (again.is_first_order, [each.refers_to for each in again.lines], again.payments[0].action) == (False, [None], Action.CREATE)
@@ -346,13 +346,13 @@ def test_a_payment_that_has_ceased_begins_a_new_chain_and_the_case_is_known() ->
 
 @pytest.mark.parametrize(("named", "first"), [(None, True), (True, True), (False, False)])
 def test_a_caller_may_say_that_the_rail_knows_the_case(named: bool | None, first: bool) -> None:
-    made = orders_of(_call(Operation.POST, FORTNIGHT, first_of_case=named), NEW_CASE, _AT)
+    made = orders_of(_call(PaymentOperation.POST, FORTNIGHT, first_of_case=named), NEW_CASE, _AT)
     assert not isinstance(made, Refusal)
     assert (made[0].is_first_order, made[0].payments[0].first_of_case) == (first, first)
 
 
 def test_nobody_may_say_that_the_rail_does_not_know_a_case_that_it_knows() -> None:
     known = replace(_after(_made(FORTNIGHT)), payments={})
-    made = orders_of(_call(Operation.POST, FORTNIGHT, first_of_case=True), known, _AT)
+    made = orders_of(_call(PaymentOperation.POST, FORTNIGHT, first_of_case=True), known, _AT)
     assert not isinstance(made, Refusal)
     assert not made[0].is_first_order

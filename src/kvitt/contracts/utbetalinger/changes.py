@@ -28,7 +28,7 @@ OTHER_PERIODS: Final = Refusal(400, "Periodene i utbetalingen samsvarer ikke med
 NOT_MATCHED: Final = Refusal(412, "Utbetalingen er en annen enn den som If-Match navngir", BASE)
 
 
-class Operation(StrEnum):
+class PaymentOperation(StrEnum):
     """Operations on a payment; the value stands in the headers of its message."""
 
     POST = "post"
@@ -44,7 +44,7 @@ class PaymentCall(Instruction, frozen=True):
     changes, as it came.
     """
 
-    operation: Operation
+    operation: PaymentOperation
     instructions: PaymentInstructions
     first_of_case: bool | None = None
     if_match: str | None = None
@@ -85,13 +85,13 @@ def never_made(payment_id: PaymentId) -> Refusal:
 
 def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
     """The first rule that a call breaks in the state that it finds, or None."""
-    if call.operation is Operation.POST:
+    if call.operation is PaymentOperation.POST:
         return _refused_post(call, found)
     stored = found.accepted
     if stored is None and not found.pending:
         return unchangeable("sakId") if found.elsewhere else _missing(call)
     if found.busy or stored is None:
-        return BUSY_TO_DELETE if call.operation is Operation.DELETE else BUSY_TO_UPDATE
+        return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
     if call.if_match is not None and not names(call.if_match, etag_of(stored)):
         return NOT_MATCHED
     return _changed_for_life(call, stored) or _refused_periods(call, stored)
@@ -104,7 +104,7 @@ def _refused_post(call: PaymentCall, found: PaymentFound) -> Refusal | None:
 
 
 def _missing(call: PaymentCall) -> Refusal:
-    return (never_made if call.operation is Operation.PUT else not_found)(call.payment.payment_id)
+    return (never_made if call.operation is PaymentOperation.PUT else not_found)(call.payment.payment_id)
 
 
 def _changed_for_life(call: PaymentCall, stored: Payment) -> Refusal | None:
@@ -118,7 +118,7 @@ def _changed_for_life(call: PaymentCall, stored: Payment) -> Refusal | None:
 
 def _refused_periods(call: PaymentCall, stored: Payment) -> Refusal | None:
     same = call.payment.periods == stored.periods
-    if call.operation is Operation.DELETE:
+    if call.operation is PaymentOperation.DELETE:
         return None if same or stored.periods_unknown else OTHER_PERIODS
     return refusals.NO_REAL_CHANGE if same else None
 
@@ -126,11 +126,11 @@ def _refused_periods(call: PaymentCall, stored: Payment) -> Refusal | None:
 def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequence[Order] | Refusal:
     """The orders that do what a call asks for; `refused` has nothing against it. A payment that has ceased begins a new chain."""
     payment_id = call.payment.payment_id
-    if call.operation is Operation.POST and payment_id in state.payments:
+    if call.operation is PaymentOperation.POST and payment_id in state.payments:
         others = {each: payment for each, payment in state.payments.items() if each != payment_id}
         state = replace(state, payments=others)
     instructions = call.instructions
-    if call.operation is Operation.DELETE:
+    if call.operation is PaymentOperation.DELETE:
         # The periods that it names were compared; what ceases is what is stored.
         instructions = replace(instructions, payments=(replace(call.payment, periods=()),))
     orders = derive(instructions, state, made_at, office_counts=True)

@@ -7,11 +7,8 @@ from datetime import date
 from kvitt.disbursement.calendar import SATURDAY, next_day
 from kvitt.disbursement.values import RateType
 
-Days = tuple[date, date]
-"""First and last day, both included."""
 
-
-def days_of(start: date, end: date, rate_type: RateType) -> Iterator[Days]:
+def days_of(start: date, end: date, rate_type: RateType) -> Iterator[tuple[date, date]]:
     """Every weekday, every day, or every month of a period, each by itself; a one-off amount stays whole."""
     match rate_type:
         case RateType.ONE_OFF:
@@ -30,7 +27,7 @@ def _days(start: date, end: date) -> Iterator[date]:
         day = next_day(day)
 
 
-def _months(start: date, end: date) -> Iterator[Days]:
+def _months(start: date, end: date) -> Iterator[tuple[date, date]]:
     """The months of a period, its first and last one only as far as they are in it."""
     begins = start
     while begins <= end:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger import changes, read, rules
-from kvitt.contracts.utbetalinger.changes import PaymentOperation, PaymentCall, PaymentFound, etag_of, orders_of, refused
+from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, etag_of, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, joined, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.shapes import SinglePayment, encode_payment_shape, read_correction, shape_of
 from kvitt.disbursement import refusals

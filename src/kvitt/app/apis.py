@@ -33,6 +33,7 @@ from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Setting
 if TYPE_CHECKING:
     from kvitt.api.rest.callers import DecisionAccess
     from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.rates import CallRates
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
@@ -102,7 +103,7 @@ class Apis:
             self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
-            yield lambda: self._look(threads, rest_first=next(rounds) > 0)
+            yield lambda: self._look(threads, rest, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
         """Gives up the addresses."""
@@ -120,7 +121,7 @@ class Apis:
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
-        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes))
+        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes), rates_of(self._settings.rest))
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -133,6 +134,7 @@ class Apis:
             consistency=asked and asked[1],
             limits=limits,
         )
+        opened.callback(app.flush, ends=True)
         return app, limits.longest_body
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
@@ -158,9 +160,10 @@ class Apis:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
             _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
 
-    def _look(self, threads: Sequence[threading.Thread], *, rest_first: bool) -> int:
+    def _look(self, threads: Sequence[threading.Thread], rest: "Gate", *, rest_first: bool) -> int:
         if rest_first:
             self._stop.wait(_LOOK_SECONDS)
+        rest.flush()
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             raise ApiStopped(", ".join(ended))
         return 0
@@ -195,6 +198,14 @@ def tokens_of(settings: Settings) -> "Tokens":
     fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
     schemes = {name: [Scheme(each) for each in given] for name, given in rest.schemes.items()}
     return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
+
+
+def rates_of(settings: RestSettings) -> "CallRates":
+    """How often applications may call."""
+    from kvitt.api.rest.rates import CallRate, CallRates
+
+    usual = CallRate(settings.calls_per_second, settings.burst)
+    return CallRates(usual, {name: CallRate(each.calls_per_second, each.burst) for name, each in settings.rates.items()})
 
 
 def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionAccess":

@@ -208,12 +208,12 @@ def rates_of(settings: RestSettings) -> "CallRates":
     return CallRates(usual, {name: CallRate(each.calls_per_second, each.burst) for name, each in settings.rates.items()})
 
 
-def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionAccess":
-    """Who may send decisions; `embedded`: the header that names a scheme counts unless the settings say otherwise."""
+def decision_access(settings: Settings) -> "DecisionAccess":
+    """Who may send decisions. On a database of its own, without an issuer, the header that names a scheme counts unless that is set."""
     from kvitt.api.rest.callers import DecisionAccess
 
     by_header = settings.rest.scheme_header
-    usual = embedded and not settings.rest.issuer
+    usual = settings.database_url is None and not settings.rest.issuer
     return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
 
 

@@ -126,7 +126,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
     `payouts:write`, `ledger:read`, `ledger:write`, `reconciliation:read`, `reconciliation:write`; `schemes`, which schemes an application
     (`azp_name`) may touch. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is free, else any; the log says
-    which. `ca_file` names the certificates that are trusted of the issuer.
+    which. `ca_file` names the certificates that are trusted of the issuer. `docs`: anybody may read how the API is described.
     """
 
     host: str = "127.0.0.1"
@@ -141,6 +141,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     applications: Mapping[str, Sequence[_PermissionName]] = {}
     groups: Mapping[str, Sequence[_PermissionName]] = {}
     schemes: Mapping[str, Sequence[_NameOfScheme]] = {}
+    docs: bool = True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from lxml import etree
 from kvitt.app.main import main
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.order_page import order_page
+from kvitt.disbursement.reconcile import reconcile as making
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, changed_since, messages, read
 from kvitt.disbursement.values import Scheme
@@ -192,6 +193,21 @@ def test_a_day_is_oslos_and_is_not_over_while_an_order_of_it_may_still_be_stored
     assert counts(made) == {"accepted": 1}
 
 
+def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_none(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.rail.fault(warn=3)
+    for number in range(9):
+        put(site, 100 + number)
+    site.run()
+    site.clock.advance(days=1)
+    days = reconcile(site).next_range("AAP")
+    assert days is not None
+    whole, bodies = reconcile(site).preview("AAP", days)
+    monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 2)
+    made = make(site)
+    assert (made.totals, counts(made)) == (whole.totals, {"accepted": 6, "warned": 3})
+    assert [*bodies] == [*messages(site.connection, made.run_no)]
+
+
 def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> None:
     put(site)
     site.run()
@@ -313,6 +329,7 @@ CHANGES = (
         "INSERT INTO reconciled_orders SELECT run_no, gen_random_uuid(), 'missing', NULL, '2026-06-29' FROM reconciliation_runs",
         "there is no such order",
     ),
+    ("UPDATE reconciled_orders SET run_no = 4711", "there is no such run"),
 )
 
 

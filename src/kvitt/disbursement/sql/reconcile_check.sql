@@ -85,7 +85,9 @@ JOIN reconciliation_runs AS b ON b.rail = n.rail AND b.area = n.area AND b.kind 
 WHERE n.state <> 'replaced' AND b.state <> 'replaced' AND (n.kind = 'interface' OR (n.trigger <> 'call' AND b.trigger <> 'call'));
 
 -- name: reported_of_no_order
--- What runs report of orders that are not there.
-SELECT NULL::bigint, e.order_id::text, 'is reported in run ' || e.run_no || ', and there is no such order'
-FROM reconciled_orders AS e LEFT JOIN orders AS o ON o.order_id = e.order_id
-WHERE o.order_id IS NULL;
+-- What runs report of orders that are not there, and what is reported in runs that are not.
+SELECT NULL::bigint, e.order_id::text, 'is reported in run ' || e.run_no || ', and there is no such ' || CASE WHEN n.run_no IS NULL THEN 'run' ELSE 'order' END
+FROM reconciled_orders AS e
+LEFT JOIN orders AS o ON o.order_id = e.order_id
+LEFT JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+WHERE o.order_id IS NULL OR n.run_no IS NULL;

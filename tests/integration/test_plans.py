@@ -19,7 +19,19 @@ from kvitt.testing import TestServer
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
-    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records", "decisions"),
+    *(
+        "cases",
+        "messages",
+        "orders",
+        "order_lines",
+        "payments",
+        "outbox",
+        "receipts",
+        "audit",
+        "log_records",
+        "idempotency_records",
+        "decisions",
+    ),
     *("simulation_requests", "simulation_questions"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }

@@ -131,10 +131,9 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
-    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
-    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered
-    now, for an order is open, or what stands is contradicted. `contract` is the owner. `decisions` is for contracts that keep a chain.
+    `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
+    and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
+    stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
     """
 
     payments: Mapping[PaymentId, Payment]

@@ -18,8 +18,8 @@ from litestar.openapi.spec import Example, OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
+from kvitt.api.rest.callers import Caller, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
-from kvitt.api.rest.tokens import Caller, Permission
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import (
     BadRequest,
@@ -31,6 +31,7 @@ from kvitt.errors import (
     NotPermitted,
     PlanNotFound,
     ResultUnknown,
+    TooManyRequests,
 )
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.actor import REST, Actor
@@ -52,6 +53,7 @@ _MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
     ("not in this state, or the key was used otherwise", KeyReused("this Idempotency-Key was used for another request")),
     ("the body is too long", BodyTooLong("a body has at most 1048576 bytes")),
     ("the body is not JSON", HTTPException(status_code=415, detail="the body must be application/json")),
+    ("more than the application may ask for", TooManyRequests("the application asks more often than it may", 2)),
     ("kvitt failed", KvittError("kvitt failed on the request")),
     ("the database or the issuer is away; the request may be made again", IssuerUnreachable("the issuer's keys can not be had")),
     (

@@ -53,7 +53,7 @@ _MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
     ("not in this state, or the key was used otherwise", KeyReused("this Idempotency-Key was used for another request")),
     ("the body is too long", BodyTooLong("a body has at most 1048576 bytes")),
     ("the body is not JSON", HTTPException(status_code=415, detail="the body must be application/json")),
-    ("more than the application may ask for", TooManyRequests("the application asks more often than it may", 2)),
+    ("more than the application may ask for", TooManyRequests(2)),
     ("kvitt failed", KvittError("kvitt failed on the request")),
     ("the database or the issuer is away; the request may be made again", IssuerUnreachable("the issuer's keys can not be had")),
     (

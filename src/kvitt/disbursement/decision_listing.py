@@ -69,13 +69,13 @@ class CaseTerms(Struct, frozen=True):
     cap_kroner: Kroner | None
 
 
-class _DecisionRow(Struct, frozen=True):
+class _ListedRow(Struct, frozen=True):
     facts: CallFacts
     record: StoredRecord
     edition: int
 
 
-class _OrderRow(Struct, frozen=True):
+class _OrderOfMessage(Struct, frozen=True):
     message_no: int
     order: OrderOfDecision
 
@@ -106,10 +106,10 @@ def _kroner(amount: int | None) -> Kroner | None:
 
 def _read(connection: Connection, contracts: Contracts, asked: Mapping[str, Any]) -> list[DecisionShown]:
     facts = Part(CallFacts, scheme=Scheme, outcome=DecisionOutcome, state=_state)
-    rows = fetch(connection, _DecisionRow, _SQL.list_decisions, asked, facts=facts, record=StoredRecord)
+    rows = fetch(connection, _ListedRow, _SQL.list_decisions, asked, facts=facts, record=StoredRecord)
     orders: dict[int, list[OrderOfDecision]] = defaultdict(list)
     named = {"messages": [each.facts.message_no for each in rows]}
-    for row in fetch(connection, _OrderRow, _SQL.orders_of_decisions, named, order=OrderOfDecision):
+    for row in fetch(connection, _OrderOfMessage, _SQL.orders_of_decisions, named, order=OrderOfDecision):
         orders[row.message_no].append(row.order)
     return [_shown(each, contracts.of[each.record.source], orders[each.facts.message_no]) for each in rows]
 
@@ -118,7 +118,7 @@ def _state(name: str | None) -> DecisionState | None:
     return None if name is None else DecisionState(name)
 
 
-def _shown(row: _DecisionRow, contract: Contract, orders: Sequence[OrderOfDecision]) -> DecisionShown:
+def _shown(row: _ListedRow, contract: Contract, orders: Sequence[OrderOfDecision]) -> DecisionShown:
     parsed = contract.read(row.record.incoming(row.edition))
     key = previous = None
     if isinstance(parsed, ParsedRecord):

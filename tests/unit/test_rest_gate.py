@@ -76,7 +76,7 @@ class Gated:
         keys = IdempotencyKeys(_Away(), utc_now, threads)  # type: ignore[arg-type]
         tokens = Tokens(ISSUER, AUDIENCE, read_from(issuer.file), GRANTS)
         self._gate = Gate(
-            app, tokens, keys, forms, GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES), rates or CallRates(CallRate(1e6, 10**6)))
+            app, tokens, keys, forms, limits=GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES), rates or CallRates(CallRate(1e6, 10**6)))
         )
         self.issuer, self.read = issuer, 0
 

@@ -12,6 +12,7 @@ import structlog
 
 from kvitt.api.http_limits import Limits
 from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.thrift import ledger as thrift_ledger
 from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
@@ -32,7 +33,7 @@ from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Setting
 
 if TYPE_CHECKING:
     from kvitt.api.rest.callers import DecisionAccess
-    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.gate import App
     from kvitt.api.rest.rates import CallRates
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
@@ -43,6 +44,7 @@ _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _RECONCILING: Final = 2
+_REFUSING: Final = 2
 _LOOK_SECONDS = 0.5
 _APIS = 2
 _RESERVED: Final = 256
@@ -92,7 +94,8 @@ class Apis:
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts, self._clock))
                 endpoints |= thrift_payouts.endpoints(payouts)
-            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            refused = self._refused_calls(opened)
+            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None, refused)
             served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
             threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
@@ -103,14 +106,22 @@ class Apis:
             self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
-            yield lambda: self._look(threads, rest, rest_first=next(rounds) > 0)
+            yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
         """Gives up the addresses."""
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+    def _refused_calls(self, opened: ExitStack) -> RefusedCalls:
+        writing = pool(self._conninfo, application="kvitt rest", size=_REFUSING, lock_timeout_ms=LOCK_MS)
+        refused = RefusedCalls(opened.enter_context(writing), self._clock)
+        opened.callback(refused.flush, all_of_them=True)
+        return refused
+
+    def _rest_app(
+        self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None, refused: RefusedCalls
+    ) -> "tuple[App, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
@@ -133,8 +144,9 @@ class Apis:
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
             limits=limits,
+            refused=refused,
+            docs=self._settings.rest.docs,
         )
-        opened.callback(app.flush, ends=True)
         return app, limits.longest_body
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
@@ -160,10 +172,10 @@ class Apis:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
             _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
 
-    def _look(self, threads: Sequence[threading.Thread], rest: "Gate", *, rest_first: bool) -> int:
+    def _look(self, threads: Sequence[threading.Thread], refused: RefusedCalls, *, rest_first: bool) -> int:
         if rest_first:
             self._stop.wait(_LOOK_SECONDS)
-        rest.flush()
+        refused.flush()
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             raise ApiStopped(", ".join(ended))
         return 0

@@ -19,12 +19,15 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
+from kvitt.api.rest import docs_page
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
-from kvitt.api.rest.gate import Gate, GateLimits
+from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.public_pages import PublicPage, PublicPages
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
@@ -43,8 +46,8 @@ _JSON: Final = "application/json"
 _DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
 rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
 
-Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
-repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
+Every request needs a bearer token. A POST, PUT or DELETE may carry an `Idempotency-Key`: the same request with the same key is done once,
+and its repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
 Problems have the form of RFC 9457, those of a path that another service had before the form of that one."""
 
 
@@ -60,8 +63,13 @@ def make_app(
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
     limits: GateLimits | None = None,
-) -> Gate:
-    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
+    refused: RefusedCalls | None = None,
+    docs: bool = True,
+) -> App:
+    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
+
+    With `docs` anybody may read how it is described.
+    """
     work = RouteWork(threads)
     routers: Sequence[Router] = [
         *([payout_routes.router(payouts, work)] if payouts else []),
@@ -93,7 +101,15 @@ def make_app(
         request_max_body_size=None,
         logging_config=None,
     )
-    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits)
+    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
+    return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+
+
+def _pages(described: Mapping[str, Any]) -> Mapping[str, PublicPage]:
+    return {
+        docs_page.DESCRIPTION: PublicPage({"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)),
+        docs_page.PATH: PublicPage(docs_page.headers(), docs_page.page_of(described)),
+    }
 
 
 async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:

@@ -52,14 +52,18 @@ class Gate:
     A body is read when the application asks for it, after its guards: who may not do what they ask is answered before that.
     """
 
-    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms, limits: "GateLimits | None" = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        tokens: Tokens,
+        keys: IdempotencyKeys,
+        forms: ProblemForms,
+        *,
+        limits: "GateLimits | None" = None,
+        refused: RefusedCalls | None = None,
+    ) -> None:
         self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
-        self._limits = limits or GateLimits()
-        self._refused = RefusedCalls(keys.pool, keys.clock)
-
-    def flush(self, *, ends: bool = False) -> None:
-        """Writes what is still to be written of refused calls, once in a while and when nobody is let in any more. For any thread."""
-        self._refused.flush(all_of_them=ends)
+        self._limits, self._refused = limits or GateLimits(), refused or RefusedCalls(keys.pool, keys.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""

@@ -20,7 +20,7 @@ class CallRate(Struct, frozen=True):
     burst: int
 
 
-class _Bucket(Struct):
+class _CallBucket(Struct):
     """How many calls are left, as of a moment."""
 
     left: float
@@ -32,7 +32,7 @@ class CallRates:
 
     def __init__(self, usual: CallRate, of: Mapping[str, CallRate] | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._usual, self._of, self._now = usual, of or {}, now
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, _CallBucket] = {}
 
     def take(self, caller: Caller) -> None:
         """Takes one call of the caller's application. Raises TooManyRequests."""
@@ -44,9 +44,9 @@ class CallRates:
             raise TooManyRequests(math.ceil((1 - bucket.left) / rate.per_second))
         bucket.left -= 1
 
-    def _new(self, name: str, rate: CallRate, now: float) -> _Bucket:
+    def _new(self, name: str, rate: CallRate, now: float) -> _CallBucket:
         while len(self._buckets) >= _MOST_BUCKETS:
             # Names come in signed tokens only, so there are never so many; the oldest begins anew.
             del self._buckets[next(iter(self._buckets))]
-        made = self._buckets[name] = _Bucket(rate.burst, now)
+        made = self._buckets[name] = _CallBucket(rate.burst, now)
         return made

@@ -58,7 +58,7 @@ class RefusedKind(Struct, frozen=True):
     rule: str = ""
 
 
-class _Repeated(Struct):
+class _RepeatedRefusal(Struct):
     """The last refusal of a kind, since when the kind is counted, and how many are not written yet."""
 
     last: RefusedCall
@@ -74,7 +74,7 @@ class RefusedCalls:
 
     def __init__(self, pool: ConnectionPool[Any], clock: Clock, now: Callable[[], float] = time.monotonic) -> None:
         self._pool, self._clock, self._now = pool, clock, now
-        self._kinds: dict[RefusedKind, _Repeated] = {}
+        self._kinds: dict[RefusedKind, _RepeatedRefusal] = {}
         self._lock = threading.Lock()
 
     def add(self, call: RefusedCall) -> None:
@@ -85,7 +85,7 @@ class RefusedCalls:
             if (known := self._kinds.get(kind)) is not None:
                 known.last, known.unwritten = call, known.unwritten + 1
                 return
-            self._kinds[kind] = _Repeated(call, self._now())
+            self._kinds[kind] = _RepeatedRefusal(call, self._now())
         self._write(kind, call, 0)
 
     def flush(self, *, all_of_them: bool = False) -> None:
@@ -106,5 +106,5 @@ class RefusedCalls:
         except psycopg.Error as error:
             _log.warning("a refused call could not be written", error=type(error).__name__)
             with self._lock:
-                waiting = self._kinds.setdefault(kind, _Repeated(call, self._now()))
+                waiting = self._kinds.setdefault(kind, _RepeatedRefusal(call, self._now()))
                 waiting.unwritten += max(more, 1)

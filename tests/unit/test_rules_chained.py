@@ -150,7 +150,8 @@ def test_periods_of_one_chain_may_have_rate_types_of_their_own() -> None:
     assert [line.rate_type for line in order.lines] == [RateType.WEEKDAY, RateType.ONE_OFF, RateType.MONTH]
     assert [payment.rate_of(each) for each in payment.periods] == [RateType.WEEKDAY, RateType.ONE_OFF, RateType.MONTH]
     cut = case.decides(wanted[:2])
-    assert cut and cut.lines[0].rate_type is RateType.MONTH, "a cessation repeats the line as it was made"
+    assert cut
+    assert cut.lines[0].rate_type is RateType.MONTH, "a cessation repeats the line as it was made"
     assert {each.rate_code for each in case.rail.pays()} == {"DAG", "ENG"}
 
 

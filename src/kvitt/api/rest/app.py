@@ -19,11 +19,13 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
+from kvitt.api.rest import decisions as decision_routes
 from kvitt.api.rest import docs_page
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
+from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.public_pages import PublicPage, PublicPages
@@ -62,6 +64,7 @@ def make_app(
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
+    decisions: DecisionCalls | None = None,
     limits: GateLimits | None = None,
     refused: RefusedCalls | None = None,
     docs: bool = True,
@@ -77,6 +80,7 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
+        *(decision_routes.routers(decisions, work) if decisions else []),
     ]
     forms = ProblemForms(
         {

@@ -281,12 +281,11 @@ def test_what_has_an_area_of_its_own_is_refused_by_name(name: str) -> None:
 
 
 def test_two_cards_that_pay_one_day_are_held() -> None:
-    state = ordered(DecidedCase(), [wanting(june(1, 5, 640))])
     case = DecidedCase()
-    case.accept(state)
-    wanted = [wanting(june(1, 5, 640)), wanting(june(5, 9, 640), card="card-2")]
-    order = ordered(case, wanted)
-    ((reason,),) = reasons_to_hold([order], replace(NEW_CASE, payments={each.payment_id: each for each in state.payments}))
+    case.decides([wanting(june(1, 5, 640))])
+    before = case.state
+    order = ordered(case, [wanting(june(1, 5, 640)), wanting(june(5, 9, 640), card="card-2")])
+    ((reason,),) = reasons_to_hold([order], before)
     assert (reason.kind, reason.first_day, reason.last_day) == (HoldKind.PAID_TWICE, date(2026, 6, 5), date(2026, 6, 5))
 
 

@@ -181,9 +181,8 @@ def _broken_period(wanted: WantedPeriod) -> Refusal | None:
     if wanted.rate_type is RateType.MONTH and not _is_whole_months(period):
         return refusals.PART_OF_MONTH
     if not _has_area(wanted.benefit):
-        return refusals.not_in_umbrella_area(
-            wanted.benefit.name, [each.name for each in benefits_of(wanted.benefit.scheme) if _has_area(each)]
-        )
+        allowed = (each.name for each in benefits_of(wanted.benefit.scheme) if _has_area(each))
+        return refusals.not_in_umbrella_area(wanted.benefit.name, allowed)
     if period.office is not None and not OFFICE.fullmatch(period.office):
         return refusals.BAD_OFFICE
     return None if wanted.benefit.class_code else refusals.no_class_code(wanted.benefit.name)

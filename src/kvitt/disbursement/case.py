@@ -50,6 +50,7 @@ class CaseRow(NamedTuple):
     last_at: datetime = _EVER
     unknown: Sequence[str] = ()
     contradictions: int = 0
+    ordered_for: str | None = None
     deferred: bool = False
 
 
@@ -90,6 +91,8 @@ class Case:
         self.orders_made, self.open_orders, self.queued = row.orders_made, row.open_orders, row.queued
         self.audit_seq, self.last_event_hash, self.last_at = row.audit_seq, row.last_event_hash, row.last_at
         self.unknown, self.contradictions = list(row.unknown), row.contradictions
+        self.ordered_for = row.ordered_for
+        """The person of its newest order, accepted or not: by it other cases find this one."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
@@ -170,7 +173,7 @@ class Case:
         areas = ",".join(self.areas)
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
-        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions, self.ordered_for)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""

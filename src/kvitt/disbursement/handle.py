@@ -14,6 +14,7 @@ from kvitt.disbursement.case import Case
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.contract import Contract, Contracts, WhenOrderIsOpen
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
+from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
     Event,
     Ordered,
@@ -27,6 +28,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
+from kvitt.disbursement.outside import NOTHING, Findings, Outside, own_pay
 from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
@@ -93,11 +95,21 @@ class Handler:
     """
 
     def __init__(
-        self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime, *, published_questions: Sequence[bytes] | None = None
+        self,
+        contract: Contract,
+        rails: Rails,
+        work: UnitOfWork,
+        now: datetime,
+        *,
+        published_questions: Sequence[bytes] | None = None,
+        outside: Outside = NOTHING,
     ) -> None:
-        """`published_questions`: of a dry run of earlier days, what was published for others to ask."""
+        """`published_questions`: of a dry run of earlier days, what was published for others to ask.
+
+        `outside` finds what holds an order and is not in its case.
+        """
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
-        self._published_questions = published_questions
+        self._published_questions, self._outside = published_questions, outside
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
@@ -142,8 +154,7 @@ class Handler:
             return self._answer(case, message, record, Unchanged(message.dry_run))
         if message.dry_run:
             return self._simulate(case, message, record, derived)
-        held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
-        return self._order(case, message, record, derived, held)
+        return self._order(case, message, record, derived, state)
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -221,8 +232,11 @@ class Handler:
         message: InboxMessage,
         record: MessageRow | None,
         orders: Sequence[Order],
-        held: Sequence[Sequence[HoldReason]],
+        state: CaseState,
     ) -> MessageState:
+        pay = own_pay(orders, state, forwards=self._contract.forwards)
+        found = [self._outside.findings(case, order, own) for order, own in zip(orders, pay, strict=True)]
+        held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
         seen = self._contract.named_simulation(message)
         if self._rails.checks or seen:
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
@@ -242,7 +256,16 @@ class Handler:
         case.orders_made += len(orders)
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
+        case.ordered_for = orders[0].person
+        for order, own, findings in zip(orders, pay, found, strict=True):
+            self._outside.made(case, order, own)
+            self._work.outside += [each.row(order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
+
+    def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[Findings]) -> list[tuple[HoldReason, ...]]:
+        """Why each order is held: by what its case shows, and by what was found outside it."""
+        held = reasons_to_hold_lines(orders, state) if self._contract.forwards else reasons_to_hold(orders, state)
+        return [(*by_case, *(each.reason for each in outside)) for by_case, outside in zip(held, found, strict=True)]
 
     def _store_message(
         self,

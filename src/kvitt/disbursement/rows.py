@@ -99,6 +99,18 @@ class LineRow(Row, frozen=True):
     grade: int | None
 
 
+class OutsideFindingRow(Row, frozen=True):
+    """A reason that held an order when it was made, and that its case alone does not show; in another case or in none."""
+
+    statement = _WRITE.add_outside_findings
+    order_id: str
+    place: int
+    case_no: int
+    other_case_no: int | None
+    class_code: str | None
+    reason: str
+
+
 class PaymentRow(Row, frozen=True):
     """A version of a payment, pending until its order has its receipt; `position` is its place among the payments of the order, from 0."""
 
@@ -143,6 +155,7 @@ class CaseStep(Row, frozen=True):
     last_at: datetime
     unknown: str
     contradictions: int = 0
+    ordered_for: str | None = None
 
 
 class TriggerRow(Row, frozen=True):

@@ -34,6 +34,7 @@ from kvitt.disbursement.rows import (
     MessageStep,
     OrderCheckRow,
     OrderRow,
+    OutsideFindingRow,
     PaymentRow,
     SimulationRow,
     TriggerRow,
@@ -63,6 +64,7 @@ class UnitOfWork:
         self.simulations: list[SimulationRow] = []
         self.checks: list[OrderCheckRow] = []
         self.triggers: list[TriggerRow] = []
+        self.outside: list[OutsideFindingRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -81,6 +83,7 @@ class UnitOfWork:
             self.simulations,
             self.checks,
             self.triggers,
+            self.outside,
         )
 
     def add(self, other: "UnitOfWork") -> None:

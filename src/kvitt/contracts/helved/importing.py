@@ -249,7 +249,11 @@ class _Import:
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at, unknown))
+            steps.append(
+                CaseStep(
+                    case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at, unknown, ordered_for=case.person
+                )
+            )
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

@@ -19,6 +19,7 @@ from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.order_check import CHECKING, policies, refusal_of
+from kvitt.disbursement.check.outside import FoundBefore
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
@@ -75,7 +76,9 @@ class Replay:
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
         then = policies(self.case.scheme, stored.checks)
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then)
+        self._handling = Handling(
+            self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then, outside=FoundBefore(stored.outside)
+        )
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -145,6 +148,7 @@ class Replay:
         if not agrees(again.entry, entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
         self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
+        self.case.ordered_for = again.person
         for row in again.versions:
             version = self.versions[row.payment_id, row.version] = Version(row)
             self._becomes_true(version)
@@ -213,6 +217,7 @@ class Replay:
         made_by = {each.order_id for each in orders}
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
+        self.case.ordered_for = orders[0].person if orders else self.case.ordered_for
         for order_id in made_by:
             self.lines.extend(self.stored.lines.get(order_id, ()))
         self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])

@@ -66,10 +66,10 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
-    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions
+    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions, ordered_for = s.ordered_for
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[], %b::integer[])
-     AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions)
+            %b::timestamptz[], %b::text[], %b::integer[], %b::text[])
+     AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions, ordered_for)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters
@@ -109,3 +109,10 @@ INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, most_rec
                           seen)
 SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], %b::bigint[], %b::boolean[], %b::bytea[],
                      %b::integer[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::text[], %b::bytea[]);
+
+-- name: add_outside_findings
+-- Remembers what outside their cases held new orders.
+INSERT INTO outside_findings (order_id, place, case_no, other_case_no, class_code, reason)
+SELECT w.order_id, w.place, w.case_no, w.other_case_no, w.class_code, w.reason::jsonb
+FROM unnest(%b::uuid[], %b::integer[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])
+     AS w (order_id, place, case_no, other_case_no, class_code, reason);

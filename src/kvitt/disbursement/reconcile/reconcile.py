@@ -28,6 +28,9 @@ _SQL: Final = load("reconcile", "kvitt.disbursement")
 _ROWS_AT_ONCE: Final = 2_000
 _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
+_ORDERS_BEFORE_REST: Final = 5_000
+_REST_SECONDS: Final = 0.19
+"""Taking so many orders of a day is followed by so long a rest: submit then keeps its rate beside a run over very many."""
 _STORED_WITHIN: Final = timedelta(minutes=1)
 """No transaction takes longer (kernel/database.py)."""
 Progress = Callable[[int], None]
@@ -220,9 +223,13 @@ class Reconcile:
         return read(self._connection, run_no)
 
     def _report(self, found: ReconciledArea, days: DayRange, run_no: int) -> None:
-        statement = _SQL.report_by_day if found.form.key_form is KeyForm.DAY else _SQL.report_by_number
         row = {**found.row, "run_no": run_no, "first_day": days.first, "last_day": days.last, "warned_by": list(found.rail.warned_by)}
-        self._connection.execute(statement, row)
+        if found.form.key_form is KeyForm.NUMBER:
+            self._connection.execute(_SQL.report_by_number, row)
+            return
+        # Where today is part of it nothing can be made or claimed meanwhile, and everybody waits.
+        rest = 0.0 if days.last >= self._today() else _REST_SECONDS
+        self._connection.execute(_SQL.report_by_day, {**row, "rests_after": _ORDERS_BEFORE_REST, "rest_seconds": rest})
 
     def _complete(self, found: ReconciledArea, days: DayRange, run_no: int, now: datetime) -> None:
         """Counts what a run reports, and says between which keys it lies."""

@@ -31,22 +31,27 @@ VALUES (%(run_id)s, %(rail)s, %(area)s, %(kind)s, %(form)s, %(first_day)s, %(las
 RETURNING run_no;
 
 -- name: report_by_day
--- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it.
+-- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it. Behind every so many of them it
+-- rests, so that nobody need wait for a processor while there are very many.
 INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
-SELECT %(run_no)s, o.order_id,
-       reconciliation_bucket(o.state, r.severity, %(warned_by)s),
-       CASE WHEN o.state IN ('accepted', 'rejected') THEN o.receipt_no END, coalesce(o.key_day, o.day),
-       CASE WHEN o.key_day IS NOT NULL AND EXISTS (
-           SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
-           WHERE e.order_id = o.order_id AND n.state <> 'replaced'
-       ) THEN 'other day' END
+SELECT %(run_no)s, f.order_id, f.bucket, f.receipt_no, f.key_day, f.cause
 FROM (
-    SELECT * FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
-    UNION ALL
-    SELECT * FROM orders WHERE key_day BETWEEN %(first_day)s AND %(last_day)s
-) AS o
-LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
-WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn';
+    SELECT o.order_id, reconciliation_bucket(o.state, r.severity, %(warned_by)s) AS bucket,
+           CASE WHEN o.state IN ('accepted', 'rejected') THEN o.receipt_no END AS receipt_no, coalesce(o.key_day, o.day) AS key_day,
+           CASE WHEN o.key_day IS NOT NULL AND EXISTS (
+               SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+               WHERE e.order_id = o.order_id AND n.state <> 'replaced'
+           ) THEN 'other day' END AS cause,
+           row_number() OVER () AS place
+    FROM (
+        SELECT * FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
+        UNION ALL
+        SELECT * FROM orders WHERE key_day BETWEEN %(first_day)s AND %(last_day)s
+    ) AS o
+    LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+    WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn'
+) AS f
+WHERE CASE WHEN f.place %% %(rests_after)s = 0 THEN pg_sleep(%(rest_seconds)s) IS NOT NULL ELSE true END;
 
 -- name: report_by_number
 -- Takes into a run the orders of an area up to the end of its range that were put and are in no other run, and those that another run
@@ -137,6 +142,10 @@ LIMIT %(limit)s;
 -- name: messages_of_run
 -- The messages of a run, in their order.
 SELECT body FROM reconciliation_messages WHERE run_no = %(run_no)s ORDER BY place;
+
+-- name: messages_of_run_after
+-- The next messages of a run, in their order, which are numbered without a gap.
+SELECT body FROM reconciliation_messages WHERE run_no = %(run_no)s AND place > %(after)s ORDER BY place LIMIT %(limit)s;
 
 -- name: states_of_messages
 -- How far the messages of a run have come.

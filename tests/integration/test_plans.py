@@ -30,8 +30,8 @@ OPEN_WORK = {
 """Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (
-    """INSERT INTO cases (scheme, case_id, person, areas, orders_made)
-       SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1 FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO cases (scheme, case_id, person, areas, orders_made, ordered_for)
+       SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1, lpad(n::text, 11, '0') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state,
                              received_at, answer)
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
@@ -128,6 +128,10 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],
     },
+    (HUB, "elsewhere"): {
+        "payments_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
+        "lines_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
+    },
     (HUB, "simulations"): {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
@@ -187,7 +191,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS, TEXTS],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},
@@ -239,6 +243,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "deferred_astray",  # a part of the check
         "waiting_for_cases",  # for a figure: as much as waits
     },
+    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs"},  # locks, and an operator's
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {
@@ -255,6 +260,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_simulations",
         "add_order_checks",
         "add_triggers",
+        "add_outside_findings",
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert

@@ -28,7 +28,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
-from kvitt.disbursement.outside import NOTHING, Findings, Outside, own_pay
+from kvitt.disbursement.outside import NOTHING, Outside, OutsideFindings, own_pay
 from kvitt.disbursement.rail import Encoded, Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
@@ -262,7 +262,7 @@ class Handler:
             self._work.outside += [each.row(order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
 
-    def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[Findings]) -> list[tuple[HoldReason, ...]]:
+    def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[OutsideFindings]) -> list[tuple[HoldReason, ...]]:
         """Why each order is held: by what its case shows, and by what was found outside it."""
         held = reasons_to_hold_lines(orders, state) if self._contract.forwards else reasons_to_hold(orders, state)
         return [(*by_case, *(each.reason for each in outside)) for by_case, outside in zip(held, found, strict=True)]

@@ -1,7 +1,8 @@
-"""What outside a case holds its orders: other cases that pay the same person the same days, of whatever scheme and contract (design §8).
+"""Looks outside a case for reasons to hold its orders: other cases that pay the same person the same days (design §8).
 
-It is looked up set by set, by person, under a lock on the person, so that two cases that are ordered for at the same time see each other.
-What is found stands in a row of its own: nobody can find it again later, and `kvitt check` takes it as a fact of that day.
+They may be of whatever scheme and contract. It is looked up set by set, by person, under a lock on the person, so that two cases that are
+ordered for at the same time see each other. What is found stands in a row of its own: nobody can find it again later, and `kvitt check`
+takes it as a fact of that day.
 """
 
 from collections import defaultdict
@@ -54,13 +55,13 @@ class OutsideFinding(Struct, frozen=True):
         return OutsideFindingRow(order_id, place, case_no, self.other_case_no, self.reason.class_code, self.reason.encode())
 
 
-Findings = Sequence[OutsideFinding]
+OutsideFindings = Sequence[OutsideFinding]
 
 
 class Outside(Protocol):
     """Finds what outside its case holds an order."""
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> Findings:
+    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
         """Returns what holds this order; `own` is what it changes of the pay of its case."""
 
     def made(self, case: Case, order: Order, own: OwnPay) -> None:
@@ -70,7 +71,7 @@ class Outside(Protocol):
 class Nothing:
     """Finds nothing: where nobody looks."""
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> Findings:  # noqa: ARG002 - it looks at nothing
+    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:  # noqa: ARG002 - it looks at nothing
         """Returns nothing."""
         return ()
 
@@ -110,7 +111,7 @@ class _FoundLine(NamedTuple):
 
 
 class _Elsewhere(NamedTuple):
-    """What another case pays a recipient; the sources are named with their case."""
+    """Holds what another case pays a recipient; the sources are named with their case."""
 
     case_no: int
     recipient: str
@@ -138,7 +139,7 @@ class PaidElsewhere:
             lines = fetch(cursor, _FoundLine, _SQL.lines_elsewhere, _columns(of_lines), other=_OtherCase, line=LineAtRail)
             _by_asking(lines, self._lines)
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> Findings:
+    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
         """A reason for each other case, and class code, that pays the same recipient what the order pays as well."""
         policy = SCHEMES[order.scheme].paid_twice
         if policy is PaidTwice.ALLOWED or not own.after:
@@ -148,7 +149,7 @@ class PaidElsewhere:
         return tuple(self._reasons(case.case_no, others, own, policy)) if others else ()
 
     def made(self, case: Case, order: Order, own: OwnPay) -> None:
-        """What the order pays is paid elsewhere, for all that comes after it in the transaction."""
+        """Counts what the order pays as paid elsewhere, for all that comes after it in the transaction."""
         other = _OtherCase(0, case.case_no, case.scheme.value, case.case_id)
         self._made[order.person].append(_Elsewhere(case.case_no, recipient_of(order), _named(own.after, other)))
 
@@ -167,7 +168,7 @@ class PaidElsewhere:
         before = {name: tuple(paid for paid in pays if paid.source == name) for name in case_of}
         found: dict[tuple[int, str], list[Twice]] = defaultdict(list)
         for each in paid_twice([*own.after, *pays], lambda: {**own.before(), **before}, own.touched, policy):
-            # Of what the case itself pays twice it is told elsewhere.
+            # What the case itself pays twice has a reason of its own.
             if other := case_of.get(each.one) or case_of.get(each.other):
                 found[other, each.class_code].append(each)
         for (other, class_code), twice in sorted(found.items()):
@@ -227,7 +228,7 @@ def _named(pays: Iterable[Paid], other: _OtherCase) -> tuple[Paid, ...]:
 
 
 def _chains(rows: Sequence[_FoundLine]) -> Iterator[_Elsewhere]:
-    """What the lines of other cases pay, as they stand and as they will once the rail has accepted what is under way."""
+    """Returns what the lines of other cases pay, as they stand and as they will once the rail has accepted what is under way."""
     by_case: dict[tuple[int, str], list[_FoundLine]] = defaultdict(list)
     for row in rows:
         by_case[row.other.case_no, row.recipient].append(row)

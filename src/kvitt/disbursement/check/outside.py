@@ -1,10 +1,10 @@
-"""What was found outside a case, in a replay: a fact of that day, of which the case's own part is proved (design §8, §13)."""
+"""Findings outside a case, in a replay: each a fact of that day, of which the case's own part is proved (design §8, §13)."""
 
 from collections.abc import Mapping, Sequence
 
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.holding import HoldKind, HoldReason, OwnPay, decode_all
-from kvitt.disbursement.outside import Findings, OutsideFinding
+from kvitt.disbursement.outside import OutsideFinding, OutsideFindings
 from kvitt.disbursement.rows import OutsideFindingRow
 from kvitt.disbursement.values import Order
 
@@ -15,7 +15,7 @@ class FoundBefore:
     def __init__(self, stored: Mapping[str, Sequence[OutsideFindingRow]]) -> None:
         self._stored = stored
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> Findings:  # noqa: ARG002 - the rows say which case
+    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:  # noqa: ARG002 - the rows say which case
         """The stored reasons of the order; one that says of it what is not so is left out, and then the order differs."""
         found = [OutsideFinding(_reason(row), row.other_case_no) for row in self._stored.get(order.order_id, ())]
         return tuple(each for each in found if _is_so(each.reason, own))

@@ -1,11 +1,11 @@
-"""What other cases pay the same person holds orders: cases are found by the person that they were last ordered for, filled in behind."""
+"""Orders are held for what other cases pay the same person: cases have the person of their newest order, filled in behind."""
 
 from kvitt.kernel.backfill import Backfill, by_statement
 from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 
 _SQL = load("ordered_for", "kvitt.kernel.migrations")
 

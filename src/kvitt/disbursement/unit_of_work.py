@@ -27,6 +27,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.rows import (
     CaseStep,
     DeadLetterRow,
+    DecisionRow,
     DeferredRow,
     IdempotencyRow,
     LineRow,
@@ -64,6 +65,7 @@ class UnitOfWork:
         self.simulations: list[SimulationRow] = []
         self.checks: list[OrderCheckRow] = []
         self.triggers: list[TriggerRow] = []
+        self.decisions: list[DecisionRow] = []
         self.outside: list[OutsideFindingRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
@@ -83,6 +85,7 @@ class UnitOfWork:
             self.simulations,
             self.checks,
             self.triggers,
+            self.decisions,
             self.outside,
         )
 

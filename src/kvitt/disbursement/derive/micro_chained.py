@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from kvitt.disbursement import refusals
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
+from kvitt.disbursement.decisions import DecisionChain, Frame
 from kvitt.disbursement.instructions import (
     Decision,
     InstructionKind,
@@ -130,9 +131,9 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
-    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
-    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
+    `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
+    and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
+    stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -144,11 +145,13 @@ class CaseState(Struct, frozen=True):
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
     lines: tuple[LineAtRail, ...] = ()
+    open: bool = False
+    contract: str | None = None
+    decisions: DecisionChain | None = None
+    frame: Frame | None = None
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
-
-
 _NOT_KNOWN = (ORDER_BEGINS, ORDER_BEGINS)
 """The days of a line that nobody knows the days of."""
 

@@ -4,8 +4,8 @@ from kvitt.kernel.backfill import Backfill, by_statement
 from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
 
-revision = "0051"
-down_revision = "0050"
+revision = "0052"
+down_revision = "0051"
 
 _SQL = load("ordered_for", "kvitt.kernel.migrations")
 

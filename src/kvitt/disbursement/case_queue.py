@@ -16,7 +16,7 @@ from kvitt.disbursement.case import (
 )
 from kvitt.disbursement.handle import Handler, numbered, parse_again
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
-from kvitt.disbursement.outside import Outside, PaidElsewhere, lock_persons, persons_asked_about
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch
@@ -55,12 +55,13 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
         load_lines(cursor, [case for case in free.values() if ports.contracts.forwards(case.scheme)])
         # All at once, however many messages come: two that lock one after the other might wait for each other.
         lock_persons(cursor, [person for case in free.values() if (person := case.person or case.ordered_for)])
-    outside = PaidElsewhere(ports.contracts)
+    outside = LookedUp(ports, now)
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
         find_ids_of_other_cases(cursor, cases, [each.parsed for each in queued])
-        outside.look(cursor, persons_asked_about(cases, [each.parsed for each in queued]))
+        records = [each.parsed for each in queued]
+        outside.look(cursor, persons_asked_about(cases, records), sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:

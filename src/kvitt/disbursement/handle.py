@@ -29,7 +29,7 @@ from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.new_orders import store_order
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
-from kvitt.disbursement.outside import NOTHING, Outside, OutsideFindings, own_pay
+from kvitt.disbursement.outside import NOTHING, AskedFor, Outside, OutsideFindings, own_pay, source_of
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
@@ -260,8 +260,9 @@ class Handler:
         orders: Sequence[Order],
         state: CaseState,
     ) -> MessageState:
-        pay = own_pay(orders, state, forwards=self._contract.forwards)
-        found = [self._outside.findings(case, order, own) for order, own in zip(orders, pay, strict=True)]
+        pay, source = own_pay(orders, state, forwards=self._contract.forwards), source_of(self._contract, message)
+        asked_for = [AskedFor(case, order, own, source) for order, own in zip(orders, pay, strict=True)]
+        found = [self._outside.findings(each) for each in asked_for]
         held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
         seen = self._contract.named_simulation(message)
         if self._rails.checks or seen:
@@ -285,9 +286,9 @@ class Handler:
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
         case.ordered_for = orders[0].person
-        for order, own, findings in zip(orders, pay, found, strict=True):
-            self._outside.made(case, order, own)
-            self._work.outside += [each.row(order.order_id, place, case.case_no) for place, each in enumerate(findings)]
+        for asked, findings in zip(asked_for, found, strict=True):
+            self._work.source_hours += self._outside.made(asked, findings)
+            self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
 
     def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[OutsideFindings]) -> list[tuple[HoldReason, ...]]:

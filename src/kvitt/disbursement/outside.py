@@ -8,6 +8,7 @@ takes it as a fact of that day.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 import psycopg
@@ -15,9 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.caller import call_headers
 from kvitt.disbursement.case import Case, CaseKey
 from kvitt.disbursement.catalogue import SCHEMES, PaidTwice, benefits_of
-from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.contract import DECISIONS, Contract, Contracts
 from kvitt.disbursement.derive.forwarded import pay_of_forwarded, pay_of_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.holding import (
@@ -31,8 +33,10 @@ from kvitt.disbursement.holding import (
     pay_of_orders,
     pay_of_payment,
 )
-from kvitt.disbursement.inbox import ParsedRecord
-from kvitt.disbursement.rows import OutsideFindingRow
+from kvitt.disbursement.inbox import Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rows import OutsideFindingRow, SourceHourRow
+from kvitt.disbursement.source_limits import SourceHours, kroner_of
 from kvitt.disbursement.values import LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
@@ -58,28 +62,72 @@ class OutsideFinding(Struct, frozen=True):
 OutsideFindings = Sequence[OutsideFinding]
 
 
+class AskedFor(Struct, frozen=True):
+    """An order that is about to be made: of which case, what it changes of the case's pay, and who asks for it, as limits count."""
+
+    case: Case
+    order: Order
+    own: OwnPay
+    source: str
+
+
 class Outside(Protocol):
     """Finds what outside its case holds an order."""
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
-        """Returns what holds this order; `own` is what it changes of the pay of its case."""
+    def findings(self, asked: AskedFor) -> OutsideFindings:
+        """Returns what holds this order."""
 
-    def made(self, case: Case, order: Order, own: OwnPay) -> None:
-        """This order is made: whoever comes next in the transaction sees what it pays."""
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:
+        """This order is made: whoever comes next in the transaction sees what it pays. Returns what is to be written besides."""
 
 
 class Nothing:
     """Finds nothing: where nobody looks."""
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:  # noqa: ARG002 - it looks at nothing
+    def findings(self, asked: AskedFor) -> OutsideFindings:  # noqa: ARG002 - it looks at nothing
         """Returns nothing."""
         return ()
 
-    def made(self, case: Case, order: Order, own: OwnPay) -> None:
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:  # noqa: ARG002 - as above
         """Keeps nothing."""
+        return ()
 
 
 NOTHING: Final = Nothing()
+
+
+class LookedUp:
+    """Finds what was looked up in the transaction: what other cases pay, and what limited sources had paid."""
+
+    def __init__(self, ports: Ports, now: datetime) -> None:
+        self._elsewhere, self._hours = PaidElsewhere(ports.contracts), SourceHours(ports.limits, now)
+
+    def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]], sources: Iterable[str] = ()) -> None:
+        """Looks up what cases that may be ordered for must know; their persons are locked. `sources` are those that ask."""
+        self._elsewhere.look(cursor, asking)
+        self._hours.look(cursor, sources)
+
+    def findings(self, asked: AskedFor) -> OutsideFindings:
+        """Returns what other cases pay as well, and whether the source is over its limit."""
+        found = self._elsewhere.findings(asked.case, asked.order, asked.own)
+        if not self._hours.is_limited(asked.source):
+            return found
+        over = self._hours.over_limit(asked.source, _kroner(asked))
+        return found if over is None else (*found, OutsideFinding(over))
+
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:
+        """Counts the order where it is not held for its limit; the row that says so."""
+        self._elsewhere.made(asked.case, asked.order, asked.own)
+        over = any(each.reason.kind is HoldKind.OVER_LIMIT for each in found)
+        if over or not self._hours.is_limited(asked.source):
+            return ()
+        kroner = _kroner(asked)
+        self._hours.count(asked.source, kroner)
+        return [SourceHourRow(asked.source, self._hours.hour, kroner)]
+
+
+def _kroner(asked: AskedFor) -> int:
+    return kroner_of(asked.own, asked.order.made_at.date())
 
 
 def own_pay(orders: Sequence[Order], state: CaseState, *, forwards: bool) -> list[OwnPay]:
@@ -180,6 +228,11 @@ class PaidElsewhere:
         return frozenset(code for row in rows if row.other.case_no == other for code in row.other.exempt or ())
 
 
+def source_of(contract: Contract, record: Incoming | ReplyTo) -> str:
+    """Who asks, as limits count: the application that calls, or the topic."""
+    return call_headers(record.headers).application if contract.role == DECISIONS else record.source
+
+
 def recipient_of(order: Order) -> str:
     """Who gets the money of an order."""
     return order.forwarded.recipient if order.forwarded else order.person
@@ -200,6 +253,11 @@ def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedR
 
 def _is_person(payee: str) -> bool:
     return len(payee) == _PERSON_DIGITS
+
+
+def sources_of(contracts: Contracts, records: Iterable[ParsedRecord]) -> set[str]:
+    """Who asks in these messages, as limits count."""
+    return {source_of(contracts.of[each.incoming.source], each.incoming) for each in records}
 
 
 def lock_persons(cursor: psycopg.Cursor[Any], persons: Iterable[str]) -> None:

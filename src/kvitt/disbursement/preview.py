@@ -11,7 +11,7 @@ from kvitt.disbursement.case import Case, CaseRow, find_ids_of_other_cases, load
 from kvitt.disbursement.handle import Handler, numbered, parse
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
-from kvitt.disbursement.outside import Outside, PaidElsewhere, persons_asked_about
+from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import (
@@ -66,7 +66,7 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         case, waits = _load(connection, parsed)
-        outside = _outside(connection, ports, case, parsed)
+        outside = _outside(connection, ports, case, parsed, now)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
     work = _decided(ports, message, case, now, parsed, outside=outside)
@@ -129,9 +129,9 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
     return case, case.must_queue or case.deferred
 
 
-def _outside(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord) -> Outside:
+def _outside(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord, now: datetime) -> Outside:
     """Returns what other cases pay its person at this moment."""
-    outside = PaidElsewhere(ports.contracts)
+    outside = LookedUp(ports, now)
     if case:
         with connection.cursor() as cursor:
             outside.look(cursor, persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)]))

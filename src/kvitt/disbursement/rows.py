@@ -111,6 +111,15 @@ class OutsideFindingRow(Row, frozen=True):
     reason: str
 
 
+class SourceHourRow(Row, frozen=True):
+    """Kroner that an order has a source that has a limit paid, in an hour."""
+
+    statement = _WRITE.add_to_source_hours
+    source: str
+    hour: datetime
+    kroner: int
+
+
 class PaymentRow(Row, frozen=True):
     """A version of a payment, pending until its order has its receipt; `position` is its place among the payments of the order, from 0."""
 

@@ -36,7 +36,7 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
-from kvitt.disbursement.outside import Outside, PaidElsewhere, persons_asked_about
+from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
@@ -182,7 +182,7 @@ class Submit:
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
-        outside = PaidElsewhere(self._ports.contracts)
+        outside = LookedUp(self._ports, self._clock())
         if now:
             find_ids_of_other_cases(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
@@ -192,7 +192,7 @@ class Submit:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
             asking = persons_asked_about(cases, now)
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [[person for _, person in asking], len(now)])
-            outside.look(cursor, asking)
+            outside.look(cursor, asking, sources_of(self._ports.contracts, now) if self._ports.limits else ())
         return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:

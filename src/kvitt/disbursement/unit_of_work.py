@@ -38,6 +38,7 @@ from kvitt.disbursement.rows import (
     OutsideFindingRow,
     PaymentRow,
     SimulationRow,
+    SourceHourRow,
     TriggerRow,
 )
 from kvitt.disbursement.values import Area
@@ -67,6 +68,7 @@ class UnitOfWork:
         self.triggers: list[TriggerRow] = []
         self.decisions: list[DecisionRow] = []
         self.outside: list[OutsideFindingRow] = []
+        self.source_hours: list[SourceHourRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -87,6 +89,7 @@ class UnitOfWork:
             self.triggers,
             self.decisions,
             self.outside,
+            self.source_hours,
         )
 
     def add(self, other: "UnitOfWork") -> None:
@@ -161,6 +164,7 @@ def count_taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
         METRICS.add(Counted.MESSAGES, NO_SCHEME, outcome, times=times)
     METRICS.batch("submit", len(outcomes))
     _count_made(work)
+    _say_over_limit(work)
     numbers = [message.message_no for message in work.messages]
     schemes = sorted({scheme for scheme, _ in stored})
     _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(work))
@@ -203,6 +207,13 @@ def _say(event: str, **fields: object) -> None:
 def scheme_of(area: str) -> str:
     """The scheme that owns an area, as a label."""
     return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
+
+
+def _say_over_limit(work: UnitOfWork) -> None:
+    """Two people have to look: a source is over its limit."""
+    held = [row.order_id for row in work.outside if row.other_case_no is None]
+    if held and structlog.is_configured():
+        _log.error("a source is over its limit, and its orders are held", orders=len(held), order_ids=held[:_NAMED])
 
 
 def _count_made(work: UnitOfWork) -> None:

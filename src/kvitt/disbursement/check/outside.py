@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from kvitt.disbursement.case import Case
-from kvitt.disbursement.holding import HoldKind, HoldReason, OwnPay, decode_all
-from kvitt.disbursement.outside import OutsideFinding, OutsideFindings
-from kvitt.disbursement.rows import OutsideFindingRow
-from kvitt.disbursement.values import Order
+from kvitt.disbursement.holding import HoldKind, HoldReason, decode_all
+from kvitt.disbursement.outside import AskedFor, OutsideFinding, OutsideFindings
+from kvitt.disbursement.rows import OutsideFindingRow, SourceHourRow
+from kvitt.disbursement.source_limits import kroner_of
 
 
 class FoundBefore:
@@ -15,13 +14,14 @@ class FoundBefore:
     def __init__(self, stored: Mapping[str, Sequence[OutsideFindingRow]]) -> None:
         self._stored = stored
 
-    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:  # noqa: ARG002 - the rows say which case
+    def findings(self, asked: AskedFor) -> OutsideFindings:
         """The stored reasons of the order; one that says of it what is not so is left out, and then the order differs."""
-        found = [OutsideFinding(_reason(row), row.other_case_no) for row in self._stored.get(order.order_id, ())]
-        return tuple(each for each in found if _is_so(each.reason, own))
+        found = [OutsideFinding(_reason(row), row.other_case_no) for row in self._stored.get(asked.order.order_id, ())]
+        return tuple(each for each in found if _is_so(each.reason, asked))
 
-    def made(self, case: Case, order: Order, own: OwnPay) -> None:
-        """Keeps nothing: nobody else is looked at."""
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:  # noqa: ARG002 - nobody else is looked at
+        """Keeps nothing."""
+        return ()
 
 
 def _reason(row: OutsideFindingRow) -> HoldReason:
@@ -29,15 +29,15 @@ def _reason(row: OutsideFindingRow) -> HoldReason:
     return reason
 
 
-def _is_so(reason: HoldReason, own: OwnPay) -> bool:
-    """Whether the order pays the days that it was held for, as much as it says."""
-    if reason.kind is not HoldKind.PAID_ELSEWHERE:
-        return True
+def _is_so(reason: HoldReason, asked: AskedFor) -> bool:
+    """Whether the order pays the days that it was held for, as much as it says; or as much more as was counted."""
+    if reason.kind is HoldKind.OVER_LIMIT:
+        return (asked.source, kroner_of(asked.own, asked.order.made_at.date())) == (*reason.sources, *reason.amounts_kroner[:1])
     if reason.first_day is None or reason.last_day is None:
         return False
     first, last = reason.first_day.toordinal(), reason.last_day.toordinal()
     says = dict(zip(reason.sources, reason.amounts_kroner, strict=True))
     return any(
         paid.class_code == reason.class_code and paid.start <= first and last <= paid.end and says.get(paid.source) == paid.amount
-        for paid in own.after
+        for paid in asked.own.after
     )

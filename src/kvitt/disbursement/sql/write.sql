@@ -125,3 +125,13 @@ INSERT INTO outside_findings (order_id, place, case_no, other_case_no, class_cod
 SELECT w.order_id, w.place, w.case_no, w.other_case_no, w.class_code, w.reason::jsonb
 FROM unnest(%b::uuid[], %b::integer[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])
      AS w (order_id, place, case_no, other_case_no, class_code, reason);
+
+-- name: add_to_source_hours
+-- Adds what orders pay to what their sources had paid in an hour; the rows are there, and locked.
+UPDATE source_hours AS h
+SET kroner = h.kroner + w.kroner
+FROM (
+    SELECT n.source, n.hour, sum(n.kroner) AS kroner FROM unnest(%b::text[], %b::timestamptz[], %b::bigint[]) AS n (source, hour, kroner)
+    GROUP BY 1, 2
+) AS w
+WHERE h.source = w.source AND h.hour = w.hour;

@@ -20,7 +20,7 @@ from kvitt.contracts.helved.shapes import RATE_NAMES
 from kvitt.disbursement.values import HoldBack, Scheme
 
 PERSON, OTHER_PERSON = "01020312345", "02020312345"
-CASES_OF_PERSON = {"S", "SAK-1", "rsid3"}
+CASES_OF_PERSON = {"S", "SAK-1", "A1", "rsid3"}
 """Cases of PERSON; each other case is another person's, for what several cases pay one person is looked at."""
 DECIDED = "2026-06-30T09:15:30"
 FORTNIGHT = "2026-06-01/2026-06-14"

@@ -137,7 +137,8 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
     where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
-    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`.
+    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`. `docs`: anybody
+    may read how the API is described.
     """
 
     host: str = "127.0.0.1"
@@ -157,6 +158,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     rates: Mapping[str, RateSettings] = {}
     decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
+    docs: bool = True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

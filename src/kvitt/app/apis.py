@@ -32,7 +32,7 @@ from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Setting
 
 if TYPE_CHECKING:
     from kvitt.api.rest.callers import DecisionAccess
-    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.gate import App
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
@@ -109,7 +109,7 @@ class Apis:
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[App, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
@@ -129,6 +129,7 @@ class Apis:
             simulations=simulations,
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
+            docs=self._settings.rest.docs,
         )
         return app, MAX_BODY
 

@@ -26,7 +26,7 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms: orders without a receipt, contradicted by the rail, or over a limit, receipts of no order, silent rails, late areas.
+    """Look at alarms: orders without receipt, contradicted by the rail, over a limit, receipts of no order, silent rails, late areas.
 
     A rail is silent when it answers no simulation in its opening hours, an area is late when it is not reconciled in time.
 

@@ -31,7 +31,8 @@ def alarm() -> None:
     A rail is silent when it answers no simulation in its opening hours, an area is late when it is not reconciled in time.
 
     The first are raised while kvitt runs and cleared when the order is settled; contradictions, and orders over a limit, stand until
-    two people have resolved them, receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it is left to report.
+    two people have resolved them, receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it
+    is left to report.
     """
 
 

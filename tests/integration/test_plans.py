@@ -149,6 +149,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "payments_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
         "lines_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
     },
+    (HUB, "source_limits"): {"lock_source_hours": [NOW, TEXTS]},
     (HUB, "simulations"): {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
@@ -208,6 +209,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
+        "add_to_source_hours": [TEXTS, MOMENTS, NUMBERS],
         "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS, TEXTS, DAYS, ZEROS, TEXTS],
     },
     (QUEUE, "table_queue"): {

@@ -263,6 +263,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     (HUB, "elsewhere"): {"lock_persons", "exempt_pairs"},  # locks, and an operator's
+    (HUB, "source_limits"): set(),
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {

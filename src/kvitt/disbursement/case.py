@@ -56,6 +56,7 @@ class CaseRow(NamedTuple):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
     ordered_for: str | None = None
     deferred: bool = False
 
@@ -100,6 +101,8 @@ class Case:
         self.contract = row.contract
         """The contract that opened it, None before the first order; messages of any other one are refused."""
         self.frame = None if row.frame_start is None and row.cap_kroner is None else Frame(row.frame_start, row.cap_kroner)
+        self.numbered = row.numbered
+        """How many numbers of lines its orders have used up, whatever became of them: none of them comes again."""
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
         self.ordered_for = row.ordered_for
@@ -167,6 +170,7 @@ class Case:
             contract=self.contract,
             decisions=decisions,
             frame=self.frame,
+            numbered=self.numbered,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -199,7 +203,17 @@ class Case:
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
         unknown = ",".join(self.unknown)
         return CaseStep(
-            self.case_no, self.person, areas, *counts, *chain, unknown, self.contradictions, self.contract, *frame, self.ordered_for
+            self.case_no,
+            self.person,
+            areas,
+            *counts,
+            *chain,
+            unknown,
+            self.contradictions,
+            self.contract,
+            *frame,
+            self.numbered,
+            self.ordered_for,
         )
 
     def moment(self, now: datetime) -> datetime:

@@ -167,6 +167,7 @@ class CaseStep(Row, frozen=True):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
     ordered_for: str | None = None
 
 

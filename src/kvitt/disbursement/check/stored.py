@@ -106,6 +106,7 @@ class CaseHead(NamedTuple):
     contract: str | None
     frame_start: date | None
     cap_kroner: Kroner | None
+    numbered: int
     ordered_for: str | None
 
     @property

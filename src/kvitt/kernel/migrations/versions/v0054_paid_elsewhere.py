@@ -4,8 +4,8 @@ from kvitt.kernel.backfill import Backfill, by_statement
 from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
 
-revision = "0053"
-down_revision = "0052"
+revision = "0054"
+down_revision = "0053"
 
 _SQL = load("ordered_for", "kvitt.kernel.migrations")
 

@@ -26,9 +26,10 @@ from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest.decisions import DecisionCalls
-from kvitt.api.rest.gate import MAX_BODY, App, Gate
+from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.public_pages import PublicPage, PublicPages
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
@@ -47,8 +48,8 @@ _JSON: Final = "application/json"
 _DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
 rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
 
-Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
-repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
+Every request needs a bearer token. A POST, PUT or DELETE may carry an `Idempotency-Key`: the same request with the same key is done once,
+and its repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
 Problems have the form of RFC 9457, those of a path that another service had before the form of that one."""
 
 
@@ -64,6 +65,8 @@ def make_app(
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
     decisions: DecisionCalls | None = None,
+    limits: GateLimits | None = None,
+    refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
@@ -99,10 +102,10 @@ def make_app(
         openapi_config=described,
         before_request=look,
         exception_handlers={Exception: forms.response},
-        request_max_body_size=MAX_BODY,
+        request_max_body_size=None,
         logging_config=None,
     )
-    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms)
+    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
     return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
 
 
@@ -119,13 +122,12 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
     naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
     """
-    check = _check_of(request.route_handler)
-    if check:
-        body = await request.body()
+    body = await request.body()
+    if check := _check_of(request.route_handler):
         _check_type(request, body)
         check(body)
     repeat = repeat_of(request)
-    answered = await repeat.begin() if repeat else None
+    answered = await repeat.begin(body) if repeat else None
     if answered is None:
         return None
     headers = {"idempotency-replayed": "true"}

@@ -100,17 +100,19 @@ class LookedUp:
     """Finds what was looked up in the transaction: what other cases pay, and what limited sources had paid."""
 
     def __init__(self, ports: Ports, now: datetime) -> None:
-        self._elsewhere, self._hours = PaidElsewhere(ports.contracts), SourceHours(ports.limits, now)
+        self._elsewhere = PaidElsewhere(ports.contracts)
+        self._hours = SourceHours(ports.limits, now) if ports.limits else None
 
     def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]], sources: Iterable[str] = ()) -> None:
         """Looks up what cases that may be ordered for must know; their persons are locked. `sources` are those that ask."""
         self._elsewhere.look(cursor, asking)
-        self._hours.look(cursor, sources)
+        if self._hours:
+            self._hours.look(cursor, sources)
 
     def findings(self, asked: AskedFor) -> OutsideFindings:
         """Returns what other cases pay as well, and whether the source is over its limit."""
         found = self._elsewhere.findings(asked.case, asked.order, asked.own)
-        if not self._hours.is_limited(asked.source):
+        if self._hours is None or not self._hours.is_limited(asked.source):
             return found
         over = self._hours.over_limit(asked.source, _kroner(asked))
         return found if over is None else (*found, OutsideFinding(over))
@@ -119,7 +121,7 @@ class LookedUp:
         """Counts the order where it is not held for its limit; the row that says so."""
         self._elsewhere.made(asked.case, asked.order, asked.own)
         over = any(each.reason.kind is HoldKind.OVER_LIMIT for each in found)
-        if over or not self._hours.is_limited(asked.source):
+        if over or self._hours is None or not self._hours.is_limited(asked.source):
             return ()
         kroner = _kroner(asked)
         self._hours.count(asked.source, kroner)

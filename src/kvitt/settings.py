@@ -281,8 +281,8 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     own; 0: anything; None: 5000 in DAGPENGER, anything elsewhere. `two_people`: in whose decisions nobody both decides and attests.
     """
 
-    approver_groups: tuple[str, ...] = ()
-    system_callers: tuple[str, ...] | None = None
+    approver_groups: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    system_callers: tuple[Annotated[str, Meta(pattern="^[^:]+$")], ...] | None = None
     approver_opens: bool = True
     approver_frames: bool = True
     cap_kroner: Annotated[int, Meta(ge=0)] | None = None

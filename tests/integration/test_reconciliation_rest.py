@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 import kvitt.testing
-from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.callers import Permission
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, Run

@@ -228,9 +228,7 @@ def test_what_needs_an_approver_or_two_people_is_refused(
         (named(spans=[days("2020-01-01", amount=90_000)]), CHAIN),
     ],
 )
-def test_an_approver_opens_a_case_moves_its_frame_and_pays_outside_of_it(
-    body: Body, received: Sequence[tuple[str, DecisionState]]
-) -> None:
+def test_an_approver_opens_a_case_moves_its_frame_and_pays_outside_of_it(body: Body, received: Sequence[tuple[str, DecisionState]]) -> None:
     assert refused(body, received, by=APPROVER, frame=Frame(date(2026, 5, 1), Kroner(2000))) is None
 
 
@@ -310,5 +308,3 @@ def test_a_frame_decision_needs_an_approver() -> None:
     assert found is not None
     assert (found.status, found.text) == (403, "Rammevedtak må sendes av en ansatt med beslutter-rolle")
     assert refused_first(first(THREE, (TWO, []), vedtakstype="RAMMEVEDTAK"), by=APPROVER) is None
-
-

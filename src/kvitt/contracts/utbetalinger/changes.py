@@ -1,0 +1,157 @@
+"""Changes of payments by calls: the rules of the state that each finds, in the contract's order, and the orders that it leads to.
+
+Source: iverksetting §3.2, §3.3, §3.8; texts that the contract has not are kvitt's.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.contracts.utbetalinger.shapes import encode_payment_shape
+from kvitt.disbursement import refusals
+from kvitt.disbursement.derive.micro_chained import CaseState, derive
+from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
+from kvitt.disbursement.refusals import BASE, unchangeable
+from kvitt.disbursement.values import Action, Instruction, Order, Payment, PaymentId, Refusal
+
+_BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
+BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
+BUSY_TO_DELETE: Final = Refusal(423, f"u{_BUSY_TEXT}", BASE)
+CASE_BUSY: Final = Refusal(423, "Saken har et pågående oppdrag, vent til dette er ferdig", BASE)
+OTHER_RATE_TYPE: Final = Refusal(400, "Kan ikke ha forskjellige satstyper", BASE)
+OTHER_PERIODS: Final = Refusal(400, "Periodene i utbetalingen samsvarer ikke med det som er lagret hos utsjekk.", BASE)
+NOT_MATCHED: Final = Refusal(412, "Utbetalingen er en annen enn den som If-Match navngir", BASE)
+
+
+class PaymentOperation(StrEnum):
+    """Operations on a payment; the value stands in the headers of its message."""
+
+    POST = "post"
+    PUT = "put"
+    DELETE = "delete"
+    AVVENT = "avvent"
+
+
+class PaymentCall(Instruction, frozen=True):
+    """A call on one payment: its whole new state, for DELETE the one that it has.
+
+    `first_of_case` False: the rail knows the case, whatever kvitt has of it. `if_match`: the header by which it names the state that it
+    changes, as it came.
+    """
+
+    operation: PaymentOperation
+    instructions: PaymentInstructions
+    first_of_case: bool | None = None
+    if_match: str | None = None
+
+    @property
+    def payment(self) -> PaymentInstruction:
+        """The one payment that it is about."""
+        (payment,) = self.instructions.payments
+        return payment
+
+
+class PaymentFound(Struct, frozen=True):
+    """The state that a call finds. `accepted` is None for a payment that the rail never took, or that has ceased.
+
+    `pending`: an open order of its case pays it; `elsewhere`: another case has it; `busy`: nothing may be derived for the case now.
+    """
+
+    accepted: Payment | None
+    pending: bool = False
+    elsewhere: bool = False
+    busy: bool = False
+
+
+def exists_already(payment_id: PaymentId) -> Refusal:
+    """A payment was to be made under an id that a living one has."""
+    return Refusal(409, f"Utbetaling med uid {payment_id} finnes allerede", BASE)
+
+
+def not_found(payment_id: PaymentId) -> Refusal:
+    """No living payment has this id."""
+    return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}", BASE)
+
+
+def never_made(payment_id: PaymentId) -> Refusal:
+    """A payment was to be changed that is not there, or that the rail never took (design §12)."""
+    return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}. Opprett den med POST /utbetalinger/{payment_id}", BASE)
+
+
+def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
+    """The first rule that a call breaks in the state that it finds, or None."""
+    if call.operation is PaymentOperation.POST:
+        return _refused_post(call, found)
+    stored = found.accepted
+    if stored is None and not found.pending:
+        return unchangeable("sakId") if found.elsewhere else _missing(call)
+    if found.busy or stored is None:
+        return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
+    if call.if_match is not None and not names(call.if_match, etag_of(stored)):
+        return NOT_MATCHED
+    return _changed_for_life(call, stored) or _refused_periods(call, stored)
+
+
+def _refused_post(call: PaymentCall, found: PaymentFound) -> Refusal | None:
+    if found.accepted is not None or found.pending or found.elsewhere:
+        return exists_already(call.payment.payment_id)
+    return CASE_BUSY if found.busy else None
+
+
+def _missing(call: PaymentCall) -> Refusal:
+    return (never_made if call.operation is PaymentOperation.PUT else not_found)(call.payment.payment_id)
+
+
+def _changed_for_life(call: PaymentCall, stored: Payment) -> Refusal | None:
+    decision, payment = call.instructions.decision, call.payment
+    if decision.person != stored.person:
+        return unchangeable("personident")
+    if payment.benefit is not None and payment.benefit.name != stored.benefit:
+        return unchangeable("stønad")
+    return OTHER_RATE_TYPE if payment.rate_type is not stored.rate_type else None
+
+
+def _refused_periods(call: PaymentCall, stored: Payment) -> Refusal | None:
+    same = call.payment.periods == stored.periods
+    if call.operation is PaymentOperation.DELETE:
+        return None if same or stored.periods_unknown else OTHER_PERIODS
+    return refusals.NO_REAL_CHANGE if same else None
+
+
+def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequence[Order] | Refusal:
+    """The orders that do what a call asks for; `refused` has nothing against it. A payment that has ceased begins a new chain."""
+    payment_id = call.payment.payment_id
+    if call.operation is PaymentOperation.POST and payment_id in state.payments:
+        others = {each: payment for each, payment in state.payments.items() if each != payment_id}
+        state = replace(state, payments=others)
+    instructions = call.instructions
+    if call.operation is PaymentOperation.DELETE:
+        # The periods that it names were compared; what ceases is what is stored.
+        instructions = replace(instructions, payments=(replace(call.payment, periods=()),))
+    orders = derive(instructions, state, made_at, office_counts=True)
+    return orders if isinstance(orders, Refusal) or call.first_of_case is not False else [_not_first(each) for each in orders]
+
+
+def _not_first(order: Order) -> Order:
+    return replace(order, is_first_order=False, payments=tuple(replace(each, first_of_case=False) for each in order.payments))
+
+
+def living(state: CaseState, payment_id: PaymentId) -> Payment | None:
+    """The payment as it is accepted, None: it is not there, or has ceased."""
+    stored = state.payments.get(payment_id)
+    return None if stored is None or stored.action is Action.DELETE else stored
+
+
+def etag_of(payment: Payment) -> str:
+    """The entity tag of a payment: another for every state that GET shows."""
+    return f'"{hashlib.sha256(encode_payment_shape(payment)).hexdigest()[:32]}"'
+
+
+def names(if_match: str, etag: str) -> bool:
+    """Whether the header `If-Match` names this entity tag; a weak one names none."""
+    return if_match.strip() == "*" or etag in [each.strip() for each in if_match.split(",")]

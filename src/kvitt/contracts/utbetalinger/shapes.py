@@ -1,0 +1,185 @@
+"""The JSON of single payments, field by field in the contract's order, with the wire's names (iverksetting §3.1, §1.12).
+
+Unknown members are ignored, and what may be null may be missing; what is written has all members, nulls too.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from msgspec import Meta, Struct, field
+from msgspec.json import Decoder, Encoder
+
+from kvitt.contracts.utbetalinger.days import days_of
+from kvitt.disbursement.catalogue import BENEFITS
+from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType
+from kvitt.errors import Undecodable
+from kvitt.formats.json_members import refuse_repeated
+from kvitt.formats.json_reading import read
+from kvitt.formats.times import local_text
+from kvitt.kernel.money import Kroner
+
+Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
+"""An amount in whole kroner; the contract's type has no sign."""
+_SHORTEST_WITH_SECONDS: Final = len("2026-01-01T00:00:00")
+
+
+class PeriodType(StrEnum):
+    """`periodeType`."""
+
+    UKEDAG = "UKEDAG"
+    DAG = "DAG"
+    MND = "MND"
+    EN_GANG = "EN_GANG"
+
+    @property
+    def rate_type(self) -> RateType:
+        """The rate that the name stands for."""
+        return _RATES[self]
+
+
+_RATES: Final = {
+    PeriodType.UKEDAG: RateType.WEEKDAY,
+    PeriodType.DAG: RateType.DAY,
+    PeriodType.MND: RateType.MONTH,
+    PeriodType.EN_GANG: RateType.ONE_OFF,
+}
+_PERIOD_TYPES: Final = {rate_type: name for name, rate_type in _RATES.items()}
+
+
+class PaidSpan(Struct, frozen=True, gc=False):
+    """An entry of `perioder`."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    amount: Amount = field(name="beløp")
+    office: str | None = field(name="betalendeEnhet", default=None)
+    decided_rate: Amount | None = field(name="fastsattDagsats", default=None)
+
+
+class Avvent(Struct, frozen=True):
+    """`avvent`."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    transferred_on: date | None = field(name="overføres", default=None)
+    cause: HoldBackCause | None = field(name="årsak", default=None)
+    registered_by_mistake: bool = field(name="feilregistrering", default=False)
+
+    @classmethod
+    def of(cls, held: HoldBack) -> Self:
+        """The shape of a hold-back."""
+        cause = HoldBackCause(held.cause) if held.cause else None
+        return cls(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake)
+
+    def value(self) -> HoldBack:
+        """The hold-back as the rules know it, its cause as plain text."""
+        return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
+
+
+class SinglePayment(Struct, frozen=True, kw_only=True):
+    """UtbetalingApi: the whole of one payment, as POST, PUT and DELETE have it and GET returns it."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    first_of_case: bool | None = field(name="erFørsteUtbetaling", default=None)
+    person: str = field(name="personident")
+    decided_at: str = field(name="vedtakstidspunkt")
+    benefit_name: str = field(name="stønad")
+    approver: str = field(name="beslutterId")
+    caseworker: str = field(name="saksbehandlerId")
+    period_type: PeriodType = field(name="periodeType")
+    spans: tuple[PaidSpan, ...] = field(name="perioder")
+    avvent: Avvent | None = None
+
+    @property
+    def benefit(self) -> Benefit:
+        """The benefit of the catalogue; it is there, or the payment had not been read."""
+        return BENEFITS[self.benefit_name]
+
+    @property
+    def rate_type(self) -> RateType:
+        """The rate by which all of it is paid."""
+        return self.period_type.rate_type
+
+
+class AvventCorrection(Struct, frozen=True):
+    """The body of `/avvent`: a hold-back of a case that was registered by mistake."""
+
+    benefit_name: str = field(name="stønad")
+    case_id: str = field(name="sakId")
+    person: str = field(name="personident")
+    caseworker: str = field(name="saksbehandlerId")
+    avvent: Avvent
+
+    @property
+    def benefit(self) -> Benefit:
+        """The benefit of the catalogue; it is there, or the correction had not been read."""
+        return BENEFITS[self.benefit_name]
+
+
+_payments, _corrections, _encoder = Decoder(SinglePayment), Decoder(AvventCorrection), Encoder()
+
+
+def read_payment(body: bytes) -> SinglePayment:
+    """The payment that a body is. Raises Undecodable with the path and the rule."""
+    found = read(_payments, body)
+    refuse_repeated(body)
+    _require_benefit(found.benefit_name)
+    _require_time(found.decided_at)
+    return found
+
+
+def read_correction(body: bytes) -> AvventCorrection:
+    """The correction that a body is. Raises Undecodable with the path and the rule."""
+    found = read(_corrections, body)
+    refuse_repeated(body)
+    _require_benefit(found.benefit_name)
+    return found
+
+
+def _require_benefit(name: str) -> None:
+    if name not in BENEFITS:
+        raise Undecodable("stønad", "is not a known word")
+
+
+def _require_time(text: str) -> None:
+    try:
+        local_text(text)
+    except ValueError:
+        raise Undecodable("vedtakstidspunkt", "is not a date-time of the contract's form") from None
+
+
+def shape_of(payment: Payment) -> SinglePayment:
+    """A stored payment as it may be put again: its joined periods as the days, months or single amounts that a caller gives."""
+    return SinglePayment(
+        case_id=payment.case_id,
+        decision_id=payment.decision_id,
+        person=payment.person,
+        decided_at=_with_seconds(payment.decided_at),
+        benefit_name=payment.benefit,
+        approver=payment.approver,
+        caseworker=payment.caseworker,
+        period_type=_PERIOD_TYPES[payment.rate_type],
+        spans=tuple(
+            [
+                PaidSpan(start, end, period.amount, period.office, period.decided_rate)
+                for period in payment.wanted
+                for start, end in days_of(period.start, period.end, payment.rate_type)
+            ]
+        ),
+        avvent=Avvent.of(payment.hold_back) if payment.hold_back else None,
+    )
+
+
+def encode_payment_shape(payment: Payment) -> bytes:
+    """The body of GET: all members in the contract's order, nulls written."""
+    return _encoder.encode(shape_of(payment))
+
+
+def _with_seconds(text: str) -> str:
+    """A date-time as the contract's writer has it: seconds always, and no zeros at the end of their fraction."""
+    whole, dot, fraction = text.partition(".")
+    if len(whole) < _SHORTEST_WITH_SECONDS:
+        whole = f"{whole}:00"
+    return f"{whole}.{fraction.rstrip('0')}" if dot else whole

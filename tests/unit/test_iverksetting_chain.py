@@ -76,7 +76,7 @@ def refused(
 ) -> Refusal | None:
     """The refusal of a decision in a case that has received others, and pays what `accepted` says."""
     decision = decided(body, form)
-    payments = {span: PaymentId(catalogue_name(span.terms)) for span in decision.spans}
+    payments = [PaymentId(catalogue_name(span.terms)) for span in decision.spans]
     stands: dict[str, Any] = {"decisions": chain_of(received, body["forrigeIverksetting"]), "person": PERSON if received else None, **case}
     if accepted is not None:
         stands["payments"] = paid(decided(accepted, form).spans)

@@ -31,12 +31,13 @@ class EnactmentCall(Struct, frozen=True):
     by: Authority
     publishes: bool = False
 
-    def encode(self) -> bytes:
+    @property
+    def headers(self) -> CallHeaders:
         """The headers of its record."""
         switches = {_MAY_LACK_SPANS: self.terms.may_lack_spans, _PUBLISHES: self.publishes}
         policy = {_FORM: self.terms.form.value, **{name: _YES for name, on in switches.items() if on}, **self.by.rules()}
         by = self.by
-        return CallHeaders(POST, self.terms.generation.value, by.application, by.person, approver=by.approver, policy=policy).encode()
+        return CallHeaders(POST, self.terms.generation.value, by.application, by.person, approver=by.approver, policy=policy)
 
 
 def enactment_call(headers: bytes | None) -> EnactmentCall:

@@ -5,7 +5,7 @@ before, and last whether what is paid anew is within the frame.
 """
 
 from calendar import monthrange
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -24,16 +24,13 @@ from kvitt.disbursement.authority import (
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
-from kvitt.disbursement.values import PaymentId, Period, RateType, Refusal, Scheme
+from kvitt.disbursement.values import Payment, PaymentId, Period, RateType, Refusal, Scheme
 
 _NOTHING: Final = EnactmentKey("null")
 
 
 class DecisionInCase(Struct, frozen=True):
-    """A decision with all that the rules need: the case as it stands, who sends it, and in whose words they are said.
-
-    `paid` is what is accepted of each payment that the decision pays into, `paid_by` which one each of its entries pays into.
-    """
+    """A decision with all that the rules need: the case as it stands, who sends it, and in whose words they are said."""
 
     decision: CaseDecision
     case: CaseState
@@ -63,8 +60,8 @@ class DecisionInCase(Struct, frozen=True):
         return self.decision.kind is DecisionKind.FRAME or self.frame_after != self.frame_before
 
 
-def refused_in_case(asked: DecisionInCase, payments: Mapping[DecidedSpan, PaymentId]) -> Refusal | None:
-    """The first rule that a decision breaks in its case; `payments`: which payment each of its entries is of. None: it is received."""
+def refused_in_case(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Refusal | None:
+    """The first rule that a decision breaks in its case, None: it is received. `payments`: which payment each of its entries is of."""
     return _refused_sender(asked) or _refused_chain(asked) or _refused_first_form(asked) or _refused_amounts(asked, payments)
 
 
@@ -137,9 +134,12 @@ def _accepted(case: CaseState) -> Sequence[_Said]:
     return sorted((period.start, period.end, period.amount, benefit) for period, benefit in paid)
 
 
-def _refused_amounts(asked: DecisionInCase, payments: Mapping[DecidedSpan, PaymentId]) -> Refusal | None:
+def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Refusal | None:
     """Whoever is no approver pays within the frame; what was accepted before may be said again, by anybody."""
-    raised = [(day, _kroner_a_day(span)) for span in asked.decision.spans if (day := _first_raised(asked.case, payments[span], span))]
+    if asked.by.approver:
+        return None
+    pairs = zip(asked.decision.spans, payments, strict=True)
+    raised = [(day, _kroner_a_day(span)) for span, payment_id in pairs if (day := _first_raised(asked.case, payment_id, span))]
     first = min((day for day, _ in raised), default=None)
     highest = max((amount for _, amount in raised), default=0)
     frame = asked.frame_after
@@ -148,11 +148,8 @@ def _refused_amounts(asked: DecisionInCase, payments: Mapping[DecidedSpan, Payme
 
 def _first_raised(case: CaseState, payment_id: PaymentId, span: DecidedSpan) -> date | None:
     """The first day on which an entry pays more than its payment was accepted to; None: it says again what is accepted, or less."""
-    payment = case.payments.get(payment_id)
-    as_before = payment is not None and span.rate_type is (payment.rate_type)
-    accepted = payment.wanted if payment and as_before else ()
-    day = _first_paid(span.start, span.rate_type)
-    for period in _at_least(accepted, span):
+    payment, day = case.payments.get(payment_id), _first_paid(span.start, span.rate_type)
+    for period in _paying_as_much(payment, span) if payment else ():
         if period.start > day:
             break
         day = _first_paid(max(day, next_day(period.end)), span.rate_type)
@@ -165,9 +162,10 @@ def _first_paid(day: date, rate_type: RateType) -> date:
     return day + timedelta(days=DAYS_OF_WEEK - day.weekday()) if weekend else day
 
 
-def _at_least(accepted: Iterable[Period], span: DecidedSpan) -> Iterator[Period]:
-    """The accepted periods that pay as much, in order, of those that end on its days or behind."""
-    return (period for period in sorted(accepted, key=lambda each: each.start) if period.amount >= span.amount and period.end >= span.start)
+def _paying_as_much(payment: Payment, span: DecidedSpan) -> Sequence[Period]:
+    """The accepted periods that pay as much at the same rate, in order, of those that end on the days of an entry or behind them."""
+    wanted = sorted(payment.wanted, key=lambda each: each.start)
+    return [each for each in wanted if each.amount >= span.amount and each.end >= span.start and payment.rate_of(each) is span.rate_type]
 
 
 def _kroner_a_day(span: DecidedSpan) -> int:

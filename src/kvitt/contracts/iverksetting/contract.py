@@ -15,13 +15,13 @@ from kvitt.contracts.iverksetting.texts import USED_BY_ANOTHER
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import DecisionKey, Frame
-from kvitt.disbursement.derive.chained import ChainInstruction, ChainInstructions, chain_payment_id, derive
+from kvitt.disbursement.derive.chained import WantedPeriod, chain_payment_id, derive
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
 from kvitt.disbursement.inbox import IdempotencyRecord, Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import Decision
 from kvitt.disbursement.reconciliation import KeyForm, ReconciliationForm
-from kvitt.disbursement.values import Benefit, CaseId, DecisionId, Instruction, Order, PaymentId, Period, Refusal, Scheme
+from kvitt.disbursement.values import Benefit, CaseId, DecisionId, Instruction, Order, Period, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms
 from kvitt.kernel.clock import oslo
 
@@ -80,8 +80,10 @@ class Iverksetting(Contract):
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """The rules of the chain and of authority, then the lines across decisions (iverksetting §1.5, §2)."""
         asked = _in_case(message, case)
-        payments = payments_of(asked.decision, message.scheme)
-        return refused_in_case(asked, payments) or derive(instructions(asked.decision, message.scheme, payments), case, oslo(at))
+        decision, case_id = _for_core(asked.decision, message.scheme), CaseId(asked.decision.case_id)
+        wanted = wanted_of(asked.decision)
+        payments = [chain_payment_id(message.scheme, case_id, each.chain) for each in wanted]
+        return refused_in_case(asked, payments) or derive(decision, wanted, case, oslo(at))
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it
         """The answer to keep, and the status where it is published."""
@@ -100,23 +102,17 @@ def checked(body: bytes, scheme: Scheme, call: EnactmentCall) -> CaseDecision | 
     return broken_rule(decision, scheme, call.terms.generation) or decision
 
 
-def payments_of(decision: CaseDecision, scheme: Scheme) -> Mapping[DecidedSpan, PaymentId]:
-    """Which payment each entry of a decision is of: those of one chain are one payment."""
-    case_id = CaseId(decision.case_id)
-    return {span: chain_payment_id(scheme, case_id, _benefit(span), span.terms.reporting_card) for span in decision.spans}
-
-
-def instructions(decision: CaseDecision, scheme: Scheme, payments: Mapping[DecidedSpan, PaymentId]) -> ChainInstructions:
-    """A decision as instructions: the whole of what its case pays, chain by chain in the order in which it names them."""
-    chains: dict[PaymentId, tuple[Benefit, list[Period]]] = {}
-    for span in decision.spans:
-        _, periods = chains.setdefault(payments[span], (_benefit(span), []))
-        office, rate = span.terms.office, span.terms.decided_rate
-        periods.append(Period(span.start, span.end, span.amount, office, rate, span.rate_type))
-    return ChainInstructions(
-        _for_core(decision, scheme),
-        tuple([ChainInstruction(payment_id, benefit, tuple(periods)) for payment_id, (benefit, periods) in chains.items()]),
-    )
+def wanted_of(decision: CaseDecision) -> Sequence[WantedPeriod]:
+    """The complete state that a decision wants, entry by entry."""
+    return [
+        WantedPeriod(
+            _benefit(span),
+            span.terms.reporting_card,
+            span.rate_type,
+            Period(span.start, span.end, span.amount, span.terms.office, span.terms.decided_rate),
+        )
+        for span in decision.spans
+    ]
 
 
 def _benefit(span: DecidedSpan) -> Benefit:

@@ -274,6 +274,10 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     by what is behind the last colon of their names; None: all of the scheme. `approver_opens`, `approver_frames`: only an approver sends
     the first decision of a case, and changes its frame. Others pay at most `cap_kroner` a day, as long as the case has no cap of its
     own; 0: anything; None: 5000 in DAGPENGER, anything elsewhere. `two_people`: in whose decisions nobody both decides and attests.
+
+    Of `/api/iverksetting`: `answers_as` is the generation of the service whose codes, texts and bodies its callers know;
+    `may_lack_payments`: a decision without the list of what it pays is taken as one that pays nothing, and so ceases all that is paid;
+    `status_topic`: statuses are published on `helved.iverksetting-status-v1`.
     """
 
     approver_groups: tuple[str, ...] = ()
@@ -282,6 +286,9 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     approver_frames: bool = True
     cap_kroner: Annotated[int, Meta(ge=0)] | None = None
     two_people: Literal["persons", "all", "nobody"] = "persons"
+    answers_as: Literal["first", "second_plain", "second", "third"] = "third"
+    may_lack_payments: bool = False
+    status_topic: bool = False
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

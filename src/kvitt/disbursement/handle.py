@@ -192,7 +192,7 @@ class Handler:
         """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
         assert message.identity is not None, "only what has an identity repeats"
         if stored.digest != message.identity.digest:
-            return self.refuse(case, message, record, self._contract.used_otherwise)
+            return self.refuse(case, message, record, self._contract.refused_reuse(message, stored))
         return self._answer(case, message, record, Repeated(stored), known=False)
 
     def _reply(self, event: Event, message: InboxMessage) -> Reply:

@@ -131,9 +131,20 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
+<<<<<<< HEAD
     `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
     and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
     stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
+||||||| c21f59d
+    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
+    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
+=======
+    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
+    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first. `numbered` is how many numbers
+    of lines its orders have used up, whatever became of them.
+>>>>>>> h1
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -145,10 +156,15 @@ class CaseState(Struct, frozen=True):
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
     lines: tuple[LineAtRail, ...] = ()
+<<<<<<< HEAD
     open: bool = False
     contract: str | None = None
     decisions: DecisionChain | None = None
     frame: Frame | None = None
+||||||| c21f59d
+=======
+    numbered: int = 0
+>>>>>>> h1
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
@@ -267,7 +283,7 @@ class _OrderBuilder:
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.
             by = self._by_sender(target) if instruction.kind is InstructionKind.CEASE else target
-            self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
+            self.lines.append(self._line(joined.last_line, None, by, last_sent(joined), chain.cease_from))
         refers_to = joined.last_line if joined else None
         for period in chain.new:
             fresh = line_id(self.order_id, len(self.lines))
@@ -346,7 +362,7 @@ class _OrderBuilder:
         )
 
 
-def _last_sent(payment: Payment) -> Period:
+def last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
     Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.

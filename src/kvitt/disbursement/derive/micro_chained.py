@@ -131,20 +131,10 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-<<<<<<< HEAD
     `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
     and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
     stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
-||||||| c21f59d
-    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
-    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
-    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
-=======
-    `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
-    before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
-    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first. `numbered` is how many numbers
-    of lines its orders have used up, whatever became of them.
->>>>>>> h1
+    `numbered` is how many numbers of lines its orders have used up, whatever became of them.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -156,15 +146,11 @@ class CaseState(Struct, frozen=True):
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
     lines: tuple[LineAtRail, ...] = ()
-<<<<<<< HEAD
     open: bool = False
     contract: str | None = None
     decisions: DecisionChain | None = None
     frame: Frame | None = None
-||||||| c21f59d
-=======
     numbered: int = 0
->>>>>>> h1
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)

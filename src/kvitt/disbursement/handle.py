@@ -168,7 +168,7 @@ class Handler:
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
         """A decision that is received may set the frame of its case, and so opens it."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame, self._contract.name
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None

@@ -1,4 +1,4 @@
-"""The contract of decisions that form one chain per case: read from calls, derived across decisions, answered by statuses (iverksetting §1)."""
+"""Decisions that form one chain per case: read from calls, derived across decisions, answered by statuses (iverksetting §1)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -63,6 +63,7 @@ from kvitt.kernel.clock import oslo
 _ANY_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _INVALID: Final = f"{NOT_MADE}, behovet er ugyldig: "
 _AGAIN = frozenset({SolutionStatus.REJECTED, SolutionStatus.FAILED})
+_USED_OTHERWISE: Final = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)
 _FOR_OTHERS, _TOMBSTONE = "the record is for others", "a tombstone says nothing about a case"
 
 

@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kvitt.api.rest.gate import Gate
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
     from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
@@ -150,7 +151,7 @@ class Apis:
         )
         opened.callback(service.close)
         access = decision_access(self._settings, embedded=self._settings.database_url is None)
-        return DecisionCalls(service, access, self._ports, looks)
+        return DecisionCalls(service, access, self._ports, looks, enactment_terms(self._settings))
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls
@@ -221,6 +222,17 @@ def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionA
     by_header = settings.rest.scheme_header
     usual = embedded and not settings.rest.issuer
     return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
+
+
+def enactment_terms(settings: Settings) -> "Mapping[Scheme, EnactmentTerms]":
+    """What is set for the chained decisions of each scheme."""
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
+    from kvitt.contracts.iverksetting.decision import Generation
+
+    given = {scheme: settings.decisions.get(scheme.value, DecisionSettings()) for scheme in Scheme}
+    return {
+        scheme: EnactmentTerms(Generation(each.answers_as), each.may_lack_payments, each.status_topic) for scheme, each in given.items()
+    }
 
 
 def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:

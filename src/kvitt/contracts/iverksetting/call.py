@@ -24,6 +24,14 @@ SOURCE_OF: Final = {scheme: source for source, scheme in SOURCES.items()}
 _FORM, _MAY_LACK_SPANS, _PUBLISHES, _YES = "form", "may_lack_spans", "publishes", "yes"
 
 
+class EnactmentTerms(Struct, frozen=True):
+    """What is set for decisions of a scheme: which generation answers, whether one may lack the list of what it pays, and be published."""
+
+    generation: Generation = Generation.THIRD
+    may_lack_spans: bool = False
+    publishes: bool = False
+
+
 class EnactmentCall(Struct, frozen=True):
     """A call: how its body is to be read, with what authority it came, and whether its status is published."""
 

@@ -14,7 +14,7 @@ from kvitt.contracts.iverksetting.read import ReadingTerms, read_decision
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.decisions import DecisionChain, DecisionState, Frame, ReceivedDecision
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState
-from kvitt.disbursement.values import Action, Area, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType, Refusal, Scheme
+from kvitt.disbursement.values import Action, Area, CaseId, DecisionId, LineId, Payment, PaymentId, Period, Refusal, Scheme
 from kvitt.kernel.money import Kroner
 from support.iverksetting_bodies import PERSON, Body, days, encoded, old, old_day, previous, v2
 
@@ -94,6 +94,9 @@ def named(decision: str = "B3", after: str | None = "B2", spans: Sequence[Body] 
     return v2(decision=decision, spans=spans, after=previous(after) if after else None, **members)
 
 
+NOT_LATEST = (
+    "Forrige iverksetting stemmer ikke med siste mottatte iverksetting på saken. BehandlingId/IverksettingId forrige iverksetting: "
+)
 RULES = [
     (
         named(after="B9"),
@@ -113,14 +116,7 @@ RULES = [
         (
             named(after=after),
             CHAIN,
-            *[
-                (
-                    400,
-                    "Forrige iverksetting stemmer ikke med siste mottatte iverksetting på saken. BehandlingId/IverksettingId forrige "
-                    f"iverksetting: {said}, behandlingId/iverksettingId siste mottatte iverksetting: B2/null",
-                )
-            ]
-            * 3,
+            *[(400, f"{NOT_LATEST}{said}, behandlingId/iverksettingId siste mottatte iverksetting: B2/null")] * 3,
         )
         for after, said in (("B1", "B1/null"), (None, "null/null"))
     ],

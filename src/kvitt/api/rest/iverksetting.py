@@ -340,7 +340,11 @@ async def status_by_case(
     summary="How far one of several has come",
 )
 async def status_by_enactment(
-    request: Request[Any, Any, Any], case: FromPath[str], decision: FromPath[str], enactment: FromPath[str], iverksetting: NamedDependency[EnactmentRoutes]
+    request: Request[Any, Any, Any],
+    case: FromPath[str],
+    decision: FromPath[str],
+    enactment: FromPath[str],
+    iverksetting: NamedDependency[EnactmentRoutes],
 ) -> Response[bytes]:
     """The one with this `iverksettingId`."""
     return await iverksetting.status(

@@ -60,10 +60,9 @@ def in_short(document: StatusDocument) -> Answer:
     return Answer(_IN_SHORT[document.status], None, document.error)
 
 
-def _refused(event: Refused, message: ReplyTo) -> Reply:
-    decision = _decision(message)
-    document = StatusDocument(decision.case_name if decision else "", decision.key if decision else EnactmentKey(""), error=event.refusal)
-    return Reply(answer=document.encode())
+def _refused(event: Refused, _: ReplyTo) -> Reply:
+    """A refused decision was never received, so nothing but its refusal is kept."""
+    return Reply(answer=StatusDocument("", EnactmentKey(""), error=event.refusal).encode())
 
 
 def _repeated(event: Repeated, _: ReplyTo) -> Reply:

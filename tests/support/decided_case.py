@@ -1,5 +1,6 @@
 """A case of decisions in memory: what is accepted of it, and the rail that takes its orders as XML, by the emulator's own rules."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +17,7 @@ from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
 from kvitt.rails.oppdrag.emulator.order import LineEntry, ReceivedOrder
 from kvitt.rails.oppdrag.emulator.reading import read
 from kvitt.rails.oppdrag.emulator.schedule import DaySpan, pieces
-from support.strategies import DECISION, MADE_AT
+from support.strategies import DECISION, MADE_AT, june
 
 TODAY = date(2026, 7, 1)
 TILTAK = replace(DECISION, scheme=Scheme.TILTAKSPENGER)
@@ -27,12 +28,27 @@ OF_SCHEME = {
     Scheme.AAP: "AAP_UNDER_ARBEIDSAVKLARING",
 }
 
+OTHER = OF_SCHEME | {
+    Scheme.DAGPENGER: "DAGPENGER_ARBEIDSSØKER_ORDINÆR_FERIETILLEGG",
+    Scheme.TILTAKSPENGER: "ARBEIDSTRENING_BARN",
+    Scheme.TILLEGGSSTONADER: "BOUTGIFTER_AAP",
+}
+
 
 def wanting(
     period: Period, benefit: str = "ARBEIDSTRENING", card: str | None = "card-1", rate: RateType = RateType.WEEKDAY
 ) -> WantedPeriod:
     """A period that a decision wants to be paid."""
     return WantedPeriod(BENEFITS[benefit], card, rate, period)
+
+
+def read_state(text: str, scheme: Scheme = Scheme.TILTAKSPENGER) -> list[WantedPeriod]:
+    """Periods in June 2026: `1-12@640` is paid for the first class code of the scheme, `b:1-12@640` for another one."""
+    found = re.findall(r"(b:)?(\d+)-(\d+)@(\d+)", text)
+    return [
+        wanting(june(int(first), int(last), int(amount)), OTHER[scheme] if other else OF_SCHEME[scheme])
+        for other, first, last, amount in found
+    ]
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Chains across the decisions of a case: the worked examples of iverksetting §2.4, and what a decision leaves for the next one."""
 
-import re
 from datetime import date
 
 import pytest
@@ -13,7 +12,7 @@ from kvitt.disbursement.derive.chained import ChainKey, WantedPeriod, chain_paym
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, AtRail, CaseState
 from kvitt.disbursement.values import Action, Area, CaseId, LineId, Order, Payment, Period, RateType, Refusal, Scheme
 from kvitt.rails.oppdrag import order_xml
-from support.decided_case import OF_SCHEME, TILTAK, DecidedCase, said_of, wanting
+from support.decided_case import TILTAK, DecidedCase, read_state, said_of, wanting
 from support.strategies import MADE_AT, june
 from unit.test_wire_order_xml import published_schema
 
@@ -41,19 +40,6 @@ W18: 1-5@640 = #0 1-5@640 | 15-19@640 = #0!1 1-5@640 #1>#0 15-19@640
 W19: 1-12@640 b:1-12@72 = #0 1-12@640 #1 1-12@72 | 1-12@660 b:1-12@80 = #2>#0 1-12@660 #3>#1 1-12@80
 W20: 1-12@640 b:1-12@72 = #0 1-12@640 #1 1-12@72 | 1-12@640 15-19@640 = #1!1 1-12@72 #2>#0 15-19@640
 """
-OTHER = dict(OF_SCHEME.items()) | {
-    Scheme.DAGPENGER: "DAGPENGER_ARBEIDSSØKER_ORDINÆR_FERIETILLEGG",
-    Scheme.TILTAKSPENGER: "ARBEIDSTRENING_BARN",
-    Scheme.TILLEGGSSTONADER: "BOUTGIFTER_AAP",
-}
-
-
-def read_state(text: str, scheme: Scheme = Scheme.TILTAKSPENGER) -> list[WantedPeriod]:
-    found = re.findall(r"(b:)?(\d+)-(\d+)@(\d+)", text)
-    return [
-        wanting(june(int(first), int(last), int(amount)), OTHER[scheme] if other else OF_SCHEME[scheme])
-        for other, first, last, amount in found
-    ]
 
 
 def examples(*, one_chain: bool = False) -> list[object]:

@@ -188,20 +188,20 @@ def _office(wanted: Iterable[WantedPeriod]) -> str | None:
 
 
 def numbers_used(order: Order) -> int:
-    """How many numbers the lines of its case have used up once this order is made; 0 for one whose lines have no numbers."""
-    return 0 if order.forwarded or not order.lines else _used_up(order.case_id, order.lines[-1].line_id)
+    """How many numbers of its case are used up once this order is made; 0 for one whose lines have none of ours."""
+    return 0 if order.forwarded else numbers_up_to(order.case_id, order.lines[-1].line_id)
 
 
-def _used_up(case_id: CaseId, line: LineId) -> int:
-    """Lines are numbered from 0, and the last line of an order has the highest number in it."""
-    of_case, found, number = line.rpartition("#")
-    return int(number) + 1 if found and of_case == case_id and number.isascii() and number.isdigit() else 0
+def numbers_up_to(case_id: str, line: str) -> int:
+    """How many numbers of a case are used up by this line and those before it; 0 for a line with an id of another kind."""
+    of_case, _, number = line.rpartition("#")
+    return int(number) + 1 if of_case == case_id and number.isascii() and number.isdigit() else 0
 
 
 def _first_free_number(decision: Decision, state: CaseState) -> int:
     """One more than the highest number of a line that the rail has or may have, or that an order of the case has used up."""
     lines = [*(each.last_line for each in state.payments.values()), *(each.payment.last_line for each in state.at_rail)]
-    return max([state.numbered, *(_used_up(decision.case_id, line) for line in lines)])
+    return max([state.numbered, *(numbers_up_to(decision.case_id, line) for line in lines)])
 
 
 class _ChainedOrder:

@@ -104,8 +104,8 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
 def extend_unknown(last_sent: Period | None, wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
     """The change from a chain of which only the last line is known, as it was sent if even that is, to `wanted`.
 
-    Nothing of it can be left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have, and anything else
-    is sent whole, which overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
+    Nothing of it is left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have; anything else is sent
+    whole and overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
     """
     if not wanted:
         return ChainChange(ORDER_BEGINS, ())
@@ -134,7 +134,7 @@ class CaseState(Struct, frozen=True):
     `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
     and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
     stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
-    `numbered` is how many numbers of lines its orders have used up, whatever became of them.
+    `numbered` numbers of lines are used up by its orders.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -360,11 +360,8 @@ def last_sent(payment: Payment) -> Period:
 
 def _office(payments: Iterable[Payment]) -> str | None:
     """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
-    for payment in payments:
-        for period in sorted(payment.periods, key=lambda each: each.end):
-            if period.office is not None:
-                return period.office
-    return None
+    ended = (period for payment in payments for period in sorted(payment.periods, key=lambda each: each.end))
+    return next((period.office for period in ended if period.office is not None), None)
 
 
 def derive(

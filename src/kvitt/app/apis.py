@@ -164,7 +164,7 @@ class Apis:
             self._conninfo, clock, self._ports, writers=rest.decision_writers, seconds=rest.decision_seconds, after=self._decided
         )
         opened.callback(service.close)
-        access = decision_access(self._settings, embedded=self._settings.database_url is None)
+        access = decision_access(self._settings)
         return DecisionCalls(service, access, self._ports, looks, enactment_terms(self._settings))
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":

@@ -236,7 +236,7 @@ def _schema_of(form: type[Struct]) -> dict[str, Any]:
 
 
 @dataclass
-class _Described(Operation):
+class _SchemeOperation(Operation):
     """An operation with the header that names a scheme."""
 
     def __post_init__(self) -> None:
@@ -245,7 +245,7 @@ class _Described(Operation):
 
 
 @dataclass
-class _Decision(_Described):
+class _DecisionOperation(_SchemeOperation):
     """An operation whose body the route reads by the contract's own rules."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (V2Shape,)
@@ -259,7 +259,7 @@ class _Decision(_Described):
 
 
 @dataclass
-class _OlderDecision(_Decision):
+class _OlderDecisionOperation(_DecisionOperation):
     """The same for the older forms."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (OldShape, LastShape)
@@ -272,7 +272,7 @@ def _any_body(_: bytes) -> None:
 @post(
     "/",
     responses=_RECEIVED,
-    operation_class=_OlderDecision,
+    operation_class=_OlderDecisionOperation,
     opt={CHECK: _any_body},
     status_code=202,
     summary="Send a decision in one of the older forms",
@@ -286,7 +286,7 @@ async def decide_as_before(request: Request[Any, Any, Any], iverksetting: NamedD
 @post(
     "/v2",
     responses=_RECEIVED,
-    operation_class=_Decision,
+    operation_class=_DecisionOperation,
     opt={CHECK: _any_body},
     status_code=202,
     summary="Send a decision",
@@ -297,7 +297,7 @@ async def decide(request: Request[Any, Any, Any], iverksetting: NamedDependency[
     return await iverksetting.decide(request, DecisionForm.V2)
 
 
-@get("/rammevedtak", responses=_STATUS, operation_class=_Described, summary="Whether the caller may send frame decisions")
+@get("/rammevedtak", responses=_STATUS, operation_class=_SchemeOperation, summary="Whether the caller may send frame decisions")
 async def approver_named(request: Request[Any, Any, Any], iverksetting: NamedDependency[EnactmentRoutes]) -> Response[bytes]:
     """The approver's own name."""
     scheme, by = authority_in(request)
@@ -309,7 +309,7 @@ async def approver_named(request: Request[Any, Any, Any], iverksetting: NamedDep
 _NO_APPROVER: Final = "Varsel om rammevedtak kommer ikke fra beslutter"
 
 
-@get("/{decision:str}/status", responses=_STATUS, operation_class=_Described, summary="How far a decision of the first form has come")
+@get("/{decision:str}/status", responses=_STATUS, operation_class=_SchemeOperation, summary="How far a decision of the first form has come")
 async def status_by_decision(
     request: Request[Any, Any, Any], decision: FromPath[str], iverksetting: NamedDependency[EnactmentRoutes]
 ) -> Response[bytes]:
@@ -321,7 +321,7 @@ async def status_by_decision(
     )
 
 
-@get("/{case:str}/{decision:str}/status", responses=_STATUS, operation_class=_Described, summary="How far a decision has come")
+@get("/{case:str}/{decision:str}/status", responses=_STATUS, operation_class=_SchemeOperation, summary="How far a decision has come")
 async def status_by_case(
     request: Request[Any, Any, Any], case: FromPath[str], decision: FromPath[str], iverksetting: NamedDependency[EnactmentRoutes]
 ) -> Response[bytes]:
@@ -336,7 +336,7 @@ async def status_by_case(
 @get(
     "/{case:str}/{decision:str}/{enactment:str}/status",
     responses=_STATUS,
-    operation_class=_Described,
+    operation_class=_SchemeOperation,
     summary="How far one of several has come",
 )
 async def status_by_enactment(

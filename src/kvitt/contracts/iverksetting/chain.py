@@ -111,7 +111,7 @@ def _key(names: DecisionKey) -> EnactmentKey:
 
 
 def _refused_first_form(asked: DecisionInCase) -> Refusal | None:
-    """What was decided last has to be said again, and the person stays who they were (iverksetting §1.5)."""
+    """The refusal where what was decided last is not said again, or the person is another (iverksetting §1.5)."""
     decision = asked.decision
     if decision.form is not DecisionForm.FIRST:
         return None
@@ -122,14 +122,14 @@ def _refused_first_form(asked: DecisionInCase) -> Refusal | None:
     return None
 
 
-_Said = tuple[date, date, int, str]
+_SaidSpan = tuple[date, date, int, str]
 
 
-def _said_again(spans: Iterable[DecidedSpan]) -> Sequence[_Said]:
+def _said_again(spans: Iterable[DecidedSpan]) -> Sequence[_SaidSpan]:
     return sorted((span.start, span.end, span.amount, catalogue_name(span.terms)) for span in spans)
 
 
-def _accepted(case: CaseState) -> Sequence[_Said]:
+def _accepted(case: CaseState) -> Sequence[_SaidSpan]:
     paid = ((period, payment.benefit) for payment in case.payments.values() for period in payment.wanted)
     return sorted((period.start, period.end, period.amount, benefit) for period, benefit in paid)
 

@@ -60,7 +60,7 @@ class Iverksetting(Contract):
         return instruction.previous.names if instruction.previous else None
 
     def frame_after(self, message: InboxMessage, case: CaseState) -> Frame:
-        """What the decision says of the frame, which only those change who may; the first decision opens the case, whatever it pays."""
+        """The frame once the decision is received; only those change it who may; the first decision opens the case, whatever it pays."""
         return _in_case(message, case).frame_after
 
     def refused_reuse(self, message: InboxMessage, record: IdempotencyRecord) -> Refusal:

@@ -21,7 +21,7 @@ class _FoundAnswer(NamedTuple):
     answer: bytes | None
 
 
-class _StoppedArea(NamedTuple):
+class _SwitchedOffArea(NamedTuple):
     rail: str
     area: str
 
@@ -55,7 +55,7 @@ def call_key(key: EnactmentKey) -> bytes:
 def is_switched_off(source: Source, scheme: Scheme) -> bool:
     """Whether decisions of a scheme are refused: an operator has stopped its area by name, and not all that leaves on a rail."""
     rails, area = (SCHEMES[scheme].rail, _EVERYWHERE), DECISION_AREAS[scheme]
-    return any(each.rail in rails and each.area == area for each in fetch(source, _StoppedArea, _SQL.stopped_areas, ()))
+    return any(each.rail in rails and each.area == area for each in fetch(source, _SwitchedOffArea, _SQL.stopped_areas, ()))
 
 
 def _as_written(case_name: str) -> list[str]:

@@ -93,7 +93,7 @@ def _all_settled(_: AllSettled, message: ReplyTo) -> Reply:
 
 
 def _unclear(event: OrderUnclear, message: ReplyTo) -> Reply:
-    """What nobody can read is a failure to its sender until something more is known; it is not published."""
+    """A receipt that nobody can read is a failure to its sender until something more is known; it is not published."""
     error = Refusal(_HTTP_STATUS[Severity.UNKNOWN], _unknown(event.settled.receipt), BASE, _RAIL)
     return Reply(answer=replaced(_so_far(message), status=EnactmentStatus.FAILED, error=error).encode())
 

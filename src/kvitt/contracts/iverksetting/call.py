@@ -25,7 +25,7 @@ _FORM, _MAY_LACK_SPANS, _PUBLISHES, _YES = "form", "may_lack_spans", "publishes"
 
 
 class EnactmentTerms(Struct, frozen=True):
-    """Terms that are set for decisions of a scheme: which generation answers, whether one may lack the list of what it pays, and be published."""
+    """Terms of a scheme: which generation answers, whether a list of payments may be missing, whether statuses are published."""
 
     generation: Generation = Generation.THIRD
     may_lack_spans: bool = False

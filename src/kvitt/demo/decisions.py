@@ -34,7 +34,7 @@ _LOOK_SECONDS: Final = 0.02
 APPROVER: Final = Authority(application="decisions", person="B200002", approver=True, opens=True, frames=True, two_people=True)
 CALCULATOR: Final = Authority(application="calculations", cap_kroner=5000)
 _FINAL: Final = frozenset({EnactmentStatus.OK, EnactmentStatus.OK_WITHOUT_PAYMENT})
-Paid = tuple[int, int, int]
+PaidDays = tuple[int, int, int]
 """First and last day of a month, and kroner a day."""
 
 
@@ -43,7 +43,7 @@ class ChainStep(Struct, frozen=True):
 
     kind: DecisionKind
     by: Authority
-    paid: tuple[Paid, ...]
+    paid: tuple[PaidDays, ...]
     lines: int
 
 
@@ -60,7 +60,7 @@ STEPS: Final = (
 
 
 class ChainRow(Struct, frozen=True):
-    """What became of a decision, as it is shown."""
+    """A decision and what became of it, as it is shown."""
 
     number: int
     kind: str
@@ -104,7 +104,7 @@ def decide_five_times(conninfo: str, connection: Connection, run_id: str) -> Cha
     case_id = f"demo-{run_id}"
     service = DecisionService(conninfo, utc_now, wiring().ports, writers=1)
     try:
-        chain = _Chain(service, connection, case_id)
+        chain = _ChainSender(service, connection, case_id)
         for number, step in enumerate(STEPS, 1):
             if not chain.take(number, step):
                 break
@@ -113,7 +113,7 @@ def decide_five_times(conninfo: str, connection: Connection, run_id: str) -> Cha
     return ChainStory(case_id, tuple(chain.rows), tuple(chain.wrong))
 
 
-class _Chain:
+class _ChainSender:
     def __init__(self, service: DecisionService, connection: Connection, case_id: str) -> None:
         self._service, self._connection, self._case_id = service, connection, case_id
         self._before: ChainStep | None = None
@@ -173,7 +173,7 @@ class _Chain:
         return fetch(self._connection, _SentLine, _SQL.lines_of_message, {"message_no": message_no})
 
 
-def _entries(paid: Sequence[Paid]) -> list[dict[str, object]]:
+def _entries(paid: Sequence[PaidDays]) -> list[dict[str, object]]:
     return [
         {"belopPerDag": amount, "fraOgMedDato": f"2026-06-{first:02}", "tilOgMedDato": f"2026-06-{last:02}"} for first, last, amount in paid
     ]

@@ -248,7 +248,7 @@ def decision_access(settings: Settings) -> "DecisionAccess":
 
 
 def enactment_terms(settings: Settings) -> "Mapping[Scheme, EnactmentTerms]":
-    """What is set for the chained decisions of each scheme."""
+    """The terms of the chained decisions of each scheme, as they are set."""
     from kvitt.contracts.iverksetting.call import EnactmentTerms
     from kvitt.contracts.iverksetting.decision import Generation
 

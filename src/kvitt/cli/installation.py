@@ -88,8 +88,6 @@ def token(
 
     if settings.rest.issuer:
         raise click.UsageError(f"tokens come from {settings.rest.issuer}, as [rest] issuer says")
-    if person is not None and not person.strip():
-        raise click.UsageError("--person is empty: leave it out, or name somebody")
     if machine and person is not None:
         raise click.UsageError("--person, --machine: nobody is both; a token that says so lets nobody in")
     if person is None and (approver_of or groups):

@@ -38,7 +38,7 @@ class RefusedCall(Struct, frozen=True):
 
     @property
     def kind(self) -> "RefusedKind":
-        """What it has in common with others like it."""
+        """Returns what it has in common with others like it."""
         return RefusedKind(self.application, self.person, self.route, self.rule)
 
     def note(self, more: int = 0) -> tuple[Signature, str]:

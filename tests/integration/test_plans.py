@@ -206,7 +206,19 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS, TEXTS, DAYS, ZEROS],
+        "step_cases": [
+            NUMBERS,
+            TEXTS,
+            AREAS,
+            NUMBERS,
+            ZEROS,
+            ZEROS,
+            ZEROS,
+            BYTES,
+            MOMENTS,
+            [""] * BATCH,
+            *[ZEROS, TEXTS, DAYS, ZEROS, ZEROS],
+        ],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},

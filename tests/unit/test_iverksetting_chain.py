@@ -9,7 +9,7 @@ import pytest
 
 from kvitt.contracts.iverksetting.benefits import catalogue_name
 from kvitt.contracts.iverksetting.chain import DecisionInCase, refused_in_case
-from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, Generation
+from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, EnactmentKey, Generation
 from kvitt.contracts.iverksetting.read import ReadingTerms, read_decision
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.decisions import DecisionChain, DecisionState, Frame, ReceivedDecision
@@ -173,6 +173,11 @@ def test_a_null_id_is_no_other_id() -> None:
     found = refused(v2(decision="B3", after=previous("B2", "i"), iverksettingId="j"), CHAIN)
     assert found is not None
     assert found.text == "Fant ikke iverksetting med sakId S12 og behandlingId B2 og iverksettingId i"
+
+
+def test_an_empty_id_is_not_none() -> None:
+    names = {EnactmentKey("B2", enactment).names for enactment in (None, "", "i")}
+    assert len(names) == 3
 
 
 def test_a_case_that_waits_for_something_else_takes_no_decision() -> None:

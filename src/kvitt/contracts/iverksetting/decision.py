@@ -19,6 +19,7 @@ from kvitt.kernel.money import Kroner
 
 NO_ENACTMENT: Final = ""
 """In a key, that a decision has no id of its enactment; it is nobody else's id, for ids have at least one character."""
+_NOBODYS: Final = " "
 _SHOWN_DIGITS: Final = 8
 
 
@@ -97,8 +98,8 @@ class EnactmentKey(Struct, frozen=True, order=True):
 
     @property
     def names(self) -> DecisionKey:
-        """The two names of its identity in the store."""
-        return self.decision_id, self.enactment_id or NO_ENACTMENT
+        """The two names of its identity in the store; an empty id is that of no decision, and not none."""
+        return self.decision_id, NO_ENACTMENT if self.enactment_id is None else self.enactment_id or _NOBODYS
 
 
 class CaseDecision(Instruction, frozen=True):

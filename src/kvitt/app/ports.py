@@ -11,11 +11,18 @@ from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
 from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
+from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
+<<<<<<< HEAD
 from kvitt.settings import OpsSettings, RapidSettings, Settings, SimulationSettings
+||||||| 22fdd20e
+from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
+=======
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, SimulationSettings
+>>>>>>> main
 
 
 def ports_of(
@@ -27,12 +34,13 @@ def ports_of(
     further: Sequence[Rail] = (),
     of_scheme: Mapping[Scheme, str] | None = None,
     checks: Mapping[Scheme, CheckPolicy] | None = None,
+    limits: Mapping[str, SourceLimit] | None = None,
 ) -> Ports:
     """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
 
     `publishes_statuses`: there is a topic for the statuses of decisions.
     `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one;
-    `checks` says of which schemes orders are simulated before they leave.
+    `checks` says of which schemes orders are simulated before they leave, `limits` how much sources may have paid.
     """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
@@ -49,6 +57,7 @@ def ports_of(
         contracts=contracts,
         rails=rails,
         checks=partial(_checks, contracts, rails),
+        limits=limits or {},
     )
 
 
@@ -78,10 +87,25 @@ def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
     }
 
 
+<<<<<<< HEAD
 def publishes_statuses(settings: Settings) -> bool:
     """Whether the statuses of some scheme's decisions are published."""
     return any(each.status_topic for each in settings.decisions.values())
 
 
+||||||| 22fdd20e
+=======
+def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
+    """How much applications and topics may have paid, where that is limited."""
+    return {
+        source: SourceLimit(
+            None if each.kroner_per_hour is None else Kroner(each.kroner_per_hour),
+            None if each.kroner_per_order is None else Kroner(each.kroner_per_order),
+        )
+        for source, each in limits.sources.items()
+    }
+
+
+>>>>>>> main
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())
 """As they are where nothing is set: for reading, checking, and an operator's acts."""

@@ -16,13 +16,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-<<<<<<< HEAD
-from kvitt.settings import OpsSettings, RapidSettings, Settings, SimulationSettings
-||||||| 22fdd20e
-from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
-=======
-from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, SimulationSettings
->>>>>>> main
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, Settings, SimulationSettings
 
 
 def ports_of(
@@ -87,14 +81,11 @@ def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
     }
 
 
-<<<<<<< HEAD
 def publishes_statuses(settings: Settings) -> bool:
     """Whether the statuses of some scheme's decisions are published."""
     return any(each.status_topic for each in settings.decisions.values())
 
 
-||||||| 22fdd20e
-=======
 def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
     """How much applications and topics may have paid, where that is limited."""
     return {
@@ -106,6 +97,5 @@ def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
     }
 
 
->>>>>>> main
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())
 """As they are where nothing is set: for reading, checking, and an operator's acts."""

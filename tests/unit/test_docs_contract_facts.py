@@ -23,11 +23,13 @@ from kvitt.disbursement.values import (
 from kvitt.formats import topics
 from kvitt.payouts.rules import KIND_OF
 from kvitt.rails.oppdrag.order_xml import encode_line_id
+from support.decided_case import DecidedCase, read_state, said_of
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = ROOT / "docs" / "contracts"
 PAGES = sorted(CONTRACTS.glob("*.md"))
 _PERIOD = re.compile(r"(\d+)–(\d+) at (\d+)")
+_CHAINED = re.compile(r"(K2 )?(\d+)–(\d+) at (\d+)")
 _LINE = re.compile(r"N\d→(?:L|N\d) (.*)")
 
 
@@ -67,6 +69,29 @@ def test_the_table_of_micro_chaining_is_what_is_sent(row: Sequence[str]) -> None
     ends = [int(each.removeprefix("L ends from ")) for each in said if each.startswith("L ends")]
     assert ([change.cease_from.day] if change.cease_from else []) == ends
     assert change.new == tuple(period for each in said if (line := _LINE.fullmatch(each)) for period in periods(line[1]))
+
+
+CHAINS = [row for row in rows(section("iverksetting", "§2.4")) if re.fullmatch(r"W\d+", row[0])]
+
+
+def state(text: str) -> str:
+    """`1–5 at 640, K2 8–12 at 72` in the words of `read_state`."""
+    return " ".join(f"{'b:' if chain else ''}{start}-{end}@{amount}" for chain, start, end, amount in _CHAINED.findall(text))
+
+
+def test_the_table_of_chains_has_twenty_cases() -> None:
+    assert [row[0] for row in CHAINS] == [f"W{number}" for number in range(1, 21)]
+
+
+@pytest.mark.parametrize("row", CHAINS, ids=lambda row: row[0])
+def test_the_table_of_chains_is_what_is_sent(row: Sequence[str]) -> None:
+    case = DecidedCase()
+    for before in row[1].split(", then "):
+        case.decides(read_state(state(before)))
+    order = case.decides(read_state(state(row[2])))
+    made = re.sub(r"(!\d+) \S+", r"\1", said_of(order.lines) if order else "none")
+    said = row[3].replace("; ", " ").replace(" at ", "@").replace("–", "-").replace("→", ">").replace(" ends from ", "!")
+    assert made == said
 
 
 def test_derived_ids_are_those_of_the_page() -> None:

@@ -50,6 +50,11 @@ class PaymentCall(Instruction, frozen=True):
     if_match: str | None = None
 
     @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.instructions.decision.person
+
+    @property
     def payment(self) -> PaymentInstruction:
         """The one payment that it is about."""
         (payment,) = self.instructions.payments

@@ -178,7 +178,7 @@ class Handler:
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
         """A decision that is received may set the frame of its case, and so opens it."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame, self._contract.name
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -202,7 +202,7 @@ class Handler:
         """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
         assert message.identity is not None, "only what has an identity repeats"
         if stored.digest != message.identity.digest:
-            return self.refuse(case, message, record, self._contract.used_otherwise)
+            return self.refuse(case, message, record, self._contract.refused_reuse(message, stored))
         return self._answer(case, message, record, Repeated(stored), known=False)
 
     def _reply(self, event: Event, message: InboxMessage) -> Reply:

@@ -12,7 +12,7 @@ import psycopg
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import FromPath
 from litestar.router import Router
@@ -20,6 +20,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.callers import SCHEME_HEADER
+from kvitt.api.rest.contract_examples import A_DECISION, AN_OLD_DECISION, OF_DECISIONS, with_examples
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.problems import ProblemForm
@@ -194,14 +195,20 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "decisions of the scheme are switched off; or the database or the issuer is away, and the request may be made again",
     504: "it is not known whether it was received",
 }
-_REFUSALS: Final = {
-    status: ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
-    for status, meaning in _MEANINGS.items()
-}
+_REFUSALS: Final = with_examples(
+    {
+        status: ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
+        for status, meaning in _MEANINGS.items()
+    },
+    OF_DECISIONS,
+)
 _RECEIVED: Final = {202: ResponseSpec(None, description="received, or received before"), **_REFUSALS}
 _STATUS: Final = {
     200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False),
-    404: ResponseSpec(ApiErrorShape, description="no such decision was received", media_type=_JSON, generate_examples=False),
+    **with_examples(
+        {404: ResponseSpec(ApiErrorShape, description="no such decision was received", media_type=_JSON, generate_examples=False)},
+        OF_DECISIONS,
+    ),
     **{status: spec for status, spec in _REFUSALS.items() if status in (400, 401, 403, 429, 500, 503)},
 }
 _HEADER: Final = HeaderParameter(
@@ -249,13 +256,14 @@ class _DecisionOperation(_SchemeOperation):
     """An operation whose body the route reads by the contract's own rules."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (V2Shape,)
+    examples: ClassVar[Mapping[str, Example]] = {"decision": A_DECISION}
 
     def __post_init__(self) -> None:
         """Adds the body."""
         super().__post_init__()
         schema = _FormSchema()
         schema.forms = self.forms
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
+        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema, examples={**self.examples})}, required=True)
 
 
 @dataclass
@@ -263,6 +271,7 @@ class _OlderDecisionOperation(_DecisionOperation):
     """The same for the older forms."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (OldShape, LastShape)
+    examples: ClassVar[Mapping[str, Example]] = {"first": AN_OLD_DECISION}
 
 
 def _any_body(_: bytes) -> None:

@@ -55,7 +55,7 @@ def test_every_answer_to_a_decision_is_one_that_the_description_has(site: Site, 
     operations = [each for each in operations_of(site, headers) if each.path.startswith(DECISIONS)]
     assert len(operations) == OF_DECISIONS
     for operation in operations:
-        _holds(operation.as_strategy(generation_mode=mode), headers, 10)
+        _holds(operation.as_strategy(generation_mode=mode), headers, 6)
     assert site.hub.findings() == []
 
 

@@ -19,8 +19,8 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
-from kvitt.api.rest import decisions as decision_routes
 from kvitt.api.rest import docs_page
+from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
@@ -64,8 +64,8 @@ def make_app(
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
-    decisions: DecisionCalls | None = None,
     limits: GateLimits | None = None,
+    decisions: DecisionCalls | None = None,
     refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
@@ -80,13 +80,14 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
-        *(decision_routes.routers(decisions, work) if decisions else []),
+        *([iverksetting_routes.router(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
         {
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
-        }
+        },
+        {iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting)} if decisions else {},
     )
     described = OpenAPIConfig(
         title="kvitt",

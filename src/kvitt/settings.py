@@ -285,8 +285,8 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `status_topic`: statuses are published on `helved.iverksetting-status-v1`.
     """
 
-    approver_groups: tuple[str, ...] = ()
-    system_callers: tuple[str, ...] | None = None
+    approver_groups: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    system_callers: tuple[Annotated[str, Meta(pattern="^[^:]+$")], ...] | None = None
     approver_opens: bool = True
     approver_frames: bool = True
     cap_kroner: Annotated[int, Meta(ge=0)] | None = None

@@ -40,7 +40,7 @@ _MAX_BATCH, _MOST_WAITING = 64, 4096
 _SPAN: Final = 1_000_000
 """As many positions at once as the sequence of the store moves on."""
 _LOOK_SECONDS: Final = 0.05
-Read = Callable[[Incoming], Interpreted]
+CallReader = Callable[[Incoming], Interpreted]
 """Reads the record of a call."""
 Place = tuple[str, int]
 """Source and position: by what a call is known, whatever its contract calls it."""
@@ -149,7 +149,7 @@ class DecisionService:
         self._places = threading.BoundedSemaphore(_MOST_WAITING)
 
     def decide(
-        self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str = "", read: Read | None = None
+        self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str = "", read: CallReader | None = None
     ) -> "Future[Decided]":
         """Hands in a call; what was done of it is durable when it comes. `read` makes of its record what its contract would, from what
         its caller has read already.

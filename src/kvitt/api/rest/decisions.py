@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.rest.callers import DecisionAccess
 from kvitt.contracts.iverksetting.call import EnactmentTerms
 from kvitt.disbursement.caller import CallHeaders
-from kvitt.disbursement.decide import Decided, DecisionService, Read
+from kvitt.disbursement.decide import CallReader, Decided, DecisionService
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 
@@ -27,7 +27,9 @@ class DecisionCalls(Struct, frozen=True):
     pool: ConnectionPool[Any]
     iverksetting: Mapping[Scheme, EnactmentTerms] = {}
 
-    async def decided(self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str, read: Read | None = None) -> Decided:
+    async def decided(
+        self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str, read: CallReader | None = None
+    ) -> Decided:
         """The outcome of a decision, once it is durable; `identity` is what to look for where that is not known.
 
         A caller who goes away meanwhile changes nothing. Raises as `DecisionService.decide`.

@@ -1,7 +1,7 @@
 """A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -9,6 +9,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.decisions import DecisionChain, DecisionKey, DecisionState, Frame, ReceivedDecision
 from kvitt.disbursement.derive.micro_chained import AtRail, CaseState
 from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRecord
 from kvitt.disbursement.rows import CaseStep
@@ -23,14 +24,16 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import Part, fetch, fetch_one
+from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 CaseKey = tuple[Scheme, str]
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
-_position_in_case = attrgetter("position_in_case")
+_position_in_case, _message_no = attrgetter("position_in_case"), attrgetter("message_no")
+_IN_FORCE = frozenset({DecisionState.ACCEPTED, DecisionState.WITHOUT_PAYMENT})
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -50,6 +53,9 @@ class CaseRow(NamedTuple):
     last_at: datetime = _EVER
     unknown: Sequence[str] = ()
     contradictions: int = 0
+    contract: str | None = None
+    frame_start: date | None = None
+    cap_kroner: Kroner | None = None
     deferred: bool = False
 
 
@@ -90,6 +96,11 @@ class Case:
         self.orders_made, self.open_orders, self.queued = row.orders_made, row.open_orders, row.queued
         self.audit_seq, self.last_event_hash, self.last_at = row.audit_seq, row.last_event_hash, row.last_at
         self.unknown, self.contradictions = list(row.unknown), row.contradictions
+        self.contract = row.contract
+        """The contract that opened it, None before the first order; messages of any other one are refused."""
+        self.frame = None if row.frame_start is None and row.cap_kroner is None else Frame(row.frame_start, row.cap_kroner)
+        self.received: dict[DecisionKey, ReceivedDecision] = {}
+        """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
@@ -128,7 +139,15 @@ class Case:
         """The next message may be derived: no order is open, and nothing that stands is contradicted."""
         return self.open_orders == 0 and self.contradictions == 0
 
-    def state(self) -> CaseState:
+    def chain(self, previous: DecisionKey | None) -> DecisionChain:
+        """Where the chain of decisions stands, as one that names `previous` finds it."""
+        newest_first = sorted(self.received.values(), key=_message_no, reverse=True)
+        in_force = (each for each in newest_first if each.state in _IN_FORCE)
+        return DecisionChain(
+            newest_first[0] if newest_first else None, next(in_force, None), self.received.get(previous) if previous else None
+        )
+
+    def state(self, decisions: DecisionChain | None = None) -> CaseState:
         """The case as the rules see it."""
         unknown = tuple(PaymentId(each) for each in self.unknown if each != ALL)
         return CaseState(
@@ -141,6 +160,10 @@ class Case:
             left_out=ALL in self.unknown,
             at_rail=tuple(self.at_rail),
             lines=tuple(self.forwarded),
+            open=self.must_queue,
+            contract=self.contract,
+            decisions=decisions,
+            frame=self.frame,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -170,7 +193,10 @@ class Case:
         areas = ",".join(self.areas)
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
-        return CaseStep(self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions)
+        frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
+        return CaseStep(
+            self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions, self.contract, *frame
+        )
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
@@ -324,3 +350,20 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
         _, *key = ordered[found.ordinal]
         stored = IdempotencyRecord(found.message_no, found.digest, MessageState(found.state), found.answer)
         asked[ordered[found.ordinal]].idempotency[key[0], key[1]] = stored
+
+
+class _FoundDecision(NamedTuple):
+    case_no: int
+    decision: ReceivedDecision
+
+
+def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
+    """Gives cases where their chains of decisions stand, and those decisions that new ones name. Asks nothing where there are none."""
+    if not named:
+        return
+    by_number = {cases[key].case_no: cases[key] for key in named}
+    keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() for each in all_named})
+    columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
+    rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
+    for found in rows:
+        by_number[found.case_no].received[found.decision.key] = found.decision

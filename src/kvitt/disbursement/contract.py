@@ -7,10 +7,11 @@ asked of it. `docs/contract-port.md` tells how to write one.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.decisions import DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
     Announcement,
@@ -27,11 +28,14 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
 )
 from kvitt.disbursement.reconciliation import ReconciliationForm
-from kvitt.disbursement.refusals import USED_OTHERWISE
+from kvitt.disbursement.refusals import USED_OTHERWISE, owned_by_another
 from kvitt.disbursement.simulation import ONCE, Again
-from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
+from kvitt.disbursement.values import Instruction, Order, Payment, Refusal, Scheme
 from kvitt.errors import UnknownSource
 from kvitt.formats.topics import TopicTerms
+
+DECISIONS: Final = "decisions"
+"""The role of a contract that is called: its sources are names of ours, and no topics."""
 
 
 class WhenOrderIsOpen(Enum):
@@ -51,15 +55,15 @@ class Contract(Protocol):
     name: str
     """What it is called in documentation and logs."""
     sources: Mapping[str, Scheme]
-    """The topics on which it is heard, with the scheme of all that stands on each."""
+    """The topics on which it is heard, with the scheme of all that stands on each; or under which calls of it are stored (`role`)."""
     topics: Sequence[TopicTerms]
     """All its topics, those too on which it only publishes, and how each is kept."""
-    answers_on: str
-    """The topic on which it answers."""
+    answers_on: str | None
+    """The topic on which it answers; None: whoever calls hears the answer, and no topic does."""
     outputs: Sequence[str] = ()
     """The topics on which only the hub publishes."""
     role: str = "intake"
-    """The role of a process that reads its topics (`kvitt run`)."""
+    """The role of a process that reads its topics (`kvitt run`); that of one that is called is `DECISIONS`."""
     lists_on: str | None = None
     """The topic on which it announces the payments of cases (`CaseListed`)."""
     copies_on: str | None = None
@@ -74,6 +78,8 @@ class Contract(Protocol):
     """Its replies are made from what was asked: messages come with their body and their orders."""
     answers_invalid: bool = True
     """It answers messages that break rules of their form (`InvalidForm`); else they are stored and hear nothing."""
+    keeps_chain: bool = False
+    """Its decisions form a chain: each names the one before it. The case says where the chain stands (`CaseState.decisions`)."""
     asks_again: Again = ONCE
     """When the simulation of a dry run is asked for once more."""
     used_otherwise: Refusal = USED_OTHERWISE
@@ -93,13 +99,25 @@ class Contract(Protocol):
         """The key of the dry run whose simulation an approver saw, if a message names one; it is refused where that is no more so."""
         return None
 
+    def previous_decision(self, instruction: Instruction) -> DecisionKey | None:  # noqa: ARG002 - the usual answer looks at nothing
+        """The decision that another one names as the one before it; None: it is the first of its case."""
+        return None
+
+    def frame_after(self, message: InboxMessage, case: CaseState) -> Frame | None:  # noqa: ARG002 - as above
+        """The frame of the case from now on, where a decision that is received sets one; None: it stays as it is."""
+        return None
+
+    def owned_by_another(self, owner: str) -> Refusal:
+        """The refusal of a message for a case that another contract opened."""
+        return owned_by_another(owner)
+
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
         """Whether a repeat of this message is handled as new, as after a final no; else it hears the stored answer."""
         return False
 
-    def replays_on(self, source: str) -> str:
-        """The topic on which a record of a topic is put once more, where senders keep the first one to themselves."""
-        return source
+    def replays_on(self, source: str) -> str | None:
+        """The topic on which a record of a topic is put once more, where senders keep the first one to themselves; None: on none."""
+        return None if self.role == DECISIONS else source
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """The orders that turn what is accepted of a case into what a message asks for; none: nothing differs."""
@@ -146,7 +164,7 @@ class Contracts:
         """The contract of what comes in on a topic; raises UnknownSource where there is none."""
         self._by_scheme = {scheme: contract for contract in reversed(contracts) for scheme in contract.sources.values()}
         assert len(self.of) == sum(len(contract.sources) for contract in contracts), "two contracts share a topic"
-        self._by_answers = {contract.answers_on: contract for contract in contracts}
+        self._by_answers = {contract.answers_on: contract for contract in contracts if contract.answers_on}
         self.bodies_of = [source for source, contract in self.of.items() if contract.replies_from_body]
         """The topics whose messages are answered from their bodies."""
 
@@ -167,13 +185,17 @@ class Contracts:
         return [terms for contract in self._contracts for terms in contract.topics]
 
     def inputs(self, role: str | None = None) -> Mapping[str, Scheme]:
-        """The topics that a process with this role reads, None: all, each with the scheme of what stands there."""
-        reading = [contract for contract in self._contracts if role in (None, contract.role)]
+        """The topics that a process with this role reads, None: all, each with the scheme of what stands there; calls come on none."""
+        reading = [contract for contract in self._contracts if role in (None, contract.role) and contract.role != DECISIONS]
         return {source: scheme for contract in reading for source, scheme in contract.sources.items()}
 
     def input_of(self, scheme: Scheme) -> str:
         """The topic on which the senders of a scheme are heard, the first where there are several."""
-        return next(source for source, contract in self.of.items() if contract.sources[source] is scheme)
+        return next(source for source, found in self.inputs().items() if found is scheme)
+
+    def first_owner(self, scheme: Scheme) -> str:
+        """The contract to which the cases of a scheme belong that were taken over from its senders' old hub."""
+        return self._by_scheme[scheme].name
 
     def forwards(self, scheme: Scheme) -> bool:
         """Whether the orders of a scheme are their senders' own."""

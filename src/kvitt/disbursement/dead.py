@@ -148,4 +148,6 @@ class DeadLetters:
             raise NotReplayable(f"dead letter {number}: {found.reason}; name a key to replay it under")
         headers = letter.headers or topics.encode_headers(())
         topic = self._contracts.of[letter.source].replays_on(letter.source)
+        if topic is None:
+            raise NotReplayable(f"dead letter {number} came in by a call to {letter.source}; whoever called may call again")
         return Replayed(topic, asked_under, content, headers, self._clock())

@@ -5,15 +5,16 @@ is the contract's reply.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.disbursement import payment_document
+from kvitt.disbursement.caller import decision_row
 from kvitt.disbursement.case import Case
-from kvitt.disbursement.catalogue import SCHEMES
-from kvitt.disbursement.contract import Contract, Contracts, WhenOrderIsOpen
+from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrderIsOpen
+from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
+from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
     Event,
     Ordered,
@@ -24,29 +25,23 @@ from kvitt.disbursement.events import (
     Simulated,
     Unchanged,
 )
-from kvitt.disbursement.holding import HoldReason, encode_all, reasons_to_hold
+from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
+from kvitt.disbursement.new_orders import store_order
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
-from kvitt.disbursement.rail import Encoded, Rails
+from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, MessageRow, MessageStep, OrderRow, PaymentRow
+from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
-    Action,
     InvalidForm,
     Order,
-    OrderLine,
-    Payment,
     Refusal,
 )
 from kvitt.kernel.audit import digest
-from kvitt.kernel.money import Kroner
-
-POSITIONS_PER_ORDER = 100_000
-"""Room for the payments of one order in the numbers that keep the case list in order."""
 
 
 def parse(contracts: Contracts, record: Incoming) -> Interpreted:
@@ -104,6 +99,8 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
+        if self.is_of_another(case):
+            return self._refuse_of_another(case, message, record)
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
         if message.dry_run and (waits := open_order_failure(case, self._now)):
@@ -114,7 +111,15 @@ class Handler:
                 return self.queue(case, message, record)
             if isinstance(decided, Refusal):
                 return self.refuse(case, message, record, decided)
-        return self.handle(case, message, record)
+        return self.handle(case, message, record, in_turn=not case.must_queue)
+
+    def is_of_another(self, case: Case) -> bool:
+        """Whether another contract opened the case: then nothing of it is changed by this one."""
+        return case.contract not in (None, self._contract.name)
+
+    def _refuse_of_another(self, case: Case, message: InboxMessage, record: MessageRow | None) -> MessageState:
+        assert case.contract is not None, "it is another's"
+        return self.refuse(case, message, record, self._contract.owned_by_another(case.contract))
 
     def stored_answer(self, case: Case, message: InboxMessage) -> IdempotencyRecord | None:
         """The message that this one repeats, unless it may come again."""
@@ -125,25 +130,45 @@ class Handler:
         """Queues a message behind the case's open order."""
         reply = self._reply(Queued(), message)
         self._store_message(case, message, record, MessageState.QUEUED, reply)
+        self._note_outcome(case, message, record, DecisionOutcome.QUEUED)
         case.queued += 1
         case.note(self._work, self._now, What.QUEUED, digest(message.body), message_no=message.message_no)
         return MessageState.QUEUED
 
-    def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None) -> MessageState:
-        """Derives and answers a message now; returns its new state."""
+    def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None, *, in_turn: bool = True) -> MessageState:
+        """Derives and answers a message now; returns its new state. What is not `in_turn` may be refused, or change nothing."""
         if isinstance(message.content, Refusal):
             return self.refuse(case, message, record, message.content)
         assert case is not None, "a message that can be read has a case"
-        state = case.state()
+        if self.is_of_another(case):
+            return self._refuse_of_another(case, message, record)
+        state = self._state(case, message)
         derived = self._contract.derive(message, state, self._now)
         if isinstance(derived, Refusal):
             return self.refuse(case, message, record, derived)
         if not derived:
+            self._set_frame(case, message, state)
             return self._answer(case, message, record, Unchanged(message.dry_run))
         if message.dry_run:
             return self._simulate(case, message, record, derived)
+        assert in_turn, "a contract that goes ahead of open orders makes none"
         held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
-        return self._order(case, message, record, derived, held)
+        done = self._order(case, message, record, derived, held)
+        if done is MessageState.DERIVED:
+            self._set_frame(case, message, state)
+        return done
+
+    def _state(self, case: Case, message: InboxMessage) -> CaseState:
+        """The case as the rules see it, with its chain of decisions for a contract that keeps one."""
+        if not self._contract.keeps_chain:
+            return case.state()
+        assert not isinstance(message.content, Refusal), "a refusal is not derived"
+        return case.state(case.chain(self._contract.previous_decision(message.content)))
+
+    def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
+        """A decision that is received may set the frame of its case, and so opens it."""
+        if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
+            case.frame, case.contract = frame, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -182,6 +207,7 @@ class Handler:
         reply = self._reply(event, message)
         known = known and not isinstance(event, Refused)
         self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
+        self._note_outcome(case, message, record, _outcome(event), event.refusal if isinstance(event, Refused) else None)
         if case:
             said = () if reply.answer is None else (reply.answer,)
             case.note(self._work, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
@@ -211,6 +237,7 @@ class Handler:
         reply = self._reply(event, message)
         state = MessageState.ANSWERED if event.published else MessageState.DERIVED
         self._store_message(case, message, record, state, reply)
+        self._note_outcome(case, message, record, DecisionOutcome.SIMULATED)
         content = digest(message.body, *event.published, *questions)
         case.note(self._work, self._now, What.SIMULATED, content, message_no=message.message_no)
         return state
@@ -230,6 +257,7 @@ class Handler:
             if isinstance(held_for, Refusal):
                 return self.refuse(case, message, record, held_for)
             held = held_for
+        case.contract = self._contract.name
         rail = self._rails.of[message.scheme]
         encoded = [rail.encode(order) for order in orders]
         messages = [each.message for each in encoded]
@@ -238,6 +266,7 @@ class Handler:
             own_key = reply.order_keys.get(order.order_id)
             store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)
         self._store_message(case, message, record, MessageState.DERIVED, reply)
+        self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
         case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
         case.open_orders += len(orders)
@@ -268,86 +297,19 @@ class Handler:
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
             self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))
 
-
-def store_order(
-    work: UnitOfWork,
-    case: Case,
-    order: Order,
-    encoded: Encoded,
-    reasons: Sequence[HoldReason],
-    *,
-    message_no: int,
-    now: datetime,
-    published_under: bytes | None = None,
-) -> None:
-    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
-    work.orders.append(
-        OrderRow(
-            order_id=order.order_id,
-            case_no=case.case_no,
-            number=order.number,
-            area=order.area,
-            person=order.person,
-            message_no=message_no,
-            rail=encoded.rail,
-            message=encoded.message,
-            correlation_time=encoded.correlation_time,
-            correlation_key=encoded.correlation_key,
-            rail_document=encoded.document,
-            is_first_order=order.is_first_order,
-            made_at=now,
-            held_for=encode_all(reasons),
-            day=order.made_at.date(),
-            sum_kroner=Kroner(sum([line.amount for line in order.lines])),
-            priority=order.priority,
-            reconciliation_key=order.reconciliation_key,
-            published_under=published_under,
-        )
-    )
-    recipient = order.forwarded.recipient if order.forwarded else order.person
-    work.lines += [_line_row(order, place, line, recipient) for place, line in enumerate(order.lines)]
-    work.payments += [_payment_row(case, order, place, payment) for place, payment in enumerate(order.payments)]
+    def _note_outcome(
+        self, case: Case | None, message: InboxMessage, record: MessageRow | None, outcome: DecisionOutcome, refusal: Refusal | None = None
+    ) -> None:
+        """Notes of a message that came in by a call what was done at once, and takes a decision that is received into the chain."""
+        if self._contract.role != DECISIONS or record is None:
+            return
+        self._work.decisions.append(decision_row(self._contract.name, case.case_no if case else None, message, outcome, refusal))
+        if case and message.identity and outcome in RECEIVED:
+            state = DecisionState.OPEN if outcome is DecisionOutcome.ORDERED else DecisionState.WITHOUT_PAYMENT
+            case.received[message.identity.key] = ReceivedDecision(message.identity.key, message.message_no, state)
 
 
-def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> LineRow:
-    return LineRow(
-        order_id=order.order_id,
-        position=place,
-        line_id=line.line_id,
-        refers_to=line.refers_to,
-        payment_id=line.payment_id,
-        class_code=line.class_code,
-        start_on=line.start,
-        end_on=line.end,
-        amount=line.amount,
-        decided_rate=line.decided_rate,
-        ceased_from=line.ceased_from,
-        decision_id=line.decision_id,
-        forwarded=line.forwarded is not None,
-        rate_type=line.rate_type.value,
-        decided_on=date.fromisoformat(line.decided_on) if line.decided_on else None,
-        caseworker=line.caseworker,
-        approver=line.approver,
-        recipient=recipient,
-        office=order.office,
-        grade=line.forwarded.grade if line.forwarded else None,
-    )
-
-
-def _payment_row(case: Case, order: Order, place: int, payment: Payment) -> PaymentRow:
-    kept = case.position_in_case.get(payment.payment_id)
-    position_in_case = order.number * POSITIONS_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
-    return PaymentRow(
-        case_no=case.case_no,
-        payment_id=payment.payment_id,
-        version=order.number,
-        order_id=order.order_id,
-        area=order.area,
-        action=payment.action.value,
-        client_chose=SCHEMES[order.scheme].sender_chooses_ids,
-        position_in_case=position_in_case,
-        last_line=payment.last_line,
-        document=payment_document.encode(payment),
-        position=place,
-        currency=payment.currency,
-    )
+def _outcome(event: Event) -> DecisionOutcome:
+    if isinstance(event, Refused):
+        return DecisionOutcome.REFUSED
+    return DecisionOutcome.REPEATED if isinstance(event, Repeated) else DecisionOutcome.UNCHANGED

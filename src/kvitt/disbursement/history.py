@@ -193,7 +193,7 @@ def _orders(cursor: psycopg.Cursor[Any], about: About) -> tuple[OrderOfCase, ...
 
 def _published(cursor: psycopg.Cursor[Any], contracts: Contracts, about: About) -> tuple[PublishedAnswer, ...]:
     """The answers that were published, in order; records that are none are left out."""
-    arguments = {**about, "topics": [contract.answers_on for contract in contracts]}
+    arguments = {**about, "topics": [contract.answers_on for contract in contracts if contract.answers_on]}
     rows = fetch(cursor, _Published, _SQL.published, arguments, facts=PublishedFacts)
     answers = [(row, _answer(contracts, row)) for row in rows]
     return tuple(PublishedAnswer(**asdict(row.facts), answer=answer) for row, answer in answers if answer is not None)

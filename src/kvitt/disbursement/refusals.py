@@ -69,6 +69,11 @@ def simulated_otherwise(parts: Iterable[str]) -> Refusal:
     return Refusal(409, f"Oppdragssystemet svarer nå noe annet enn simuleringen det vises til: {'; '.join(parts)}", BASE)
 
 
+def owned_by_another(owner: str) -> Refusal:
+    """A message for a case that another contract opened, and that is changed through that one alone."""
+    return Refusal(409, f"Saken hører til kontrakten {owner}, og kan bare endres gjennom den", BASE)
+
+
 def nothing_to_cease(payment_id: str) -> Refusal:
     """A cessation of a payment that was never accepted."""
     return Refusal(404, f"previous utbetaling for {payment_id}", BASE)

@@ -143,6 +143,27 @@ class CaseStep(Row, frozen=True):
     last_at: datetime
     unknown: str
     contradictions: int = 0
+    contract: str | None = None
+    frame_start: date | None = None
+    cap_kroner: Kroner | None = None
+
+
+class DecisionRow(Row, frozen=True):
+    """A message that came in by a call: who asked for what, and what was done at once; a refusal is there as its sender heard it."""
+
+    statement = _WRITE.add_decisions
+    message_no: int
+    case_no: int | None
+    contract: str
+    operation: str
+    application: str
+    person: str | None
+    by_approver: bool
+    outcome: str
+    refused_status: int | None
+    refused_text: str | None
+    refused_doc: str | None
+    refused_system: str | None
 
 
 class TriggerRow(Row, frozen=True):

@@ -15,6 +15,7 @@ from kvitt.disbursement.case import (
     CaseKey,
     answer_of_edge,
     ensure_cases,
+    find_decisions,
     find_ids_of_other_cases,
     find_stored_answers,
     load_lines,
@@ -22,6 +23,7 @@ from kvitt.disbursement.case import (
     lock_cases,
     lock_free_cases,
 )
+from kvitt.disbursement.decisions import DecisionKey
 from kvitt.disbursement.handle import Handler, numbered, parse
 from kvitt.disbursement.inbox import (
     InboxMessage,
@@ -38,7 +40,7 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
@@ -183,10 +185,21 @@ class Submit:
             find_ids_of_other_cases(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
+            find_decisions(cursor, self._named_decisions(now), cases)
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
         return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
+
+    def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
+        """The decisions that messages name as previous, by case; for contracts that keep a chain of them, whether one is named or not."""
+        named: dict[CaseKey, set[DecisionKey]] = {}
+        for each in records:
+            contract = self._ports.contracts.of[each.incoming.source]
+            if contract.keeps_chain and each.case_key and not isinstance(each.content, Refusal):
+                previous = contract.previous_decision(each.content)
+                named.setdefault(each.case_key, set()).update({previous} if previous else ())
+        return named
 
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
         """The cases whose senders make the lines."""

@@ -27,6 +27,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.rows import (
     CaseStep,
     DeadLetterRow,
+    DecisionRow,
     DeferredRow,
     IdempotencyRow,
     LineRow,
@@ -63,6 +64,7 @@ class UnitOfWork:
         self.simulations: list[SimulationRow] = []
         self.checks: list[OrderCheckRow] = []
         self.triggers: list[TriggerRow] = []
+        self.decisions: list[DecisionRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -81,6 +83,7 @@ class UnitOfWork:
             self.simulations,
             self.checks,
             self.triggers,
+            self.decisions,
         )
 
     def add(self, other: "UnitOfWork") -> None:

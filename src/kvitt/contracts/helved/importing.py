@@ -233,7 +233,10 @@ class _Import:
         numbers = self._add_cases([(each.scheme.value, each.case_id, None, "") for each in left_out])
         entries = [link(b"", left_out_entry(case_no, self._now)) for case_no in numbers.values()]
         write(self._cursor, entries)
-        write(self._cursor, [CaseStep(each.chain, None, "", 0, 0, 0, each.seq, each.hash, each.at, ALL) for each in entries])
+        write(
+            self._cursor,
+            [CaseStep(each.chain, None, "", 0, 0, 0, each.seq, each.hash, each.at, ALL, contract="helved") for each in entries],
+        )
 
     def _write(self, taken: Sequence[ImportedCase]) -> None:
         if not taken:
@@ -249,7 +252,8 @@ class _Import:
             payments += rows
             entries.append(entry)
             unknown = ",".join(case.unknown)
-            steps.append(CaseStep(case_no, case.person, ",".join(case.areas), 0, 0, 0, entry.seq, entry.hash, entry.at, unknown))
+            areas = ",".join(case.areas)
+            steps.append(CaseStep(case_no, case.person, areas, 0, 0, 0, entry.seq, entry.hash, entry.at, unknown, contract="helved"))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

@@ -47,6 +47,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.audit_of_no_case),
     (Kind.ORPHAN, SQL.dead_letters_of_no_message),
     (Kind.ORPHAN, SQL.idempotency_of_no_message),
+    (Kind.ORPHAN, SQL.decisions_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.ORPHAN, SQL.simulations_astray),
     (Kind.PUBLISHED, SQL.receipts_without_copy),

@@ -51,6 +51,8 @@ class Handling:
         """Whether the message had to wait for its turn. Repeats, dry runs and some refusals are answered at once, whatever is open."""
         if replayed.state is MessageState.QUEUED or entry.what == What.ORDERED:
             return True
+        if self._case.contract not in (None, replayed.contract.name):
+            return False
         if isinstance(replayed.message.content, Refusal) or self.handler(replayed, UnitOfWork(), entry).stored_answer(
             self._case, replayed.message
         ):
@@ -60,13 +62,13 @@ class Handling:
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""
         case = self._case
-        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
-        known = dict(case.idempotency)
+        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame)
+        known, received = dict(case.idempotency), dict(case.received)
         for attempt in self._attempts(replayed, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
-            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
-            case.idempotency = dict(known)
+            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame = before
+            case.idempotency, case.received = dict(known), dict(received)
         return None
 
     def _attempts(self, replayed: MessageReplay, entry: AuditRow) -> Iterator[UnitOfWork | None]:

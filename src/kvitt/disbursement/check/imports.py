@@ -70,6 +70,7 @@ def _left_out(replay: "Replay", entry: AuditRow) -> None:
     elif not agrees(left_out_entry(replay.stored.case_no, entry.at), entry):
         replay.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
     replay.case.unknown = [ALL]
+    replay.case.contract = replay.contracts.first_owner(replay.case.scheme)
 
 
 def _forgotten(replay: "Replay", entry: AuditRow) -> None:

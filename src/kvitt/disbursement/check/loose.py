@@ -44,24 +44,28 @@ def check_messages(reader: Reader, found: Findings, ports: Ports) -> None:
     after = 0
     while messages := reader.messages_without_case(after):
         published = reader.published_without_case(messages[0].message_no, messages[-1].message_no)
+        decisions = reader.decisions_without_case(messages[0].message_no, messages[-1].message_no)
         found.looked_at("messages", len(messages))
         found.looked_at("records_published", sum(map(len, published.values())))
         for message in messages:
             try:
-                _check_message(message, published.get(message.message_no, []), found, ports)
+                made = _check_message(message, published.get(message.message_no, []), found, ports)
+                if made.decisions != [each for number in (message.message_no,) if (each := decisions.get(number))]:
+                    found.differs(Kind.MESSAGE, None, message.message_no, "is noted as a call otherwise than it came in")
             except Exception as error:  # noqa: BLE001 - what can not even be read again is a difference, and the check goes on
                 found.differs(Kind.MESSAGE, None, message.message_no, f"can not be read again: {type(error).__name__}")
         after = messages[-1].message_no
 
 
-def _check_message(stored: MessageRow, published: list[StoredPublished], found: Findings, ports: Ports) -> None:
+def _check_message(stored: MessageRow, published: list[StoredPublished], found: Findings, ports: Ports) -> UnitOfWork:
+    """Returns the rows that it makes."""
     if hashlib.sha256(stored.body).digest() != stored.digest:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has another body than came in")
     replayed, work = MessageReplay(stored, ports.contracts), UnitOfWork()
     failure = replayed.failure()
     if replayed.parsed.case_key and not failure:
         found.differs(Kind.MESSAGE, None, stored.message_no, "has no case, though it can be read")
-        return
+        return work
     _refuse_again(Handler(replayed.contract, ports.rails, work, stored.received_at), replayed, failure)
     replayed.step(step_of(work))
     early = any(each.early for each in published)
@@ -71,6 +75,7 @@ def _check_message(stored: MessageRow, published: list[StoredPublished], found: 
     if failure:  # its reason stands in a header in kvitt's own words of that day
         work.outbox = [replace(row, headers=published[0].row.headers if published else row.headers) for row in work.outbox]
     match_published(ports.contracts, found, None, work.outbox, published)
+    return work
 
 
 def _refuse_again(handler: Handler, replayed: MessageReplay, failure: Refusal | None) -> None:
@@ -80,7 +85,7 @@ def _refuse_again(handler: Handler, replayed: MessageReplay, failure: Refusal | 
     if isinstance(content, InvalidForm) and replayed.stored.answer is None:
         handler.ignore(replayed.message, None)
     else:
-        handler.refuse(None, replayed.message, None, content, None if failure else replayed.parsed.dead)
+        handler.refuse(None, replayed.message, replayed.stored, content, None if failure else replayed.parsed.dead)
 
 
 def check_receipts(reader: Reader, found: Findings, rails: Rails) -> None:

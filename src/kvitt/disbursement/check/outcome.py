@@ -18,7 +18,7 @@ from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
-_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown")
+_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown", "contract", "frame")
 
 
 def compare(replay: Replay) -> None:
@@ -29,6 +29,7 @@ def compare(replay: Replay) -> None:
     outcome.orders()
     outcome.lines()
     outcome.idempotency()
+    outcome.decisions()
     outcome.payments()
     outcome.receipts()
     outcome.contradictions()
@@ -159,6 +160,16 @@ class _Comparison:
                 self._differs(Kind.MESSAGE, stored.message_no, text)
         for number in made:
             self._differs(Kind.MESSAGE, number, "has no idempotency record")
+
+    def decisions(self) -> None:
+        made = {each.message_no: each for each in self._replay.decisions}
+        for stored in self._stored.decisions:
+            given = made.pop(stored.message_no, None)
+            if given != stored:
+                text = f"differs in {unequal(given, stored)}" if given else "is no message that came in by a call"
+                self._differs(Kind.MESSAGE, stored.message_no, f"as a call {text}")
+        for number in made:
+            self._differs(Kind.MESSAGE, number, "is not noted as a call")
 
     def payments(self) -> None:
         made = dict(self._replay.versions)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
+from kvitt.disbursement.check.decided import look_at_decisions
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
@@ -38,7 +39,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Observation, ReceiptOutcome
 from kvitt.disbursement.receipts import decide, read_answer
-from kvitt.disbursement.rows import IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow, SimulationRow
+from kvitt.disbursement.rows import DecisionRow, IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow, SimulationRow
 from kvitt.disbursement.simulation_requests import Asker
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
@@ -81,6 +82,7 @@ class Replay:
         self.orders: dict[str, MadeOrder] = {}
         self.lines: list[LineRow] = []
         self.idempotency: list[IdempotencyRow] = []
+        self.decisions: list[DecisionRow] = []
         self.versions: dict[VersionKey, Version] = {}
         self._by_lines: dict[tuple[str, bytes], list[MadeOrder]] = {}
         self.by_order: dict[str, list[Version]] = {}
@@ -145,6 +147,7 @@ class Replay:
         if not agrees(again.entry, entry):
             self.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
         self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
+        self.case.contract = self.contracts.first_owner(self.case.scheme)
         for row in again.versions:
             version = self.versions[row.payment_id, row.version] = Version(row)
             self._becomes_true(version)
@@ -172,6 +175,7 @@ class Replay:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives")
         self.published.extend(work.outbox)
         self.idempotency.extend(work.idempotency)
+        self.decisions.extend(work.decisions)
 
     def _handled(self, entry: AuditRow, replayed: MessageReplay) -> None:
         number = replayed.stored.message_no
@@ -186,6 +190,8 @@ class Replay:
         look_at_rail(self)
         if replayed.message.dry_run:
             look_at_open_orders(self)
+        if replayed.contract.keeps_chain:
+            look_at_decisions(self)
         work = self._handling.repeated(replayed, entry)
         if work is None:
             self.differs(Kind.ENTRY, entry.seq, "is not what the stored message gives on the accepted state")
@@ -196,6 +202,7 @@ class Replay:
         self.simulations.extend(row for row in work.simulations if row.asker == Asker.MESSAGE)
         self.lines.extend(work.lines)
         self.idempotency.extend(work.idempotency)
+        self.decisions.extend(work.decisions)
         self.checks.update({row.order_id: row for row in work.checks})
         self._made(replayed, work.orders, work.payments)
         self.note_answer(replayed)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -12,8 +12,10 @@ from msgspec import Struct
 from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
 from kvitt.disbursement.compared_pay import decode_differences, decode_picture
+from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.holding import decode_all, encode_all
 from kvitt.disbursement.rows import (
+    DecisionRow,
     IdempotencyRow,
     LineRow,
     MessageRow,
@@ -24,6 +26,7 @@ from kvitt.disbursement.simulation_check import CheckMode
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, read_all
 from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.fetch import Part, fetch, fetch_values
+from kvitt.kernel.money import Kroner
 from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
@@ -99,6 +102,14 @@ class CaseHead(NamedTuple):
     last_event_hash: bytes
     contradictions: int
     unknown: Sequence[str]
+    contract: str | None
+    frame_start: date | None
+    cap_kroner: Kroner | None
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame of the case, if one is set."""
+        return None if self.frame_start is None and self.cap_kroner is None else Frame(self.frame_start, self.cap_kroner)
 
 
 class StoredPublished(Struct, frozen=True, gc=False):
@@ -118,6 +129,7 @@ class StoredCase(Struct):
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
     idempotency: list[IdempotencyRow] = []
+    decisions: list[DecisionRow] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
@@ -154,6 +166,11 @@ class Reader:
     def messages_without_case(self, after: int) -> list[MessageRow]:
         """The next messages that belong to no case."""
         return fetch(self.cursor, MessageRow, SQL.messages_without_case, {"after": after, "limit": SPAN})
+
+    def decisions_without_case(self, first: int, last: int) -> dict[int, DecisionRow]:
+        """Returns what came in by calls and belongs to no case, by message."""
+        rows = fetch(self.cursor, DecisionRow, SQL.decisions_without_case, {"first": first, "last": last})
+        return {each.message_no: each for each in rows}
 
     def published_without_case(self, first: int, last: int) -> dict[int, list[StoredPublished]]:
         """Returns what was published of messages that belong to no case, by message."""
@@ -236,6 +253,7 @@ _SORTS = (
         {"row": LineRow},
     ),
     _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
+    _Sort("decisions", SQL.decisions, DecisionRow, _case_no, lambda case, row: case.decisions.append(row)),
     _Sort("payments", SQL.payments, StoredPayment, _case_of_made, lambda case, each: case.payments.append(each), {"made": PaymentRow}),
     _Sort("receipts", SQL.receipts, StoredReceipt, _of, lambda case, each: case.receipts.update({each.receipt_no: each})),
     _Sort("contradictions", SQL.contradictions, StoredContradiction, _of, lambda case, each: case.contradictions.append(each)),

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from kvitt.disbursement import refusals
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
+from kvitt.disbursement.decisions import DecisionChain, Frame
 from kvitt.disbursement.instructions import (
     Decision,
     InstructionKind,
@@ -132,7 +133,8 @@ class CaseState(Struct, frozen=True):
 
     `ids_of_other_cases` are those of the named ids that belong to another case, of whatever scheme. `unknown` are payments that the hub
     before us had on the case's list, and of which nothing else was taken over; `left_out`: nothing of the whole case was. `at_rail` is what
-    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first.
+    the rail may have besides. `lines` stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered
+    now, for an order is open, or what stands is contradicted. `contract` is the owner. `decisions` is for contracts that keep a chain.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -144,11 +146,13 @@ class CaseState(Struct, frozen=True):
     left_out: bool = False
     at_rail: tuple[AtRail, ...] = ()
     lines: tuple[LineAtRail, ...] = ()
+    open: bool = False
+    contract: str | None = None
+    decisions: DecisionChain | None = None
+    frame: Frame | None = None
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
-
-
 _NOT_KNOWN = (ORDER_BEGINS, ORDER_BEGINS)
 """The days of a line that nobody knows the days of."""
 

@@ -11,7 +11,7 @@ ON CONFLICT (scheme, case_id) DO NOTHING;
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
-       c.unknown, c.contradictions,
+       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner,
        (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
@@ -109,3 +109,50 @@ CROSS JOIN LATERAL (
 ) AS o
 JOIN order_lines AS l ON l.order_id = o.order_id
 ORDER BY o.case_no, o.number, l.position;
+
+-- name: decisions_of_cases
+-- The received decisions of cases that a new one may go on from: the newest, the newest in force, and those that are named; with how
+-- far each has come. The chain is walked back from its end, no farther than to the first that is in force.
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest(%b::bigint[]) AS a (case_no)
+), named AS MATERIALIZED (
+    SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[]) AS n (case_no, subject, name)
+), found AS (
+    SELECT a.case_no, n.message_no
+    FROM asked AS a
+    CROSS JOIN LATERAL (
+        SELECT d.message_no FROM decisions AS d
+        WHERE d.case_no = a.case_no AND d.outcome IN ('ordered', 'unchanged') ORDER BY d.message_no DESC LIMIT 1
+    ) AS n
+    UNION
+    SELECT a.case_no, f.message_no
+    FROM asked AS a
+    CROSS JOIN LATERAL (
+        SELECT d.message_no FROM decisions AS d
+        WHERE d.case_no = a.case_no AND d.outcome IN ('ordered', 'unchanged') AND (
+            d.outcome = 'unchanged' OR (
+                EXISTS (SELECT FROM orders AS o WHERE o.message_no = d.message_no AND o.state = 'accepted')
+                AND NOT EXISTS (
+                    SELECT FROM orders AS o WHERE o.message_no = d.message_no AND o.state IN ('ready', 'sending', 'sent', 'unknown')
+                )
+            )
+        )
+        ORDER BY d.message_no DESC LIMIT 1
+    ) AS f
+    UNION
+    SELECT n.case_no, i.message_no
+    FROM named AS n
+    CROSS JOIN LATERAL (
+        SELECT q.message_no FROM idempotency_records AS q
+        WHERE q.case_no = n.case_no AND q.subject = n.subject AND q.name = n.name ORDER BY q.message_no DESC LIMIT 1
+    ) AS i
+    JOIN decisions AS d ON d.message_no = i.message_no AND d.outcome IN ('ordered', 'unchanged')
+)
+SELECT f.case_no, ARRAY[i.subject, i.name] AS key, f.message_no, (
+    SELECT CASE WHEN count(*) = 0 THEN 'without_payment'
+                WHEN bool_or(o.state IN ('ready', 'sending', 'sent', 'unknown')) THEN 'open'
+                WHEN bool_or(o.state = 'accepted') THEN 'accepted'
+                ELSE 'rejected' END
+    FROM orders AS o WHERE o.message_no = f.message_no
+) AS state
+FROM found AS f JOIN idempotency_records AS i ON i.message_no = f.message_no;

@@ -7,8 +7,15 @@ SELECT count(*) FROM cases;
 
 -- name: cases_after
 -- The next cases by number.
-SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown
+SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown, contract,
+       frame_start, cap_kroner
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
+
+-- name: decisions
+-- What came in by calls, of a span of cases.
+SELECT message_no, case_no, contract, operation, application, person, by_approver, outcome, refused_status, refused_text, refused_doc,
+       refused_system
+FROM decisions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
 -- name: messages
 -- The messages of a span of cases.
@@ -308,6 +315,18 @@ WHERE r.topic = ANY (%(outputs)s::text[])
 -- Places in topics that more than one record of the outbox claims.
 SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
 FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
+
+-- name: decisions_without_case
+-- What came in by calls and belongs to no case, of a span of messages.
+SELECT message_no, case_no, contract, operation, application, person, by_approver, outcome, refused_status, refused_text, refused_doc,
+       refused_system
+FROM decisions WHERE case_no IS NULL AND message_no BETWEEN %(first)s AND %(last)s ORDER BY message_no;
+
+-- name: decisions_of_no_message
+-- What is noted as come in by a call, and is no message, or one of another case.
+SELECT d.case_no, d.message_no::text, 'is noted as a call, and is no message of its case'
+FROM decisions AS d
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = d.message_no AND m.case_no IS NOT DISTINCT FROM d.case_no);
 
 -- name: idempotency_of_no_message
 -- Idempotency records whose message is not there, or is of another case.

@@ -66,10 +66,12 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
 UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
-    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions
+    unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions,
+    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[], %b::integer[])
-     AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions)
+            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[])
+     AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions,
+           contract, frame_start, cap_kroner)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters
@@ -109,3 +111,10 @@ INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, most_rec
                           seen)
 SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::timestamptz[], %b::text[], %b::bigint[], %b::boolean[], %b::bytea[],
                      %b::integer[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::text[], %b::bytea[]);
+
+-- name: add_decisions
+-- Notes of messages that came in by a call who asked for what, and what was done at once.
+INSERT INTO decisions (message_no, case_no, contract, operation, application, person, by_approver, outcome, refused_status, refused_text,
+                       refused_doc, refused_system)
+SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::boolean[], %b::text[], %b::smallint[],
+                     %b::text[], %b::text[], %b::text[]);

@@ -12,51 +12,36 @@
 Every class has a stable code and a place where it is explained, both after its name, an HTTP status, and somebody who has to act.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+
+from kvitt.error_tree import AccessRefused as AccessRefused
+from kvitt.error_tree import BadRequest as BadRequest
+from kvitt.error_tree import BodyTooLong as BodyTooLong
+from kvitt.error_tree import Conflict as Conflict
+from kvitt.error_tree import Failed as Failed
+from kvitt.error_tree import InvalidInput as InvalidInput
+from kvitt.error_tree import IssuerUnreachable as IssuerUnreachable
+from kvitt.error_tree import KeyReused as KeyReused
+from kvitt.error_tree import KvittError as KvittError
+from kvitt.error_tree import MissingClaim as MissingClaim
+from kvitt.error_tree import NamesEach as NamesEach
+from kvitt.error_tree import NamesField as NamesField
+from kvitt.error_tree import NeedsSecondPerson as NeedsSecondPerson
+from kvitt.error_tree import NotAuthenticated as NotAuthenticated
+from kvitt.error_tree import NotAvailable as NotAvailable
+from kvitt.error_tree import NotFound as NotFound
+from kvitt.error_tree import NotPermitted as NotPermitted
+from kvitt.error_tree import OtherScheme as OtherScheme
+from kvitt.error_tree import OutcomeUnknown as OutcomeUnknown
+from kvitt.error_tree import PreconditionFailed as PreconditionFailed
+from kvitt.error_tree import RequestInProgress as RequestInProgress
+from kvitt.error_tree import SystemCallRefused as SystemCallRefused
+from kvitt.error_tree import TooManyRequests as TooManyRequests
+from kvitt.error_tree import UnknownApplication as UnknownApplication
 
 
-class KvittError(Exception):
-    """The root of everything that kvitt itself raises."""
-
-    code: ClassVar[str] = "kvitt_error"
-    status: ClassVar[int] = 500
-    who: ClassVar[str] = "kvitt"
-    doc: ClassVar[str] = "errors#kvitt-error"
-
-    def __init_subclass__(cls, *, status: int | None = None, who: str | None = None) -> None:
-        """Takes what is not said from the branch."""
-        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        cls.doc = f"errors#{cls.code.replace('_', '-')}"
-        cls.status = cls.status if status is None else status
-        cls.who = cls.who if who is None else who
-
-
-class _NamesField(Exception):
-    """`field` breaks `rule`; the error holds no value of what was said."""
-
-    def __init__(self, field: str, rule: str) -> None:
-        self.field, self.rule = field, rule
-        super().__init__(f"{field or 'message'} {rule}")
-
-
-class _NamesEach(Exception):
-    """Rules are broken in several places: `wrong` has each place with its rule."""
-
-    summary: ClassVar[str]
-
-    def __init__(self, *wrong: tuple[str, str]) -> None:
-        self.wrong = wrong
-        super().__init__(self.summary)
-
-
-class InvalidInput(KvittError, status=400, who="caller"):
-    """The input breaks a rule; it has to be said otherwise."""
-
-
-class Undecodable(_NamesField, InvalidInput):
+class Undecodable(NamesField, InvalidInput):
     """A message is not what its contract says; `field` is the path of the first wrong one (empty for the whole), `rule` what it breaks.
 
     Neither holds a value of the message, so both may be logged and shown.
@@ -71,7 +56,7 @@ class TooManyToSimulate(InvalidInput, status=422):
     """An order has more lines than its rail can simulate at once; it may be sent all the same."""
 
 
-class BadOperator(_NamesField, InvalidInput, who="operator"):
+class BadOperator(NamesField, InvalidInput, who="operator"):
     """Who acts, who approves it, or why is not named as it must be; `field` is `by`, `approved_by` or `reason`, `rule` what it breaks."""
 
 
@@ -99,13 +84,7 @@ class BadDirectory(InvalidInput, who="operator"):
         super().__init__("; ".join(complaints))
 
 
-class BadRequest(_NamesEach, InvalidInput):
-    """A request breaks rules; `wrong` names each field and its rule."""
-
-    summary = "the request breaks rules"
-
-
-class PostingsRefused(_NamesEach, InvalidInput):
+class PostingsRefused(NamesEach, InvalidInput):
     """Postings of a call are wrong; `wrong` has each posting and why (payouts §4.4)."""
 
     summary = "postings are wrong"
@@ -113,30 +92,6 @@ class PostingsRefused(_NamesEach, InvalidInput):
 
 class BatchRefused(InvalidInput, status=500):
     """A batch of lines that a caller names breaks a rule of the call, and nothing of it was taken (iverksetting §5.6)."""
-
-
-class BodyTooLong(InvalidInput, status=413):
-    """The body of a request is longer than any that can be meant."""
-
-
-class AccessRefused(KvittError, status=403, who="caller"):
-    """Whoever asks is not known, or may not do this, or not alone."""
-
-
-class NeedsSecondPerson(AccessRefused, who="operator"):
-    """An act that moves money needs the name of a second person who approves it."""
-
-
-class NotAuthenticated(AccessRefused, status=401):
-    """The request has no token, or one that is not valid here; the message says what is wrong with it, and not what it holds."""
-
-
-class NotPermitted(AccessRefused):
-    """The caller is known, and may not do this; the message names the permission that it lacks."""
-
-
-class NotFound(KvittError, status=404, who="caller"):
-    """There is nothing with this name."""
 
 
 class OrderNotFound(NotFound):
@@ -205,10 +160,6 @@ class NotReconciled(NotFound, who="operator"):
     """Orders of this area are not reported to a rail."""
 
 
-class Conflict(KvittError, status=409, who="caller"):
-    """It can not be done as things stand; look at them again."""
-
-
 class NotInThatState(Conflict, who="operator"):
     """The thing is not in a state from which this can be done; look at it again."""
 
@@ -241,24 +192,12 @@ class PlanRefused(Conflict):
     """The plan is not in a state from which this can be done, or was never held; the message says which (payouts §4.4)."""
 
 
-class KeyReused(Conflict):
-    """The Idempotency-Key was used for another request; use a new one for each."""
-
-
-class RequestInProgress(Conflict):
-    """A request with this Idempotency-Key is being answered; ask again in a moment."""
-
-
 class ApprovalLapsed(Conflict, who="operator"):
     """Nobody decided about what was asked for in time; it has to be asked for anew."""
 
 
 class EffectChanged(Conflict, who="operator"):
     """An act that was asked for would do something else by now than what was shown; nothing was done, it has to be confirmed anew."""
-
-
-class NotAvailable(KvittError, status=503, who="operator"):
-    """Something that this needs is away, or not as it must be; nothing was done."""
 
 
 class DataDirectoryInUse(NotAvailable):
@@ -334,14 +273,6 @@ class ApiPortTaken(NotAvailable):
         super().__init__(f"{api} can not be served on {host}:{port}: {reason}")
 
 
-class IssuerUnreachable(NotAvailable):
-    """The issuer's keys can not be had, so nobody can be let in; try again."""
-
-
-class OutcomeUnknown(KvittError, status=504, who="operator"):
-    """No answer came in time, and the thing may be done all the same; look before asking again."""
-
-
 class NoFinalStatus(OutcomeUnknown):
     """No final status came in time; the message is kept and will be answered under its key."""
 
@@ -356,10 +287,6 @@ class ResultUnknown(OutcomeUnknown, who="caller"):
         self.kind, self.identity = kind, identity
         look = f"; look for {kind} {identity} before it is asked for again" if kind else "; look before it is asked for again"
         super().__init__(f"it is not known whether this was done{look}")
-
-
-class Failed(KvittError, status=500, who="kvitt"):
-    """It was tried and did not succeed, through no fault of whoever asked."""
 
 
 class MigrationFailed(Failed):

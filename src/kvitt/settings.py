@@ -120,13 +120,24 @@ class ThriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     client_ca_file: Path | None = None
 
 
+class RateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often one application may call, on average and at once, in each process."""
+
+    calls_per_second: Annotated[float, Meta(gt=0, le=1_000_000)]
+    burst: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The JSON API of the roles `payouts`, `ledger`, `simulations` and `reconciliations`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
     `payouts:write`, `ledger:read`, `ledger:write`, `reconciliation:read`, `reconciliation:write`; `schemes`, which schemes an application
-    (`azp_name`) may touch. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it is free, else any; the log says
-    which. `ca_file` names the certificates that are trusted of the issuer.
+    (`azp_name`, or what is behind its last colon) may touch. Without an issuer only tokens of `kvitt token` let in. `port` None: 8080 if it
+    is free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
+
+    `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
+    where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
+    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`.
     """
 
     host: str = "127.0.0.1"
@@ -141,6 +152,11 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     applications: Mapping[str, Sequence[_PermissionName]] = {}
     groups: Mapping[str, Sequence[_PermissionName]] = {}
     schemes: Mapping[str, Sequence[_NameOfScheme]] = {}
+    scheme_header: bool | None = None
+    calls_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 2_000.0
+    burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    rates: Mapping[str, RateSettings] = {}
+    decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,6 +267,23 @@ class ReconciliationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_f
     first_day: date | None = None
 
 
+class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may send which decisions of a scheme over REST.
+
+    A person of one of `approver_groups` is an approver. `system_callers` are the applications that may send without a person behind them,
+    by what is behind the last colon of their names; None: all of the scheme. `approver_opens`, `approver_frames`: only an approver sends
+    the first decision of a case, and changes its frame. Others pay at most `cap_kroner` a day, as long as the case has no cap of its
+    own; 0: anything; None: 5000 in DAGPENGER, anything elsewhere. `two_people`: in whose decisions nobody both decides and attests.
+    """
+
+    approver_groups: tuple[str, ...] = ()
+    system_callers: tuple[str, ...] | None = None
+    approver_opens: bool = True
+    approver_frames: bool = True
+    cap_kroner: Annotated[int, Meta(ge=0)] | None = None
+    two_people: Literal["persons", "all", "nobody"] = "persons"
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings: what may differ between installations.
 
@@ -258,6 +291,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
     `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
     person or more as JSON. `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any; the log says which.
+    `decisions` are the rules of schemes.
     """
 
     data: Path = Path(".kvitt")
@@ -283,6 +317,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payouts: PayoutsSettings = PayoutsSettings()
     simulation: SimulationSettings = SimulationSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    decisions: Mapping[_NameOfScheme, DecisionSettings] = {}
 
     def __repr__(self) -> str:
         """Without secrets."""

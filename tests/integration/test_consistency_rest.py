@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 import kvitt.testing
-from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.callers import Permission
 from kvitt.kernel.database import Connection
 from kvitt.testing import Hub, TestServer
 

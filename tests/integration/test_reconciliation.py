@@ -1,23 +1,28 @@
 """Each day's orders are reported to the rail once: what is in a run, in which bucket, with which bytes, and in which order it leaves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
 import pytest
 from click.testing import CliRunner
 from lxml import etree
+from psycopg.pq import TransactionStatus
 
 from kvitt.app.main import main
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.order_page import order_page
 from kvitt.disbursement.reconcile import reconcile as making
 from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, changed_since, messages, read
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, bodies_of_run, changed_since, messages, read
+from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.disbursement.send import Send
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
 from kvitt.formats.times import OSLO
 from kvitt.formats.topics import RAPID
+from kvitt.kernel.database import connect
+from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
@@ -193,6 +198,55 @@ def test_a_day_is_oslos_and_is_not_over_while_an_order_of_it_may_still_be_stored
     assert counts(made) == {"accepted": 1}
 
 
+def test_a_schedule_at_midnight_reports_the_day_that_has_just_ended(site: Hub) -> None:
+    jobs = reconciliation_jobs(site.ports, site.clock, ReconciliationTimetable(time(0, 0), {"DP": time(0, 0, 30)}))
+    put(site)
+    site.run()
+    due = {job.name: job.timetable.after(site.clock()) for job in jobs}
+    assert {*due.values()} == {datetime(2026, 6, 29, 22, 1, tzinfo=UTC)}
+    (job,) = (each for each in jobs if each.name == "reconcile AAP")
+    site.clock.set(due[job.name])
+    assert "about 2026-06-29: 1 orders" in job.run(site.connection, due[job.name])
+
+
+def test_an_order_that_is_stored_while_its_day_is_reported_early_is_no_difference(site: Hub) -> None:
+    put(site)
+    site.run()
+    days = reconcile(site).next_range("AAP", early=True)
+    assert days is not None
+    made = reconcile(site).make("AAP", days, BY_KARI, early=True)
+    # Whoever stores it has looked at the clock before the run did, and then waited for it.
+    site.clock.set(made.made_at - timedelta(milliseconds=300))
+    put(site)
+    site.run("intake")
+    assert site.findings() == []
+    site.run()
+    site.clock.advance(days=2)
+    assert counts(make(site)) == {"accepted": 1}
+
+
+def test_an_order_of_the_rapid_that_leaves_while_a_run_is_made_is_in_the_next_one(site: Hub) -> None:
+    put_need(site)
+    site.run()
+    site.clock.advance(hours=1)
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    keeper = LeaseKeeper(site.conninfo, seconds=600.0)
+    with connect(site.conninfo) as connection:
+        grant = keeper.take(connection, "sender:another")
+        assert grant is not None
+        send = Send(connection, site.clock, site.ports, grant.lease)
+        taken = send.claim(1)
+        with connection.transaction():
+            send.sent([each.place for each in taken])
+            assert make(site, "SPREF").orders == 1
+    keeper.close()
+    assert site.findings() == []
+    site.clock.advance(days=1)
+    assert counts(make(site, "SPREF")) == {"missing": 1}
+
+
 def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_none(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     site.rail.fault(warn=3)
     for number in range(9):
@@ -218,6 +272,12 @@ def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> Non
     assert site.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
     made = make(site)
     assert [*bodies] == [*messages(site.connection, made.run_no)]
+    shown_again = []
+    for body in bodies_of_run(site.connection, made.run_no):
+        # A person may look at it for as long as he likes: no transaction waits for him.
+        assert site.connection.info.transaction_status is TransactionStatus.IDLE
+        shown_again.append(body)
+    assert shown_again == [*bodies]
     assert (shown.run_id, shown.totals) == (made.run_id, made.totals)
 
 
@@ -369,6 +429,13 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
     assert [row[0] for row in site.connection.execute("SELECT what FROM kvitt_views.operator_acts ORDER BY seq")] == [
         "reconcile",
         "reconcile again",
+    ]
+    # Of areas that are further than the day that is asked for nothing is left; the others are reported all the same.
+    by_kari = ("--by", "kari", "--reason", "the scheduler was down")
+    kvitt("reconcile", "run", "--area", "TILTPENG", "--from", "2026-06-29", "--day", "2026-06-29", *by_kari)
+    kvitt("reconcile", "run", "--day", "2026-06-30", *by_kari)
+    assert site.connection.execute("SELECT area, first_day FROM reconciliation_runs ORDER BY run_no DESC LIMIT 1").fetchall() == [
+        ("TILTPENG", date(2026, 6, 30))
     ]
 
 

@@ -1,19 +1,21 @@
 """The calls of reconciliation as their callers know them: ranges, runs, previews, each area for itself, and all that may be wrong."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 import kvitt.testing
-from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.callers import Permission
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, Run
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
+from kvitt.settings import ReconciliationSettings, Settings
 from kvitt.testing import Hub, TestServer
 from support.hub_messages import aap, dp, text, ts, ts_payment
 
@@ -233,6 +235,25 @@ def test_a_range_that_would_leave_out_a_day_is_refused(site: Hub, caller: httpx.
     assert refused.json()["errors"] == [{"field": "fom", "rule": "would leave out 2026-07-01, which is not reconciled in every area"}]
     assert caller.post("/api/avstem/dryrun", json=days(THURSDAY, THURSDAY, "2026-07-03")).json() == []
     wake_up_on(site, THURSDAY)
+
+
+def test_areas_that_are_to_begin_on_a_set_day_begin_there_and_not_before_or_behind_it(database: str) -> None:
+    set_to = replace(Settings(), reconciliation=ReconciliationSettings(first_day=date(2026, 7, 2)))
+    with kvitt.testing.hub(conninfo=database, settings=set_to) as made, made.rest.client(application="smokesignal") as client:
+        pay(made, Scheme.AAP, "A-1", aap("A-1"))
+        wake_up_on(made, THURSDAY)
+        asked = client.post("/api/next_range", json={"date": THURSDAY}).json()
+        assert asked == days(THURSDAY, WEDNESDAY)
+        # Somebody else reports Wednesday.
+        for body in (asked, days(WEDNESDAY, WEDNESDAY)):
+            assert said(client.post("/api/avstem", json=body)) == (409, "Already avstemt today (2026-07-02)")
+        wake_up_on(made, MONDAY)
+        refused = client.post("/api/avstem", json=days("2026-07-03", SUNDAY, MONDAY))
+        assert refused.json()["errors"] == [{"field": "fom", "rule": "would leave out 2026-07-02, which is not reconciled in every area"}]
+        assert client.post("/api/avstem", json=days(WEDNESDAY, SUNDAY, MONDAY)).status_code == 200
+        found = made.connection.execute(b"SELECT DISTINCT first_day::text, last_day::text, orders FROM reconciliation_runs").fetchall()
+        assert found == [(THURSDAY, SUNDAY, 0)]
+        made.check()
 
 
 @pytest.mark.parametrize(

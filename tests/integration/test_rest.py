@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from kvitt.api.rest.tokens import Permission
+from kvitt.api.rest.callers import Permission
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from support.rest_stage import Site, earn, rest_site

@@ -16,14 +16,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from msgspec import to_builtins
 
+from kvitt.api.rest.callers import Grants, Permission
 from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.api.rest.tokens import (
-    Grants,
-    Permission,
-    Tokens,
-    fetched_from,
-    read_from,
-)
+from kvitt.api.rest.tokens import Tokens, fetched_from, read_from
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.kernel.clock import utc_now

@@ -17,14 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kvitt.api.rest import gate, tokens
+from kvitt.api.rest.callers import Grants, Permission
 from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.api.rest.payouts import _create
 from kvitt.api.rest.problems import ProblemForms
-from kvitt.api.rest.tokens import (
-    Grants,
-    Permission,
-    Tokens,
-)
+from kvitt.api.rest.tokens import Tokens
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now

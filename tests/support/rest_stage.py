@@ -8,12 +8,9 @@ import httpx
 from msgspec import Struct
 
 import kvitt.testing
+from kvitt.api.rest.callers import Caller, Permission
 from kvitt.api.rest.local_issuer import LocalIssuer
-from kvitt.api.rest.tokens import (
-    Caller,
-    Permission,
-    Tokens,
-)
+from kvitt.api.rest.tokens import Tokens
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.ledger.calls import Call

@@ -14,12 +14,14 @@ from kvitt.config import load_settings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
 from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
 from kvitt.settings import (
+    DecisionSettings,
     HttpSettings,
     KafkaSettings,
     OpsSettings,
     QueueSettings,
     RapidSettings,
     ReconciliationSettings,
+    RestSettings,
     Settings,
     SimulationSettings,
 )
@@ -57,14 +59,26 @@ def test_the_example_is_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [Settings, KafkaSettings, QueueSettings, RapidSettings, OpsSettings, HttpSettings, SimulationSettings, ReconciliationSettings]
+    "kind",
+    [
+        Settings,
+        KafkaSettings,
+        QueueSettings,
+        RapidSettings,
+        OpsSettings,
+        HttpSettings,
+        SimulationSettings,
+        ReconciliationSettings,
+        RestSettings,
+        DecisionSettings,
+    ],
 )
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
     published = EXAMPLE.read_text("utf-8")
     hidden = {"password", "proxy_client_secret"}
     for field in msgspec.structs.fields(kind):
         assert field.name in hidden or re.search(
-            rf"(?m)^(# )?(\[)?((kafka|simulation|reconciliation)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
+            rf"(?m)^(# )?(\[)?((kafka|simulation|reconciliation|rest)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
         ), field.name
 
 

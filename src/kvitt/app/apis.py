@@ -17,6 +17,7 @@ from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.parts import payouts_of
+from kvitt.disbursement.authority import USUAL_CAPS, DecisionPolicy, TwoPeople
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadSettings
@@ -27,9 +28,10 @@ from kvitt.ledger.service import LedgerService
 from kvitt.payouts.remote import RemotePayouts, SagaSweeper
 from kvitt.payouts.repository import reserved_plans
 from kvitt.payouts.service import PayoutService
-from kvitt.settings import HttpSettings, RestSettings, Settings, ThriftSettings
+from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Settings, ThriftSettings
 
 if TYPE_CHECKING:
+    from kvitt.api.rest.callers import DecisionAccess
     from kvitt.api.rest.gate import Gate
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
@@ -177,14 +179,9 @@ def _sweeping(remote: RemotePayouts) -> Iterator[threading.Thread]:
 
 def tokens_of(settings: Settings) -> "Tokens":
     """Whose tokens let in: those of the issuer that is set, else those of the data directory's own."""
+    from kvitt.api.rest.callers import Grants, Permission
     from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
-    from kvitt.api.rest.tokens import (
-        Grants,
-        Permission,
-        Tokens,
-        fetched_from,
-        read_from,
-    )
+    from kvitt.api.rest.tokens import Tokens, fetched_from, read_from
 
     rest = settings.rest
     if not rest.issuer:
@@ -195,6 +192,27 @@ def tokens_of(settings: Settings) -> "Tokens":
     fetch = read_from(rest.jwks_file) if rest.jwks_file else fetched_from(rest.jwks_url, rest.ca_file)
     schemes = {name: [Scheme(each) for each in given] for name, given in rest.schemes.items()}
     return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
+
+
+def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionAccess":
+    """Who may send decisions; `embedded`: the header that names a scheme counts unless the settings say otherwise."""
+    from kvitt.api.rest.callers import DecisionAccess
+
+    by_header = settings.rest.scheme_header
+    usual = embedded and not settings.rest.issuer
+    return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
+
+
+def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:
+    given = settings.decisions.get(scheme.value, DecisionSettings())
+    return DecisionPolicy(
+        approver_groups=frozenset(given.approver_groups),
+        system_callers=None if given.system_callers is None else frozenset(given.system_callers),
+        approver_opens=given.approver_opens,
+        approver_frames=given.approver_frames,
+        cap_kroner=USUAL_CAPS.get(scheme) if given.cap_kroner is None else given.cap_kroner or None,
+        two_people=TwoPeople(given.two_people),
+    )
 
 
 def _thrift_address(settings: ThriftSettings) -> ListenAddress:

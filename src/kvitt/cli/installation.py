@@ -5,8 +5,8 @@ from datetime import timedelta
 import click
 from click.shell_completion import get_completion_class
 
+from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.local_issuer import LocalIssuer
-from kvitt.api.rest.tokens import Permission
 from kvitt.cli.arguments import Whole
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import example, located

@@ -128,9 +128,8 @@ def show(settings: Settings, *, number: int, only_messages: bool, as_json: bool)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
         run = read(connection, number)
         if only_messages:
-            with connection.transaction():
-                for body in bodies_of_run(connection, number):
-                    sys.stdout.buffer.write(body + b"\n")
+            for body in bodies_of_run(connection, number):
+                sys.stdout.buffer.write(body + b"\n")
             return
         if run.what is ReconciliationKind.CONSISTENCY:
             print_lines_run(connection, read_lines_run(connection, number), as_json=as_json)
@@ -195,7 +194,9 @@ def run(
     operator = None if dry_run else operator_of(by, reason, None)
     with _reconciling(settings) as (_, reconcile):
         ranges = [
-            (area, days) for area in areas or reconcile.areas if (days := _range(reconcile, area, _date(first), _date(day), early=early))
+            (area, days)
+            for area in areas or _behind(reconcile, _date(first), _date(day))
+            if (days := _range(reconcile, area, _date(first), _date(day), early=early))
         ]
         if operator is None:
             for area, days in ranges:
@@ -262,8 +263,21 @@ def _range(reconcile: Reconcile, area: str, first: date | None, last: date | Non
     begins = first or (days.first if days else None)
     ends = last or (days.last if days else None)
     if begins is None or ends is None or ends < begins:
-        raise NotInThatState(f"{area}: nothing is left to report up to {ends}")
+        raise NotInThatState(f"{area}: nothing is left to report up to {ends or 'yesterday'}")
     return DayRange(begins, ends)
+
+
+def _behind(reconcile: Reconcile, first: date | None, last: date | None) -> list[str]:
+    """The areas of which something is left up to a day; all where a first day is said, for that is about areas without a run.
+
+    Raises NotInThatState where there is none.
+    """
+    if first is not None or last is None:
+        return [*reconcile.areas]
+    found: list[str] = [area for area in reconcile.areas if (days := reconcile.next_range(area)) and days.first <= last]
+    if not found:
+        raise NotInThatState(f"nothing is left to report up to {last}")
+    return found
 
 
 def _progress(what: str) -> Progress:

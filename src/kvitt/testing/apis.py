@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.local_issuer import LocalIssuer
-from kvitt.api.rest.tokens import Permission
 from kvitt.app.apis import Apis
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme

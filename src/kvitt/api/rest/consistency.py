@@ -14,10 +14,10 @@ from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 from msgspec import Meta, Struct, field
 
+from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.problems import FormedProblem, Problem
 from kvitt.api.rest.reconciliations import LocalMoment
 from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may
-from kvitt.api.rest.tokens import Permission
 from kvitt.disbursement.reconcile.named_lines import AsSent, ByDecisions, ConsistencyBatch, ConsistencyCalls, NamedDecision, Naming
 from kvitt.disbursement.reconciliation import ActiveCase, ActiveLine
 from kvitt.disbursement.values import LineId

@@ -19,6 +19,7 @@ from kvitt.api.http_headers import (
     repeated_headers,
     whole_body,
 )
+from kvitt.api.rest.callers import Caller
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.repeats import (
     IdempotencyKeys,
@@ -27,7 +28,7 @@ from kvitt.api.rest.repeats import (
     Scope,
     digest_of,
 )
-from kvitt.api.rest.tokens import PATIENCE_SECONDS, Caller, Tokens
+from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
 from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
@@ -77,6 +78,8 @@ class Gate:
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("a bearer token is needed")
         token = token.strip()
+        if remembered := self._tokens.remembered(token):
+            return remembered
         if fetch := self._tokens.awaited(token):
             # No thread waits: those who come with keys that nobody knows would take them from all others.
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
@@ -85,6 +88,8 @@ class Gate:
     async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
         status, formed = self._forms.answered(scope["path"], error, headers)
         shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
+        if not formed.body:
+            del shown["content-type"]
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": formed.body})

@@ -13,9 +13,9 @@ from litestar.params import JSONBody, Parameter
 from litestar.response import Stream
 from litestar.router import Router
 
+from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.repeats import repeat_of
 from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
-from kvitt.api.rest.tokens import Permission
 from kvitt.api.rest.values import (
     AccountPage,
     AccountView,

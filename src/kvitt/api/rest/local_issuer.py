@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from kvitt.api.rest.tokens import SCHEME_SCOPE, Permission
+from kvitt.api.rest.callers import SCHEME_SCOPE, Permission
 from kvitt.disbursement.values import Scheme
 
 ISSUER: Final = "kvitt-local"

@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown
+from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown, TooManyRequests
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import GroupCommitClosed
 
@@ -47,7 +47,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class FormedProblem(Struct, frozen=True):
-    """A problem as it is sent."""
+    """A problem as it is sent; one without a body has no type of content. Names of headers are in small letters."""
 
     content_type: str
     body: bytes
@@ -66,14 +66,22 @@ def rfc_9457(problem: Problem, _headers: Mapping[str, str]) -> FormedProblem:
 class ProblemForms:
     """The form in which each path tells its problems, also those of requests that no route ever sees."""
 
-    def __init__(self, forms: Mapping[str, ProblemForm]) -> None:
+    def __init__(self, forms: Mapping[str, ProblemForm], below: Mapping[str, ProblemForm] | None = None) -> None:
+        """`forms` are those of single paths; those of `below` hold for a path and for all under it, unless a longer one has its own."""
         self._forms = forms
+        self._below = sorted((below or {}).items(), key=lambda each: -len(each[0]))
 
     def answered(self, path: str, error: Exception, headers: Mapping[str, str]) -> tuple[int, FormedProblem]:
-        """The status and the answer to a request on which this was raised."""
+        """The status and the answer to a request on which this was raised. Headers of the form win over the usual ones."""
         problem = problem_of(error)
-        formed = self._forms.get(path.rstrip("/"), rfc_9457)(problem, headers)
-        return problem.status, replace(formed, headers={**formed.headers, **_further(problem, error)})
+        formed = self._form(path)(problem, headers)
+        return problem.status, replace(formed, headers={**_further(problem, error), **formed.headers})
+
+    def _form(self, path: str) -> ProblemForm:
+        bare = path.rstrip("/")
+        if bare in self._forms:
+            return self._forms[bare]
+        return next((form for start, form in self._below if bare == start or bare.startswith(f"{start}/")), rfc_9457)
 
     def response(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """The same as a response."""
@@ -84,7 +92,9 @@ class ProblemForms:
 def _further(problem: Problem, error: Exception) -> Mapping[str, str]:
     """Headers that belong to a problem, whatever its form."""
     headers = {"www-authenticate": 'Bearer realm="kvitt"'} if problem.status == _UNAUTHORIZED else {}
-    if problem.status == _UNAVAILABLE or problem.code == RequestInProgress.code:
+    if isinstance(error, TooManyRequests):
+        headers["retry-after"] = str(error.seconds)
+    elif problem.status == _UNAVAILABLE or problem.code == RequestInProgress.code:
         headers["retry-after"] = RETRY_SECONDS
     if isinstance(error, HTTPException) and error.headers:
         headers |= dict(error.headers)

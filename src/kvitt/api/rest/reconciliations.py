@@ -14,8 +14,8 @@ from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 from msgspec import Meta, Struct
 
+from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may, refuse_flawed
-from kvitt.api.rest.tokens import Permission
 from kvitt.disbursement.calendar import is_working_day
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.disbursement.reconcile.runs import DayRange

@@ -15,7 +15,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.http_headers import AsgiMessage
-from kvitt.api.rest.tokens import Caller
+from kvitt.api.rest.callers import Caller
 from kvitt.errors import BadRequest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.requests import (

@@ -16,8 +16,8 @@ from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
+from kvitt.api.rest.callers import Caller, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem
-from kvitt.api.rest.tokens import Caller, Permission
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadRequest, NotAuthenticated, NotPermitted
 from kvitt.formats.json_members import REPEATED

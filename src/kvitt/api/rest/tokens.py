@@ -1,21 +1,21 @@
-"""Finds out who calls: tokens are checked against their issuer's keys, and name what their application or groups may do (design §11)."""
+"""Checks tokens against their issuer's keys, and remembers for a while whose they are (design §11)."""
 
+import hashlib
 import json
 import threading
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple
 
 import httpx
 import jwt
 import structlog
-from msgspec import Struct
+from jwt.types import Options
 
-from kvitt.disbursement.values import Scheme
+from kvitt.api.rest.callers import Caller, Grants, who_tries
 from kvitt.errors import IssuerUnreachable, NotAuthenticated, Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.state_log import StateLog
@@ -29,45 +29,9 @@ PATIENCE_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 1_048_576
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
-_LONGEST_NAME: Final = 255
-SCHEME_SCOPE: Final = "scheme:"
-"""Before the name of a scheme in the scopes of a token that is ours."""
-
-
-class Permission(StrEnum):
-    """Rights that applications and groups can have."""
-
-    PAYOUTS_READ = "payouts:read"
-    PAYOUTS_WRITE = "payouts:write"
-    LEDGER_READ = "ledger:read"
-    LEDGER_WRITE = "ledger:write"
-    RECONCILIATION_READ = "reconciliation:read"
-    RECONCILIATION_WRITE = "reconciliation:write"
-
-
-class Caller(Struct, frozen=True):
-    """A caller: the application, and what it may do. `subject` keeps the idempotency keys of callers apart.
-
-    `application` is its name as its issuer knows it (`azp_name`), None where the token has none; `schemes` are those it may touch.
-    """
-
-    subject: str
-    permissions: frozenset[Permission]
-    application: str | None = None
-    schemes: frozenset[Scheme] = frozenset()
-
-
-class Grants(Struct, frozen=True):
-    """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours.
-
-    `schemes` are those of applications by the name that their issuer knows them by (`azp_name`).
-    """
-
-    applications: Mapping[str, Sequence[Permission]] = {}
-    groups: Mapping[str, Sequence[Permission]] = {}
-    schemes: Mapping[str, Sequence[Scheme]] = {}
-    by_scope: bool = False
-
+_REMEMBERED: Final = 4096
+"""Tokens whose callers are known without checking them again."""
+_ANY_CLAIMS: Final[Options] = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_iss": False}
 
 FetchKeys = Callable[[], Mapping[str, Any]]
 """The issuer's key set as JSON. Raises OSError, ValueError or httpx errors when it can't be had."""
@@ -133,6 +97,10 @@ class IssuerKeys:
             raise NotAuthenticated("the token is signed with a key that its issuer does not have")
         return found
 
+    def has(self, kid: str, key: jwt.PyJWK) -> bool:
+        """Whether this very key is still among them; one that was fetched anew is another one."""
+        return self._keys.get(kid) is key
+
     def _refresh(self, under_way: "Future[None]") -> None:
         try:
             published = jwt.PyJWKSet.from_dict(dict(self._fetch()))
@@ -156,6 +124,7 @@ class Tokens:
     def __init__(self, issuer: str, audience: str, fetch: FetchKeys, grants: Grants) -> None:
         self._issuer, self._audience, self._grants = issuer, audience, grants
         self._keys = IssuerKeys(fetch)
+        self._remembered = _RememberedCallers()
 
     def awaited(self, token: str) -> "Future[None] | None":
         """The fetch to wait for before it can be said whose token this is; None: there is none. Raises NotAuthenticated."""
@@ -164,10 +133,29 @@ class Tokens:
     def caller(self, token: str) -> Caller:
         """Checks a token by the keys that are known now, and returns its caller. Raises NotAuthenticated, IssuerUnreachable."""
         key_id = _key_id(token)
+        key = self._keys.key(key_id)
+        claims = self._checked(token, key)
         try:
-            claims = jwt.decode(
+            caller = self._grants.caller(claims)
+        except NotAuthenticated as error:
+            raise NotAuthenticated(str(error), *who_tries(claims)) from None
+        self._remembered.add(token, RememberedCaller(caller, key_id, key, int(claims["exp"]) + _LEEWAY_SECONDS))
+        return caller
+
+    def remembered(self, token: str) -> Caller | None:
+        """The caller of a token that was checked before, by a key that its issuer still has, and is still valid."""
+        known = self._remembered.get(token)
+        if known is None or time.time() >= known.until or not self._keys.has(known.key_id, known.key):
+            return None
+        self._keys.awaited(known.key_id)
+        return known.caller
+
+    def _checked(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+        """The claims of a token that is valid here. Raises NotAuthenticated; of one that its issuer signed, with who shows it."""
+        try:
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
-                self._keys.key(key_id),
+                key,
                 algorithms=list(ALGORITHMS),
                 audience=self._audience,
                 issuer=self._issuer,
@@ -178,29 +166,46 @@ class Tokens:
         except Undecodable as repeated:
             raise NotAuthenticated(f"the token is not valid: {repeated}") from None
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise _not_valid(error) from None
-        return self._named(claims)
-
-    def _named(self, claims: Mapping[str, Any]) -> Caller:
-        application, user = claims.get("azp") or claims.get("client_id"), claims.get("sub") or "-"
-        if not _is_name(application) or not _is_name(user):
-            raise NotAuthenticated(
-                f"the token must name its application (azp or client_id), and its subject, in at most {_LONGEST_NAME} printable signs"
-            )
-        groups = claims.get("groups")
-        named = [*self._grants.applications.get(application, ())]
-        for group in groups if isinstance(groups, list) else ():
-            named += self._grants.groups.get(str(group), ())
-        scopes = _scopes(claims) if self._grants.by_scope else []
-        named += [Permission(each) for each in scopes if each in set(Permission)]
-        known_as = claims.get("azp_name") if _is_name(claims.get("azp_name")) else None
-        schemes = [*self._grants.schemes.get(known_as or "", ()), *(scheme for scheme in Scheme if f"{SCHEME_SCOPE}{scheme}" in scopes)]
-        return Caller(f"{_escaped(application)}/{_escaped(user)}", frozenset(named), known_as, frozenset(schemes))
+            raise NotAuthenticated(_not_valid(error), *_who_shows(token, key)) from None
+        return claims
 
 
-def _scopes(claims: Mapping[str, Any]) -> Sequence[str]:
-    scope = claims.get("scope")
-    return scope.split() if isinstance(scope, str) else []
+class RememberedCaller(NamedTuple):
+    """A caller whose token was checked by this key, and is valid until this second."""
+
+    caller: Caller
+    key_id: str
+    key: jwt.PyJWK
+    until: float
+
+
+class _RememberedCallers:
+    """Callers by the digests of their tokens; of too many the oldest are forgotten. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, RememberedCaller] = {}
+        self._lock = threading.Lock()
+
+    def get(self, token: str) -> RememberedCaller | None:
+        return self._known.get(_digest(token))
+
+    def add(self, token: str, known: RememberedCaller) -> None:
+        with self._lock:
+            self._known[_digest(token)] = known
+            while len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _who_shows(token: str, key: jwt.PyJWK) -> tuple[str | None, str | None]:
+    """Who is named by a token that is not valid here, if its issuer has signed it; else nobody is."""
+    try:
+        return who_tries(jwt.decode(token, key, algorithms=list(ALGORITHMS), options=_ANY_CLAIMS))
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return None, None
 
 
 def _checks_tokens(key: jwt.PyJWK) -> bool:
@@ -215,27 +220,18 @@ def _key_id(token: str) -> str:
     try:
         head = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise _not_valid(error) from None
+        raise NotAuthenticated(_not_valid(error)) from None
     if head.get("alg") not in ALGORITHMS:
         raise NotAuthenticated(f"the token must be signed with one of {', '.join(ALGORITHMS)}")
     return str(head.get("kid", ""))
 
 
-def _not_valid(error: Exception) -> NotAuthenticated:
+def _not_valid(error: Exception) -> str:
     # The library's texts name the rule and quote no value.
-    return NotAuthenticated(f"the token is not valid: {type(error).__name__}")
+    return f"the token is not valid: {type(error).__name__}"
 
 
 def _refuse_repeated(token: str) -> None:
     """Raises Undecodable naming a claim, or a parameter of the head, that is there twice (RFC 7519 §4, RFC 7515 §4)."""
     for part in token.split(".")[:2]:
         refuse_repeated(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-
-
-def _is_name(claim: object) -> TypeGuard[str]:
-    return isinstance(claim, str) and 1 <= len(claim) <= _LONGEST_NAME and claim.isprintable()
-
-
-def _escaped(name: str) -> str:
-    """Without a slash, so that no two pairs of names are one subject."""
-    return name.replace("%", "%25").replace("/", "%2F")

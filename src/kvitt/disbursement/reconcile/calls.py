@@ -48,16 +48,16 @@ class ReconciliationCalls:
         return DayRange(min([day, *firsts]), day - _ONE_DAY)
 
     def is_reconciled(self, day: date) -> bool:
-        """Whether all areas are reconciled up to a day. Raises psycopg errors."""
+        """Whether all areas are reconciled up to a day, or begin behind it. Raises psycopg errors."""
         with self._reconcile() as reconcile:
-            return all((last := reconcile.last_day(area)) is not None and last >= day for area in self._areas(reconcile))
+            return all((first := self._begins(reconcile, area)) is not None and first > day for area in self._areas(reconcile))
 
     def left_out(self, days: DayRange) -> DayRange | None:
-        """The days that a range would leave out in an area, whose runs have ended before it begins; None: none. Raises psycopg errors."""
+        """The days that a range would leave out in an area, which is to go on before it begins; None: none. Raises psycopg errors."""
         with self._reconcile() as reconcile:
-            ends = [last for area in self._areas(reconcile) if (last := reconcile.last_day(area))]
-        ends = [last for last in ends if next_day(last) < days.first]
-        return DayRange(next_day(min(ends)), days.first - _ONE_DAY) if ends else None
+            firsts = [first for area in self._areas(reconcile) if (first := self._begins(reconcile, area))]
+        first = min(firsts, default=days.first)
+        return DayRange(first, days.first - _ONE_DAY) if first < days.first else None
 
     def preview(self, days: DayRange) -> Sequence[tuple[Area, Sequence[bytes]]]:
         """The messages about a range as they would be now, reported or not, of each area with orders; nothing is stored.
@@ -69,13 +69,13 @@ class ReconciliationCalls:
         return [(area, bodies) for area, run, bodies in made if run.state is not RunState.EMPTY]
 
     def make(self, days: DayRange, by: str) -> None:
-        """Makes the run of each area over what of a range it has not reported yet.
+        """Makes the run of each area over what of a range it has not reported yet, and is to report.
 
         Raises NotAWorkingDay; AlreadyReconciled where nothing is left in any area; ReconciliationFailed naming areas, after the others are
         made; psycopg errors when the connection is lost.
         """
         with self._reconcile() as reconcile:
-            wanted = [(area, rest) for area in self._areas(reconcile) if (rest := _rest(days, reconcile.last_day(area)))]
+            wanted = [(area, rest) for area in self._areas(reconcile) if (rest := _rest(days, self._begins(reconcile, area)))]
             self._make(reconcile, wanted, by)
 
     def catch_up(self, scheme: Scheme, by: str) -> None:
@@ -93,8 +93,12 @@ class ReconciliationCalls:
         return [area for area in reconcile.areas if AREAS[area].scheme in self.schemes]
 
     def _first(self, reconcile: Reconcile, area: Area, day: date) -> date:
+        return self._begins(reconcile, area) or previous_working_day(day)
+
+    def _begins(self, reconcile: Reconcile, area: Area) -> date | None:
+        """The day on which an area goes on; None where nothing says so: any may be the first one."""
         last = reconcile.last_day(area)
-        return next_day(last) if last else self._first_day or previous_working_day(day)
+        return next_day(last) if last else self._first_day
 
     def _make(self, reconcile: Reconcile, wanted: Sequence[tuple[Area, DayRange]], by: str) -> None:
         made, failed = 0, []
@@ -117,8 +121,8 @@ class ReconciliationCalls:
             raise AlreadyReconciled("there is nothing left to report, or somebody is just doing it")
 
 
-def _rest(days: DayRange, last: date | None) -> DayRange | None:
-    """Returns the part of a range that is not reported yet, where that is so up to `last`."""
-    if last is None:
+def _rest(days: DayRange, begins: date | None) -> DayRange | None:
+    """Returns the part of a range that is from `begins` on; all of it for None."""
+    if begins is None:
         return days
-    return DayRange(max(days.first, next_day(last)), days.last) if last < days.last else None
+    return DayRange(max(days.first, begins), days.last) if begins <= days.last else None

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from msgspec import Struct
-from psycopg.rows import scalar_row
 
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, InterfaceRun, ReconciliationForm, ReconciliationKind
 from kvitt.disbursement.values import Area
@@ -166,11 +165,11 @@ def messages(connection: Connection, run_no: int) -> Sequence[bytes]:
 
 
 def bodies_of_run(connection: Connection, run_no: int) -> Iterator[bytes]:
-    """The messages of a run, in their order, read as they come, in a transaction that is open."""
-    with connection.cursor(name="bodies", row_factory=scalar_row) as cursor:
-        cursor.itersize = _BODIES_AT_ONCE
-        cursor.execute(_SQL.messages_of_run, {"run_no": run_no}, binary=True)
-        yield from map(bytes, cursor)
+    """The messages of a run, in their order, some at once; whoever takes his time over them keeps no transaction open."""
+    after = 0
+    while found := fetch_values(connection, _SQL.messages_of_run_after, {"run_no": run_no, "after": after, "limit": _BODIES_AT_ONCE}):
+        yield from map(bytes, found)
+        after += len(found)
 
 
 def run_id(kind: ReconciliationKind, rail: str, area: Area, days: DayRange, before: int) -> str:

@@ -17,10 +17,15 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.jobs import At, Job
 
 _WORKING_DAYS: Final = "working days"
+_EARLIEST: Final = time(0, 1)
+"""Before, an order of the day that is over may still be about to be stored: that day would be reported a day late."""
 
 
 class ReconciliationTimetable(Struct, frozen=True):
-    """When areas are reconciled, in Oslo's time: `at`, or at their own in `areas`; never those that are `off`, nor any if `at` is None."""
+    """When areas are reconciled, in Oslo's time: `at`, or at their own in `areas`; never those that are `off`, nor any if `at` is None.
+
+    Never before a minute past midnight: only then is the day before over for certain.
+    """
 
     at: time | None
     areas: Mapping[str, time] = {}
@@ -42,7 +47,7 @@ def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTim
     return [
         Job(
             name,
-            At((timetable.areas.get(area, timetable.at),), _WORKING_DAYS, is_working_day),
+            At((max(_EARLIEST, timetable.areas.get(area, timetable.at)),), _WORKING_DAYS, is_working_day),
             partial(_reconcile, ports, clock, timetable.first_day, area),
         )
         for area, name in scheduled_areas(ports, timetable).items()

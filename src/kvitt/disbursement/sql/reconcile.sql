@@ -143,6 +143,10 @@ LIMIT %(limit)s;
 -- The messages of a run, in their order.
 SELECT body FROM reconciliation_messages WHERE run_no = %(run_no)s ORDER BY place;
 
+-- name: messages_of_run_after
+-- The next messages of a run, in their order, which are numbered without a gap.
+SELECT body FROM reconciliation_messages WHERE run_no = %(run_no)s AND place > %(after)s ORDER BY place LIMIT %(limit)s;
+
 -- name: states_of_messages
 -- How far the messages of a run have come.
 SELECT state, count(*) AS messages FROM reconciliation_messages WHERE run_no = %(run_no)s GROUP BY state;

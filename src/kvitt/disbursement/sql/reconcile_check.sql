@@ -17,7 +17,8 @@ GROUP BY o.case_no, e.order_id, e.key_day, CASE WHEN e.cause = 'late receipt' TH
 HAVING count(*) > 1;
 
 -- name: orders_of_no_run
--- Orders whose day is reconciled, and that no run reports; one that was made since and has not left leaves under a later day.
+-- Orders whose day is reconciled, and that no run reports; one that was made since and has not left leaves under a later day. Whoever stores
+-- one has read the clock up to a minute before.
 SELECT o.case_no, o.order_id::text, 'is of ' || coalesce(o.key_day, o.day) || ', which is reconciled, and no run reports it'
 FROM orders AS o
 JOIN reconciled_areas AS a ON a.rail = o.rail AND a.area = o.area AND a.kind = 'interface'
@@ -26,7 +27,7 @@ JOIN (
 ) AS b ON b.rail = o.rail AND b.area = o.area
 WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state <> 'withdrawn' AND o.reconciliation_key IS NULL
   AND NOT (o.state = 'ready' AND o.made_at > (
-      SELECT max(n.made_at) FROM reconciliation_runs AS n
+      SELECT max(n.made_at) - interval '1 minute' FROM reconciliation_runs AS n
       WHERE n.rail = o.rail AND n.area = o.area AND n.kind = 'interface' AND o.day BETWEEN n.first_day AND n.last_day
   ))
   AND NOT EXISTS (
@@ -35,12 +36,13 @@ WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state 
   );
 
 -- name: numbered_of_no_run
--- Orders with a number of their own that had left when a run up to their day was made, and that no run reports.
+-- Orders with a number of their own that had left when a run up to their day was made, and that no run reports. What leaves within the minute
+-- before may be noted when the run has been made already: the next one reports it.
 SELECT o.case_no, o.order_id::text, 'had left when run ' || n.run_no || ' was made, and no run reports it'
 FROM orders AS o
 JOIN LATERAL (
     SELECT r.run_no FROM reconciliation_runs AS r
-    WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface' AND r.last_day >= o.day AND r.made_at > o.sent_at
+    WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface' AND r.last_day >= o.day AND r.made_at - interval '1 minute' > o.sent_at
     ORDER BY r.run_no DESC LIMIT 1
 ) AS n ON true
 WHERE o.reconciliation_key IS NOT NULL AND o.state <> 'withdrawn'

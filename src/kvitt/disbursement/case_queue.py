@@ -10,7 +10,7 @@ import structlog
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    find_ids_of_other_cases,
+    find_ids_in_use,
     load_lines,
     load_payments,
 )
@@ -55,7 +55,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
-        find_ids_of_other_cases(cursor, cases, [each.parsed for each in queued])
+        find_ids_in_use(cursor, cases, [each.parsed for each in queued])
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:

@@ -264,7 +264,17 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)
+            store_order(
+                self._work,
+                case,
+                order,
+                leaves,
+                reasons,
+                message_no=message.message_no,
+                now=self._now,
+                published_under=own_key,
+                chosen_ids=self._contract.callers_choose_ids,
+            )
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
         case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)

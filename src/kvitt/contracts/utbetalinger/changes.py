@@ -133,7 +133,7 @@ def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequenc
     if call.operation is PaymentOperation.DELETE:
         # The periods that it names were compared; what ceases is what is stored.
         instructions = replace(instructions, payments=(replace(call.payment, periods=()),))
-    orders = derive(instructions, state, made_at, office_counts=True)
+    orders = derive(instructions, state, made_at, offices=True)
     return orders if isinstance(orders, Refusal) or call.first_of_case is not False else [_not_first(each) for each in orders]
 
 

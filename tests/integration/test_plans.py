@@ -19,7 +19,19 @@ from kvitt.testing import TestServer
 ROWS, BATCH = 20_000, 128
 NOW = datetime(2025, 7, 4, tzinfo=UTC)
 GROWING = {
-    *("cases", "messages", "orders", "order_lines", "payments", "outbox", "receipts", "audit", "log_records", "idempotency_records"),
+    *(
+        "cases",
+        "messages",
+        "orders",
+        "order_lines",
+        "payments",
+        "outbox",
+        "receipts",
+        "audit",
+        "log_records",
+        "idempotency_records",
+        "decisions",
+    ),
     *("simulation_requests", "simulation_questions"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
@@ -62,6 +74,9 @@ FILL = (
     """INSERT INTO outbox (topic, key, value, headers, event_id, message_no, made_at, relayed_at)
        SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO decisions (message_no, case_no, contract, operation, application, by_approver, outcome)
+       SELECT n, n, 'called', 'post', 'application', false, CASE WHEN n %% 2 = 0 THEN 'ordered' ELSE 'unchanged' END
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
        SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
@@ -108,6 +123,7 @@ ZEROS, AREAS, RAILS = [0] * BATCH, ["DP"] * BATCH, ["oppdrag"] * BATCH
 SCHEMES, CASES = ["DAGPENGER"] * BATCH, [f"case-{number}" for number in NUMBERS]
 NAMED_CASES = [SCHEMES, CASES]
 IDS = [str(UUID(int=number << 64)) for number in NUMBERS]
+DAYS = [NOW.date()] * BATCH
 MOMENTS, TEXTS, BYTES = [NOW] * BATCH, [f"text-{number}" for number in NUMBERS], [b"%d" % number for number in NUMBERS]
 THREE = [["topic"] * 3, [0, 1, 2], [5000] * 3]
 RELAYED = {"now": NOW, "numbers": NUMBERS, "partitions": ZEROS, "positions": NUMBERS}
@@ -127,6 +143,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],
+        "decisions_of_cases": [NUMBERS, NUMBERS, TEXTS, IDS],
     },
     (HUB, "simulations"): {
         "requests_by_number": [NUMBERS],
@@ -187,7 +204,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS],
+        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS, TEXTS, DAYS, ZEROS],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},
@@ -255,6 +272,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_simulations",
         "add_order_checks",
         "add_triggers",
+        "add_decisions",
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert

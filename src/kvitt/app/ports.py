@@ -6,6 +6,7 @@ from typing import Final
 
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.rapid.contract import Rapid
+from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
@@ -40,6 +41,7 @@ def ports_of(
     contracts = Contracts(
         Helved(rails),
         Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+        Utbetalinger(),
     )
     return Ports(
         contracts=contracts,

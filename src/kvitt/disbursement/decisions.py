@@ -49,7 +49,7 @@ class DecisionChain(Struct, frozen=True):
     named: ReceivedDecision | None = None
 
     def fault(self, previous: DecisionKey | None) -> ChainFault | None:
-        """The first fault of a decision that names this one as previous, None the first of its case (REST contract §1.5, rules 2 to 4).
+        """The first fault of a decision that names this one as previous, None the first of its case (design §12).
 
         A rejected decision blocks nothing: it may be named, and so may what it was built on.
         """

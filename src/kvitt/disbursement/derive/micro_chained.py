@@ -132,8 +132,8 @@ class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
     Of the named ids `ids_of_other_cases` belong to other cases, `pending` to payments of an open order of this one. `unknown` are payments
-    that the hub before us had on the case's list, and nothing else is known of; `left_out`: nothing of the whole case is. `at_rail` is what
-    the rail may have besides, `lines` stand for payments where senders make lines. `open`: nothing may be ordered now. `contract` owns it.
+    that the hub before us had on its list, and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines. `open`: nothing may be ordered now.
     """
 
     payments: Mapping[PaymentId, Payment]

@@ -4,8 +4,8 @@ from kvitt.kernel.backfill import Backfill, by_statement
 from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 
 _SQL = load("owners", "kvitt.kernel.migrations")
 

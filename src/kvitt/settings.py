@@ -128,7 +128,7 @@ class RateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts`, `ledger`, `simulations` and `reconciliations`, and whose tokens let in.
+    """The JSON API of the roles `payouts`, `ledger`, `simulations`, `reconciliations` and `decisions`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
     `payouts:write`, `ledger:read`, `ledger:write`, `reconciliation:read`, `reconciliation:write`; `schemes`, which schemes an application
@@ -137,7 +137,8 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
     where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
-    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`.
+    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`; `decision_writers` take decisions,
+    and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome.
     """
 
     host: str = "127.0.0.1"
@@ -157,6 +158,8 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     rates: Mapping[str, RateSettings] = {}
     decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
+    decision_writers: Annotated[int, Meta(ge=1, le=64)] = 2
+    decision_seconds: Annotated[float, Meta(gt=0)] = 10.0
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

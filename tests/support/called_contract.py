@@ -99,7 +99,7 @@ class CalledContract(Contract):
         paid = max((each.amount for one in asked.instructions.payments for each in one.periods), default=0)
         if case.frame and case.frame.cap_kroner is not None and paid > case.frame.cap_kroner:
             return Refusal(403, "more than the cap", _DOC)
-        return derive(asked.instructions, case, oslo(at))
+        return derive(asked.instructions, case, oslo(at)) if paid or case.payments else ()
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - the answer is a word
         """A word, and the reason behind it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -31,7 +31,10 @@ from kvitt.payouts.service import PayoutService
 from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Settings, ThriftSettings
 
 if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
     from kvitt.api.rest.callers import DecisionAccess
+    from kvitt.api.rest.decisions import DecisionCalls
     from kvitt.api.rest.gate import Gate
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
@@ -67,12 +70,13 @@ class Apis:
         ports: Ports,
         clock: Clock = utc_now,
         asked: Callable[[], None] = lambda: None,
+        decided: Callable[[], None] = lambda: None,
     ) -> None:
-        """`asked` is called when a simulation is asked for. Raises ApiPortTaken, BadSettings."""
+        """`asked` is called when a simulation is asked for, `decided` when decisions were taken. Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
-        self._ports, self._asked = ports, asked
+        self._ports, self._asked, self._decided = ports, asked, decided
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -129,8 +133,21 @@ class Apis:
             simulations=simulations,
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
+            decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
         )
         return app, MAX_BODY
+
+    def _decisions(self, opened: ExitStack, looks: "ConnectionPool[Any]") -> "DecisionCalls":
+        from kvitt.api.rest.decisions import DecisionCalls
+        from kvitt.disbursement.decide import DecisionService
+
+        rest, clock = self._settings.rest, self._clock
+        service = DecisionService(
+            self._conninfo, clock, self._ports, writers=rest.decision_writers, seconds=rest.decision_seconds, after=self._decided
+        )
+        opened.callback(service.close)
+        access = decision_access(self._settings, embedded=self._settings.database_url is None)
+        return DecisionCalls(service, access, self._ports, looks)
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

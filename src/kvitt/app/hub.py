@@ -55,6 +55,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "ledger": (_APIS,),
         "simulations": (_APIS,),
         "reconciliations": (_APIS,),
+        "decisions": (_APIS, _RESUME),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -112,7 +113,8 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
+        asked, decided = self._questions.notify, self._notify_work
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=asked, decided=decided)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.

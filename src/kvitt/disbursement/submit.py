@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -92,7 +93,18 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        return self._executor.execute([parse(self._ports.contracts, each) for each in batch])
+        return self.execute_parsed([parse(self._ports.contracts, each) for each in batch])
+
+    def execute_parsed(self, batch: Sequence[Interpreted]) -> list[Outcome]:
+        """As `execute`, of records that their contracts have read."""
+        return self._executor.execute(batch)
+
+    def transaction(self) -> AbstractContextManager[psycopg.Transaction]:
+        """A transaction on our connection: what it did not do comes again from its source, and what it did is recognised."""
+        return self._connection.transaction()
+
+    def committed(self, work: UnitOfWork) -> None:
+        """Hears of what a transaction wrote, once it has committed."""
 
     def run(self, batch: Sequence[Interpreted], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
@@ -124,7 +136,7 @@ class Submit:
 
     def _transact(self, records: Sequence[Interpreted], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with self.transaction(), self._connection.cursor() as cursor:
             _advance(cursor, [each.incoming for each in records])
             keys = {key for each in records if isinstance(each, ParsedRecord) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
@@ -134,6 +146,7 @@ class Submit:
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
         count_taken(sorting.work, outcomes)
+        self.committed(sorting.work)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TRACE: Final = {"woody.trace-id": "test", "woody.span-id": "test", "woody.parent-id": "undefined"}
 _SECONDS: Final = 60.0
-_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations")
+_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations", "decisions")
 
 
 class Rest(Struct, frozen=True):

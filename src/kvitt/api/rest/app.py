@@ -19,10 +19,12 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
+from kvitt.api.rest import decisions as decision_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
+from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import MAX_BODY, Gate
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
@@ -59,6 +61,7 @@ def make_app(
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
+    decisions: DecisionCalls | None = None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
     work = RouteWork(threads)
@@ -68,6 +71,7 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
+        *(decision_routes.routers(decisions, work) if decisions else []),
     ]
     forms = ProblemForms(
         {

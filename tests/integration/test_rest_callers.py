@@ -27,6 +27,7 @@ from kvitt.kernel.requests import Begun, begin
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
+from support.issuer import Issuer
 from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
@@ -77,24 +78,6 @@ def test_reading_does_not_let_one_write(site: Site) -> None:
     for method, path in routes(site):
         response = httpx.request(method, f"{site.url}{path}", headers={"authorization": f"Bearer {token}"})
         assert (response.status_code == 403) == (method == "POST"), (method, path)
-
-
-class Issuer:
-    """An issuer of the test's own, with a key set in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
-        self.file = file
-        self.publish("one")
-
-    def publish(self, kid: str) -> None:
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        self.file.write_text(json.dumps({"keys": [{**public, "kid": kid}]}), "utf-8")
-
-    def token(self, *, algorithm: str = "RS256", kid: str = "one", key: Any = None, **claims: Any) -> str:
-        usual = {"iss": "https://issuer", "aud": "kvitt", "azp": "shop-admin", "exp": datetime.now(UTC) + HOUR}
-        published = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode(published, key or self.key, algorithm=algorithm, headers={"kid": kid})
 
 
 @pytest.fixture

@@ -117,12 +117,14 @@ class Apis:
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
-        from kvitt.api.rest.gate import MAX_BODY
+        from kvitt.api.rest.contract_forms import DECISION_PATHS
+        from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
+        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes))
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -134,8 +136,9 @@ class Apis:
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
             decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
+            limits=limits,
         )
-        return app, MAX_BODY
+        return app, limits.longest_body
 
     def _decisions(self, opened: ExitStack, looks: "ConnectionPool[Any]") -> "DecisionCalls":
         from kvitt.api.rest.decisions import DecisionCalls

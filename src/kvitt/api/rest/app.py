@@ -25,7 +25,7 @@ from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest.decisions import DecisionCalls
-from kvitt.api.rest.gate import MAX_BODY, Gate
+from kvitt.api.rest.gate import Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
@@ -62,6 +62,7 @@ def make_app(
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
     decisions: DecisionCalls | None = None,
+    limits: GateLimits | None = None,
 ) -> Gate:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
     work = RouteWork(threads)
@@ -93,10 +94,10 @@ def make_app(
         openapi_config=described,
         before_request=look,
         exception_handlers={Exception: forms.response},
-        request_max_body_size=MAX_BODY,
+        request_max_body_size=None,
         logging_config=None,
     )
-    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms)
+    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits)
 
 
 async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
@@ -105,13 +106,12 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
     naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
     """
-    check = _check_of(request.route_handler)
-    if check:
-        body = await request.body()
+    body = await request.body()
+    if check := _check_of(request.route_handler):
         _check_type(request, body)
         check(body)
     repeat = repeat_of(request)
-    answered = await repeat.begin() if repeat else None
+    answered = await repeat.begin(body) if repeat else None
     if answered is None:
         return None
     headers = {"idempotency-replayed": "true"}

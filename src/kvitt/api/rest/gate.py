@@ -9,24 +9,23 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from msgspec import Struct
 
 from kvitt.api.http_headers import (
     AsgiMessage,
     BodyOverLimit,
-    CallerGone,
     Receive,
     headers_of,
     repeated_headers,
     whole_body,
 )
 from kvitt.api.rest.callers import Caller
-from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.problems import ProblemForms, longest_of
 from kvitt.api.rest.repeats import (
     IdempotencyKeys,
     IdempotentRequest,
     RecordedAnswer,
     Scope,
-    digest_of,
 )
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
 from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
@@ -34,19 +33,25 @@ from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
 
 MAX_BODY: Final = 1_048_576
-DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key")
+DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "if-match", "fagsystem")
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
 _log = structlog.get_logger(__name__)
 
+REPEATABLE: Final = frozenset({"POST", "PUT", "DELETE"})
+"""Methods whose requests may carry an `Idempotency-Key`."""
 AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Gate:
-    """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key."""
+    """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key.
 
-    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms) -> None:
+    A body is read when the application asks for it, after its guards: who may not do what they ask is answered before that.
+    """
+
+    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms, limits: "GateLimits | None" = None) -> None:
         self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
+        self._limits = limits or GateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
@@ -59,17 +64,13 @@ class Gate:
             if repeated := repeated_headers(scope["headers"], DECISIVE):
                 raise BadRequest(*((name, REPEATED) for name in repeated))
             scope["caller"] = caller = await self._caller(headers)
-            body = await whole_body(receive, headers, MAX_BODY)
+            body = _Body(receive, headers, self._limits.body_of(scope["path"]))
             key = headers.get("idempotency-key")
-            if scope["method"] == "POST" and key is not None:
-                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, digest_of(scope, body))
+            if scope["method"] in REPEATABLE and key is not None:
+                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, scope)
                 await self._once(scope, body, send, repeat)
             else:
-                await self._app(scope, _replayed(body, receive), send)
-        except CallerGone:
-            return
-        except BodyOverLimit:
-            await self._refuse(scope, headers, send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
+                await self._app(scope, body.receive, send)
         except (KvittError, psycopg.Error) as error:
             await self._refuse(scope, headers, send, error)
 
@@ -94,14 +95,14 @@ class Gate:
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": formed.body})
 
-    async def _once(self, scope: Scope, body: bytes, send: AsgiSend, repeat: IdempotentRequest) -> None:
+    async def _once(self, scope: Scope, body: "_Body", send: AsgiSend, repeat: IdempotentRequest) -> None:
         """Keeps the answer before it is sent: who got it once gets no other one later.
 
         Where it can not be kept it is sent all the same: it is what was done, and the repeat does the same once more, to the same effect.
         """
         recorded = RecordedAnswer()
         try:
-            await self._app(scope, _replayed(body, None), recorded)
+            await self._app(scope, body.receive_alone, recorded)
         finally:
             if repeat.begun is not None:
                 try:
@@ -112,21 +113,44 @@ class Gate:
             await send(message)
 
 
-def _replayed(body: bytes, receive: Receive | None) -> Receive:
-    """Gives the body that was read already; then whatever comes, or nothing more."""
-    handed_out = False
+class GateLimits(Struct, frozen=True):
+    """Limits of requests: `bodies` are the bytes that a body may have at a path and all under it."""
 
-    async def replay() -> AsgiMessage:
-        nonlocal handed_out
-        if not handed_out:
-            handed_out = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        if receive is None:
+    bodies: Mapping[str, int] = {}
+
+    def body_of(self, path: str) -> int:
+        """The bytes that a body may have at a path."""
+        return longest_of(self.bodies, path) or MAX_BODY
+
+    @property
+    def longest_body(self) -> int:
+        """The bytes of the longest body that is taken at any path."""
+        return max([MAX_BODY, *self.bodies.values()])
+
+
+class _Body:
+    """The body of a request, read whole and within bounds when it is first asked for."""
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str], max_bytes: int) -> None:
+        self._receive, self._headers, self._max_bytes = receive, headers, max_bytes
+        self._handed_out = False
+
+    async def receive(self) -> AsgiMessage:
+        """The whole body; then whatever comes. Raises BodyTooLong, and CallerGone for one that breaks off."""
+        if self._handed_out:
+            return await self._receive()
+        try:
+            body = await whole_body(self._receive, self._headers, self._max_bytes)
+        except BodyOverLimit:
+            raise BodyTooLong(f"a body has at most {self._max_bytes} bytes") from None
+        self._handed_out = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def receive_alone(self) -> AsgiMessage:
+        """The whole body, and nothing more for ever: what is begun is finished, though the caller goes away."""
+        if self._handed_out:
             await asyncio.Event().wait()
-            raise AssertionError("waits for ever")
-        return await receive()
-
-    return replay
+        return await self.receive()
 
 
 def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:

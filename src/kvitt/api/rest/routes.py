@@ -16,8 +16,9 @@ from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
-from kvitt.api.rest.callers import Caller, Permission
+from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem
+from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import BadRequest, NotAuthenticated, NotPermitted
 from kvitt.formats.json_members import REPEATED
@@ -40,6 +41,7 @@ _MEANINGS: Final = {
     409: "not in this state, or the key was used otherwise",
     413: "the body is too long",
     415: "the body is not JSON",
+    429: "the application asks too often",
     500: "kvitt failed",
     503: "the database or the issuer is away; the request may be made again",
     504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
@@ -90,6 +92,48 @@ def may_touch(scheme: Scheme) -> Guard:
         _refuse_strange(connection, handler)
 
     return guard
+
+
+def may_decide(access: DecisionAccess) -> Guard:
+    """A guard that lets in applications of one scheme, with the authority that they have in it (`authority_in`).
+
+    Raises MissingClaim, UnknownApplication, OtherScheme, SystemCallRefused, BadRequest.
+    """
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        scope, headers = connection.scope, connection.headers
+        caller: Caller = scope["caller"]  # type: ignore[typeddict-item]
+        scheme = access.scheme(caller, headers)
+        scope["authority"] = scheme, access.authority(caller, scheme, headers)  # type: ignore[typeddict-unknown-key]
+        _refuse_strange(connection, handler)
+
+    return guard
+
+
+def may_decide_somewhere(access: DecisionAccess) -> Guard:
+    """A guard that lets in applications that have a scheme, where only the body says which one is meant (`authority_over`).
+
+    Raises MissingClaim, UnknownApplication, BadRequest.
+    """
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        access.known(connection.scope["caller"], connection.headers)  # type: ignore[typeddict-item]
+        connection.scope["access"] = access  # type: ignore[typeddict-unknown-key]
+        _refuse_strange(connection, handler)
+
+    return guard
+
+
+def authority_in(request: ASGIConnection[Any, Any, Any, Any]) -> tuple[Scheme, Authority]:
+    """The scheme of the caller's application, and their authority in it, where `may_decide` guards."""
+    found: tuple[Scheme, Authority] = request.scope["authority"]  # type: ignore[typeddict-item]
+    return found
+
+
+def authority_over(request: ASGIConnection[Any, Any, Any, Any], scheme: Scheme) -> Authority:
+    """The caller's authority in a scheme, where `may_decide_somewhere` guards. Raises OtherScheme, SystemCallRefused."""
+    access: DecisionAccess = request.scope["access"]  # type: ignore[typeddict-item]
+    return access.authority(request.scope["caller"], scheme, request.headers)  # type: ignore[typeddict-item]
 
 
 def _refuse_strange(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -19,11 +19,12 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
-from kvitt.api.rest import decisions as decision_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
+from kvitt.api.rest import utbetalinger as utbetalinger_routes
+from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
@@ -72,13 +73,14 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
-        *(decision_routes.routers(decisions, work) if decisions else []),
+        *([utbetalinger_routes.router(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
         {
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
-        }
+        },
+        {utbetalinger_routes.PATH: contract_form(utbetalinger_routes.write_refusal)} if decisions else {},
     )
     described = OpenAPIConfig(
         title="kvitt",

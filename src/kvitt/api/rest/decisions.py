@@ -1,15 +1,12 @@
 """Decisions over REST: what their routes need, whatever the contract: who may send which, and the service that takes them (design §16)."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
-from litestar.router import Router
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.callers import DecisionAccess
-from kvitt.api.rest.routes import RouteWork
 from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided, DecisionService
 from kvitt.disbursement.ports import Ports
@@ -29,8 +26,3 @@ class DecisionCalls(Struct, frozen=True):
         A caller who goes away meanwhile changes nothing. Raises as `DecisionService.decide`.
         """
         return await asyncio.wrap_future(self.service.decide(source, key, body, call, identity=identity))
-
-
-def routers(calls: DecisionCalls, work: RouteWork) -> Sequence[Router]:  # noqa: ARG001 - none is plugged in yet
-    """The routes of all contracts that are called."""
-    return ()

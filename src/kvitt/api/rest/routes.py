@@ -28,7 +28,9 @@ from kvitt.ledger.calls import Account, CallResult
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
-_NOT_ASKED: Final = frozenset({"payouts", "simulations", "reconciliations", "consistency", "work", "access", "request", "data"})
+_NOT_ASKED: Final = frozenset(
+    {"utbetalinger", "payouts", "simulations", "reconciliations", "consistency", "work", "access", "request", "data"}
+)
 """Parameters that routes are given and no caller can name."""
 CHECK: Final = "check"
 """The option of a route that reads its body itself: what the body must pass before a repeat is looked for."""

@@ -61,7 +61,9 @@ def encode_word(status: PaymentStatus) -> bytes:
     return _encoder.encode(status)
 
 
-class _ErrorObject(Struct):
+class ErrorObject(Struct, frozen=True):
+    """A refusal as callers read it."""
+
     status: int = field(name="statusCode")
     text: str = field(name="msg")
     doc: str
@@ -70,4 +72,4 @@ class _ErrorObject(Struct):
 
 def encode_refusal(refusal: Refusal) -> bytes:
     """A refusal as the body of an answer, all four members."""
-    return _encoder.encode(_ErrorObject(refusal.status, refusal.text, refusal.doc, refusal.system))
+    return _encoder.encode(ErrorObject(refusal.status, refusal.text, refusal.doc, refusal.system))

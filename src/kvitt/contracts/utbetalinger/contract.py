@@ -11,7 +11,9 @@ from kvitt.contracts.utbetalinger.answers import decode_kept
 from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.reply import reply_to
+from kvitt.contracts.utbetalinger.shapes import SCHEMES, SinglePayment
 from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.authority import authority_of, refused_one_person
 from kvitt.disbursement.caller import CallHeaders, call_headers
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.derive.micro_chained import CaseState
@@ -24,10 +26,7 @@ from kvitt.formats.topics import TopicTerms
 from kvitt.kernel.clock import oslo
 
 NAME: Final = "utbetalinger"
-SOURCES: Final[Mapping[Scheme, str]] = {
-    scheme: f"rest.{NAME}.{scheme}"
-    for scheme in (Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER, Scheme.HISTORISK)
-}
+SOURCES: Final[Mapping[Scheme, str]] = {scheme: f"rest.{NAME}.{scheme}" for scheme in SCHEMES}
 """The name under which the calls of a scheme are stored."""
 IF_MATCH: Final = "if-match"
 SIMULATION: Final = "simulation"
@@ -84,12 +83,20 @@ class Utbetalinger(Contract):
         return decode_kept(answer).in_short()
 
 
+def _refused_call(payment: SinglePayment, call: CallHeaders, scheme: Scheme) -> Refusal | None:
+    """Whoever calls may not change this payment, or not alone (design §11)."""
+    if payment.benefit.scheme is not scheme:
+        return _OTHER_SCHEME
+    by = authority_of(call.application, call.person, call.policy, approver=call.approver)
+    return refused_one_person(by, payment.caseworker, payment.approver)
+
+
 def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
     payment = read_single(body)
     if isinstance(payment, Refusal):
         return payment
-    if payment.benefit.scheme is not scheme:
-        return _OTHER_SCHEME
+    if broken := _refused_call(payment, call, scheme):
+        return broken
     operation = PaymentOperation(call.operation)
     kind = InstructionKind.CEASE if operation is PaymentOperation.DELETE else InstructionKind.PAY
     instructions = instructions_of(payment, payment_id, kind)

@@ -1,4 +1,4 @@
-"""Looks payments up as callers see them: the payment that stands or is under way, and how far its last change has come (iverksetting §3.8)."""
+"""Looks payments up as callers see them: what stands or is under way, and how far its last change has come (iverksetting §3.8)."""
 
 from collections.abc import Collection
 from typing import NamedTuple

@@ -251,7 +251,7 @@ class Handler:
         held: Sequence[Sequence[HoldReason]],
     ) -> MessageState:
         seen = self._contract.named_simulation(message)
-        if self._rails.checks or seen:
+        if (self._rails.checks or seen) and any(order.lines for order in orders):
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
             held_for = check_first(self._work, self._rails, checked, orders, held)
             if isinstance(held_for, Refusal):

@@ -20,11 +20,12 @@ from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
+from kvitt.contracts.utbetalinger.avvent import read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_status, not_found
 from kvitt.contracts.utbetalinger.contract import IF_MATCH, NAME, SIMULATION, SOURCES
 from kvitt.contracts.utbetalinger.lookup import PaymentSeen, look_up
 from kvitt.contracts.utbetalinger.read import broken_by, parse_single, payment_id_of
-from kvitt.contracts.utbetalinger.shapes import SinglePayment, encode_payment_shape
+from kvitt.contracts.utbetalinger.shapes import AvventCorrection, SinglePayment, encode_payment_shape
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.values import PaymentId, Refusal
@@ -57,6 +58,25 @@ class SinglePaymentRoutes(Struct, frozen=True):
         decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}")
         return _refused(decided.refusal) if decided.refusal else _done(operation, payment_id)
 
+    async def correct(self, request: Request[Any, Any, Any], uid: str) -> Response[bytes]:
+        """The answer to a correction of a hold-back, which waits where an order of its case is open."""
+        payment_id, body = _id_of(uid), await request.body()
+        asked = read_avvent(body)
+        if isinstance(asked, Refusal):
+            return _refused(asked)
+        by = authority_over(request, asked.benefit.scheme)
+
+        def look() -> PaymentSeen | None:
+            with self.calls.pool.connection() as connection:
+                return look_up(connection, NAME, payment_id, [asked.benefit.scheme])
+
+        found = await self.work.on_thread(look)
+        if found is None or found.shown is None or found.case_id != asked.case_id:
+            return _refused(not_found(payment_id))
+        source, headers = SOURCES[asked.benefit.scheme], _headers(request, by, PaymentOperation.AVVENT)
+        decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}/avvent")
+        return _refused(decided.refusal) if decided.refusal else Response(b"", status_code=HTTPStatus.CREATED, media_type=None)
+
     async def seen(
         self, request: Request[Any, Any, Any], uid: str, show: Callable[[PaymentSeen], Response[bytes] | None], missing: Refusal
     ) -> Response[bytes]:
@@ -76,7 +96,7 @@ def router(calls: DecisionCalls, work: RouteWork) -> Router:
     routes = SinglePaymentRoutes(calls, work)
     return Router(
         PATH,
-        route_handlers=[make, show, change, cease, status],
+        route_handlers=[make, show, change, cease, status, correct],
         dependencies={NAME: Provide(lambda: routes, sync_to_thread=False, use_cache=True)},
         guards=[_refuse_other_ids, may_decide_somewhere(calls.access)],
         tags=[NAME],
@@ -148,6 +168,7 @@ _MADE: Final = {
     201: ResponseSpec(None, description="made, and durable; `Location` is its path"),
     **_refusals([status for status in _MEANINGS if status not in (404, 412)]),
 }
+_CORRECTED: Final = {201: ResponseSpec(None, description="stored, and sent once no order of the case is open"), **_refusals([*_MEANINGS])}
 _SHOWN: Final = {
     200: ResponseSpec(SinglePayment, description="the payment; `ETag` names its state", media_type=_JSON, generate_examples=False),
     **_refusals(_OF_LOOKS),
@@ -196,6 +217,14 @@ class _PaymentCallOperation(Operation):
         schema.form = self.form
         self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
         self.parameters = [*(self.parameters or []), *self.headers]
+
+
+@dataclass
+class _CorrectionOperation(_PaymentCallOperation):
+    """The same for a correction of a hold-back."""
+
+    form: ClassVar[type[Struct]] = AvventCorrection
+    headers: ClassVar[Sequence[HeaderParameter]] = _PaymentCallOperation.headers[:1]
 
 
 @dataclass
@@ -274,3 +303,17 @@ async def status(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedD
         return Response(encode_word(found.status), media_type=_JSON)
 
     return await utbetalinger.seen(request, uid, told, no_status(_id_of(uid)))
+
+
+@post(
+    "/{uid:str}/avvent",
+    responses=_CORRECTED,
+    operation_class=_CorrectionOperation,
+    opt={CHECK: _any_json},
+    status_code=201,
+    summary="Correct a hold-back that was registered by mistake",
+    description="An order of its own, without lines; the status of the payment stays as it is.",
+)
+async def correct(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
+    """201 without a body."""
+    return await utbetalinger.correct(request, uid)

@@ -17,7 +17,7 @@ from kvitt.disbursement import refusals
 from kvitt.disbursement.derive.micro_chained import CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.refusals import BASE, unchangeable
-from kvitt.disbursement.values import Action, Instruction, Order, Payment, PaymentId, Refusal
+from kvitt.disbursement.values import Action, CaseId, Instruction, Order, Payment, PaymentId, Refusal
 
 _BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
 BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
@@ -48,6 +48,11 @@ class PaymentCall(Instruction, frozen=True):
     instructions: PaymentInstructions
     first_of_case: bool | None = None
     if_match: str | None = None
+
+    @property
+    def case_id(self) -> CaseId:
+        """The case that it names."""
+        return self.instructions.decision.case_id
 
     @property
     def payment(self) -> PaymentInstruction:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from kvitt.contracts.utbetalinger.answers import decode_kept
+from kvitt.contracts.utbetalinger.avvent import AvventCall, call_of, corrections_of, read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.reply import reply_to
@@ -50,15 +51,16 @@ class Utbetalinger(Contract):
         payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
         if isinstance(payment_id, Refusal):
             return ParsedRecord(record, scheme, payment_id)
-        content = _content(record.body or b"", payment_id, call, scheme)
+        read_content = _correction if call.operation == PaymentOperation.AVVENT else _content
+        content = read_content(record.body or b"", payment_id, call, scheme)
         if isinstance(content, Refusal):
             return ParsedRecord(record, scheme, content)
-        case_key = (scheme, content.instructions.decision.case_id)
+        case_key = (scheme, content.case_id)
         return ParsedRecord(record, scheme, content, case_key=case_key, chosen_ids=(payment_id,))
 
-    def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:  # noqa: ARG002 - the rules say it in their turn
-        """Whether the payment is there is said before that its case is busy (iverksetting §3.3)."""
-        return WhenOrderIsOpen.HANDLE
+    def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:
+        """Whether a payment is there is said before that its case is busy (iverksetting §3.3); a correction of a hold-back waits."""
+        return WhenOrderIsOpen.QUEUE if isinstance(message.content, AvventCall) else WhenOrderIsOpen.HANDLE
 
     def named_simulation(self, message: InboxMessage) -> bytes | None:
         """The key of the dry run, as the caller names it."""
@@ -66,8 +68,10 @@ class Utbetalinger(Contract):
         return named.encode() if named else None
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
-        """The order of one payment, micro-chained; the rules of its state come first."""
+        """The order of one payment, micro-chained, or of a correction; the rules of its state come first."""
         call = message.content
+        if isinstance(call, AvventCall):
+            return corrections_of(call, case, oslo(at))
         assert isinstance(call, PaymentCall), "a refusal leads to nothing"
         payment_id = call.payment.payment_id
         elsewhere = payment_id in case.ids_of_other_cases
@@ -102,5 +106,13 @@ def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Sche
     instructions = instructions_of(payment, payment_id, kind)
     if isinstance(instructions, Refusal):
         return instructions
+    # Only what is made can be the first of its case.
     first = payment.first_of_case if operation is PaymentOperation.POST else None
     return PaymentCall(operation, instructions, first, call.policy.get(IF_MATCH))
+
+
+def _correction(body: bytes, payment_id: PaymentId, _: CallHeaders, scheme: Scheme) -> AvventCall | Refusal:
+    asked = read_avvent(body)
+    if isinstance(asked, Refusal):
+        return asked
+    return call_of(asked, payment_id) if asked.benefit.scheme is scheme else _OTHER_SCHEME

@@ -139,6 +139,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
     and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`; `decision_writers` take decisions,
     and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome.
+    `docs`: anybody may read how the API is described.
     """
 
     host: str = "127.0.0.1"
@@ -160,6 +161,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
     decision_writers: Annotated[int, Meta(ge=1, le=64)] = 2
     decision_seconds: Annotated[float, Meta(gt=0)] = 10.0
+    docs: bool = True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

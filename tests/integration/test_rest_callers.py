@@ -54,7 +54,8 @@ def routes(site: Site) -> list[tuple[str, str]]:
 
 def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
     assert len(routes(site)) == 23
-    for method, path in [*routes(site), ("GET", "/schema/openapi.json"), ("GET", "/nowhere")]:
+    public = [("POST", "/docs"), ("PUT", "/schema/openapi.json"), ("GET", "/docs/more"), ("GET", "/schema")]
+    for method, path in [*routes(site), *public, ("GET", "/nowhere")]:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):
             response = httpx.request(method, f"{site.url}{path}", headers=headers)
             assert (response.status_code, problem_in(response)) == (401, "not_authenticated"), (method, path)
@@ -63,6 +64,18 @@ def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: S
     for method, path in routes(site):
         response = httpx.request(method, f"{site.url}{path}", headers=nothing)
         assert (response.status_code, problem_in(response)) == (403, "not_permitted"), (method, path)
+
+
+def test_anybody_may_read_how_the_api_is_described(site: Site) -> None:
+    described = httpx.get(f"{site.url}/schema/openapi.json")
+    assert described.json()["openapi"].startswith("3.1")
+    page = httpx.get(f"{site.url}/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert all(path in page.text for path in described.json()["paths"])
+    head = httpx.head(f"{site.url}/docs")
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(page.content)))
 
 
 def problem_in(response: httpx.Response) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from kvitt.api.rest.callers import DecisionAccess
     from kvitt.api.rest.decisions import DecisionCalls
-    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.gate import App
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
@@ -113,7 +113,7 @@ class Apis:
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[App, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
@@ -137,6 +137,7 @@ class Apis:
             consistency=asked and asked[1],
             decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
             limits=limits,
+            docs=self._settings.rest.docs,
         )
         return app, limits.longest_body
 

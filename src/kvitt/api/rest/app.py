@@ -19,6 +19,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
+from kvitt.api.rest import docs_page
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
@@ -26,8 +27,9 @@ from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest import utbetalinger as utbetalinger_routes
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
-from kvitt.api.rest.gate import Gate, GateLimits
+from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.public_pages import PublicPage, PublicPages
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
@@ -64,8 +66,12 @@ def make_app(
     consistency: ConsistencyCalls | None = None,
     decisions: DecisionCalls | None = None,
     limits: GateLimits | None = None,
-) -> Gate:
-    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
+    docs: bool = True,
+) -> App:
+    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
+
+    With `docs` anybody may read how it is described.
+    """
     work = RouteWork(threads)
     routers: Sequence[Router] = [
         *([payout_routes.router(payouts, work)] if payouts else []),
@@ -99,7 +105,15 @@ def make_app(
         request_max_body_size=None,
         logging_config=None,
     )
-    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits)
+    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits)
+    return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+
+
+def _pages(described: Mapping[str, Any]) -> Mapping[str, PublicPage]:
+    return {
+        docs_page.DESCRIPTION: PublicPage({"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)),
+        docs_page.PATH: PublicPage(docs_page.headers(), docs_page.page_of(described)),
+    }
 
 
 async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:

@@ -9,18 +9,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Example, OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
 from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
-from kvitt.api.rest.problems import PROBLEM, Problem
+from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import BadRequest, NotAuthenticated, NotPermitted
+from kvitt.errors import (
+    BadRequest,
+    BodyTooLong,
+    IssuerUnreachable,
+    KeyReused,
+    KvittError,
+    NotAuthenticated,
+    NotPermitted,
+    PlanNotFound,
+    ResultUnknown,
+    TooManyRequests,
+)
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.actor import REST, Actor
 from kvitt.ledger.calls import Account, CallResult
@@ -34,23 +47,33 @@ _NOT_ASKED: Final = frozenset(
 """Parameters that routes are given and no caller can name."""
 CHECK: Final = "check"
 """The option of a route that reads its body itself: what the body must pass before a repeat is looked for."""
-_MEANINGS: Final = {
-    400: "the request breaks rules",
-    401: "no valid token",
-    403: "the caller may not do this",
-    404: "it is not there",
-    405: "not with this method",
-    409: "not in this state, or the key was used otherwise",
-    413: "the body is too long",
-    415: "the body is not JSON",
-    429: "the application asks too often",
-    500: "kvitt failed",
-    503: "the database or the issuer is away; the request may be made again",
-    504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
-}
-PROBLEMS: Final = {
-    status: ResponseSpec(Problem, description=meaning, media_type=PROBLEM, generate_examples=False) for status, meaning in _MEANINGS.items()
-}
+_MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
+    ("the request breaks rules", BadRequest(("cash.amount", "Expected `int` >= 1"))),
+    ("no valid token", NotAuthenticated("a bearer token is needed")),
+    ("the caller may not do this", NotPermitted("payouts:write is needed")),
+    ("it is not there", PlanNotFound("sales-17")),
+    ("not with this method", HTTPException(status_code=405)),
+    ("not in this state, or the key was used otherwise", KeyReused("this Idempotency-Key was used for another request")),
+    ("the body is too long", BodyTooLong("a body has at most 1048576 bytes")),
+    ("the body is not JSON", HTTPException(status_code=415, detail="the body must be application/json")),
+    ("more than the application may ask for", TooManyRequests(2)),
+    ("kvitt failed", KvittError("kvitt failed on the request")),
+    ("the database or the issuer is away; the request may be made again", IssuerUnreachable("the issuer's keys can not be had")),
+    (
+        "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
+        ResultUnknown("payout", "p-1"),
+    ),
+)
+"""What each problem means, and one of its kind."""
+
+
+def _problem_spec(meaning: str, error: Exception) -> tuple[int, ResponseSpec]:
+    problem = problem_of(error)
+    example = Example(summary=problem.detail, value=msgspec.to_builtins(problem))
+    return problem.status, ResponseSpec(Problem, description=meaning, media_type=PROBLEM, generate_examples=False, examples=[example])
+
+
+PROBLEMS: Final = dict(_problem_spec(*each) for each in _MEANINGS)
 
 
 @dataclass

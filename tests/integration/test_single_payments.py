@@ -13,7 +13,7 @@ from kvitt.disbursement.values import PaymentId, Scheme
 from kvitt.testing import TestServer
 from support.hub_messages import aap
 from support.single_payment_stage import ORDERED, CalledStage
-from support.single_payments import Body, days, single, span, supplement
+from support.single_payments import PERSON, Body, days, single, span, supplement
 
 _numbers = count(1)
 _PUT_BUSY = (423, "Utbetalingen har et pågående oppdrag, vent til dette er ferdig")
@@ -205,3 +205,73 @@ def test_payments_of_other_schemes_are_not_there(hub: CalledStage, uid: str) -> 
 def test_what_can_not_be_read_is_refused_without_a_case(hub: CalledStage, uid: str) -> None:
     assert hub.done("post", supplement(sakId="TS-1"), uid) == ("refused", 400, "Mangler perioder")
     assert hub.done("post", fortnight(uid), "1") == ("refused", 400, "Path param må være UUID")
+
+
+def correction(uid: str, **avvent: object) -> Body:
+    """A hold-back of a payment's case that was registered by mistake."""
+    held = {"fom": "2026-06-01", "tom": "2026-06-12", "overføres": "2026-07-01", "årsak": "AVVENT_AVREGNING", "feilregistrering": True}
+    plain = {"stønad": "TILSYN_BARN_AAP", "sakId": fortnight(uid)["sakId"], "personident": PERSON, "saksbehandlerId": "A100001"}
+    return {**plain, "avvent": {**held, **avvent}}
+
+
+def test_a_hold_back_is_corrected_by_an_order_of_its_own(hub: CalledStage, uid: str) -> None:
+    hub.done("post", {**fortnight(uid), "avvent": {"fom": "2026-06-01", "tom": "2026-06-12"}}, uid)
+    assert hub.done("avvent", correction(uid), uid) == ("queued", None, None)
+    assert hub.status(uid) == "IKKE_PÅBEGYNT"
+    hub.finish()
+    assert hub.order_states(str(fortnight(uid)["sakId"])) == ["accepted", "accepted"]
+    assert (hub.status(uid), hub.shown(uid)) == ("OK", [("2026-06-01", "2026-06-12", 640)])
+    xml = hub.bytes(
+        "SELECT message FROM orders AS o JOIN cases AS c USING (case_no) WHERE c.case_id = %s ORDER BY number", fortnight(uid)["sakId"]
+    )[-1]
+    assert CORRECTION in xml.decode()
+    assert not any(name in xml for name in (b"avstemming-115", b"oppdrags-enhet-120", b"oppdrags-linje-150"))
+
+
+CORRECTION = """\
+        <avvent-118>
+            <datoAvventFom>2026-06-01+02:00</datoAvventFom>
+            <datoAvventTom>2026-06-12+02:00</datoAvventTom>
+            <kodeArsak>AVAV</kodeArsak>
+            <datoOverfores>2026-07-01+02:00</datoOverfores>
+            <feilreg>J</feilreg>
+        </avvent-118>
+    </oppdrag-110>
+"""
+
+
+def test_a_correction_that_the_rail_refuses_leaves_the_payment_as_it_is(hub: CalledStage, uid: str) -> None:
+    hub.done("post", fortnight(uid), uid)
+    hub.finish()
+    assert hub.done("avvent", correction(uid), uid) == ORDERED
+    hub.answered("08")
+    assert (hub.status(uid), hub.shown(uid)) == ("OK", [("2026-06-01", "2026-06-12", 640)])
+    assert hub.done("avvent", correction(uid), uid) == ORDERED
+    hub.finish()
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"avvent": {"fom": "2026-06-01", "tom": "2026-06-02"}}, 400, "feilregistrering må være satt til true"),
+        ({"avvent": {"fom": "2026-06-01", "tom": "2026-06-02", "feilregistrering": True}}, 400, "overføres må være satt"),
+        ({"personident": "12345678910"}, 400, "Kan ikke endre 'personident'"),
+        ({"stønad": "LÆREMIDLER_AAP"}, 400, "Kan ikke endre 'stønad'"),
+        ({"saksbehandlerId": ""}, 400, "Feltet saksbehandler må være mellom 1 og 8 tegn"),
+        ({"sakId": "TS-other"}, 404, "Fant ikke utbetaling med uid"),
+    ],
+)
+def test_a_correction_is_of_a_payment_that_is_there(hub: CalledStage, uid: str, changed: Body, status: int, words: str) -> None:
+    hub.done("post", fortnight(uid), uid)
+    hub.finish()
+    outcome, said, answer = hub.done("avvent", {**correction(uid), **changed}, uid)
+    assert (outcome, said, words in str(answer)) == ("refused", status, True)
+
+
+def test_corrections_are_not_reconciled(hub: CalledStage, uid: str) -> None:
+    hub.done("post", fortnight(uid), uid)
+    hub.finish()
+    before = hub.one("SELECT count(*) FROM orders WHERE sum_kroner <> 0 AND area = 'TILLSTPB'")
+    hub.done("avvent", correction(uid), uid)
+    hub.finish()
+    assert hub.one("SELECT count(*) FROM orders WHERE sum_kroner <> 0 AND area = 'TILLSTPB'") == before

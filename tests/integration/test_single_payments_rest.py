@@ -17,7 +17,7 @@ from kvitt.rails.oppdrag.order_xml import validate
 from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer
 from support.patience import PATIENCE_SECONDS
-from support.single_payments import Body, days, single, span, spans_of, supplement, text
+from support.single_payments import PERSON, Body, days, single, span, spans_of, supplement, text
 from support.tried import tried
 
 JSON = {"content-type": "application/json"}
@@ -333,3 +333,23 @@ def test_whatever_a_body_is_kvitt_does_not_fail_on_it(payers: Payers, data: st.D
     body = data.draw(st.sampled_from([json.dumps(whole).encode(), json.dumps(members).encode(), data.draw(st.binary(max_size=40))]))
     answer = payers.call(data.draw(st.sampled_from(["POST", "PUT", "DELETE"])), new_uid(), body)
     assert answer.status_code in (201, 400, 403, 404, 409, 415, 423)
+
+
+def test_a_hold_back_that_was_registered_by_mistake_is_corrected(payers: Payers, uid: str) -> None:
+    held = {"fom": "2026-06-01", "tom": "2026-06-05"}
+    asked = {"stønad": "TILSYN_BARN_AAP", "sakId": case_of(uid), "personident": PERSON, "saksbehandlerId": "A100001", "avvent": held}
+    known = {**asked, "avvent": {**held, "feilregistrering": True, "overføres": "2026-07-01"}}
+    assert error(payers.call("POST", f"{uid}/avvent", asked))[:2] == (400, "feilregistrering må være satt til true")
+    asked["avvent"] = {**held, "feilregistrering": True}
+    assert error(payers.call("POST", f"{uid}/avvent", asked))[:2] == (400, "overføres må være satt")
+    assert error(payers.call("POST", f"{uid}/avvent", known))[:2] == (404, f"Fant ikke utbetaling med uid {uid}")
+    assert payers.call("POST", uid, paid(uid, *days(1, 5))).status_code == 201
+    waits = payers.call("POST", f"{uid}/avvent", known)
+    assert (waits.status_code, waits.content) == (201, b"")
+    payers.hub.run()
+    xml = payers.hub.sent()[-1].message
+    validate(xml)
+    assert (b"<feilreg>J<" in xml, b"oppdrags-linje-150" in xml, b"avstemming-115" in xml) == (True, False, False)
+    assert payers.call("GET", f"{uid}/status").json() == "OK"
+    of_aap = payers.headers(Scheme.AAP)["authorization"]
+    assert error(payers.call("POST", f"{uid}/avvent", known, authorization=of_aap))[0] == 403

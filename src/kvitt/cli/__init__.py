@@ -18,7 +18,10 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "order": Lazy(
         "kvitt.cli.order:order", "Look at orders that are held, unknown, contradicted by the rail or not sent yet, and act on them"
     ),
-    "decision": Lazy("kvitt.cli.decision:decision", "Look at decisions and payments that were posted over REST"),
+    "decision": Lazy(
+        "kvitt.cli.decision:decision",
+        "Look at decisions and payments that were posted over REST: what each said, who posted it, and what became of it",
+    ),
     "alarm": Lazy(
         "kvitt.cli.alarm:alarm",
         "Look at alarms: orders without a receipt, or contradicted by the rail, receipts of no order, silent rails, and late areas",

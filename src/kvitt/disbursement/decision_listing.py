@@ -75,7 +75,7 @@ class _ListedRow(Struct, frozen=True):
     edition: int
 
 
-class _MadeOrder(Struct, frozen=True):
+class _OrderWithMessage(Struct, frozen=True):
     message_no: int
     order: OrderOfDecision
 
@@ -109,7 +109,7 @@ def _read(connection: Connection, contracts: Contracts, asked: Mapping[str, Any]
     rows = fetch(connection, _ListedRow, _SQL.list_decisions, asked, facts=facts, record=StoredRecord)
     orders: dict[int, list[OrderOfDecision]] = defaultdict(list)
     named = {"messages": [each.facts.message_no for each in rows]}
-    for row in fetch(connection, _MadeOrder, _SQL.orders_of_decisions, named, order=OrderOfDecision):
+    for row in fetch(connection, _OrderWithMessage, _SQL.orders_of_decisions, named, order=OrderOfDecision):
         orders[row.message_no].append(row.order)
     return [_shown(each, contracts.of[each.record.source], orders[each.facts.message_no]) for each in rows]
 

@@ -27,7 +27,6 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
-from kvitt.disbursement.new_orders import store_order
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
@@ -35,7 +34,7 @@ from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
-from kvitt.disbursement.unit_of_work import UnitOfWork, publish
+from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
 from kvitt.disbursement.values import (
     InvalidForm,
     Order,

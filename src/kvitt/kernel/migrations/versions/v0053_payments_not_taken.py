@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0052"
-down_revision = "0051"
+revision = "0053"
+down_revision = "0052"
 
 
 def upgrade() -> None:

@@ -9,6 +9,8 @@ import pytest
 from kvitt.contracts.utbetalinger.changes import etag_of
 from kvitt.contracts.utbetalinger.contract import NAME
 from kvitt.contracts.utbetalinger.lookup import look_up
+from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.reconcile.runs import Cause, Trigger
 from kvitt.disbursement.values import PaymentId, Scheme
 from kvitt.testing import TestServer
 from support.hub_messages import aap
@@ -271,7 +273,13 @@ def test_a_correction_is_of_a_payment_that_is_there(hub: CalledStage, uid: str, 
 def test_corrections_are_not_reconciled(hub: CalledStage, uid: str) -> None:
     hub.done("post", fortnight(uid), uid)
     hub.finish()
-    before = hub.one("SELECT count(*) FROM orders WHERE sum_kroner <> 0 AND area = 'TILLSTPB'")
     hub.done("avvent", correction(uid), uid)
     hub.finish()
-    assert hub.one("SELECT count(*) FROM orders WHERE sum_kroner <> 0 AND area = 'TILLSTPB'") == before
+    hub.clock.advance(days=1)
+    reconcile = Reconcile(hub.connection, hub.ports, hub.clock)
+    range_of_days = reconcile.next_range("TILLSTPB")
+    assert range_of_days is not None
+    reconcile.make("TILLSTPB", range_of_days, Cause(Trigger.SCHEDULE))
+    query = "SELECT DISTINCT o.sum_kroner <> 0 FROM reconciled_orders AS e JOIN orders AS o USING (order_id)"
+    assert hub.rows(query) == [(True,)]
+    assert b"avvent" in b"".join(hub.bytes("SELECT message FROM orders WHERE sum_kroner = 0"))

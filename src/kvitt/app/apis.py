@@ -151,7 +151,8 @@ class Apis:
         )
         opened.callback(service.close)
         access = decision_access(self._settings, embedded=self._settings.database_url is None)
-        return DecisionCalls(service, access, self._ports, looks)
+        simulation = self._settings.simulation
+        return DecisionCalls(service, access, self._ports, looks, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds)
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

@@ -98,7 +98,7 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
@@ -112,8 +112,10 @@ class Handler:
                 return self.refuse(case, message, record, decided)
         return self.handle(case, message, record, in_turn=not case.must_queue)
 
-    def is_of_another(self, case: Case) -> bool:
+    def is_of_another(self, case: Case, message: InboxMessage) -> bool:
         """Whether another contract opened the case: then nothing of it is changed by this one."""
+        if message.dry_run and case.contract in self._contract.simulates_for:
+            return False
         return case.contract not in (None, self._contract.name)
 
     def _refuse_of_another(self, case: Case, message: InboxMessage, record: MessageRow | None) -> MessageState:
@@ -139,7 +141,7 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self.refuse(case, message, record, message.content)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         state = self._state(case, message)
         derived = self._contract.derive(message, state, self._now)

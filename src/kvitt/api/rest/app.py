@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
 from kvitt.api.rest import docs_page
+from kvitt.api.rest import dry_runs as dry_run_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
@@ -79,14 +80,16 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
-        *([utbetalinger_routes.router(decisions, work)] if decisions else []),
+        *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
         {
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
         },
-        {utbetalinger_routes.PATH: contract_form(utbetalinger_routes.write_refusal)} if decisions else {},
+        dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal))
+        if decisions
+        else {},
     )
     described = OpenAPIConfig(
         title="kvitt",

@@ -13,12 +13,17 @@ from kvitt.disbursement.ports import Ports
 
 
 class DecisionCalls(Struct, frozen=True):
-    """Decisions for calls: `access` says who may send them, `pool` is for looks at what became of them."""
+    """Decisions for calls: `access` says who may send them, `pool` is for looks at what became of them.
+
+    At most `dry_runs` wait at once, each for `dry_run_seconds`.
+    """
 
     service: DecisionService
     access: DecisionAccess
     ports: Ports
     pool: ConnectionPool[Any]
+    dry_runs: int = 256
+    dry_run_seconds: float = 120.0
 
     async def decided(self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str) -> Decided:
         """The outcome of a decision, once it is durable; `identity` is what to look for where that is not known.

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from bench import (
     catch_up,
+    chained,
     check,
     consistency,
     derivation,
@@ -31,6 +32,7 @@ from bench.size import FULL, QUICK, Size
 BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
     {
         "derivation": derivation.run,
+        "chained": chained.run,
         "simulation": simulation.run,
         "simulations": simulations.run,
         "hanging_rail": hanging_rail.run,

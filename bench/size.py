@@ -14,6 +14,7 @@ class Size(Struct, frozen=True):
     open_loop_seconds: float
     end_to_end: int
     payments_of_case: int
+    decisions_of_case: int
     stored_payments: int
     memory_messages: int
     checked_cases: int
@@ -37,6 +38,7 @@ FULL = Size(
     open_loop_seconds=8.0,
     end_to_end=6_000,
     payments_of_case=500,
+    decisions_of_case=500,
     stored_payments=1_000_000,
     memory_messages=30_000,
     checked_cases=10_000,
@@ -59,6 +61,7 @@ QUICK = Size(
     open_loop_seconds=2.0,
     end_to_end=1_000,
     payments_of_case=100,
+    decisions_of_case=50,
     stored_payments=50_000,
     memory_messages=3_000,
     checked_cases=1_000,

@@ -56,6 +56,7 @@ class CaseRow(NamedTuple):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
     deferred: bool = False
 
 
@@ -99,6 +100,8 @@ class Case:
         self.contract = row.contract
         """The contract that opened it, None before the first order; messages of any other one are refused."""
         self.frame = None if row.frame_start is None and row.cap_kroner is None else Frame(row.frame_start, row.cap_kroner)
+        self.numbered = row.numbered
+        """How many numbers of lines its orders have used up, whatever became of them: none of them comes again."""
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
         self.payments: dict[PaymentId, Payment] = {}
@@ -167,6 +170,7 @@ class Case:
             decisions=decisions,
             frame=self.frame,
             pending=self.pending,
+            numbered=self.numbered,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -198,7 +202,16 @@ class Case:
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
         return CaseStep(
-            self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions, self.contract, *frame
+            self.case_no,
+            self.person,
+            areas,
+            *counts,
+            *chain,
+            ",".join(self.unknown),
+            self.contradictions,
+            self.contract,
+            *frame,
+            self.numbered,
         )
 
     def moment(self, now: datetime) -> datetime:

@@ -155,7 +155,7 @@ class DecisionService:
         """
         if not self._places.acquire(blocking=False):
             raise NotAvailable(f"{_MOST_WAITING} decisions wait already")
-        waiting = _Waiting(identity, self._places.release)
+        waiting = _WaitingCaller(identity, self._places.release)
         try:
             incoming = Incoming(source, 0, self._positions.next(), key, body, call.encode())
             parsed = parse(self._ports.contracts, incoming)
@@ -194,7 +194,7 @@ class DecisionService:
         key = parsed.case_key if isinstance(parsed, ParsedRecord) else None
         return 0 if key is None else zlib.crc32(f"{key[0].value} {key[1]}".encode()) % self._lanes
 
-    def _hand_back(self, done: "Future[_Result]", call: Incoming, waiting: "_Waiting") -> None:
+    def _hand_back(self, done: "Future[_Result]", call: Incoming, waiting: "_WaitingCaller") -> None:
         failed = done.exception()
         result = failed if isinstance(failed, Exception) else done.result()
         if isinstance(result, _Kept):
@@ -221,7 +221,7 @@ class _Positions:
             return found
 
 
-class _Waiting:
+class _WaitingCaller:
     """A caller who waits for the outcome of a call."""
 
     def __init__(self, identity: str, after: Callable[[], None]) -> None:
@@ -243,12 +243,12 @@ class _KeptCalls:
 
     def __init__(self, conninfo: str, seconds: float) -> None:
         self._conninfo, self._seconds = conninfo, seconds
-        self._waiting: dict[Place, tuple[_Waiting, float]] = {}
+        self._waiting: dict[Place, tuple[_WaitingCaller, float]] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def add(self, place: Place, waiting: _Waiting) -> None:
+    def add(self, place: Place, waiting: _WaitingCaller) -> None:
         with self._changed:
             self._waiting[place] = waiting, time.monotonic() + self._seconds
             if self._thread is None:

@@ -13,6 +13,7 @@ from kvitt.disbursement.caller import decision_row
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrderIsOpen
 from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
+from kvitt.disbursement.derive.chained import numbers_used
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
@@ -280,6 +281,7 @@ class Handler:
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
         case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
         case.orders_made += len(orders)
+        case.numbered = max([case.numbered, *map(numbers_used, orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
         return MessageState.DERIVED

@@ -313,7 +313,7 @@ def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
             new = next(later, None)
         while new is not None and new.start <= old.end:
             if new.amount != old.amount:
-                yield Period(max(old.start, new.start), min(old.end, new.end), old.amount)
+                yield Period(max(old.start, new.start), min(old.end, new.end), old.amount, rate_type=old.rate_type)
             if new.end > old.end:
                 break
             new = next(later, None)
@@ -364,7 +364,7 @@ def _rail_name(each: AtRail) -> str:
 def _pays(source: str, payment: Payment, periods: Sequence[Period] | Iterator[Period]) -> Iterator[Paid]:
     code = BENEFITS[payment.benefit].class_code
     for each in periods:
-        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_type)
+        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_of(each))
 
 
 def _unknown_payments(order: Order, state: CaseState) -> tuple[HoldReason, ...]:

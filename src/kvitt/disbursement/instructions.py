@@ -136,7 +136,8 @@ MAX_DAYS = 1100
 MAX_ID_CHARACTERS = 30
 _CASEWORKER_CHARACTERS = 8
 _PERSON = re.compile(r"[0-9]{11}|[0-9]{9}")
-_OFFICE = re.compile(r"[0-9]{4}")
+OFFICE = re.compile(r"[0-9]{4}")
+"""What the number of an office looks like."""
 
 Rule = Callable[[Decision, PaymentInstruction], Refusal | None]
 
@@ -179,7 +180,7 @@ def _zero_amount(_: Decision, instruction: PaymentInstruction) -> Refusal | None
 
 
 def _office(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
-    bad = any(period.office is not None and not _OFFICE.fullmatch(period.office) for period in instruction.periods)
+    bad = any(period.office is not None and not OFFICE.fullmatch(period.office) for period in instruction.periods)
     return refusals.BAD_OFFICE if bad else None
 
 

@@ -146,6 +146,7 @@ class CaseStep(Row, frozen=True):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
 
 
 class DecisionRow(Row, frozen=True):

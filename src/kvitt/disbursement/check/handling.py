@@ -62,12 +62,14 @@ class Handling:
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""
         case = self._case
-        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame)
+        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
+        owned = (case.contract, case.frame, case.numbered)
         known, received = dict(case.idempotency), dict(case.received)
         for attempt in self._attempts(replayed, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
-            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame = before
+            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
+            case.contract, case.frame, case.numbered = owned
             case.idempotency, case.received = dict(known), dict(received)
         return None
 

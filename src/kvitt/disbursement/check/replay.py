@@ -24,6 +24,7 @@ from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
 from kvitt.disbursement.check.stored import StoredCase
+from kvitt.disbursement.derive.chained import numbers_up_to
 from kvitt.disbursement.events import (
     AllSettled,
     CaseListed,
@@ -218,12 +219,13 @@ class Replay:
         """Goes on from the stored rows, so that what follows is still compared."""
         replayed.trusted = False
         orders = [each.made for each in self.stored.orders.values() if each.made.message_no == replayed.stored.message_no]
-        made_by = {each.order_id for each in orders}
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
-        for order_id in made_by:
-            self.lines.extend(self.stored.lines.get(order_id, ()))
-        self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
+        lines = [line for each in orders for line in self.stored.lines.get(each.order_id, ())]
+        self.lines.extend(lines)
+        numbers = (numbers_up_to(self.case.case_id, line.line_id) for line in lines if not line.forwarded)
+        self.case.numbered = max([self.case.numbered, *numbers])
+        self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in {of.order_id for of in orders}])
 
     def _made(self, replayed: MessageReplay, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
         for each in orders:

@@ -105,6 +105,7 @@ class CaseHead(NamedTuple):
     contract: str | None
     frame_start: date | None
     cap_kroner: Kroner | None
+    numbered: int
 
     @property
     def frame(self) -> Frame | None:

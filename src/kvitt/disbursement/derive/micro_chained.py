@@ -104,8 +104,8 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
 def extend_unknown(last_sent: Period | None, wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
     """The change from a chain of which only the last line is known, as it was sent if even that is, to `wanted`.
 
-    Nothing of it can be left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have, and anything else
-    is sent whole, which overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
+    Nothing of it is left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have; anything else is sent
+    whole and overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
     """
     if not wanted:
         return ChainChange(ORDER_BEGINS, ())
@@ -134,6 +134,7 @@ class CaseState(Struct, frozen=True):
     Of the named ids `ids_of_other_cases` belong to other cases, `pending` to payments of an open order of this one. `unknown` are payments
     that the hub before us had on its list, and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what
     the rail may have besides. `lines` stand in place of payments where senders make the lines. `open`: nothing may be ordered now.
+    `numbered` numbers of lines are used up.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -150,6 +151,7 @@ class CaseState(Struct, frozen=True):
     decisions: DecisionChain | None = None
     frame: Frame | None = None
     pending: frozenset[PaymentId] = frozenset()
+    numbered: int = 0
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
@@ -268,7 +270,7 @@ class _OrderBuilder:
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.
             by = self._by_sender(target) if instruction.kind is InstructionKind.CEASE else target
-            self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
+            self.lines.append(self._line(joined.last_line, None, by, last_sent(joined), chain.cease_from))
         refers_to = joined.last_line if joined else None
         for period in chain.new:
             fresh = line_id(self.order_id, len(self.lines))
@@ -347,7 +349,7 @@ class _OrderBuilder:
         )
 
 
-def _last_sent(payment: Payment) -> Period:
+def last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
     Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.
@@ -359,11 +361,8 @@ def _last_sent(payment: Payment) -> Period:
 
 def _office(payments: Iterable[Payment]) -> str | None:
     """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
-    for payment in payments:
-        for period in sorted(payment.periods, key=lambda each: each.end):
-            if period.office is not None:
-                return period.office
-    return None
+    ended = (period for payment in payments for period in sorted(payment.periods, key=lambda each: each.end))
+    return next((period.office for period in ended if period.office is not None), None)
 
 
 def derive(instructions: PaymentInstructions, state: CaseState, made_at: datetime, *, offices: bool = False) -> tuple[Order, ...] | Refusal:

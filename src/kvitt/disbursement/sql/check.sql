@@ -8,7 +8,7 @@ SELECT count(*) FROM cases;
 -- name: cases_after
 -- The next cases by number.
 SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown, contract,
-       frame_start, cap_kroner
+       frame_start, cap_kroner, numbered
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: decisions
@@ -274,9 +274,11 @@ WHERE d.message_no IS NOT NULL
   );
 
 -- name: doubled_lines
--- Line ids that were made more than once; the rail would take the second for the first.
+-- Line ids that were made more than once; the rail would take the second for the first. Numbered ones are looked at by payment: those of
+-- two cases may be equal, where two schemes call their cases alike.
 SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
-FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HAVING count(*) > 1;
+FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded
+GROUP BY line_id, CASE WHEN line_id LIKE '%%#%%' THEN payment_id END HAVING count(*) > 1;
 
 -- name: doubled_events
 -- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one says.

@@ -67,11 +67,11 @@ UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
     unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions,
-    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner
+    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner, numbered = s.numbered
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[])
+            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[], %b::integer[])
      AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions,
-           contract, frame_start, cap_kroner)
+           contract, frame_start, cap_kroner, numbered)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

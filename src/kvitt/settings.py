@@ -136,7 +136,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     is free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
 
     `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
-    where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
+    where kvitt runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
     and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`; `decision_writers` take decisions,
     and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome.
     `docs`: anybody may read how the API is described.

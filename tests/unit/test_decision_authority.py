@@ -105,11 +105,12 @@ def test_outside_production_a_header_names_the_scheme_of_whoever_calls() -> None
             by_header.scheme(stranger, wrong)
     with pytest.raises(OtherScheme):
         by_header.authority(caller(), DP, {"fagsystem": "AAP"})
-    assert not decision_access(Settings()).by_header
-    assert decision_access(Settings(), embedded=True).by_header
-    assert not decision_access(Settings(rest=RestSettings(issuer="https://issuer")), embedded=True).by_header
-    assert not decision_access(Settings(rest=RestSettings(scheme_header=False)), embedded=True).by_header
-    assert decision_access(Settings(rest=RestSettings(scheme_header=True))).by_header
+    elsewhere, issuer = "postgresql:///kvitt", RestSettings(issuer="https://issuer")
+    assert decision_access(Settings()).by_header
+    assert not decision_access(Settings(database_url=elsewhere)).by_header
+    assert not decision_access(Settings(rest=issuer)).by_header
+    assert not decision_access(Settings(rest=RestSettings(scheme_header=False))).by_header
+    assert decision_access(Settings(database_url=elsewhere, rest=RestSettings(scheme_header=True))).by_header
 
 
 def test_texts_of_refusals_are_those_of_the_contract() -> None:

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from litestar import Litestar, Request, Response, post, put
 from litestar.params import FromPath
 from litestar.router import Router
 
 from kvitt.api.rest.app import look
-from kvitt.api.rest.callers import DecisionAccess, Grants
+from kvitt.api.rest.callers import Caller, DecisionAccess, Grants
 from kvitt.api.rest.contract_forms import DECISION_PATHS, api_error, contract_form
 from kvitt.api.rest.gate import Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.rates import CallRate, CallRates
 from kvitt.api.rest.repeats import IdempotencyKeys
 from kvitt.api.rest.routes import CHECK, authority_in, authority_over, may_decide, may_decide_somewhere
 from kvitt.api.rest.tokens import Tokens, read_from
 from kvitt.disbursement.authority import DecisionPolicy
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import BadRequest
+from kvitt.errors import BadRequest, TooManyRequests
 from kvitt.formats.etags import etag_of, may_change
 from kvitt.kernel.clock import utc_now
 from support.issuer import AUDIENCE, ISSUER, WRONG_TOKENS, Issuer
@@ -54,19 +56,28 @@ async def pay(request: Request[Any, Any, Any], uid: FromPath[int]) -> Response[A
     return Response({"uid": uid, "by": authority_over(request, Scheme((await request.json())["scheme"]))})
 
 
+class _Away:
+    """A database that is away: refused calls can not be written, and are answered all the same."""
+
+    def connection(self) -> Any:
+        raise psycopg.OperationalError("away")
+
+
 class Gated:
     """A gate before two routes, asked without a network; `read` counts how often a body was asked for."""
 
-    def __init__(self, issuer: Issuer, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, issuer: Issuer, threads: ThreadPoolExecutor, rates: CallRates | None = None) -> None:
         routers = [
             Router("/api/iverksetting", route_handlers=[enact], guards=[may_decide(ACCESS)]),
             Router("/utbetalinger", route_handlers=[pay], guards=[may_decide_somewhere(ACCESS)]),
         ]
         forms = ProblemForms({}, dict.fromkeys(DECISION_PATHS, contract_form(api_error)))
         app = Litestar(route_handlers=routers, before_request=look, exception_handlers={Exception: forms.response}, logging_config=None)
-        keys = IdempotencyKeys(None, utc_now, threads)  # type: ignore[arg-type] - nothing here is repeated
+        keys = IdempotencyKeys(_Away(), utc_now, threads)  # type: ignore[arg-type]
         tokens = Tokens(ISSUER, AUDIENCE, read_from(issuer.file), GRANTS)
-        self._gate = Gate(app, tokens, keys, forms, GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES)))
+        self._gate = Gate(
+            app, tokens, keys, forms, limits=GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES), rates or CallRates(CallRate(1e6, 10**6)))
+        )
         self.issuer, self.read = issuer, 0
 
     def ask(self, path: str, body: bytes, headers: Mapping[str, str], **claims: Any) -> httpx.Response:
@@ -197,6 +208,44 @@ def test_a_token_is_forgotten_when_its_issuer_has_another_key(tmp_path: Path, mo
         return tokens.remembered(token) is None
 
     until(forgotten)
+
+
+def called(name: str) -> Caller:
+    return Grants().caller({"azp": "client", "azp_name": name})
+
+
+def test_an_application_calls_as_often_as_its_bucket_fills() -> None:
+    now = 100.0
+    rates = CallRates(CallRate(2, 4), {"slow": CallRate(0.1, 1), "prod:x:fast": CallRate(1, 100)}, lambda: now)
+
+    def taken(name: str, most: int = 1000) -> int:
+        for number in range(most):
+            try:
+                rates.take(called(name))
+            except TooManyRequests:
+                return number
+        return most
+
+    assert [taken("a"), taken("prod:x:fast"), taken("dev:x:fast"), taken("prod:y:slow")] == [4, 100, 4, 1]
+    with pytest.raises(TooManyRequests) as refused:
+        rates.take(called("prod:y:slow"))
+    assert refused.value.seconds == 10
+    now += 1
+    assert [taken("a"), taken("b"), taken("prod:y:slow")] == [2, 4, 0]
+    now += 1000
+    assert [taken("a"), taken("prod:y:slow")] == [4, 1]
+
+
+def test_too_many_calls_are_refused_in_the_form_of_the_path_before_the_body_is_read(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        gated = Gated(Issuer(tmp_path / "jwks.json"), threads, CallRates(CallRate(0.01, 2)))
+        answers = [gated.ask(ENACT, b"{}", {}, azp_name="prod:dp:dp") for _ in range(3)]
+        assert [each.status_code for each in answers] == [202, 202, 429]
+        assert (answers[2].headers["retry-after"], gated.read) == ("100", 0)
+        assert answers[2].json()["statusCode"] == 429
+        elsewhere = gated.ask("/nowhere", b"{}", {}, azp_name="prod:dp:dp")
+        assert (elsewhere.status_code, elsewhere.json()["code"]) == (429, "too_many_requests")
+        assert gated.ask(PAY, b'{"scheme": "AAP"}', {}, azp_name="aap").status_code == 200, "others have buckets of their own"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import structlog
 
 from kvitt.api.http_limits import Limits
 from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.thrift import ledger as thrift_ledger
 from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from kvitt.api.rest.callers import DecisionAccess
     from kvitt.api.rest.decisions import DecisionCalls
     from kvitt.api.rest.gate import App
+    from kvitt.api.rest.rates import CallRates
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
@@ -45,6 +47,7 @@ _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _RECONCILING: Final = 2
+_REFUSING: Final = 2
 _LOOK_SECONDS = 0.5
 _APIS = 2
 _RESERVED: Final = 256
@@ -95,7 +98,8 @@ class Apis:
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts, self._clock))
                 endpoints |= thrift_payouts.endpoints(payouts)
-            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            refused = self._refused_calls(opened)
+            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None, refused)
             served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
             threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
@@ -106,14 +110,22 @@ class Apis:
             self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
-            yield lambda: self._look(threads, rest_first=next(rounds) > 0)
+            yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
         """Gives up the addresses."""
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[App, int]":
+    def _refused_calls(self, opened: ExitStack) -> RefusedCalls:
+        writing = pool(self._conninfo, application="kvitt rest", size=_REFUSING, lock_timeout_ms=LOCK_MS)
+        refused = RefusedCalls(opened.enter_context(writing), self._clock)
+        opened.callback(refused.flush, all_of_them=True)
+        return refused
+
+    def _rest_app(
+        self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None, refused: RefusedCalls
+    ) -> "tuple[App, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
@@ -124,7 +136,7 @@ class Apis:
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
-        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes))
+        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes), rates_of(self._settings.rest))
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -137,6 +149,7 @@ class Apis:
             consistency=asked and asked[1],
             decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
             limits=limits,
+            refused=refused,
             docs=self._settings.rest.docs,
         )
         return app, limits.longest_body
@@ -150,7 +163,7 @@ class Apis:
             self._conninfo, clock, self._ports, writers=rest.decision_writers, seconds=rest.decision_seconds, after=self._decided
         )
         opened.callback(service.close)
-        access = decision_access(self._settings, embedded=self._settings.database_url is None)
+        access = decision_access(self._settings)
         simulation = self._settings.simulation
         return DecisionCalls(service, access, self._ports, looks, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds)
 
@@ -177,9 +190,10 @@ class Apis:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
             _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
 
-    def _look(self, threads: Sequence[threading.Thread], *, rest_first: bool) -> int:
+    def _look(self, threads: Sequence[threading.Thread], refused: RefusedCalls, *, rest_first: bool) -> int:
         if rest_first:
             self._stop.wait(_LOOK_SECONDS)
+        refused.flush()
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             raise ApiStopped(", ".join(ended))
         return 0
@@ -216,12 +230,20 @@ def tokens_of(settings: Settings) -> "Tokens":
     return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
 
 
-def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionAccess":
-    """Who may send decisions; `embedded`: the header that names a scheme counts unless the settings say otherwise."""
+def rates_of(settings: RestSettings) -> "CallRates":
+    """How often applications may call."""
+    from kvitt.api.rest.rates import CallRate, CallRates
+
+    usual = CallRate(settings.calls_per_second, settings.burst)
+    return CallRates(usual, {name: CallRate(each.calls_per_second, each.burst) for name, each in settings.rates.items()})
+
+
+def decision_access(settings: Settings) -> "DecisionAccess":
+    """Who may send decisions. On a database of its own, without an issuer, the header that names a scheme counts unless that is set."""
     from kvitt.api.rest.callers import DecisionAccess
 
     by_header = settings.rest.scheme_header
-    usual = embedded and not settings.rest.issuer
+    usual = settings.database_url is None and not settings.rest.issuer
     return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
 
 

@@ -31,6 +31,7 @@ from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.public_pages import PublicPage, PublicPages
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
@@ -49,8 +50,8 @@ _JSON: Final = "application/json"
 _DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
 rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
 
-Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
-repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
+Every request needs a bearer token. A POST, PUT or DELETE may carry an `Idempotency-Key`: the same request with the same key is done once,
+and its repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
 Problems have the form of RFC 9457, those of a path that another service had before the form of that one."""
 
 
@@ -67,6 +68,7 @@ def make_app(
     consistency: ConsistencyCalls | None = None,
     decisions: DecisionCalls | None = None,
     limits: GateLimits | None = None,
+    refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
     """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
@@ -108,7 +110,7 @@ def make_app(
         request_max_body_size=None,
         logging_config=None,
     )
-    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits)
+    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
     return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
 
 

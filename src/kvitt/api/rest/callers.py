@@ -44,6 +44,11 @@ class Caller(Struct, frozen=True):
     groups: frozenset[str] = frozenset()
     approver_of: frozenset[Scheme] = frozenset()
 
+    @property
+    def named(self) -> str:
+        """The application, as its issuer knows it, or as it is called in its token otherwise."""
+        return self.application or self.subject.partition("/")[0]
+
 
 class Grants(Struct, frozen=True):
     """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psycopg
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from kvitt.api.http_headers import (
     AsgiMessage,
@@ -20,7 +20,9 @@ from kvitt.api.http_headers import (
     whole_body,
 )
 from kvitt.api.rest.callers import Caller
-from kvitt.api.rest.problems import ProblemForms, longest_of
+from kvitt.api.rest.problems import REFUSED_BY, ProblemForms, longest_of
+from kvitt.api.rest.rates import CallRate, CallRates
+from kvitt.api.rest.refused_calls import RefusedCall, RefusedCalls
 from kvitt.api.rest.repeats import (
     IdempotencyKeys,
     IdempotentRequest,
@@ -28,13 +30,14 @@ from kvitt.api.rest.repeats import (
     Scope,
 )
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
-from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
+from kvitt.errors import AccessRefused, BadRequest, BodyTooLong, KvittError, NotAuthenticated, NotPermitted, TooManyRequests
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
 
 MAX_BODY: Final = 1_048_576
 DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "if-match", "fagsystem")
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
+USUAL_RATE: Final = CallRate(2_000.0, 10_000)
 _log = structlog.get_logger(__name__)
 
 REPEATABLE: Final = frozenset({"POST", "PUT", "DELETE"})
@@ -49,9 +52,18 @@ class Gate:
     A body is read when the application asks for it, after its guards: who may not do what they ask is answered before that.
     """
 
-    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms, limits: "GateLimits | None" = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        tokens: Tokens,
+        keys: IdempotencyKeys,
+        forms: ProblemForms,
+        *,
+        limits: "GateLimits | None" = None,
+        refused: RefusedCalls | None = None,
+    ) -> None:
         self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
-        self._limits = limits or GateLimits()
+        self._limits, self._refused = limits or GateLimits(), refused or RefusedCalls(keys.pool, keys.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
@@ -59,11 +71,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = headers_of(scope["headers"])
-        send = _counted(scope, send)
+        send = self._watched(scope, _counted(scope, send))
         try:
             if repeated := repeated_headers(scope["headers"], DECISIVE):
                 raise BadRequest(*((name, REPEATED) for name in repeated))
             scope["caller"] = caller = await self._caller(headers)
+            self._limits.rates.take(caller)
             body = _Body(receive, headers, self._limits.body_of(scope["path"]))
             key = headers.get("idempotency-key")
             if scope["method"] in REPEATABLE and key is not None:
@@ -86,7 +99,20 @@ class Gate:
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
+    def _watched(self, scope: Scope, send: AsgiSend) -> AsgiSend:
+        """Writes down who is refused for lack of authority, before they hear of it."""
+
+        async def watched(message: AsgiMessage) -> None:
+            if message["type"] == "http.response.start" and isinstance(scope.get(REFUSED_BY), AccessRefused | TooManyRequests):
+                METRICS.add(Counted.REFUSED, "rest", scope[REFUSED_BY].code)
+                if refused := _refused_in(scope):
+                    await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
+            await send(message)
+
+        return watched
+
     async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
+        scope[REFUSED_BY] = error
         status, formed = self._forms.answered(scope["path"], error, headers)
         shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
         if not formed.body:
@@ -114,9 +140,10 @@ class Gate:
 
 
 class GateLimits(Struct, frozen=True):
-    """Limits of requests: `bodies` are the bytes that a body may have at a path and all under it."""
+    """Limits of requests: `bodies`, the bytes that a body may have at a path and all under it; `rates`, how often applications may call."""
 
     bodies: Mapping[str, int] = {}
+    rates: CallRates = field(default_factory=lambda: CallRates(USUAL_RATE))
 
     def body_of(self, path: str) -> int:
         """The bytes that a body may have at a path."""
@@ -151,6 +178,27 @@ class _Body:
         if self._handed_out:
             await asyncio.Event().wait()
         return await self.receive()
+
+
+def _refused_in(scope: Scope) -> RefusedCall | None:
+    """The refusal for lack of authority with which a request ends; None: it ends otherwise, or nobody knows who asked."""
+    error = scope.get(REFUSED_BY)
+    if not isinstance(error, NotAuthenticated | NotPermitted):
+        return None
+    caller: Caller | None = scope.get("caller")
+    application, person = (
+        (caller.named, caller.person)
+        if caller
+        else (error.application, error.person)
+        if isinstance(error, NotAuthenticated)
+        else (None, None)
+    )
+    if application is None:
+        return None
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("ascii", "replace")
+    route = scope.get("path_template") or "/".join(path.split("/")[:2])
+    method = scope["method"]
+    return RefusedCall(application, person, f"{method} {path}", f"{method} {route}", error.code, str(error))
 
 
 def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:

@@ -23,6 +23,8 @@ _log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = "1"
+REFUSED_BY = "refused_by"
+"""In the scope of a request: the error with which it ends."""
 _UNAUTHORIZED, _UNAVAILABLE = 401, 503
 _COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
@@ -83,7 +85,8 @@ class ProblemForms:
         return self._forms.get(path.rstrip("/")) or longest_of(self._below, path) or rfc_9457
 
     def response(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        """The same as a response."""
+        """The same as a response; the gate finds in the scope why it is one."""
+        request.scope[REFUSED_BY] = error  # type: ignore[literal-required]
         status, formed = self.answered(request.scope["path"], error, request.headers)
         return Response(formed.body, status_code=status, media_type=formed.content_type or None, headers=formed.headers)
 

@@ -291,6 +291,22 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     two_people: Literal["persons", "all", "nobody"] = "persons"
 
 
+class SourceLimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that a source may have paid, counted by what its orders pay more than before until a year from then; None: no limit."""
+
+    kroner_per_hour: Annotated[int, Meta(ge=0)] | None = None
+    kroner_per_order: Annotated[int, Meta(ge=0)] | None = None
+
+
+class LimitsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on what may be paid: orders over them are held until two people release them.
+
+    `sources`, by the name of an application that calls, or of a topic.
+    """
+
+    sources: Mapping[str, SourceLimitSettings] = {}
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings: what may differ between installations.
 
@@ -324,6 +340,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payouts: PayoutsSettings = PayoutsSettings()
     simulation: SimulationSettings = SimulationSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    limits: LimitsSettings = LimitsSettings()
     decisions: Mapping[_NameOfScheme, DecisionSettings] = {}
 
     def __repr__(self) -> str:
@@ -342,6 +359,7 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "payouts": PayoutsSettings,
     "simulation": SimulationSettings,
     "reconciliation": ReconciliationSettings,
+    "limits": LimitsSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
 """In the name of a part of a conninfo that is one, or may be in an escaped name."""

@@ -8,12 +8,15 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document, refusals
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.derive.chained import ChainKey, WantedPeriod, chain_payment_id, derive
+from kvitt.disbursement.derive import micro_chained
+from kvitt.disbursement.derive.chained import ChainKey, WantedPeriod, chain_payment_id, derive, single_payment
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, AtRail, CaseState
+from kvitt.disbursement.holding import HoldKind, reasons_to_hold
+from kvitt.disbursement.instructions import InstructionKind, PaymentInstruction, PaymentInstructions, merge
 from kvitt.disbursement.values import Action, Area, CaseId, LineId, Order, Payment, Period, RateType, Refusal, Scheme
 from kvitt.rails.oppdrag import order_xml
 from support.decided_case import TILTAK, DecidedCase, read_state, said_of, wanting
-from support.strategies import MADE_AT, june
+from support.strategies import MADE_AT, june, paying
 from unit.test_wire_order_xml import published_schema
 
 # id: decisions, each the complete state and the lines that come of it. A period is `first-last@amount` in June 2026, `b:` stands for
@@ -95,6 +98,12 @@ def only(order: Order | None) -> Payment:
     assert order
     (payment,) = order.payments
     return payment
+
+
+def ordered(case: DecidedCase, wanted: list[WantedPeriod]) -> Order:
+    order = case.decides(wanted)
+    assert order
+    return order
 
 
 def test_a_period_names_the_line_that_pays_it_and_a_shortened_one_keeps_its_line() -> None:
@@ -261,6 +270,61 @@ def test_line_ids_of_another_kind_stay_and_are_referred_to() -> None:
 )
 def test_what_can_not_be_paid_is_refused(wanted: list[WantedPeriod], refusal: Refusal) -> None:
     assert derive(TILTAK, wanted, NEW_CASE, MADE_AT) == refusal
+
+
+@pytest.mark.parametrize("name", ["DAGLIG_REISE_AAP", "REISE_TIL_SAMLING_AAP"])
+def test_what_has_an_area_of_its_own_is_refused_by_name(name: str) -> None:
+    decision = replace(TILTAK, scheme=Scheme.TILLEGGSSTONADER)
+    refused = derive(decision, [wanting(june(1, 5, 640), name)], NEW_CASE, MADE_AT)
+    assert isinstance(refused, Refusal)
+    assert (refused.status, name in refused.text, "TILSYN_BARN_AAP" in refused.text) == (400, True, True)
+
+
+def test_two_cards_that_pay_one_day_are_held() -> None:
+    case = DecidedCase()
+    case.decides([wanting(june(1, 5, 640))])
+    before = case.state
+    order = ordered(case, [wanting(june(1, 5, 640)), wanting(june(5, 9, 640), card="card-2")])
+    ((reason,),) = reasons_to_hold([order], before)
+    assert (reason.kind, reason.first_day, reason.last_day) == (HoldKind.PAID_TWICE, date(2026, 6, 5), date(2026, 6, 5))
+
+
+@pytest.mark.parametrize(
+    "given", ["1-5@640 8-12@640", "1-5@640 6-12@640 15-19@700", "1-12@640 15-15@640"], ids=["over a weekend", "three", "apart"]
+)
+def test_a_chain_may_become_a_payment_that_is_corrected_by_itself(given: str) -> None:
+    case = DecidedCase()
+    single = single_payment(only(ordered(case, read_state(given))))
+    assert single
+    state = replace(case.state, payments={single.payment_id: single})
+    again = as_single(single, *(each.period for each in read_state(given)))
+    assert micro_chained.derive(again, state, MADE_AT) == (), "what it pays already is no change"
+    (corrected,) = micro_chained.derive(as_single(single, june(1, 3, 640)), state, MADE_AT)
+    assert [(line.line_id, line.ceased_from) for line in corrected.lines] == [(single.last_line, date(2026, 6, 4))]
+    assert case.rail.take(order_xml.encode(corrected)) == "00", "the line is repeated as it was made"
+
+
+def as_single(payment: Payment, *periods: Period) -> PaymentInstructions:
+    given = [(each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods]
+    instruction = paying(*merge(given, payment.rate_type), of=payment.payment_id, benefit=payment.benefit, rate=payment.rate_type)
+    return PaymentInstructions(TILTAK, (instruction,))
+
+
+def test_a_chain_with_several_rate_types_can_not_become_one() -> None:
+    case = DecidedCase(replace(TILTAK, scheme=Scheme.TILLEGGSSTONADER))
+    wanted = [wanting(june(1, 5, 150), "TILSYN_BARN_AAP"), wanting(june(15, 15, 900), "TILSYN_BARN_AAP", rate=RateType.ONE_OFF)]
+    assert single_payment(only(case.decides(wanted))) is None
+    left = single_payment(only(case.decides(wanted[:1])))
+    assert left
+    assert (left.rate_type, left.periods) == (RateType.WEEKDAY, (june(1, 5, 150),))
+    assert left.last_sent == Period(date(2026, 6, 15), date(2026, 6, 15), 900, rate_type=RateType.ONE_OFF)
+    (ceased,) = micro_chained.derive(
+        PaymentInstructions(case.decision, (PaymentInstruction(InstructionKind.CEASE_STORED, left.payment_id, None, left.rate_type, ()),)),
+        replace(case.state, payments={left.payment_id: left}),
+        MADE_AT,
+    )
+    assert case.rail.take(order_xml.encode(ceased)) == "00", "the line is repeated by the rate type that it was made with"
+    assert case.rail.pays() == ()
 
 
 def test_whole_months_may_go_on_to_the_end_of_time() -> None:

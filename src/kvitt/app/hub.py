@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kvitt.app.ports import checks_of, ports_of
+from kvitt.app.ports import checks_of, limits_of, ports_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -97,7 +97,13 @@ class HubProcess:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         hears_strays = settings.rapid.ours or "rapid" in roles
-        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=hears_strays, checks=checks_of(settings.simulation))
+        self.ports = ports_of(
+            settings.rapid,
+            settings.ops,
+            hears_strays=hears_strays,
+            checks=checks_of(settings.simulation),
+            limits=limits_of(settings.limits),
+        )
         self.board = RoleBoard(utc_now, self._loops())
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()

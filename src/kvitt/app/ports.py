@@ -12,11 +12,12 @@ from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
 from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
+from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, SimulationSettings
 
 
 def ports_of(
@@ -27,11 +28,12 @@ def ports_of(
     further: Sequence[Rail] = (),
     of_scheme: Mapping[Scheme, str] | None = None,
     checks: Mapping[Scheme, CheckPolicy] | None = None,
+    limits: Mapping[str, SourceLimit] | None = None,
 ) -> Ports:
     """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
 
     `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one;
-    `checks` says of which schemes orders are simulated before they leave.
+    `checks` says of which schemes orders are simulated before they leave, `limits` how much sources may have paid.
     """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
@@ -50,6 +52,7 @@ def ports_of(
         contracts=contracts,
         rails=rails,
         checks=partial(_checks, contracts, rails),
+        limits=limits or {},
     )
 
 
@@ -76,6 +79,17 @@ def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
         )
         for scheme, each in simulation.checks.items()
         if each.policy != "off"
+    }
+
+
+def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
+    """How much applications and topics may have paid, where that is limited."""
+    return {
+        source: SourceLimit(
+            None if each.kroner_per_hour is None else Kroner(each.kroner_per_hour),
+            None if each.kroner_per_order is None else Kroner(each.kroner_per_order),
+        )
+        for source, each in limits.sources.items()
     }
 
 

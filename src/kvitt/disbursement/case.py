@@ -57,6 +57,7 @@ class CaseRow(NamedTuple):
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
     numbered: int = 0
+    ordered_for: str | None = None
     deferred: bool = False
 
 
@@ -104,6 +105,8 @@ class Case:
         """How many numbers of lines its orders have used up, whatever became of them: none of them comes again."""
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
+        self.ordered_for = row.ordered_for
+        """The person of its newest order, accepted or not: by it other cases find this one."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
@@ -201,17 +204,19 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
+        unknown = ",".join(self.unknown)
         return CaseStep(
             self.case_no,
             self.person,
             areas,
             *counts,
             *chain,
-            ",".join(self.unknown),
+            unknown,
             self.contradictions,
             self.contract,
             *frame,
             self.numbered,
+            self.ordered_for,
         )
 
     def moment(self, now: datetime) -> datetime:

@@ -29,6 +29,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
+from kvitt.disbursement.outside import NOTHING, AskedFor, Outside, OutsideFindings, own_pay, source_of
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
@@ -88,11 +89,21 @@ class Handler:
     """
 
     def __init__(
-        self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime, *, published_questions: Sequence[bytes] | None = None
+        self,
+        contract: Contract,
+        rails: Rails,
+        work: UnitOfWork,
+        now: datetime,
+        *,
+        published_questions: Sequence[bytes] | None = None,
+        outside: Outside = NOTHING,
     ) -> None:
-        """`published_questions`: of a dry run of earlier days, what was published for others to ask."""
+        """`published_questions`: of a dry run of earlier days, what was published for others to ask.
+
+        `outside` finds what holds an order and is not in its case.
+        """
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
-        self._published_questions = published_questions
+        self._published_questions, self._outside = published_questions, outside
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
@@ -154,8 +165,7 @@ class Handler:
         if message.dry_run:
             return self._simulate(case, message, record, derived)
         assert in_turn, "a contract that goes ahead of open orders makes none"
-        held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
-        done = self._order(case, message, record, derived, held)
+        done = self._order(case, message, record, derived, state)
         if done is MessageState.DERIVED:
             self._set_frame(case, message, state)
         return done
@@ -250,8 +260,12 @@ class Handler:
         message: InboxMessage,
         record: MessageRow | None,
         orders: Sequence[Order],
-        held: Sequence[Sequence[HoldReason]],
+        state: CaseState,
     ) -> MessageState:
+        pay, source = own_pay(orders, state, forwards=self._contract.forwards), source_of(self._contract, message)
+        asked_for = [AskedFor(case, order, own, source) for order, own in zip(orders, pay, strict=True)]
+        found = [self._outside.findings(each) for each in asked_for]
+        held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
         seen = self._contract.named_simulation(message)
         if (self._rails.checks or seen) and any(order.lines for order in orders):
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
@@ -284,7 +298,16 @@ class Handler:
         case.numbered = max([case.numbered, *map(numbers_used, orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
+        case.ordered_for = orders[0].person
+        for asked, findings in zip(asked_for, found, strict=True):
+            self._work.source_hours += self._outside.made(asked, findings)
+            self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
+
+    def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[OutsideFindings]) -> list[tuple[HoldReason, ...]]:
+        """Why each order is held: by what its case shows, and by what was found outside it."""
+        held = reasons_to_hold_lines(orders, state) if self._contract.forwards else reasons_to_hold(orders, state)
+        return [(*by_case, *(each.reason for each in outside)) for by_case, outside in zip(held, found, strict=True)]
 
     def _store_message(
         self,

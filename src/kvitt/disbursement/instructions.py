@@ -76,6 +76,11 @@ class PaymentInstructions(Instruction, frozen=True):
     decision: Decision
     payments: tuple[PaymentInstruction, ...]
 
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.decision.person
+
 
 Given = tuple[date, date, Kroner, str | None, Kroner | None]
 """First day, last day, amount, office and decided rate, as a sender gives them; a tuple, for a case may have thousands."""

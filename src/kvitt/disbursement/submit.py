@@ -1,7 +1,7 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -37,11 +37,12 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
+from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
-from kvitt.disbursement.values import Refusal, Scheme
+from kvitt.disbursement.values import Refusal
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
@@ -194,6 +195,7 @@ class Submit:
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
+        outside = LookedUp(self._ports, self._clock())
         if now:
             find_ids_in_use(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
@@ -201,8 +203,10 @@ class Submit:
             find_decisions(cursor, self._named_decisions(now), cases)
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
-            numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
-        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
+            asking = persons_asked_about(cases, now)
+            numbers = fetch_values(cursor, _CASES.next_message_numbers, [[person for _, person in asking], len(now)])
+            outside.look(cursor, asking, sources_of(self._ports.contracts, now) if self._ports.limits else ())
+        return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
         """The decisions that messages name as previous, by case; for contracts that keep a chain of them, whether one is named or not."""
@@ -248,8 +252,9 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, work: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
-        self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
+    def __init__(self, cases: dict[CaseKey, Case], numbers: Iterator[int], now: datetime, ports: Ports, outside: Outside) -> None:
+        self.work, self._cases, self._numbers, self._now, self._ports = UnitOfWork(), cases, numbers, now, ports
+        self._outside = outside
 
     def sort(self, parsed: Interpreted) -> Outcome:
         """Returns what becomes of the next one."""
@@ -336,7 +341,7 @@ class _Sorting:
         return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
     def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now)
+        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now, outside=self._outside)
 
     def _failed(
         self, parsed: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime

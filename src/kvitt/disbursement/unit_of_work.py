@@ -38,8 +38,10 @@ from kvitt.disbursement.rows import (
     MessageStep,
     OrderCheckRow,
     OrderRow,
+    OutsideFindingRow,
     PaymentRow,
     SimulationRow,
+    SourceHourRow,
     TriggerRow,
 )
 from kvitt.disbursement.values import Action, Area, Order, OrderLine, Payment
@@ -75,6 +77,8 @@ class UnitOfWork:
         self.checks: list[OrderCheckRow] = []
         self.triggers: list[TriggerRow] = []
         self.decisions: list[DecisionRow] = []
+        self.outside: list[OutsideFindingRow] = []
+        self.source_hours: list[SourceHourRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -94,6 +98,8 @@ class UnitOfWork:
             self.checks,
             self.triggers,
             self.decisions,
+            self.outside,
+            self.source_hours,
         )
 
     def add(self, other: "UnitOfWork") -> None:
@@ -168,6 +174,7 @@ def count_taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
         METRICS.add(Counted.MESSAGES, NO_SCHEME, outcome, times=times)
     METRICS.batch("submit", len(outcomes))
     _count_made(work)
+    _say_over_limit(work)
     numbers = [message.message_no for message in work.messages]
     schemes = sorted({scheme for scheme, _ in stored})
     _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(work))
@@ -210,6 +217,13 @@ def _say(event: str, **fields: object) -> None:
 def scheme_of(area: str) -> str:
     """The scheme that owns an area, as a label."""
     return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
+
+
+def _say_over_limit(work: UnitOfWork) -> None:
+    """Two people have to look: a source is over its limit."""
+    held = [row.order_id for row in work.outside if row.other_case_no is None]
+    if held and structlog.is_configured():
+        _log.error("a source is over its limit, and its orders are held", orders=len(held), order_ids=held[:_NAMED])
 
 
 def _count_made(work: UnitOfWork) -> None:

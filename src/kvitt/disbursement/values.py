@@ -253,3 +253,8 @@ class InvalidForm(Refusal, frozen=True):
 
 class Instruction(Struct, frozen=True):
     """An instruction: all that one message asks of one case, in the values of its contract, before it is compared with what is accepted."""
+
+    @property
+    def payee(self) -> str | None:
+        """Whose case it is, as far as the message says so; other cases of theirs are looked at before anything is paid."""
+        return None

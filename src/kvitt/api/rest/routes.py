@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
@@ -87,13 +87,14 @@ class Repeatable(Operation):
         self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
 
 
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Coroutine[Any, Any, None]]
+"""It decides without waiting for anything, and so in the loop itself: a thread for each would cost more than all that it does."""
 
 
 def may(permission: Permission) -> Guard:
     """A guard that lets in who has the permission and asks nothing that the route does not know. Raises NotPermitted, BadRequest."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
             raise NotPermitted(f"{permission.value} is needed")
         _refuse_strange(connection, handler)
@@ -108,7 +109,7 @@ def may_touch(scheme: Scheme) -> Guard:
     Raises NotAuthenticated, NotPermitted, BadRequest.
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         caller: Caller = connection.scope["caller"]  # type: ignore[typeddict-item]
         if caller.application is None:
             raise NotAuthenticated("the token must name its application as its issuer knows it (azp_name)")
@@ -125,7 +126,7 @@ def may_decide(access: DecisionAccess) -> Guard:
     Raises MissingClaim, UnknownApplication, OtherScheme, SystemCallRefused, BadRequest.
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scope, headers = connection.scope, connection.headers
         caller: Caller = scope["caller"]  # type: ignore[typeddict-item]
         scheme = access.scheme(caller, headers)
@@ -141,7 +142,7 @@ def may_decide_somewhere(access: DecisionAccess) -> Guard:
     Raises MissingClaim, UnknownApplication, BadRequest.
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         access.known(connection.scope["caller"], connection.headers)  # type: ignore[typeddict-item]
         connection.scope["access"] = access  # type: ignore[typeddict-unknown-key]
         _refuse_strange(connection, handler)

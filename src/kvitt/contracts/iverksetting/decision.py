@@ -133,6 +133,12 @@ class CaseDecision(Instruction, frozen=True):
     spans: tuple[DecidedSpan, ...]
     previous: EnactmentKey | None
     previous_spans: tuple[DecidedSpan, ...] | None = None
+
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.person
+
     kind: DecisionKind | None = None
     result: DecisionResult | None = None
     office: str | None = None

@@ -29,6 +29,11 @@ class AvventCall(Instruction, frozen=True):
     caseworker: str
     hold_back: HoldBack
 
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.person
+
 
 def read_avvent(body: bytes) -> AvventCorrection | Refusal:
     """The correction in a body, or the first rule that it breaks."""

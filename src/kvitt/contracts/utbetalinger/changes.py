@@ -55,6 +55,11 @@ class PaymentCall(Instruction, frozen=True):
         return self.instructions.decision.case_id
 
     @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.instructions.decision.person
+
+    @property
     def payment(self) -> PaymentInstruction:
         """The one payment that it is about."""
         (payment,) = self.instructions.payments

@@ -50,6 +50,8 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.decisions_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
     (Kind.ORPHAN, SQL.simulations_astray),
+    (Kind.ORPHAN, SQL.outside_findings_astray),
+    (Kind.CASE, SQL.exempt_pairs_not_as_noted),
     (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),

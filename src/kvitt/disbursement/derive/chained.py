@@ -9,6 +9,7 @@ and would take a second line of that name for the first.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Final
@@ -18,9 +19,9 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import refusals
 from kvitt.disbursement.calendar import next_day
-from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES
+from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES, benefits_of
 from kvitt.disbursement.derive.micro_chained import MAX_LINES, ORDER_BEGINS, CaseState, last_sent, order_id
-from kvitt.disbursement.instructions import OFFICE, Decision, broken_decision
+from kvitt.disbursement.instructions import OFFICE, Decision, Given, broken_decision, in_order, merge
 from kvitt.disbursement.values import (
     Action,
     Area,
@@ -78,6 +79,29 @@ def chain_payment_id(scheme: Scheme, case_id: CaseId, chain: ChainKey) -> Paymen
     """The id under which a chain of a case is a payment."""
     parts = [scheme.value, case_id, chain.class_code, *([] if chain.reporting_card is None else [chain.reporting_card])]
     return PaymentId(named_uuid(OURS, "\0".join(parts)))
+
+
+def single_payment(payment: Payment) -> Payment | None:
+    """The payment of a chain as one that is corrected by itself, day by day the same; None where its periods have rate types of their own.
+
+    Neighbours are joined as single payments have them. The last line stays as it was made, with the rate type that it was made with.
+    """
+    rates = {payment.rate_of(each) for each in payment.periods} or {payment.rate_type}
+    if len(rates) > 1:
+        return None
+    (rate,) = rates
+    last = payment.last_sent
+    if last is not None:
+        last = replace(last, rate_type=None if payment.rate_of(last) is rate else payment.rate_of(last))
+    return replace(payment, rate_type=rate, last_sent=last, periods=_joined(payment.periods, rate), reporting_card=UNSET)
+
+
+def _joined(periods: Iterable[Period], rate: RateType) -> tuple[Period, ...]:
+    by_office: dict[str | None, list[Given]] = {}
+    for each in periods:
+        by_office.setdefault(each.office, []).append((each.start, each.end, each.amount, each.office, each.decided_rate))
+    join = in_order if rate is RateType.ONE_OFF else partial(merge, rate_type=rate)
+    return tuple(sorted((each for given in by_office.values() for each in join(given)), key=_by_start))
 
 
 def continue_chain(accepted: Sequence[Period], wanted: Sequence[Period]) -> ContinuedChain:
@@ -156,9 +180,17 @@ def _broken_period(wanted: WantedPeriod) -> Refusal | None:
         return refusals.ZERO_AMOUNT
     if wanted.rate_type is RateType.MONTH and not _is_whole_months(period):
         return refusals.PART_OF_MONTH
+    if not _has_area(wanted.benefit):
+        allowed = (each.name for each in benefits_of(wanted.benefit.scheme) if _has_area(each))
+        return refusals.not_in_umbrella_area(wanted.benefit.name, allowed)
     if period.office is not None and not OFFICE.fullmatch(period.office):
         return refusals.BAD_OFFICE
     return None if wanted.benefit.class_code else refusals.no_class_code(wanted.benefit.name)
+
+
+def _has_area(benefit: Benefit) -> bool:
+    """Of tilleggsstønader only some are posted in the one area of their decisions; the others have areas of their own (helved §2.4)."""
+    return benefit.may_use_umbrella_area or benefit.area == DECISION_AREAS[benefit.scheme]
 
 
 def _is_whole_months(period: Period) -> bool:

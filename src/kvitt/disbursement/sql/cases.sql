@@ -11,7 +11,7 @@ ON CONFLICT (scheme, case_id) DO NOTHING;
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
-       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner, c.numbered,
+       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner, c.numbered, c.ordered_for,
        (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
@@ -64,8 +64,13 @@ JOIN cases AS c ON c.case_no = p.case_no
 WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id) OR p.state = 'pending';
 
 -- name: next_message_numbers
--- As many fresh message numbers as asked for, rising.
-SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 1;
+-- As many fresh message numbers as asked for, rising, once this transaction alone decides about what these persons are paid, as `lock_persons`
+-- has it.
+WITH locked AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(p.key))
+    FROM (SELECT DISTINCT hashtextextended(w.person, 15) AS key FROM unnest(%b::text[]) AS w (person) ORDER BY 1 OFFSET 0) AS p
+)
+SELECT nextval('message_numbers') FROM locked CROSS JOIN generate_series(1, %b::integer) ORDER BY 1;
 
 -- name: queued_messages
 -- The longest queued messages of cases after a given one, at most so many of each, all of them oldest first.

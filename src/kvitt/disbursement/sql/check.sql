@@ -8,7 +8,7 @@ SELECT count(*) FROM cases;
 -- name: cases_after
 -- The next cases by number.
 SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown, contract,
-       frame_start, cap_kroner, numbered
+       frame_start, cap_kroner, numbered, ordered_for
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: decisions
@@ -95,6 +95,11 @@ LEFT JOIN simulation_requests AS r ON r.request_no = k.request_no
 LEFT JOIN simulation_questions AS q ON q.request_no = k.request_no AND q.order_id = k.order_id
 ORDER BY c.case_no, c.message_no, k.times_asked;
 
+-- name: outside_findings
+-- The reasons that held orders of a span of cases, and that were found outside these.
+SELECT order_id::text, place, case_no, other_case_no, class_code, reason::text
+FROM outside_findings WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY order_id, place;
+
 -- name: simulations
 -- The simulations that dry runs of a span of cases asked for.
 SELECT request_no FROM simulation_requests WHERE asker = 'message' AND case_no BETWEEN %(first)s AND %(last)s ORDER BY request_no;
@@ -106,6 +111,30 @@ FROM simulation_requests AS r
 LEFT JOIN cases AS c ON c.case_no = r.case_no
 LEFT JOIN messages AS m ON m.message_no = r.message_no
 WHERE c.case_no IS NULL OR (r.message_no IS NOT NULL AND m.case_no IS DISTINCT FROM r.case_no);
+
+-- name: outside_findings_astray
+-- What was found outside a case, and is about no order of it, or in a case that is not there or was never ordered for the same person.
+SELECT f.case_no, f.order_id::text,
+       CASE WHEN o.order_id IS NULL THEN 'was held for what was found outside its case, and is not there'
+            ELSE 'was held for what another case pays, which is not there or is another person''s' END
+FROM outside_findings AS f
+LEFT JOIN orders AS o ON o.order_id = f.order_id AND o.case_no = f.case_no
+WHERE o.order_id IS NULL
+   OR (f.other_case_no IS NOT NULL
+       AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = f.other_case_no AND (c.person = o.person OR c.ordered_for = o.person))
+       AND NOT EXISTS (SELECT FROM orders AS q WHERE q.case_no = f.other_case_no AND q.person = o.person));
+
+-- name: exempt_pairs_not_as_noted
+-- Pairs of cases that hold no orders of each other, and that nobody is noted to have released.
+SELECT x.case_no, x.other_case_no::text, 'is exempt with it, and no order was released that says so'
+FROM exempt_pairs AS x
+WHERE NOT EXISTS (
+    SELECT FROM outside_findings AS f
+    WHERE f.order_id = x.order_id AND f.class_code = x.class_code
+      AND least(f.case_no, f.other_case_no) = x.case_no AND greatest(f.case_no, f.other_case_no) = x.other_case_no
+) OR NOT EXISTS (
+    SELECT FROM audit AS a WHERE a.chain = 0 AND a.what = 'release' AND a.note::jsonb ->> 'subject' = x.order_id::text
+);
 
 -- name: contradictions_not_as_noted
 -- Contradictions whose resolution is not what the operators' chain says, and those that are about no order of their case.

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0054"
-down_revision = "0053"
+revision = "0056"
+down_revision = "0055"
 
 
 def upgrade() -> None:

@@ -15,7 +15,7 @@ from kvitt.disbursement.values import PaymentId, Scheme
 from kvitt.testing import TestServer
 from support.hub_messages import aap
 from support.single_payment_stage import ORDERED, CalledStage
-from support.single_payments import PERSON, Body, days, single, span, supplement
+from support.single_payments import Body, days, person_of, single, span, supplement
 
 _numbers = count(1)
 _PUT_BUSY = (423, "Utbetalingen har et pågående oppdrag, vent til dette er ferdig")
@@ -41,12 +41,12 @@ def uid() -> str:
 
 def fortnight(uid: str) -> Body:
     """A payment of twelve days, in a case of its own."""
-    return supplement(*days(1, 12), sakId=f"TS-{uid[-6:]}")
+    return supplement(*days(1, 12), sakId=f"TS-{uid[-6:]}", personident=person_of(uid))
 
 
 def week(uid: str) -> Body:
     """Its first five days."""
-    return supplement(*days(1, 5), sakId=f"TS-{uid[-6:]}")
+    return supplement(*days(1, 5), sakId=f"TS-{uid[-6:]}", personident=person_of(uid))
 
 
 def test_a_payment_is_made_changed_and_ceased(hub: CalledStage, uid: str) -> None:
@@ -154,13 +154,13 @@ def test_a_payment_belongs_to_its_case_for_life(hub: CalledStage, uid: str) -> N
     assert hub.done("post", other, uid) == ("refused", 409, f"Utbetaling med uid {uid} finnes allerede")
     assert hub.done("put", {**week(uid), "personident": "12345678910"}, uid) == ("refused", 400, "Kan ikke endre 'personident'")
     assert hub.done("put", {**week(uid), "stønad": "LÆREMIDLER_AAP"}, uid) == ("refused", 400, "Kan ikke endre 'stønad'")
-    months = supplement(span("2026-06-01", "2026-06-30"), kind="MND", sakId=week(uid)["sakId"])
+    months = supplement(span("2026-06-01", "2026-06-30"), kind="MND", sakId=week(uid)["sakId"], personident=person_of(uid))
     assert hub.done("put", months, uid) == ("refused", 400, "Kan ikke ha forskjellige satstyper")
     assert hub.done("delete", week(uid), uid)[1:] == (400, "Periodene i utbetalingen samsvarer ikke med det som er lagret hos utsjekk.")
 
 
 def test_ids_are_chosen_in_schemes_that_derive_theirs_elsewhere(hub: CalledStage, uid: str) -> None:
-    paid = single(*days(1, 5), stønad="DAGPENGER", sakId=f"DP-{uid[-6:]}")
+    paid = single(*days(1, 5), stønad="DAGPENGER", sakId=f"DP-{uid[-6:]}", personident=person_of(uid))
     assert hub.done("post", paid, uid) == ORDERED
     assert hub.done("post", {**paid, "sakId": f"DP-X{uid[-6:]}"}, uid)[:2] == ("refused", 409)
     hub.finish()
@@ -172,7 +172,7 @@ def test_other_payments_of_the_case_are_left_as_they_are(hub: CalledStage, uid: 
     other = str(UUID(int=UUID(uid).int + (1 << 80)))
     hub.done("post", fortnight(uid), uid)
     hub.finish()
-    hub.done("post", supplement(*days(15, 16), sakId=fortnight(uid)["sakId"]), other)
+    hub.done("post", {**fortnight(uid), "perioder": days(15, 16)}, other)
     hub.finish()
     assert (hub.shown(uid), hub.shown(other)) == ([("2026-06-01", "2026-06-12", 640)], [("2026-06-15", "2026-06-16", 640)])
 
@@ -212,7 +212,7 @@ def test_what_can_not_be_read_is_refused_without_a_case(hub: CalledStage, uid: s
 def correction(uid: str, **avvent: object) -> Body:
     """A hold-back of a payment's case that was registered by mistake."""
     held = {"fom": "2026-06-01", "tom": "2026-06-12", "overføres": "2026-07-01", "årsak": "AVVENT_AVREGNING", "feilregistrering": True}
-    plain = {"stønad": "TILSYN_BARN_AAP", "sakId": fortnight(uid)["sakId"], "personident": PERSON, "saksbehandlerId": "A100001"}
+    plain = {"stønad": "TILSYN_BARN_AAP", "sakId": fortnight(uid)["sakId"], "personident": person_of(uid), "saksbehandlerId": "A100001"}
     return {**plain, "avvent": {**held, **avvent}}
 
 

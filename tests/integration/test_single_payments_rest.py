@@ -17,7 +17,7 @@ from kvitt.rails.oppdrag.order_xml import validate
 from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer
 from support.patience import PATIENCE_SECONDS
-from support.single_payments import PERSON, Body, days, single, span, spans_of, supplement, text
+from support.single_payments import Body, days, person_of, single, span, spans_of, supplement, text
 from support.tried import tried
 
 JSON = {"content-type": "application/json"}
@@ -96,7 +96,7 @@ def case_of(uid: str) -> str:
 
 def paid(uid: str, *spans: Body, **others: Any) -> Body:
     """A payment in a case of its own."""
-    return supplement(*spans, sakId=case_of(uid), **others)
+    return supplement(*spans, **{"sakId": case_of(uid), "personident": person_of(uid), **others})
 
 
 def error(answer: httpx.Response) -> tuple[int, str, str]:
@@ -109,7 +109,7 @@ def error(answer: httpx.Response) -> tuple[int, str, str]:
 
 def test_a_payment_is_made_read_changed_and_ceased(payers: Payers, uid: str) -> None:
     spans = [span(f"2026-06-0{day}", fastsattDagsats=1180) for day in (1, 2)]
-    body = single(*spans, sakId=case_of(uid))
+    body = single(*spans, sakId=case_of(uid), personident=person_of(uid))
     made = payers.call("POST", uid, body)
     assert (made.status_code, made.headers["location"], made.content) == (201, f"/utbetalinger/{uid}", b"")
     assert payers.call("GET", f"{uid}/status").content.decode() == '"IKKE_PÅBEGYNT"'
@@ -337,7 +337,13 @@ def test_whatever_a_body_is_kvitt_does_not_fail_on_it(payers: Payers, data: st.D
 
 def test_a_hold_back_that_was_registered_by_mistake_is_corrected(payers: Payers, uid: str) -> None:
     held = {"fom": "2026-06-01", "tom": "2026-06-05"}
-    asked = {"stønad": "TILSYN_BARN_AAP", "sakId": case_of(uid), "personident": PERSON, "saksbehandlerId": "A100001", "avvent": held}
+    asked = {
+        "stønad": "TILSYN_BARN_AAP",
+        "sakId": case_of(uid),
+        "personident": person_of(uid),
+        "saksbehandlerId": "A100001",
+        "avvent": held,
+    }
     known = {**asked, "avvent": {**held, "feilregistrering": True, "overføres": "2026-07-01"}}
     assert error(payers.call("POST", f"{uid}/avvent", asked))[:2] == (400, "feilregistrering må være satt til true")
     asked["avvent"] = {**held, "feilregistrering": True}

@@ -66,7 +66,7 @@ class DryRunRoutes(Struct, frozen=True):
             return _known(decided)
 
         answer = await self.watch.holding(ask, self.calls.dry_run_seconds)
-        return _told(answer) if answer is not None else _late()
+        return _said(answer) if answer is not None else _late()
 
 
 def _known(decided: Decided) -> int | bytes:
@@ -75,7 +75,7 @@ def _known(decided: Decided) -> int | bytes:
     return decided.message_no if waits else decided.answer or b""
 
 
-def _told(answer: bytes) -> Response[bytes]:
+def _said(answer: bytes) -> Response[bytes]:
     status = http_status(answer)
     again = {"retry-after": RETRY_SECONDS} if status == HTTPStatus.CONFLICT else {}
     return Response(answer, status_code=status, media_type=_JSON, headers=again)
@@ -164,7 +164,7 @@ def _any_message(_: bytes) -> None:
     description="The body is a message of the scheme's case stream; nothing is ordered.",
 )
 async def dry_run(request: Request[Any, Any, Any], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
-    """What the message would lead to."""
+    """The outcome that the message would have."""
     scheme, by = authority_in(request)
     return await dry_runs.answered(request, scheme, by)
 
@@ -179,7 +179,7 @@ async def dry_run(request: Request[Any, Any, Any], dry_runs: NamedDependency[Dry
     description="For applications of that scheme: aap, dagpenger, tilleggsstonader or tiltakspenger.",
 )
 async def dry_run_of(request: Request[Any, Any, Any], scheme: str, dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
-    """What the message would lead to."""
+    """The outcome that the message would have."""
     if scheme not in _SCHEMES:
         content_type, body = api_error(Refusal(404, "Fant ikke fagsystemet", BASE))
         return Response(body, status_code=HTTPStatus.NOT_FOUND, media_type=content_type)

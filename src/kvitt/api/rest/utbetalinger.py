@@ -109,7 +109,7 @@ def write_refusal(refusal: Refusal) -> tuple[str | None, bytes]:
 
 
 def _refuse_other_ids(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """What is no id in the path is said first. Raises InvalidInput."""
+    """An id in the path that is none is refused before all else. Raises InvalidInput."""
     _id_of(connection.path_params["uid"])
 
 
@@ -299,10 +299,10 @@ async def show(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDep
 async def status(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
     """A JSON text; also of a payment that has ceased."""
 
-    def told(found: PaymentSeen) -> Response[bytes]:
+    def said(found: PaymentSeen) -> Response[bytes]:
         return Response(encode_word(found.status), media_type=_JSON)
 
-    return await utbetalinger.seen(request, uid, told, no_status(_id_of(uid)))
+    return await utbetalinger.seen(request, uid, said, no_status(_id_of(uid)))
 
 
 @post(

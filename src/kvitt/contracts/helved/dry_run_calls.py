@@ -80,7 +80,7 @@ class HelvedCalls(Contract):
 
 
 def http_status(answer: bytes) -> int:
-    """The status with which an answer is told: that of its error, and 302 where nothing would change."""
+    """The status with which an answer is said: that of its error, and 302 where nothing would change."""
     if not answer.startswith(_FIGURES):
         error = decode_status(answer).error
         return error.status if error else 200

@@ -57,7 +57,7 @@ def decode_kept(answer: bytes) -> KeptStatus:
 
 
 def encode_word(status: PaymentStatus) -> bytes:
-    """A status as it is told: a JSON text."""
+    """A status as it is said: a JSON text."""
     return _encoder.encode(status)
 
 

@@ -57,7 +57,7 @@ def _broken(asked: AvventCorrection) -> Refusal | None:
 
 
 def call_of(asked: AvventCorrection, payment_id: PaymentId) -> AvventCall:
-    """What a correction asks for."""
+    """The call that a correction is."""
     named = asked.avvent.value()
     return AvventCall(payment_id, asked.benefit_name, CaseId(asked.case_id), asked.person, asked.caseworker, named)
 

@@ -1,4 +1,4 @@
-"""What messages of a case find in a replay beside what is accepted: how far its decisions have come, and what its open orders pay."""
+"""Finds for messages of a case in a replay what is not accepted yet: how far decisions have come, and what open orders are to pay."""
 
 from typing import TYPE_CHECKING
 

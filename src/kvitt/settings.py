@@ -138,8 +138,8 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
     where kvitt runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
     and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`; `decision_writers` take decisions,
-    and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome.
-    `docs`: anybody may read how the API is described.
+    and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome. `docs`: anybody may read how the API
+    is described.
     """
 
     host: str = "127.0.0.1"
@@ -281,14 +281,21 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     by what is behind the last colon of their names; None: all of the scheme. `approver_opens`, `approver_frames`: only an approver sends
     the first decision of a case, and changes its frame. Others pay at most `cap_kroner` a day, as long as the case has no cap of its
     own; 0: anything; None: 5000 in DAGPENGER, anything elsewhere. `two_people`: in whose decisions nobody both decides and attests.
+
+    Of `/api/iverksetting`: `answers_as` is the generation of the service whose codes, texts and bodies its callers know;
+    `may_lack_payments`: a decision without the list of what it pays is taken as one that pays nothing, and so ceases all that is paid;
+    `status_topic`: statuses are published on `helved.iverksetting-status-v1`.
     """
 
-    approver_groups: tuple[str, ...] = ()
-    system_callers: tuple[str, ...] | None = None
+    approver_groups: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    system_callers: tuple[Annotated[str, Meta(pattern="^[^:]+$")], ...] | None = None
     approver_opens: bool = True
     approver_frames: bool = True
     cap_kroner: Annotated[int, Meta(ge=0)] | None = None
     two_people: Literal["persons", "all", "nobody"] = "persons"
+    answers_as: Literal["first", "second_plain", "second", "third"] = "third"
+    may_lack_payments: bool = False
+    status_topic: bool = False
 
 
 class SourceLimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from kvitt.disbursement.acts import Acts, Wanted
 from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided, DecisionService
 from kvitt.disbursement.decisions import DecisionOutcome
+from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
 from kvitt.kernel import commits
 from kvitt.kernel.database import connect
@@ -155,3 +157,26 @@ def test_without_a_server_nothing_is_done(site: Site) -> None:
         with pytest.raises(psycopg.OperationalError):
             decide(service, line("L8", "d1")).result(SECONDS)
     assert site.order_states("L8") == []
+
+
+def test_the_chain_of_a_case_names_who_called_and_why_they_were_refused(service: DecisionService, site: Site) -> None:
+    by = CallHeaders("put", "v2", "toys", "A100007", approver=True)
+    decide(service, line("S9", "d1"), by).result(SECONDS)
+    decide(service, line("S9", "d2", "d1", 700)).result(SECONDS)
+    with connect(site.conninfo) as connection:
+        refused, ordered = Acts(connection).listed(Wanted(case=(Scheme.VALP, "S9")), 10)
+        shown = Acts(connection).show(refused.entry)
+    assert (ordered.by, ordered.reason, ordered.subject.partition(": ")[2]) == ("A100007", None, "put by toys")
+    assert (refused.by, refused.reason) == ("toys", "423 the previous decision is not finished")
+    assert (shown.by, shown.reason, shown.subject) == (refused.by, refused.reason, refused.subject)
+
+
+def test_who_called_can_not_be_changed_unseen(service: DecisionService, site: Site) -> None:
+    by = CallHeaders("post", "v2", "toys", "A100008")
+    number = decide(service, line("S10", "d1"), by).result(SECONDS).message_no
+    change = "UPDATE messages SET headers = replace(convert_from(headers, 'UTF8'), %s, %s)::bytea WHERE message_no = %s"
+    with connect(site.conninfo) as connection:
+        connection.execute(change, ("A100008", "A100009", number))
+        assert any("is not what the stored message" in each or "entry" in each for each in site.differences())
+        connection.execute(change, ("A100009", "A100008", number))
+    assert site.differences() == []

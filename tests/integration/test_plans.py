@@ -133,6 +133,8 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
+ENACTMENT = "kvitt.contracts.iverksetting"
+DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
         "ensure_cases": NAMED_CASES,
@@ -249,6 +251,10 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "entries_of_case": {"area": "DP", "case_id": "case-1"},
     },
 }
+HOT[ENACTMENT, "statuses"] = {
+    "status_of_decision": DECIDED,
+    "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "key": b"B1\0"},
+}
 HOT[HUB, "deferred"] = {
     "lock_free_cases": NAMED_CASES,
     "known_cases": NAMED_CASES,
@@ -306,6 +312,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is
     },
+    (ENACTMENT, "statuses"): {"stopped_areas"},  # a few rows
     (RAIL, "emulator"): {
         *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
         *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts

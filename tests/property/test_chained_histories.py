@@ -125,6 +125,20 @@ def test_each_period_names_the_line_that_pays_it(scheme: Scheme, data: st.DataOb
     assert named == in_force
 
 
+@given(data=st.data())
+@tried(40)
+def test_the_rail_takes_what_follows_an_order_that_it_has_and_that_counts_as_rejected(data: st.DataObject) -> None:
+    """By an operator's word, or by the answer to a copy: no later line is taken for one of that order."""
+    case = DecidedCase()
+    case.decides([wanting(Period(date(2026, 5, 4), date(2026, 5, 8), 1))])
+    for wanted, accepted in data.draw(histories(Scheme.TILTAKSPENGER, mixed=False)):
+        order = case.decides(wanted, accepted=accepted)
+        if order and not accepted:
+            assert case.rail.take(order_xml.encode(order)) == "00"
+            lost = [micro_chained.AtRail(order.number, each, continues=True) for each in order.payments]
+            case.state = replace(case.state, at_rail=(*case.state.at_rail, *lost))
+
+
 class MicroCase:
     """The same case by micro-chaining, one payment to a chain, with a rail of its own."""
 

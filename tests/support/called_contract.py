@@ -1,6 +1,7 @@
 """A toy contract that is called: a CSV line by each call, a chain of decisions, a frame. Its sources are no topics."""
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
@@ -150,7 +151,7 @@ def _decision(case: str, decision: str) -> Decision:
         key=decision,
         case_id=CaseId(case),
         decision_id=DecisionId(decision),
-        person="12345678910",
+        person=f"{zlib.crc32(case.encode()):011}",
         decided_at="2026-01-01T00:00",
         caseworker=terms.default_caseworker,
         approver=terms.default_approver,

@@ -208,6 +208,8 @@ def test_nobody_decides_and_attests() -> None:
     assert refused_one_person(APPROVER, "Z990003", "Z990001", as_approver=True) is None
     assert refused_one_person(APPROVER, "z990001", "Z990003", as_approver=True) == SENT_BY_CASEWORKER
     assert refused_one_person(APPROVER, "Z990001", "Z990003") is None
+    # Where the rules want no approver, none attests by sending.
+    assert refused_one_person(CASEWORKER, "Z990002", "Z990003", as_approver=True) is None
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,18 @@ def test_all_of_the_description_is_shown_as_text() -> None:
     assert "<script" not in page_of(made).decode()
 
 
+def test_a_body_is_shown_down_to_its_innermost_members() -> None:
+    inner = {"type": "object", "properties": {"amount": {"type": "integer", "default": None}}, "required": []}
+    body = {"type": "object", "properties": {"days": {"type": "array", "items": inner}, "who": {"anyOf": [inner, {"type": "null"}]}}}
+    content = {"application/json": {"schema": body, "examples": {"one": {"summary": "a week", "value": {"days": []}}}}}
+    operation = {"operationId": "x", "requestBody": {"content": content}, "responses": {}}
+    made = {"openapi": "3.1.0", "info": {"title": "t"}, "paths": {"/x": {"put": operation}}, "components": {"schemas": {}}}
+    shown = page_of(made).decode()
+    assert all(f"<code>{place}</code>" in shown for place in ("days", "days[].amount", "who", "who.amount"))
+    assert "null if not said" in shown
+    assert "a week" in shown
+
+
 def test_every_problem_of_an_operation_has_its_meaning_and_an_example(described: Mapping[str, Any], page: str) -> None:
     shown = 0
     for operation in operations(described):

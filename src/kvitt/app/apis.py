@@ -2,7 +2,7 @@
 
 import resource
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kvitt.api.rest.rates import CallRates
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
     from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
@@ -150,8 +151,8 @@ class Apis:
             simulations=simulations,
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
-            decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
             limits=limits,
+            decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
             refused=refused,
             docs=self._settings.rest.docs,
         )
@@ -167,8 +168,10 @@ class Apis:
         )
         opened.callback(service.close)
         access = decision_access(self._settings)
-        simulation = self._settings.simulation
-        return DecisionCalls(service, access, self._ports, looks, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds)
+        simulation, terms = self._settings.simulation, enactment_terms(self._settings)
+        return DecisionCalls(
+            service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds
+        )
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls
@@ -248,6 +251,17 @@ def decision_access(settings: Settings) -> "DecisionAccess":
     by_header = settings.rest.scheme_header
     usual = settings.database_url is None and not settings.rest.issuer
     return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
+
+
+def enactment_terms(settings: Settings) -> "Mapping[Scheme, EnactmentTerms]":
+    """The terms of the chained decisions of each scheme, as they are set."""
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
+    from kvitt.contracts.iverksetting.decision import Generation
+
+    given = {scheme: settings.decisions.get(scheme.value, DecisionSettings()) for scheme in Scheme}
+    return {
+        scheme: EnactmentTerms(Generation(each.answers_as), each.may_lack_payments, each.status_topic) for scheme, each in given.items()
+    }
 
 
 def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kvitt.app.ports import checks_of, limits_of, ports_of
+from kvitt.app.ports import checks_of, limits_of, ports_of, publishes_statuses
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -101,6 +101,7 @@ class HubProcess:
             settings.rapid,
             settings.ops,
             hears_strays=hears_strays,
+            publishes_statuses=publishes_statuses(settings),
             checks=checks_of(settings.simulation),
             limits=limits_of(settings.limits),
         )

@@ -6,6 +6,7 @@ from typing import Final
 
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.helved.dry_run_calls import HelvedCalls
+from kvitt.contracts.iverksetting.contract import Iverksetting
 from kvitt.contracts.rapid.contract import Rapid
 from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.disbursement.contract import Contracts
@@ -17,7 +18,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, SimulationSettings
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, Settings, SimulationSettings
 
 
 def ports_of(
@@ -25,6 +26,7 @@ def ports_of(
     ops: OpsSettings,
     *,
     hears_strays: bool = False,
+    publishes_statuses: bool = False,
     further: Sequence[Rail] = (),
     of_scheme: Mapping[Scheme, str] | None = None,
     checks: Mapping[Scheme, CheckPolicy] | None = None,
@@ -32,6 +34,7 @@ def ports_of(
 ) -> Ports:
     """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
 
+    `publishes_statuses`: there is a topic for the statuses of decisions.
     `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one;
     `checks` says of which schemes orders are simulated before they leave, `limits` how much sources may have paid.
     """
@@ -47,6 +50,7 @@ def ports_of(
         Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
         Utbetalinger(),
         HelvedCalls(streams),
+        Iverksetting(publishes=publishes_statuses),
     )
     return Ports(
         contracts=contracts,
@@ -80,6 +84,11 @@ def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
         for scheme, each in simulation.checks.items()
         if each.policy != "off"
     }
+
+
+def publishes_statuses(settings: Settings) -> bool:
+    """Whether the statuses of some scheme's decisions are published."""
+    return any(each.status_topic for each in settings.decisions.values())
 
 
 def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:

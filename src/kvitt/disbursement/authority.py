@@ -125,7 +125,7 @@ def refused_one_person(by: Authority, caseworker: str, approver: str, *, as_appr
         return None
     if _same(caseworker, approver):
         return ONE_PERSON
-    if as_approver and by.person is not None and _same(by.person, caseworker):
+    if as_approver and by.approver and by.person is not None and _same(by.person, caseworker):
         return SENT_BY_CASEWORKER
     return None
 

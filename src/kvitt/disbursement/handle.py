@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.disbursement.caller import decision_row
+from kvitt.disbursement.caller import decision_row, noted_call
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrderIsOpen
 from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
@@ -145,7 +145,7 @@ class Handler:
         self._store_message(case, message, record, MessageState.QUEUED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.QUEUED)
         case.queued += 1
-        case.note(self._work, self._now, What.QUEUED, digest(message.body), message_no=message.message_no)
+        self._note(case, message, What.QUEUED, digest(message.body))
         return MessageState.QUEUED
 
     def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None, *, in_turn: bool = True) -> MessageState:
@@ -180,7 +180,7 @@ class Handler:
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
         """A decision that is received may set the frame of its case, and so opens it."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame, self._contract.name
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -204,7 +204,7 @@ class Handler:
         """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
         assert message.identity is not None, "only what has an identity repeats"
         if stored.digest != message.identity.digest:
-            return self.refuse(case, message, record, self._contract.used_otherwise)
+            return self.refuse(case, message, record, self._contract.refused_reuse(message, stored))
         return self._answer(case, message, record, Repeated(stored), known=False)
 
     def _reply(self, event: Event, message: InboxMessage) -> Reply:
@@ -219,10 +219,11 @@ class Handler:
         reply = self._reply(event, message)
         known = known and not isinstance(event, Refused)
         self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
-        self._note_outcome(case, message, record, _outcome(event), event.refusal if isinstance(event, Refused) else None)
+        refusal = event.refusal if isinstance(event, Refused) else None
+        self._note_outcome(case, message, record, _outcome(event), refusal)
         if case:
             said = () if reply.answer is None else (reply.answer,)
-            case.note(self._work, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
+            self._note(case, message, What.ANSWERED, digest(message.body, *said), refusal)
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
@@ -251,7 +252,7 @@ class Handler:
         self._store_message(case, message, record, state, reply)
         self._note_outcome(case, message, record, DecisionOutcome.SIMULATED)
         content = digest(message.body, *event.published, *questions)
-        case.note(self._work, self._now, What.SIMULATED, content, message_no=message.message_no)
+        self._note(case, message, What.SIMULATED, content)
         return state
 
     def _order(
@@ -293,7 +294,7 @@ class Handler:
             )
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
-        case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
+        self._note(case, message, What.ORDERED, digest(message.body, *messages))
         case.orders_made += len(orders)
         case.numbered = max([case.numbered, *map(numbers_used, orders)])
         case.open_orders += len(orders)
@@ -332,6 +333,11 @@ class Handler:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
             self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))
+
+    def _note(self, case: Case, message: InboxMessage, what: What, content: bytes, refusal: Refusal | None = None) -> None:
+        """Adds to the case's chain what became of a message; of a call also who made it."""
+        said = noted_call(message, refusal) if self._contract.role == DECISIONS else None
+        case.note(self._work, self._now, what, content, message_no=message.message_no, said=said)
 
     def _note_outcome(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, outcome: DecisionOutcome, refusal: Refusal | None = None

@@ -21,6 +21,7 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.rest import consistency as consistency_routes
 from kvitt.api.rest import docs_page
 from kvitt.api.rest import dry_runs as dry_run_routes
+from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
@@ -66,8 +67,8 @@ def make_app(
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
-    decisions: DecisionCalls | None = None,
     limits: GateLimits | None = None,
+    decisions: DecisionCalls | None = None,
     refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
@@ -82,6 +83,7 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
+        *([iverksetting_routes.router(decisions, work)] if decisions else []),
         *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
@@ -89,7 +91,10 @@ def make_app(
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
         },
-        dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal))
+        {
+            iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting),
+            **dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal)),
+        }
         if decisions
         else {},
     )

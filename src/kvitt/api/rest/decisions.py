@@ -1,27 +1,31 @@
 """Decisions over REST: what their routes need, whatever the contract: who may send which, and the service that takes them (design §16)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.callers import DecisionAccess
+from kvitt.contracts.iverksetting.call import EnactmentTerms
 from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided, DecisionService
 from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.values import Scheme
 
 
 class DecisionCalls(Struct, frozen=True):
     """Decisions for calls: `access` says who may send them, `pool` is for looks at what became of them.
 
-    At most `dry_runs` wait at once, each for `dry_run_seconds`.
+    `iverksetting`: what is set for the chained decisions of each scheme. At most `dry_runs` wait at once, each for `dry_run_seconds`.
     """
 
     service: DecisionService
     access: DecisionAccess
     ports: Ports
     pool: ConnectionPool[Any]
+    iverksetting: Mapping[Scheme, EnactmentTerms] = {}
     dry_runs: int = 256
     dry_run_seconds: float = 120.0
 

@@ -114,7 +114,9 @@ def _parameters(parameters: Sequence[Node]) -> str:
 
 
 def _body(kind: str, media: Node) -> str:
-    return f"<h4>Body</h4><p><code>{escape(kind)}</code>: {_rule(media.get('schema', {}))}</p>{_examples(media)}"
+    schema = media.get("schema", {})
+    forms = [_members(form) for form in schema.get("anyOf", [schema]) if "properties" in form]
+    return f"<h4>Body</h4><p><code>{escape(kind)}</code>: {_rule(schema)}</p>{''.join(forms)}{_examples(media)}"
 
 
 def _answers(responses: Mapping[str, Node]) -> str:
@@ -143,19 +145,26 @@ def _written(value: object) -> str:
 def _form(name: str, form: Node) -> str:
     parts = [f'<article id="form-{escape(name)}"><h3>{escape(name)}</h3>{_prose(form.get("description", ""))}']
     if "properties" in form:
-        required = form.get("required", [])
-        rows = [
-            [
-                f"<code>{escape(member)}</code>",
-                _rule(each) + ("" if member in required else ", optional"),
-                _inline(each.get("description", "")) + _samples(each),
-            ]
-            for member, each in form["properties"].items()
-        ]
-        parts.append(_table(("member", "is", "meaning"), rows))
+        parts.append(_members(form))
     else:
         parts.append(f"<p>{_rule(form)}</p>")
     return "".join([*parts, "</article>"])
+
+
+def _members(form: Node) -> str:
+    return _table(("member", "is", "meaning"), [*_member_rows(form, "")])
+
+
+def _member_rows(form: Node, within: str) -> Iterator[Sequence[str]]:
+    """A row for each member of a form, and below it for those that it has itself."""
+    required = form.get("required", [])
+    for member, each in form["properties"].items():
+        place, optional = f"{within}{member}", "" if member in required else ", optional"
+        yield [f"<code>{escape(place)}</code>", _rule(each) + optional, _inline(each.get("description", "")) + _samples(each)]
+        for kind, behind in ((each, "."), (each.get("items", {}), "[].")):
+            for choice in [kind, *kind.get("anyOf", ())]:
+                if "properties" in choice:
+                    yield from _member_rows(choice, f"{place}{behind}")
 
 
 def _samples(schema: Node) -> str:
@@ -194,7 +203,9 @@ def _rule(schema: Node) -> str:
 
 
 def _bound(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

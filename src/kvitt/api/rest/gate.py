@@ -103,10 +103,8 @@ class Gate:
         """Writes down who is refused for lack of authority, before they hear of it."""
 
         async def watched(message: AsgiMessage) -> None:
-            if message["type"] == "http.response.start" and isinstance(scope.get(REFUSED_BY), AccessRefused | TooManyRequests):
-                METRICS.add(Counted.REFUSED, "rest", scope[REFUSED_BY].code)
-                if refused := _refused_in(scope):
-                    await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
+            if message["type"] == "http.response.start" and (refused := _refused_in(scope, message["status"])):
+                await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
             await send(message)
 
         return watched
@@ -188,9 +186,12 @@ class _Body:
         return await self.receive()
 
 
-def _refused_in(scope: Scope) -> RefusedCall | None:
+def _refused_in(scope: Scope, status: int) -> RefusedCall | None:
     """The refusal for lack of authority with which a request ends; None: it ends otherwise, or nobody knows who asked."""
-    error = scope.get(REFUSED_BY)
+    error = scope.get(REFUSED_BY) or (NotPermitted("by the rules of the contract") if status == NotPermitted.status else None)
+    if not isinstance(error, AccessRefused | TooManyRequests):
+        return None
+    METRICS.add(Counted.REFUSED, "rest", error.code)
     if not isinstance(error, NotAuthenticated | NotPermitted):
         return None
     caller: Caller | None = scope.get("caller")

@@ -122,5 +122,5 @@ class Handling:
 
 def agrees(made: AuditRow, entry: AuditRow) -> bool:
     """Whether an entry says what the replay says; its hash is the chain's affair."""
-    published = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest)
-    return published == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest)
+    published = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest, entry.note)
+    return published == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest, made.note)

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0056"
-down_revision = "0055"
+revision = "0057"
+down_revision = "0056"
 
 
 def upgrade() -> None:

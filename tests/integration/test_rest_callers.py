@@ -50,8 +50,15 @@ def routes(site: Site) -> list[tuple[str, str]]:
 
 
 NAMES = {
-    "payout_id": "p", "account_id": "1", "plan_id": "q", "fagsystem": "AAP", "uid": str(UUID(int=1)), "scheme": "aap",
-    "case": "S1", "decision": "B1", "enactment": "I1",
+    "payout_id": "p",
+    "account_id": "1",
+    "plan_id": "q",
+    "fagsystem": "AAP",
+    "uid": str(UUID(int=1)),
+    "scheme": "aap",
+    "case": "S1",
+    "decision": "B1",
+    "enactment": "I1",
 }
 OF_SCHEMES = ("/utbetalinger/", "/api/iverksetting")
 """Paths of applications that have a scheme, whatever is done there."""

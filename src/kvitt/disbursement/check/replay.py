@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
-from kvitt.disbursement.check.decided import look_at_decisions
+from kvitt.disbursement.check.decided import look_at_decisions, look_at_pending
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER
@@ -173,6 +173,7 @@ class Replay:
         look_at_rail(self)
         if replayed.message.dry_run:
             look_at_open_orders(self)
+        look_at_pending(self)
         if replayed.contract.keeps_chain:
             look_at_decisions(self)
         work = self._handling.repeated(replayed, entry)
@@ -368,6 +369,10 @@ class Replay:
         version.superseded = False
         self._current[payment_id] = version
         self.case.accepted(version.made.document, version.made.position_in_case)
+
+    def moved_away(self, payment_id: str) -> None:
+        """A payment holds no more under its id: it goes on under another one."""
+        self._current.pop(payment_id).superseded = True
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""

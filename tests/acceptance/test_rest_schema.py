@@ -17,7 +17,7 @@ from kvitt.disbursement.values import Scheme
 from support.rest_stage import ALL, Site, earn, rest_site
 from support.tried import tried
 
-OPERATIONS, OF_DECISIONS = 23, 6
+OPERATIONS, OF_DECISIONS = 23, 14
 BODY_TOO_LONG, ADDRESS_TOO_LONG, NOT_IN_TIME = 413, 414, 503
 SIMULATIONS = "/api/simulering"
 DECISIONS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v")

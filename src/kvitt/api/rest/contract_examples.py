@@ -13,12 +13,14 @@ from kvitt.api.rest.problems import problem_of
 from kvitt.api.rest.routes import EXAMPLES
 from kvitt.contracts.iverksetting import texts
 from kvitt.contracts.iverksetting.decision import Generation
+from kvitt.contracts.utbetalinger import avvent, changes, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
-from kvitt.disbursement.values import Refusal
+from kvitt.disbursement.values import PaymentId, Refusal
 from kvitt.errors import UnknownApplication
 
 _UNAUTHORIZED: Final = 401
+_UID: Final = PaymentId("7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01")
 A_DECISION: Final = Example(
     summary="one day of child care, behind an earlier decision",
     value={
@@ -60,6 +62,24 @@ AN_OLD_DECISION: Final = Example(
         "forrigeIverksetting": {"behandlingId": "a7e0b7c4-88a1-4f0f-b2ce-5d8e5f0d1e01", "utbetalinger": []},
     },
 )
+A_PAYMENT: Final = Example(
+    summary="two days of AAP",
+    value={
+        "sakId": "AAP-81100",
+        "behandlingId": "51",
+        "erFørsteUtbetaling": None,
+        "personident": "01820390012",
+        "vedtakstidspunkt": "2026-06-15T09:00:00",
+        "stønad": "AAP_UNDER_ARBEIDSAVKLARING",
+        "beslutterId": "B200002",
+        "saksbehandlerId": "A100001",
+        "periodeType": "UKEDAG",
+        "perioder": [
+            {"fom": day, "tom": day, "beløp": 910, "betalendeEnhet": None, "fastsattDagsats": 1140} for day in ("2026-06-01", "2026-06-02")
+        ],
+        "avvent": None,
+    },
+)
 _IDS: Final[Mapping[str, object]] = {
     "case": "S700",
     "decision": "5",
@@ -97,6 +117,39 @@ OF_DECISIONS: Final[Iterable[Refusal]] = (
     refusals.owned_by_another("utbetalinger"),
 )
 """Refusals of decisions, in the words of the newest generation."""
+OF_PAYMENTS: Final[Iterable[Refusal]] = (
+    read.NO_UUID,
+    read.UNREADABLE,
+    refusals.NO_PERIODS,
+    refusals.ONE_OFF_ACROSS_YEARS,
+    refusals.DUPLICATE_PERIODS,
+    refusals.END_BEFORE_START,
+    rules.RESERVED_RATE,
+    rules.INCONSISTENT_DAYS,
+    refusals.TOO_LONG,
+    refusals.ZERO_AMOUNT,
+    refusals.BAD_CASE_ID,
+    refusals.BAD_DECISION_ID,
+    rules.ONE_OFFS_TO_JOIN,
+    refusals.OVERLAP,
+    refusals.unchangeable("sakId"),
+    changes.OTHER_RATE_TYPE,
+    changes.OTHER_PERIODS,
+    avvent.NOT_A_CORRECTION,
+    avvent.NO_TRANSFER,
+    changes.not_found(_UID),
+    changes.never_made(_UID),
+    changes.no_status(_UID),
+    changes.exists_already(_UID),
+    refusals.NO_REAL_CHANGE,
+    refusals.owned_by_another("iverksetting"),
+    changes.NOT_MATCHED,
+    changes.BUSY_TO_UPDATE,
+    changes.BUSY_TO_DELETE,
+    changes.CASE_BUSY,
+    ONE_PERSON,
+)
+"""Refusals of single payments."""
 _OF_ALL: Final = tuple(
     refusal_of(problem_of(error)) for error in (UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"), *EXAMPLES)
 )

@@ -183,7 +183,6 @@ def _response(status: int, content: ContractBody) -> Response[bytes]:
 
 _MEANINGS: Final[Mapping[int, str]] = {
     400: "the body is none of this form, or the decision breaks a rule by itself, or does not go on from the latest one",
-    401: "no valid token",
     403: "the application has no scheme, or another one; or the decision needs an approver, or two people",
     409: "another decision has these ids, or the case belongs to another contract",
     413: "the body is too long",
@@ -197,7 +196,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
 _REFUSALS: Final = {
     status: ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
     for status, meaning in _MEANINGS.items()
-}
+} | {401: ResponseSpec(None, description="no valid token; the answer has no body")}
 _RECEIVED: Final = {202: ResponseSpec(None, description="received, or received before"), **_REFUSALS}
 _STATUS: Final = {
     200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False),

@@ -84,3 +84,8 @@ def _one_offs(draw: st.DrawFn) -> list[Body]:
         made.append(span(start.isoformat(), end.isoformat(), draw(_amounts), betalendeEnhet=draw(_offices)))
         day = end + timedelta(days=1)
     return made
+
+
+def person_of(uid: str) -> str:
+    """A person who has this payment's case alone."""
+    return f"{int(uid[-8:], 16):011d}"

@@ -18,7 +18,7 @@ from kvitt.disbursement.values import Scheme
 class DecisionCalls(Struct, frozen=True):
     """Decisions for calls: `access` says who may send them, `pool` is for looks at what became of them.
 
-    `iverksetting`: what is set for the chained decisions of each scheme.
+    `iverksetting`: what is set for the chained decisions of each scheme. At most `dry_runs` wait at once, each for `dry_run_seconds`.
     """
 
     service: DecisionService
@@ -26,6 +26,8 @@ class DecisionCalls(Struct, frozen=True):
     ports: Ports
     pool: ConnectionPool[Any]
     iverksetting: Mapping[Scheme, EnactmentTerms] = {}
+    dry_runs: int = 256
+    dry_run_seconds: float = 120.0
 
     async def decided(self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str) -> Decided:
         """The outcome of a decision, once it is durable; `identity` is what to look for where that is not known.

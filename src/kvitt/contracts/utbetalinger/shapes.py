@@ -12,13 +12,15 @@ from msgspec.json import Decoder, Encoder
 
 from kvitt.contracts.utbetalinger.days import days_of
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType
+from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
 from kvitt.formats.times import local_text
 from kvitt.kernel.money import Kroner
 
+SCHEMES: Final = (Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER, Scheme.HISTORISK)
+"""The schemes whose payments are called singly."""
 Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
 """An amount in whole kroner; the contract's type has no sign."""
 _SHORTEST_WITH_SECONDS: Final = len("2026-01-01T00:00:00")
@@ -139,7 +141,7 @@ def read_correction(body: bytes) -> AvventCorrection:
 
 
 def _require_benefit(name: str) -> None:
-    if name not in BENEFITS:
+    if name not in BENEFITS or BENEFITS[name].scheme not in SCHEMES:
         raise Undecodable("stønad", "is not a known word")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from kvitt.contracts.utbetalinger.days import last_of_month
+from kvitt.contracts.utbetalinger.shapes import last_of_month
 
 PERSON: Final = "01820390012"
 UID: Final = "5d0c2e9e-1111-4222-8333-444455556666"

@@ -52,6 +52,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.simulations_astray),
     (Kind.ORPHAN, SQL.outside_findings_astray),
     (Kind.CASE, SQL.exempt_pairs_not_as_noted),
+    (Kind.PAYMENT, SQL.moves_not_as_noted),
     (Kind.PUBLISHED, SQL.receipts_without_copy),
     (Kind.CONTRADICTION, SQL.contradictions_not_as_noted),
     (Kind.CASE, SQL.imports_not_as_noted),

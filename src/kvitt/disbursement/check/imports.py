@@ -25,12 +25,14 @@ from kvitt.disbursement.imported import (
     unknown_in,
     versions,
 )
+from kvitt.disbursement.migrate_case import apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
     Area,
     CaseId,
     PaymentId,
+    Refusal,
     Scheme,
 )
 from kvitt.kernel.audit import AuditRow, digest
@@ -85,6 +87,29 @@ def _imported(replay: "Replay", entry: AuditRow) -> None:
         replay.becomes_true(version)
 
 
+def _migrated(replay: "Replay", entry: AuditRow) -> None:
+    """The case as another contract goes on with it: the same chains under other payment ids."""
+    case = replay.case
+    try:
+        note = note_in(entry)
+    except msgspec.MsgspecError:
+        replay.differs(Kind.ENTRY, entry.seq, "moves payments that can not be read")
+        return
+    payments = moved(case, note.moves)
+    if isinstance(payments, Refusal) or case.must_queue:
+        replay.differs(Kind.ENTRY, entry.seq, "moves what the case does not have, or has in an open order")
+        return
+    rows = moved_rows(case, note.moves, payments)
+    if content_of(entry.note or "", rows) != entry.digest:
+        replay.differs(Kind.ENTRY, entry.seq, "is not what moving the case gives")
+    for move in note.moves:
+        replay.moved_away(move.payment_id)
+    apply_move(case, note, rows)
+    for row in rows:
+        version = replay.versions[row.payment_id, row.version] = Version(row)
+        replay.becomes_true(version)
+
+
 def _left_out(replay: "Replay", entry: AuditRow) -> None:
     """The case that an import found and could not take over."""
     if entry is not replay.stored.audit[0]:
@@ -107,5 +132,6 @@ TAKING_OVER: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {
     What.IMPORTED: _imported,
     What.LEFT_OUT: _left_out,
     What.FORGOTTEN: _forgotten,
+    What.MIGRATED: _migrated,
 }
 """What each of these entries does to a replay."""

@@ -369,6 +369,10 @@ class Replay:
         self._current[payment_id] = version
         self.case.accepted(version.made.document, version.made.position_in_case)
 
+    def moved_away(self, payment_id: str) -> None:
+        """A payment holds no more under its id: it goes on under another one."""
+        self._current.pop(payment_id).superseded = True
+
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""
         work = UnitOfWork()

@@ -257,7 +257,18 @@ FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id
 SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
 FROM payments AS p
 WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no)
-  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'));
+  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'))
+  AND NOT EXISTS (SELECT FROM moved_payments AS m WHERE m.case_no = p.case_no AND m.moved_to = p.payment_id AND m.version = p.version);
+
+-- name: moves_not_as_noted
+-- Payments that are said to have been moved, where their case's history does not say so.
+SELECT m.case_no, m.payment_id::text, 'was moved to another id, and the history of its case has it otherwise'
+FROM moved_payments AS m
+WHERE NOT EXISTS (
+    SELECT FROM audit AS a
+    WHERE a.chain = m.case_no AND a.what = 'migrated'
+      AND a.note::jsonb -> 'moves' @> jsonb_build_array(jsonb_build_object('payment_id', m.payment_id, 'to', m.moved_to))
+);
 
 -- name: imports_not_as_noted
 -- How much imports took over, where it is not what is there: a case that nothing has happened to since is known by nothing else.

@@ -165,7 +165,7 @@ class Apis:
         )
         opened.callback(service.close)
         access = decision_access(self._settings)
-        return DecisionCalls(service, access, self._ports, looks, enactment_terms(self._settings))
+        return DecisionCalls(service, access, self._ports, looks, enactment_terms(self._settings), clock)
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

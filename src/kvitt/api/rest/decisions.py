@@ -13,6 +13,7 @@ from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided, DecisionService
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.clock import Clock, utc_now
 
 
 class DecisionCalls(Struct, frozen=True):
@@ -26,6 +27,7 @@ class DecisionCalls(Struct, frozen=True):
     ports: Ports
     pool: ConnectionPool[Any]
     iverksetting: Mapping[Scheme, EnactmentTerms] = {}
+    clock: Clock = utc_now
 
     async def decided(self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str) -> Decided:
         """The outcome of a decision, once it is durable; `identity` is what to look for where that is not known.

@@ -1,4 +1,4 @@
-"""Asks for a case to be moved out of this contract: what is asked, which of its chains are meant, and the texts of refusals (iverksetting §8.1)."""
+"""Asks for a case to be moved out of this contract: which of its chains are meant, and the texts of refusals (iverksetting §8.1)."""
 
 from typing import Final
 from uuid import UUID
@@ -10,8 +10,9 @@ from kvitt.contracts.iverksetting.benefits import SCHEME_OF_BENEFIT
 from kvitt.contracts.iverksetting.decision import EnactmentKey, Generation
 from kvitt.contracts.iverksetting.texts import NOT_READ, Wording, unreadable
 from kvitt.disbursement.catalogue import BENEFITS
+from kvitt.disbursement.derive.chained import ChainKey, chain_payment_id
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.values import Payment, PaymentId, Refusal, Scheme
+from kvitt.disbursement.values import CaseId, Payment, PaymentId, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
@@ -43,7 +44,10 @@ class MoveShape(Struct):
 
 
 class AskedMove(Struct, frozen=True):
-    """A move that is asked for: of the chains of a reporting card, or of that of a benefit, which becomes the payment of an id."""
+    """A move that is asked for: of the chains of a reporting card, or of that of a benefit, which becomes the payment of an id.
+
+    Chains are known by their keys, under which they were payments while the case was this contract's.
+    """
 
     case_id: str
     key: EnactmentKey
@@ -51,11 +55,12 @@ class AskedMove(Struct, frozen=True):
     payment_id: PaymentId | None = None
     class_code: str | None = None
 
-    def means(self, payment: Payment) -> bool:
+    def means(self, payment: Payment, scheme: Scheme) -> bool:
         """Whether a chain of the case is one of those that are meant."""
-        if self.reporting_card is not None:
-            return payment.reporting_card == self.reporting_card
-        return BENEFITS[payment.benefit].class_code == self.class_code
+        code = BENEFITS[payment.benefit].class_code
+        if self.class_code is not None and self.class_code != code:
+            return False
+        return payment.payment_id == chain_payment_id(scheme, CaseId(self.case_id), ChainKey(code, self.reporting_card))
 
     def refusal(self, wording: Wording, scheme: Scheme, generation: Generation) -> Refusal:
         """A refusal that names the case."""

@@ -27,6 +27,7 @@ class Size(Struct, frozen=True):
     postings: int
     active_lines: int
     reconciled_orders: int
+    decisions: int
 
 
 FULL = Size(
@@ -51,6 +52,7 @@ FULL = Size(
     postings=300_000,
     active_lines=1_000_000,
     reconciled_orders=1_000_000,
+    decisions=12_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -74,4 +76,5 @@ QUICK = Size(
     postings=60_000,
     active_lines=20_000,
     reconciled_orders=20_000,
+    decisions=2_000,
 )

@@ -220,7 +220,8 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case.
     One without an answer for `hangs_seconds` gives its place to another; `hanging` may do so at a time. One that has waited `wait_seconds`
     for its turn is answered that there was no time for it. `on` false: all are answered as outside the rail's hours. A call over REST waits
-    `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders are simulated before they leave.
+    `call_seconds` for its answer, a dry run `dry_run_seconds`, at most `calls` of them at once. `checks`, by scheme: whether orders are
+    simulated before they leave.
     The rail's word, also that which an approver saw, holds for `valid_days` working days. After a question whose answer never came no
     order of its case leaves for `rail_seconds`, in which the rail may be at work on it.
     """
@@ -247,6 +248,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     hanging: Annotated[int, Meta(ge=0, le=1000)] = 128
     hangs_seconds: Annotated[float, Meta(gt=0, le=600)] = 5.0
     call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
+    dry_run_seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
     calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
     checks: Mapping[_NameOfScheme, CheckSettings] = {}
     valid_days: Annotated[int, Meta(ge=1, le=30)] = 1

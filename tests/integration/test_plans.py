@@ -140,7 +140,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "ensure_cases": NAMED_CASES,
         "lock_cases": NAMED_CASES,
         "current_payments": NAMED_CASES,
-        "ids_of_other_cases": [ZEROS, IDS, SCHEMES, CASES],
+        "ids_in_use": [ZEROS, IDS, SCHEMES, CASES],
         "queued_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],

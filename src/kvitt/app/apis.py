@@ -131,13 +131,16 @@ class Apis:
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
         from kvitt.api.rest.contract_forms import DECISION_PATHS
+        from kvitt.api.rest.dry_runs import PATHS as DRY_RUN_PATHS
+        from kvitt.api.rest.dry_runs import TRANSACTION_ID
         from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
-        limits = GateLimits(dict.fromkeys(DECISION_PATHS, self._settings.rest.decision_bytes), rates_of(self._settings.rest))
+        bodies = dict.fromkeys((*DECISION_PATHS, *DRY_RUN_PATHS), self._settings.rest.decision_bytes)
+        limits = GateLimits(bodies, rates_of(self._settings.rest), dict.fromkeys(DRY_RUN_PATHS, TRANSACTION_ID))
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -165,7 +168,10 @@ class Apis:
         )
         opened.callback(service.close)
         access = decision_access(self._settings)
-        return DecisionCalls(service, access, self._ports, looks, enactment_terms(self._settings), clock)
+        simulation, terms = self._settings.simulation, enactment_terms(self._settings)
+        return DecisionCalls(
+            service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds, clock=clock
+        )
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

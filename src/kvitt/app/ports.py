@@ -5,8 +5,10 @@ from functools import partial
 from typing import Final
 
 from kvitt.contracts.helved.contract import Helved
+from kvitt.contracts.helved.dry_run_calls import HelvedCalls
 from kvitt.contracts.iverksetting.contract import Iverksetting
 from kvitt.contracts.rapid.contract import Rapid
+from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
@@ -42,9 +44,12 @@ def ports_of(
         of_scheme=of_scheme,
         checks=checks,
     )
+    streams = Helved(rails)
     contracts = Contracts(
-        Helved(rails),
+        streams,
         Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+        Utbetalinger(),
+        HelvedCalls(streams),
         Iverksetting(publishes=publishes_statuses),
     )
     return Ports(

@@ -110,6 +110,8 @@ class Case:
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
+        self.pending: frozenset[PaymentId] = frozenset()
+        """Of the ids that messages name, those of payments that an open order of the case is to make true."""
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
@@ -170,6 +172,7 @@ class Case:
             contract=self.contract,
             decisions=decisions,
             frame=self.frame,
+            pending=self.pending,
             numbered=self.numbered,
         )
 
@@ -332,13 +335,14 @@ def answer_of_edge(connection: psycopg.Connection[Any], source: str, place: tupl
     return fetch_one(connection, EdgeAnswer, _SQL.answer_of_edge, (source, *place))
 
 
-class _IdOfOtherCase(NamedTuple):
+class _IdInUse(NamedTuple):
     ordinal: int
     payment_id: str
+    own: bool
 
 
-def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
-    """Marks the payment ids that senders chose and that another case has."""
+def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Marks the payment ids that senders chose and that another case has, or an open order of the same one."""
     asked = [
         (index, payment_id, each.case_key[0].value, each.case_key[1])
         for index, each in enumerate(records)
@@ -347,10 +351,13 @@ def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey,
     ]
     if not asked:
         return
-    for found in fetch(cursor, _IdOfOtherCase, _SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)]):
+    for found in fetch(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)]):
         key = records[found.ordinal].case_key
         assert key is not None, "only messages with a case were asked for"
-        cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
+        if found.own:
+            cases[key].pending |= {PaymentId(found.payment_id)}
+        else:
+            cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
 
 
 def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:

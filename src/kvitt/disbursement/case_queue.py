@@ -10,7 +10,7 @@ import structlog
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    find_ids_of_other_cases,
+    find_ids_in_use,
     load_lines,
     load_payments,
 )
@@ -59,7 +59,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
-        find_ids_of_other_cases(cursor, cases, [each.parsed for each in queued])
+        find_ids_in_use(cursor, cases, [each.parsed for each in queued])
         records = [each.parsed for each in queued]
         outside.look(cursor, persons_asked_about(cases, records), sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:

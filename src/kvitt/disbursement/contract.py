@@ -78,6 +78,10 @@ class Contract(Protocol):
     """Its replies are made from what was asked: messages come with their body and their orders."""
     answers_invalid: bool = True
     """It answers messages that break rules of their form (`InvalidForm`); else they are stored and hear nothing."""
+    callers_choose_ids: bool = False
+    """The ids of its payments come with its messages in every scheme, also where the ids of a scheme are derived otherwise."""
+    simulates_for: Collection[str] = ()
+    """The contracts whose cases its dry runs may be about, beside its own."""
     keeps_chain: bool = False
     """Its decisions form a chain: each names the one before it. The case says where the chain stands (`CaseState.decisions`)."""
     asks_again: Again = ONCE

@@ -40,6 +40,8 @@ _MAX_BATCH, _MOST_WAITING = 64, 4096
 _SPAN: Final = 1_000_000
 """As many positions at once as the sequence of the store moves on."""
 _LOOK_SECONDS: Final = 0.05
+CallReader = Callable[[Incoming], Interpreted]
+"""Reads the record of a call."""
 Place = tuple[str, int]
 """Source and position: by what a call is known, whatever its contract calls it."""
 
@@ -146,8 +148,11 @@ class DecisionService:
         self._kept = _KeptCalls(conninfo, seconds)
         self._places = threading.BoundedSemaphore(_MOST_WAITING)
 
-    def decide(self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str = "") -> "Future[Decided]":
-        """Hands in a call; what was done of it is durable when it comes.
+    def decide(
+        self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str = "", read: CallReader | None = None
+    ) -> "Future[Decided]":
+        """Hands in a call; what was done of it is durable when it comes. `read` makes of its record what its contract would, from what
+        its caller has read already.
 
         The future fails with a psycopg error where nothing was done and the same may be asked for again; with ResultUnknown, naming
         `identity`, where it is not known, or where the call waits longer than its caller. Raises NotAvailable where too many calls wait,
@@ -158,7 +163,7 @@ class DecisionService:
         waiting = _WaitingCaller(identity, self._places.release)
         try:
             incoming = Incoming(source, 0, self._positions.next(), key, body, call.encode())
-            parsed = parse(self._ports.contracts, incoming)
+            parsed = read(incoming) if read else parse(self._ports.contracts, incoming)
             handed = self._writers.submit(parsed, self._lane_of(parsed))
         except BaseException:
             self._places.release()

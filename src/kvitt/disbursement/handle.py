@@ -110,7 +110,7 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
@@ -124,8 +124,10 @@ class Handler:
                 return self.refuse(case, message, record, decided)
         return self.handle(case, message, record, in_turn=not case.must_queue)
 
-    def is_of_another(self, case: Case) -> bool:
+    def is_of_another(self, case: Case, message: InboxMessage) -> bool:
         """Whether another contract opened the case: then nothing of it is changed by this one."""
+        if message.dry_run and case.contract in self._contract.simulates_for:
+            return False
         return case.contract not in (None, self._contract.name)
 
     def _refuse_of_another(self, case: Case, message: InboxMessage, record: MessageRow | None) -> MessageState:
@@ -151,7 +153,7 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self.refuse(case, message, record, message.content)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         state = self._state(case, message)
         derived = self._contract.derive(message, state, self._now)
@@ -266,7 +268,7 @@ class Handler:
         found = [self._outside.findings(each) for each in asked_for]
         held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
         seen = self._contract.named_simulation(message)
-        if self._rails.checks or seen:
+        if (self._rails.checks or seen) and any(order.lines for order in orders):
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
             held_for = check_first(self._work, self._rails, checked, orders, held)
             if isinstance(held_for, Refusal):
@@ -279,7 +281,17 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)
+            store_order(
+                self._work,
+                case,
+                order,
+                leaves,
+                reasons,
+                message_no=message.message_no,
+                now=self._now,
+                published_under=own_key,
+                chosen_ids=self._contract.callers_choose_ids,
+            )
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
         self._note(case, message, What.ORDERED, digest(message.body, *messages))

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
-from kvitt.disbursement.case import Case, CaseRow, find_ids_of_other_cases, load_payments
+from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments
 from kvitt.disbursement.handle import Handler, numbered, parse
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
@@ -125,7 +125,7 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
         row = fetch_one(cursor, CaseRow, _SQL.find_case, (scheme.value, case_id))
         case = Case(row) if row else Case.new(0, scheme, case_id)
         load_payments(cursor, [case])
-        find_ids_of_other_cases(cursor, {parsed.case_key: case}, [parsed])
+        find_ids_in_use(cursor, {parsed.case_key: case}, [parsed])
     return case, case.must_queue or case.deferred
 
 

@@ -17,7 +17,7 @@ from kvitt.disbursement.case import (
     answer_of_edge,
     ensure_cases,
     find_decisions,
-    find_ids_of_other_cases,
+    find_ids_in_use,
     find_stored_answers,
     load_lines,
     load_payments,
@@ -197,7 +197,7 @@ class Submit:
         numbers: list[int] = []
         outside = LookedUp(self._ports, self._clock())
         if now:
-            find_ids_of_other_cases(cursor, cases, now)
+            find_ids_in_use(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
             find_decisions(cursor, self._named_decisions(now), cases)

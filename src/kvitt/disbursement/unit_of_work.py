@@ -250,8 +250,12 @@ def store_order(
     message_no: int,
     now: datetime,
     published_under: bytes | None = None,
+    chosen_ids: bool = False,
 ) -> None:
-    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
+    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's.
+
+    `chosen_ids`: its payments have ids that their sender chose, also where those of its scheme are derived.
+    """
     work.orders.append(
         OrderRow(
             order_id=order.order_id,
@@ -277,7 +281,9 @@ def store_order(
     )
     recipient = order.forwarded.recipient if order.forwarded else order.person
     work.lines += [_line_row(order, place, line, recipient) for place, line in enumerate(order.lines)]
-    work.payments += [_payment_row(case, order, place, payment) for place, payment in enumerate(order.payments)]
+    chosen = chosen_ids or SCHEMES[order.scheme].sender_chooses_ids
+    work.payments += [_payment_row(case, order, place, payment, chosen=chosen) for place, payment in enumerate(order.payments)]
+    case.pending |= {payment.payment_id for payment in order.payments}
 
 
 def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> LineRow:
@@ -305,7 +311,7 @@ def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> Line
     )
 
 
-def _payment_row(case: "Case", order: Order, place: int, payment: Payment) -> PaymentRow:
+def _payment_row(case: "Case", order: Order, place: int, payment: Payment, *, chosen: bool) -> PaymentRow:
     kept = case.position_in_case.get(payment.payment_id)
     position_in_case = order.number * POSITIONS_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
     return PaymentRow(
@@ -315,7 +321,7 @@ def _payment_row(case: "Case", order: Order, place: int, payment: Payment) -> Pa
         order_id=order.order_id,
         area=order.area,
         action=payment.action.value,
-        client_chose=SCHEMES[order.scheme].sender_chooses_ids,
+        client_chose=chosen,
         position_in_case=position_in_case,
         last_line=payment.last_line,
         document=payment_document.encode(payment),

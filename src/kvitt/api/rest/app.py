@@ -20,11 +20,14 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
 from kvitt.api.rest import docs_page
+from kvitt.api.rest import dry_runs as dry_run_routes
 from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
+from kvitt.api.rest import utbetalinger as utbetalinger_routes
+from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
@@ -81,13 +84,19 @@ def make_app(
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
         *([iverksetting_routes.router(decisions, work)] if decisions else []),
+        *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
         {
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
         },
-        {iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting)} if decisions else {},
+        {
+            iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting),
+            **dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal)),
+        }
+        if decisions
+        else {},
     )
     described = OpenAPIConfig(
         title="kvitt",

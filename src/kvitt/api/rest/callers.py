@@ -128,6 +128,10 @@ class DecisionAccess(Struct, frozen=True):
             two_people=policy.two_people is TwoPeople.ALL or (policy.two_people is TwoPeople.PERSONS and caller.person is not None),
         )
 
+    def schemes(self, caller: Caller, headers: Mapping[str, str]) -> frozenset[Scheme]:
+        """The schemes that a caller may touch. Raises MissingClaim, UnknownApplication, BadRequest."""
+        return self._schemes(caller, headers)
+
     def known(self, caller: Caller, headers: Mapping[str, str]) -> None:
         """Raises MissingClaim, UnknownApplication for who has no scheme at all."""
         self._schemes(caller, headers)

@@ -35,7 +35,7 @@ from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
 
 MAX_BODY: Final = 1_048_576
-DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "if-match", "fagsystem")
+DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "transaction-id", "if-match", "fagsystem")
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
 USUAL_RATE: Final = CallRate(2_000.0, 10_000)
 _log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class Gate:
             scope["caller"] = caller = await self._caller(headers)
             self._limits.rates.take(caller)
             body = _Body(receive, headers, self._limits.body_of(scope["path"]))
-            key = headers.get("idempotency-key")
+            key = headers.get(self._limits.key_header(scope["path"]))
             if scope["method"] in REPEATABLE and key is not None:
                 scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, scope)
                 await self._once(scope, body, send, repeat)
@@ -138,10 +138,18 @@ class Gate:
 
 
 class GateLimits(Struct, frozen=True):
-    """Limits of requests: `bodies`, the bytes that a body may have at a path and all under it; `rates`, how often applications may call."""
+    """Limits of requests: `bodies`, the bytes that a body may have at a path and all under it; `rates`, how often applications may call.
+
+    `key_headers` are the headers by which repeats are recognised at a path and all under it, where that is another than `Idempotency-Key`.
+    """
 
     bodies: Mapping[str, int] = {}
     rates: CallRates = field(default_factory=lambda: CallRates(USUAL_RATE))
+    key_headers: Mapping[str, str] = {}
+
+    def key_header(self, path: str) -> str:
+        """The header by which a repeat is recognised at a path."""
+        return longest_of(self.key_headers, path) or "idempotency-key"
 
     def body_of(self, path: str) -> int:
         """The bytes that a body may have at a path."""

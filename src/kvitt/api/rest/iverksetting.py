@@ -40,7 +40,7 @@ from kvitt.contracts.iverksetting.answers import (
     unexpected_body,
 )
 from kvitt.contracts.iverksetting.call import SOURCE_OF, EnactmentCall, EnactmentTerms
-from kvitt.contracts.iverksetting.contract import checked
+from kvitt.contracts.iverksetting.contract import as_read, checked
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecisionForm, Generation
 from kvitt.contracts.iverksetting.lookup import call_key, is_switched_off, status_in_any_case, status_of
 from kvitt.contracts.iverksetting.moving import read_move
@@ -83,7 +83,10 @@ class EnactmentRoutes(Struct, frozen=True):
         if isinstance(decision, Refusal):
             return _refused(decision, terms.generation)
         identity = "/".join(filter(None, (scheme.value, decision.case_name, decision.key.decision_id, decision.key.enactment_id)))
-        decided = await self.calls.decided(SOURCE_OF[scheme], call_key(decision.key), body, call.headers, identity=identity)
+        source, key = SOURCE_OF[scheme], call_key(decision.key)
+        decided = await self.calls.decided(
+            source, key, body, call.headers, identity=identity, read=lambda record: as_read(record, decision)
+        )
         return _answer(decided, decision, scheme, terms.generation)
 
     async def status(

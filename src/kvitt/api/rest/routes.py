@@ -42,7 +42,10 @@ Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
 _NOT_ASKED: Final = frozenset(
-    {"payouts", "simulations", "reconciliations", "consistency", "iverksetting", "work", "access", "request", "data"}
+    {
+        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs"),
+        *("work", "access", "request", "data"),
+    }
 )
 """Parameters that routes are given and no caller can name."""
 CHECK: Final = "check"

@@ -45,10 +45,7 @@ class Iverksetting(Contract):
         """The decision in a body that keeps the rules it has by itself."""
         scheme, call = self.sources[record.source], enactment_call(record.headers)
         decision = checked(record.body or b"", scheme, call)
-        if isinstance(decision, Refusal):
-            return ParsedRecord(record, scheme, decision)
-        identity = Identity(decision.key.names, decision.digest())
-        return ParsedRecord(record, scheme, decision, case_key=(scheme, decision.case_id), identity=identity)
+        return ParsedRecord(record, scheme, decision) if isinstance(decision, Refusal) else as_read(record, decision)
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:  # noqa: ARG002 - the rules of the chain say it themselves
         """A decision after an open one is refused in its turn among the rules of the chain."""
@@ -92,6 +89,12 @@ class Iverksetting(Contract):
     def in_short(self, answer: bytes) -> Answer:
         """A status document."""
         return in_short(decode_document(answer))
+
+
+def as_read(record: Incoming, decision: CaseDecision) -> ParsedRecord:
+    """A record with this decision in its body, as the contract reads it."""
+    scheme, identity = SOURCES[record.source], Identity(decision.key.names, decision.digest())
+    return ParsedRecord(record, scheme, decision, case_key=(scheme, decision.case_id), identity=identity)
 
 
 def checked(body: bytes, scheme: Scheme, call: EnactmentCall) -> CaseDecision | Refusal:

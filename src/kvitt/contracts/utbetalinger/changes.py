@@ -17,7 +17,7 @@ from kvitt.disbursement import refusals
 from kvitt.disbursement.derive.micro_chained import CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.refusals import BASE, unchangeable
-from kvitt.disbursement.values import Action, Instruction, Order, Payment, PaymentId, Refusal
+from kvitt.disbursement.values import Action, CaseId, Instruction, Order, Payment, PaymentId, Refusal
 
 _BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
 BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
@@ -48,6 +48,11 @@ class PaymentCall(Instruction, frozen=True):
     instructions: PaymentInstructions
     first_of_case: bool | None = None
     if_match: str | None = None
+
+    @property
+    def case_id(self) -> CaseId:
+        """The case that it names."""
+        return self.instructions.decision.case_id
 
     @property
     def payee(self) -> str:
@@ -81,6 +86,11 @@ def exists_already(payment_id: PaymentId) -> Refusal:
 def not_found(payment_id: PaymentId) -> Refusal:
     """No living payment has this id."""
     return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}", BASE)
+
+
+def no_status(payment_id: PaymentId) -> Refusal:
+    """No payment ever had this id."""
+    return Refusal(404, f"Fant ikke status for utbetaling med uid {payment_id}", BASE)
 
 
 def never_made(payment_id: PaymentId) -> Refusal:
@@ -138,7 +148,7 @@ def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequenc
     if call.operation is PaymentOperation.DELETE:
         # The periods that it names were compared; what ceases is what is stored.
         instructions = replace(instructions, payments=(replace(call.payment, periods=()),))
-    orders = derive(instructions, state, made_at, office_counts=True)
+    orders = derive(instructions, state, made_at, offices=True)
     return orders if isinstance(orders, Refusal) or call.first_of_case is not False else [_not_first(each) for each in orders]
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
-from kvitt.disbursement.check.decided import look_at_decisions
+from kvitt.disbursement.check.decided import look_at_decisions, look_at_pending
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER
@@ -173,6 +173,7 @@ class Replay:
         look_at_rail(self)
         if replayed.message.dry_run:
             look_at_open_orders(self)
+        look_at_pending(self)
         if replayed.contract.keeps_chain:
             look_at_decisions(self)
         work = self._handling.repeated(replayed, entry)

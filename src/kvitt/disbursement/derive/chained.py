@@ -221,7 +221,7 @@ def _office(wanted: Iterable[WantedPeriod]) -> str | None:
 
 def numbers_used(order: Order) -> int:
     """How many numbers of its case are used up once this order is made; 0 for one whose lines have none of ours."""
-    return 0 if order.forwarded else numbers_up_to(order.case_id, order.lines[-1].line_id)
+    return 0 if order.forwarded or not order.lines else numbers_up_to(order.case_id, order.lines[-1].line_id)
 
 
 def numbers_up_to(case_id: str, line: str) -> int:

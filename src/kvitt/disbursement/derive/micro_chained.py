@@ -131,10 +131,10 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
-    and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
-    stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
-    `numbered` numbers of lines are used up by its orders.
+    Of the named ids `ids_of_other_cases` belong to other cases, `pending` to payments of an open order of this one. `unknown` are payments
+    that the hub before us had on its list, and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines. `open`: nothing may be ordered now.
+    `numbered` numbers of lines are used up.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -150,6 +150,7 @@ class CaseState(Struct, frozen=True):
     contract: str | None = None
     decisions: DecisionChain | None = None
     frame: Frame | None = None
+    pending: frozenset[PaymentId] = frozenset()
     numbered: int = 0
 
 
@@ -219,12 +220,12 @@ def _unknown(instructions: PaymentInstructions, state: CaseState) -> Refusal | N
     return next((refusals.nothing_to_cease(payment_id) for payment_id in state.unknown if payment_id not in named), None)
 
 
-def _unbuildable(decision: Decision, change: Change, *, office_counts: bool) -> Refusal | None:
+def _unbuildable(decision: Decision, change: Change, *, offices: bool) -> Refusal | None:
     if broken := broken_instruction(decision, change.instruction):
         return broken
     if change.instruction.kind is not InstructionKind.PAY:
         return refusals.nothing_to_cease(change.instruction.payment_id) if change.stored is None else None
-    if not office_counts and change.stored is not None and _same_money(change.instruction.periods, change.stored.wanted):
+    if not offices and change.stored is not None and _same_money(change.instruction.periods, change.stored.wanted):
         return refusals.NO_REAL_CHANGE
     return None
 
@@ -364,13 +365,11 @@ def _office(payments: Iterable[Payment]) -> str | None:
     return next((period.office for period in ended if period.office is not None), None)
 
 
-def derive(
-    instructions: PaymentInstructions, state: CaseState, made_at: datetime, *, office_counts: bool = False
-) -> tuple[Order, ...] | Refusal:
+def derive(instructions: PaymentInstructions, state: CaseState, made_at: datetime, *, offices: bool = False) -> tuple[Order, ...] | Refusal:
     """The orders that turn the accepted state of a case into what a message instructs; none when nothing differs.
 
     One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
-    `made_at` is the clock in Oslo; `office_counts`: another paying office alone is a change. Source: helved §3.4, design §12.
+    `made_at` is the clock in Oslo; `offices`: another paying office alone is a change. Source: helved §3.4, design §12.
     """
     decision = instructions.decision
     if broken := repeated_payment(instructions.payments):
@@ -381,7 +380,7 @@ def derive(
     pairs = ((instruction, state.payments.get(instruction.payment_id)) for instruction in payments)
     changes = [Change(instruction, stored, _area(instruction, stored)) for instruction, stored in pairs if _differs(instruction, stored)]
     for change in changes:
-        if broken := _unbuildable(decision, change, office_counts=office_counts):
+        if broken := _unbuildable(decision, change, offices=offices):
             return broken
     if not changes:
         return broken_decision(decision) or ()

@@ -49,19 +49,19 @@ CROSS JOIN LATERAL (
     ) AS q
 ) AS p;
 
--- name: ids_of_other_cases
--- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
+-- name: ids_in_use
+-- Which of these client-chosen payment ids a case other than the asking one has accepted or pending, and which are pending in its own.
 -- OFFSET 0 keeps the lookup per id: as a join it would read all payments that somebody chose the id of.
-SELECT DISTINCT w.ordinal, w.payment_id::text
+SELECT DISTINCT w.ordinal, w.payment_id::text, (c.scheme, c.case_id) = (w.scheme, w.case_id) AS own
 FROM unnest(%b::integer[], %b::uuid[], %b::text[], %b::text[]) AS w (ordinal, payment_id, scheme, case_id)
 CROSS JOIN LATERAL (
-    SELECT q.case_no FROM payments AS q
+    SELECT q.case_no, q.state FROM payments AS q
     WHERE q.payment_id = w.payment_id AND q.client_chose
       AND (q.state = 'pending' OR (q.state = 'accepted' AND NOT q.superseded))
     OFFSET 0
 ) AS p
 JOIN cases AS c ON c.case_no = p.case_no
-WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id);
+WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id) OR p.state = 'pending';
 
 -- name: next_message_numbers
 -- As many fresh message numbers as asked for, rising, once this transaction alone decides about what these persons are paid, as `lock_persons`

@@ -236,9 +236,9 @@ FROM orders AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no AND m.case_no = o.case_no);
 
 -- name: orders_without_lines
--- Orders of which every line is gone.
+-- Orders of which every line is gone; those that never had any have no sum.
 SELECT o.case_no, o.order_id::text, 'has no lines'
-FROM orders AS o WHERE NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
+FROM orders AS o WHERE o.sum_kroner <> 0 AND NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
 
 -- name: orders_without_receipt
 -- Orders settled by receipts that are not there.

@@ -81,6 +81,9 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
             "area": "TILLSTPB",
             "at": "2026-01-01T00:00:00Z",
             "entry": "operators:1",
+            "owner": "helved",
+            "contract": "utbetalinger",
+            "payments": f"{uuid4()}={uuid4()}",
         }
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
+from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.migrate_case import OPEN_ORDER, MigrateCase, Move, MovedChains
@@ -153,3 +155,21 @@ def test_a_move_that_no_history_has_is_found(database: str) -> None:
             other.execute("UPDATE moved_payments SET moved_to = payment_id")
         found = repr(check(database, PORTS).differences)
         assert "was moved to another id, and the history of its case has it otherwise" in found
+
+
+def kvitt(stage: Stage, *arguments: str, fails: int = 0) -> str:
+    done = CliRunner().invoke(main, ["decision", "migrate", *arguments, "--database", stage.conninfo], prog_name="kvitt")
+    assert done.exit_code == fails, (done.output, done.exception)
+    return done.output
+
+
+def test_a_person_moves_a_case_by_a_command(stage: Stage) -> None:
+    paid(stage)
+    words = ("aap", "C1", "--from", "helved", "--to", "iverksetting", "--payment", f"{OLD}={NEW}", "--by", "kari", "--reason", "as agreed")
+    assert kvitt(stage, *words, "--dry-run") == f"would be moved: payment {NEW}, whose last line is {COUNTED}\n"
+    assert kvitt(stage, *words) == f"moved: payment {NEW}, whose last line is {COUNTED}\n"
+    assert kvitt(stage, *words).startswith("was moved before")
+    assert "allerede flyttet" in kvitt(stage, *words[:7], f"{OLD}={OTHER}", *words[8:], fails=1)
+    assert "no contract is called nothing" in kvitt(stage, *words[:5], "nothing", *words[6:], fails=2)
+    ((note,),) = stage.rows("SELECT note FROM audit WHERE what = 'migrated'")
+    assert '"by":"kari","reason":"as agreed"' in str(note)

@@ -1,21 +1,26 @@
 """`kvitt decision`: what came in by calls for a case: ids, the decision before, who called, what was done, and the orders."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
+from uuid import UUID
 
 import click
 
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, described, json_option, limit_option, print_json, print_list, prose, terminal_width
-from kvitt.cli.shell import connected, example, located, opened, print_page
+from kvitt.cli.operator import reasoned
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import kroner
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.decision_listing import CaseTerms, DecisionShown, decision_in, decisions_of, terms_of
 from kvitt.disbursement.decisions import DecisionKey
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.migrate_case import MigrateCase, Move
+from kvitt.disbursement.values import Payment, PaymentId, Refusal, Scheme
 from kvitt.errors import CaseNotFound, NotFound
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
 
 
@@ -78,7 +83,7 @@ _ONE: Final = (
     )
 )
 def decision() -> None:
-    """Look at decisions and payments that were posted over REST: what each said, who posted it, and what became of it."""
+    """Look at decisions and payments that were posted over REST: what each said, who posted it, and what became of it; move their cases."""
 
 
 @decision.command("list", epilog=example("kvitt decision list dp AZ111", "kvitt decision list ts TS-7... --received --json"))
@@ -131,3 +136,63 @@ def show(settings: Settings, *, number: int, only_body: bool, as_json: bool) -> 
         print_json(_ONE, [found])
     else:
         print_page(described(_ONE, found, terminal_width()))
+
+
+@decision.command(
+    epilog=example(
+        'kvitt decision migrate aap AZ111 --from utbetalinger --to helved --payment OLD=NEW --dry-run --by kari --reason "as agreed"'
+    )
+)
+@click.argument("scheme", type=SchemeName())
+@click.argument("case_id", metavar="CASE_ID")
+@click.option("--from", "owner", required=True, metavar="CONTRACT", help="The contract that the case belongs to, as decision list says it.")
+@click.option("--to", "contract", required=True, metavar="CONTRACT", help="The contract that changes it from then on.")
+@click.option(
+    "--payment", "payments", multiple=True, required=True, metavar="OLD=NEW", help="A payment's id, and the one it goes on under."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be, and change nothing.")
+@reasoned
+@located
+def migrate(
+    settings: Settings,
+    *,
+    scheme: Scheme,
+    case_id: str,
+    owner: str,
+    contract: str,
+    payments: tuple[str, ...],
+    dry_run: bool,
+    by: str,
+    reason: str,
+) -> None:
+    """Move a case to another contract, with its chains, whose last lines stay as the rail has them. Nothing is sent.
+
+    SCHEME is dp, aap, ts, tp, historisk, valp or syk, or the name on the wire. Exit status 1 when it is refused.
+    """
+    names = {each.name for each in wiring().ports.contracts}
+    if unknown := sorted({owner, contract} - names):
+        raise click.UsageError(f"no contract is called {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+    ids = dict(map(_renamed, payments))
+    operator = Operator(by, reason)
+
+    def choose(found: Sequence[Payment]) -> Sequence[Move]:
+        return [Move(each.payment_id, PaymentId(new), new) for each in found if (new := ids.get(each.payment_id))]
+
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt decision") as connection:
+        key, way = (scheme, case_of(connection, scheme, case_id)), (owner, contract)
+        moved = MigrateCase(connection, utc_now).run(key, way, choose, by=operator.name, reason=operator.reason, dry_run=dry_run)
+    if isinstance(moved, Refusal):
+        click.echo(f"[{moved.status}] {moved.text}", err=True)
+        sys.exit(BAD_RESULT)
+    did = "moved" if moved.done else "would be moved" if dry_run else "was moved before"
+    for each in moved.payments:
+        click.echo(f"{did}: payment {each.payment_id}, whose last line is {each.last_line}")
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    """Raises UsageError for what is not two ids."""
+    try:
+        old, new = (str(UUID(part)) for part in text.split("="))
+    except ValueError:
+        raise click.UsageError(f"--payment names two ids, OLD=NEW, and not {text}") from None
+    return old, new

@@ -16,6 +16,7 @@ from kvitt.contracts.iverksetting.decision import Generation
 from kvitt.contracts.utbetalinger import avvent, changes, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
+from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import PaymentId, Refusal
 from kvitt.errors import UnknownApplication
 
@@ -80,6 +81,9 @@ A_PAYMENT: Final = Example(
         "avvent": None,
     },
 )
+A_MOVE: Final = Example(
+    summary="the payments of one reporting card", value={"sakId": "TP-55310", "behandlingId": "77", "meldeperiode": "2026-05-18/2026-05-31"}
+)
 _IDS: Final[Mapping[str, object]] = {
     "case": "S700",
     "decision": "5",
@@ -113,6 +117,7 @@ OF_DECISIONS: Final[Iterable[Refusal]] = (
         for each in vars(texts).values()
         if isinstance(each, texts.Wording) and each not in _OLDER_ALONE
     ),
+    Refusal(501, "kan ikke migrere AAP enda", BASE),
     *_AUTHORITY,
     refusals.owned_by_another("utbetalinger"),
 )

@@ -29,8 +29,10 @@ def site() -> Iterator[tuple[Path, Mapping[str, str]]]:
         data = directory / "data"
         patch.setenv("KVITT_REST_PORT", port)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with running(data, "up", until="kvitt token makes tokens"):
+        with running(data, "up", until="kvitt token makes tokens") as process:
             yield data, {**os.environ, "API": f"http://127.0.0.1:{port}", "KVITT_DATA": str(data), "PATH": path}
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

@@ -26,7 +26,7 @@ from kvitt.kernel.database import connect
 from kvitt.settings import DecisionSettings, RestSettings
 
 LEAST_PER_SECOND, MOST_P99_MS = 1_500, 60
-_CALLERS, _HOST, _START_SECONDS = 64, "127.0.0.1", 60.0
+_CALLERS, _HOST, _START_SECONDS = 128, "127.0.0.1", 60.0
 _PATH: Final = "/api/iverksetting/v2"
 _FIRST_CHECK: Final = (3, 7, 6, 1, 8, 9, 4, 5, 2)
 _SECOND_CHECK: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)

@@ -159,7 +159,7 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     rates: Mapping[str, RateSettings] = {}
     decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
-    decision_writers: Annotated[int, Meta(ge=1, le=64)] = 2
+    decision_writers: Annotated[int, Meta(ge=1, le=64)] = 1
     decision_seconds: Annotated[float, Meta(gt=0)] = 10.0
     docs: bool = True
 

@@ -36,7 +36,7 @@ from kvitt.kernel.queries import load
 _SQL = load("decide", "kvitt.disbursement")
 _log = structlog.get_logger(__name__)
 _KIND: Final = "decision"
-_MAX_BATCH, _MOST_WAITING = 64, 4096
+_MAX_BATCH, _MOST_WAITING = 128, 4096
 _SPAN: Final = 1_000_000
 """As many positions at once as the sequence of the store moves on."""
 _LOOK_SECONDS: Final = 0.05
@@ -134,7 +134,7 @@ class DecisionService:
         clock: Clock,
         ports: Ports,
         *,
-        writers: int = 2,
+        writers: int = 1,
         seconds: float = 10.0,
         after: Callable[[], None] = lambda: None,
     ) -> None:

@@ -132,7 +132,9 @@ _MEANINGS: Final[Mapping[int, str]] = {
 _ANSWERS: Final = {
     200: ResponseSpec(dict[str, Any], description="what the message would lead to (`@type` `v1` or `v2`)", generate_examples=False),
     **{
-        status: ResponseSpec(dict[str, Any], description=meaning, media_type=_JSON, generate_examples=False)
+        status: ResponseSpec(
+            None if status == HTTPStatus.UNAUTHORIZED else dict[str, Any], description=meaning, media_type=_JSON, generate_examples=False
+        )
         for status, meaning in _MEANINGS.items()
     },
 }

@@ -159,7 +159,13 @@ _OF_LOOKS: Final = (400, 401, 403, 404, 429, 500, 503)
 
 def _refusals(statuses: Sequence[int]) -> dict[int, ResponseSpec]:
     return {
-        status: ResponseSpec(ErrorObject, description=_MEANINGS[status], media_type=_JSON, generate_examples=False) for status in statuses
+        status: ResponseSpec(
+            None if status == HTTPStatus.UNAUTHORIZED else ErrorObject,
+            description=_MEANINGS[status],
+            media_type=_JSON,
+            generate_examples=False,
+        )
+        for status in statuses
     }
 
 

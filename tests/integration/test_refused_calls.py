@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -108,6 +109,35 @@ def test_of_kinds_without_end_no_more_are_written_than_a_bound(
     written = refusals(site.conninfo, "kind")
     assert len(written) == 102
     assert written[-1].subject.startswith("199 more: ")
+
+
+class _AwayAtFirst:
+    """A database that is away until it is not."""
+
+    def __init__(self, connections: ConnectionPool[psycopg.Connection[tuple[object, ...]]]) -> None:
+        self._connections, self.away, self.asked = connections, True, 0
+
+    def connection(self) -> Any:
+        self.asked += 1
+        if self.away:
+            raise psycopg.OperationalError("away")
+        return self._connections.connection()
+
+
+def test_what_can_not_be_written_is_written_once_it_can(
+    site: Site, connections: ConnectionPool[psycopg.Connection[tuple[object, ...]]]
+) -> None:
+    now, database = 0.0, _AwayAtFirst(connections)
+    calls = RefusedCalls(database, utc_now, lambda: now)  # type: ignore[arg-type]
+    for number in range(5):
+        calls.add(replace(CALL, person="Z990004", rule=f"rule {number % 2}"))
+    now = 601.0
+    calls.flush()
+    assert database.asked == 3, "where one fails the others are not tried"
+    now, database.away = 1202.0, False
+    calls.flush()
+    written = refusals(site.conninfo, "Z990004")
+    assert [each.subject.partition(":")[0] for each in written] == ["3 more", "2 more"]
 
 
 def test_refusals_stand_in_a_chain_that_is_whole(site: Site) -> None:

@@ -67,7 +67,7 @@ def answered(site: Site, method: str, path: str, token: str) -> tuple[HTTPRespon
 @pytest.mark.parametrize("wrong", WRONG_TOKENS)
 def test_no_route_reads_what_comes_with_a_wrong_token(site: Site, issuer: Issuer, routes: list[tuple[str, str]], wrong: str) -> None:
     token = issuer.token(**{"azp": "reader", "azp_name": "dev:x:aap", **WRONG_TOKENS[wrong]})
-    assert len(routes) >= 23
+    assert {"/payouts", "/api/simulering", "/api/iverksetting/v2", f"/utbetalinger/{VALUES['uid']}"} <= {path for _, path in routes}
     for method, path in [*routes, ("POST", "/nowhere")]:
         response, body = answered(site, method, path, token)
         assert response.status == 401, (method, path)

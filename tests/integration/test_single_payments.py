@@ -283,3 +283,30 @@ def test_corrections_are_not_reconciled(hub: CalledStage, uid: str) -> None:
     query = "SELECT DISTINCT o.sum_kroner <> 0 FROM reconciled_orders AS e JOIN orders AS o USING (order_id)"
     assert hub.rows(query) == [(True,)]
     assert b"avvent" in b"".join(hub.bytes("SELECT message FROM orders WHERE sum_kroner = 0"))
+
+
+def test_where_a_scheme_has_approvers_only_one_of_them_opens_a_case(hub: CalledStage, uid: str) -> None:
+    refused = ("refused", 403, "Første vedtak på en sak må sendes av en ansatt med beslutter-rolle")
+    assert hub.done("post", fortnight(uid), uid, opens="no") == refused
+    assert hub.status(uid) is None
+    assert hub.done("post", week(uid), uid) == ORDERED
+    hub.finish()
+    assert hub.done("put", fortnight(uid), uid, opens="no") == ORDERED
+    hub.finish()
+    other = str(UUID(int=UUID(uid).int + (1 << 80)))
+    assert hub.done("post", supplement(*days(15, 19), sakId=f"TS-{uid[-6:]}", personident=person_of(uid)), other, opens="no") == ORDERED
+    hub.finish()
+
+
+def test_above_the_cap_only_an_approver_pays_anew(hub: CalledStage, uid: str) -> None:
+    def of(*spans: Body) -> Body:
+        return supplement(*spans, sakId=f"TS-{uid[-6:]}", personident=person_of(uid))
+
+    assert hub.done("post", of(*days(1, 5, 900)), uid, cap_kroner="1000") == ORDERED
+    hub.finish()
+    refused = ("refused", 403, "Beløp over maksgrensen på 800 kr per dag må sendes av en ansatt med beslutter-rolle")
+    assert hub.done("put", of(*days(1, 12, 900)), uid, cap_kroner="800") == refused
+    assert hub.done("put", of(*days(1, 5, 900), *days(6, 12, 800)), uid, cap_kroner="800") == ORDERED
+    hub.finish()
+    assert hub.done("put", of(*days(1, 3, 900)), uid, cap_kroner="800") == ORDERED, "less may be paid by anybody"
+    hub.finish()

@@ -10,6 +10,8 @@ from kvitt.disbursement.values import PaymentId, Scheme
 from support.hub_stage import Stage, receipt_with
 from support.single_payments import UID, Body, text
 
+_HEADERS = frozenset({"if_match"})
+"""Parts of a policy that have the names of headers."""
 Done = tuple[object, ...]
 """Outcome of a call, and status and text of its refusal."""
 ORDERED: Done = ("ordered", None, None)
@@ -23,9 +25,10 @@ class CalledStage(Stage):
         self._calls = 0
 
     def call(self, operation: str, body: Body, uid: str = UID, scheme: Scheme | None = None, **policy: str) -> Incoming:
-        """A call as the intake hands it in, of the scheme of its benefit unless said otherwise."""
+        """A call as the intake hands it in, of the scheme of its benefit and by one who may open cases, unless said otherwise."""
         self._calls += 1
-        headers = CallHeaders(operation, "v1", "payers", policy={name.replace("_", "-"): value for name, value in policy.items()})
+        said = {name.replace("_", "-") if name in _HEADERS else name: value for name, value in policy.items()}
+        headers = CallHeaders(operation, "v1", "payers", policy={"opens": "yes", **said})
         source = SOURCES[scheme or BENEFITS[body["stønad"]].scheme]
         return Incoming(source, 0, self._calls, uid.encode(), text(body), headers.encode())
 

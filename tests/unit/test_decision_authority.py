@@ -133,6 +133,15 @@ def test_only_a_person_of_an_approvers_group_is_an_approver() -> None:
     assert (lenient.approver, lenient.opens, lenient.frames) == (False, True, True)
 
 
+def test_single_payments_need_an_approver_where_the_scheme_names_some() -> None:
+    named = access(cap_kroner=5000).authority(caller(**MACHINE), DP, {}, single=True)
+    assert (named.opens, named.cap_kroner) == (False, 5000)
+    unnamed = DecisionAccess({DP: DecisionPolicy(cap_kroner=5000)})
+    free = unnamed.authority(caller(**MACHINE), DP, {}, single=True)
+    assert (free.opens, free.cap_kroner, free.approver) == (True, None, False)
+    assert not unnamed.authority(caller(**MACHINE), DP, {}).opens
+
+
 def test_system_callers_are_bound_by_the_list_and_persons_are_not() -> None:
     listed, other = (access(system_callers=frozenset({name})) for name in ("dp-mellom", "other"))
     assert listed.authority(caller(**MACHINE), DP, {}).person is None

@@ -86,7 +86,8 @@ class RefusedCalls:
                 known.last, known.unwritten = call, known.unwritten + 1
                 return
             self._kinds[kind] = _RepeatedRefusal(call, self._now())
-        self._write(kind, call, 0)
+        if not self._write(call):
+            self._keep(kind, call, 1)
 
     def flush(self, *, all_of_them: bool = False) -> None:
         """Writes the numbers of kinds whose time is over, or of all."""
@@ -94,17 +95,25 @@ class RefusedCalls:
         with self._lock:
             over = [kind for kind, known in self._kinds.items() if all_of_them or known.since <= until]
             ended = [(kind, self._kinds.pop(kind)) for kind in over]
+        works = True
         for kind, known in ended:
             if known.unwritten:
-                self._write(kind, known.last, known.unwritten)
+                # One failure is enough: each would wait for the same database.
+                works = works and self._write(known.last, known.unwritten)
+                if not works:
+                    self._keep(kind, known.last, known.unwritten)
 
-    def _write(self, kind: RefusedKind, call: RefusedCall, more: int) -> None:
+    def _keep(self, kind: RefusedKind, call: RefusedCall, times: int) -> None:
+        with self._lock:
+            self._kinds.setdefault(kind, _RepeatedRefusal(call, self._now())).unwritten += times
+
+    def _write(self, call: RefusedCall, more: int = 0) -> bool:
+        """Whether it could be written."""
         who, subject = call.note(more)
         try:
             with self._pool.connection() as connection, connection.transaction(), connection.cursor() as cursor:
                 note(cursor, self._clock(), ACT, who, subject)
         except psycopg.Error as error:
             _log.warning("a refused call could not be written", error=type(error).__name__)
-            with self._lock:
-                waiting = self._kinds.setdefault(kind, _RepeatedRefusal(call, self._now()))
-                waiting.unwritten += max(more, 1)
+            return False
+        return True

@@ -160,9 +160,12 @@ def authority_in(request: ASGIConnection[Any, Any, Any, Any]) -> tuple[Scheme, A
 
 
 def authority_over(request: ASGIConnection[Any, Any, Any, Any], scheme: Scheme) -> Authority:
-    """The caller's authority in a scheme, where `may_decide_somewhere` guards. Raises OtherScheme, SystemCallRefused."""
+    """The caller's authority over single payments of a scheme, where `may_decide_somewhere` guards.
+
+    Raises OtherScheme, SystemCallRefused.
+    """
     access: DecisionAccess = request.scope["access"]  # type: ignore[typeddict-item]
-    return access.authority(request.scope["caller"], scheme, request.headers)  # type: ignore[typeddict-item]
+    return access.authority(request.scope["caller"], scheme, request.headers, single=True)  # type: ignore[typeddict-item]
 
 
 def _refuse_strange(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -4,9 +4,8 @@ They are looked at in this order: whether the case may be opened and its frame c
 before, and last whether what is paid anew is within the frame.
 """
 
-from calendar import monthrange
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from msgspec import Struct
@@ -16,15 +15,16 @@ from kvitt.contracts.iverksetting.benefits import catalogue_name
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, DecisionKind, EnactmentKey, Generation
 from kvitt.disbursement.authority import (
     Authority,
+    first_raised,
+    kroner_a_day,
     refused_frame,
     refused_one_person,
     refused_opening,
     refused_outside_frame,
 )
-from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
-from kvitt.disbursement.values import Payment, PaymentId, Period, RateType, Refusal, Scheme
+from kvitt.disbursement.values import Payment, PaymentId, Period, Refusal, Scheme
 
 _NOTHING: Final = EnactmentKey("null")
 
@@ -139,38 +139,15 @@ def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Re
     if asked.by.approver:
         return None
     pairs = zip(asked.decision.spans, payments, strict=True)
-    raised = [(day, _kroner_a_day(span)) for span, payment_id in pairs if (day := _first_raised(asked.case, payment_id, span))]
+    raised = [found for span, payment_id in pairs if (found := _raised(asked.case.payments.get(payment_id), span))]
     first = min((day for day, _ in raised), default=None)
     highest = max((amount for _, amount in raised), default=0)
     frame = asked.frame_after
     return refused_outside_frame(asked.by, frame.start, frame.cap_kroner, first, highest)
 
 
-def _first_raised(case: CaseState, payment_id: PaymentId, span: DecidedSpan) -> date | None:
-    """The first day on which an entry pays more than its payment was accepted to; None: it says again what is accepted, or less."""
-    payment, day = case.payments.get(payment_id), _first_paid(span.start, span.rate_type)
-    for period in _paying_as_much(payment, span) if payment else ():
-        if period.start > day:
-            break
-        day = _first_paid(max(day, next_day(period.end)), span.rate_type)
-    return day if day <= span.end else None
-
-
-def _first_paid(day: date, rate_type: RateType) -> date:
-    """The day, or the Monday after where a weekend pays nothing."""
-    weekend = rate_type is RateType.WEEKDAY and day.weekday() >= SATURDAY
-    return day + timedelta(days=DAYS_OF_WEEK - day.weekday()) if weekend else day
-
-
-def _paying_as_much(payment: Payment, span: DecidedSpan) -> Sequence[Period]:
-    """The accepted periods that pay as much at the same rate, in order, of those that end on the days of an entry or behind them."""
-    wanted = sorted(payment.wanted, key=lambda each: each.start)
-    return [each for each in wanted if each.amount >= span.amount and each.end >= span.start and payment.rate_of(each) is span.rate_type]
-
-
-def _kroner_a_day(span: DecidedSpan) -> int:
-    """The most that an entry pays on a day; of a month's amount each day has its part, rounded up."""
-    if span.rate_type is not RateType.MONTH:
-        return span.amount
-    months = range(span.start.year * 12 + span.start.month - 1, span.end.year * 12 + span.end.month)
-    return max(-(-span.amount // monthrange(month // 12, month % 12 + 1)[1]) for month in months)
+def _raised(payment: Payment | None, span: DecidedSpan) -> tuple[date, int] | None:
+    """The first day on which an entry pays more than was accepted, and how much it pays a day."""
+    period = Period(span.start, span.end, span.amount)
+    day = first_raised(payment, period, span.rate_type)
+    return None if day is None else (day, kroner_a_day(period, span.rate_type))

@@ -3,7 +3,6 @@
 Source: iverksetting §3.2, §3.3, §3.8; texts that the contract has not are kvitt's.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +17,8 @@ from kvitt.disbursement.derive.micro_chained import CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.refusals import BASE, unchangeable
 from kvitt.disbursement.values import Action, CaseId, Instruction, Order, Payment, PaymentId, Refusal
+from kvitt.formats import etags
+from kvitt.formats.etags import may_change
 
 _BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
 BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
@@ -107,7 +108,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
         return unchangeable("sakId") if found.elsewhere else _missing(call)
     if found.busy or stored is None:
         return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
-    if call.if_match is not None and not names(call.if_match, etag_of(stored)):
+    if not may_change(call.if_match, etag_of(stored)):
         return NOT_MATCHED
     return _changed_for_life(call, stored) or _refused_periods(call, stored)
 
@@ -164,9 +165,4 @@ def living(state: CaseState, payment_id: PaymentId) -> Payment | None:
 
 def etag_of(payment: Payment) -> str:
     """The entity tag of a payment: another for every state that GET shows."""
-    return f'"{hashlib.sha256(encode_payment_shape(payment)).hexdigest()[:32]}"'
-
-
-def names(if_match: str, etag: str) -> bool:
-    """Whether the header `If-Match` names this entity tag; a weak one names none."""
-    return if_match.strip() == "*" or etag in [each.strip() for each in if_match.split(",")]
+    return etags.etag_of(encode_payment_shape(payment))

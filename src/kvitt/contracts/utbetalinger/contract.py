@@ -14,9 +14,18 @@ from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, re
 from kvitt.contracts.utbetalinger.reply import reply_to
 from kvitt.contracts.utbetalinger.shapes import SCHEMES, SinglePayment
 from kvitt.disbursement.answers import Answer
-from kvitt.disbursement.authority import authority_of, refused_one_person
+from kvitt.disbursement.authority import (
+    Authority,
+    authority_of,
+    first_raised,
+    kroner_a_day,
+    refused_one_person,
+    refused_opening,
+    refused_outside_frame,
+)
 from kvitt.disbursement.caller import CallHeaders, call_headers
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
+from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
@@ -76,7 +85,9 @@ class Utbetalinger(Contract):
         payment_id = call.payment.payment_id
         elsewhere = payment_id in case.ids_of_other_cases
         found = PaymentFound(living(case, payment_id), payment_id in case.pending, elsewhere, case.open)
-        return refused(call, found) or orders_of(call, case, oslo(at))
+        return (
+            refused(call, found) or _refused_sender(_sender(call_headers(message.headers)), call, case) or orders_of(call, case, oslo(at))
+        )
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - a status tells neither key nor time
         """The status to keep."""
@@ -91,8 +102,25 @@ def _refused_call(payment: SinglePayment, call: CallHeaders, scheme: Scheme) -> 
     """Whoever calls may not change this payment, or not alone (design §11)."""
     if payment.benefit.scheme is not scheme:
         return _OTHER_SCHEME
-    by = authority_of(call.application, call.person, call.policy, approver=call.approver)
-    return refused_one_person(by, payment.caseworker, payment.approver)
+    return refused_one_person(_sender(call), payment.caseworker, payment.approver)
+
+
+def _sender(call: CallHeaders) -> Authority:
+    return authority_of(call.application, call.person, call.policy, approver=call.approver)
+
+
+def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusal | None:
+    """Who may not open the case, or pay what is outside its frame; what was accepted before may be said again, and less be paid."""
+    if case.contract is None and (refusal := refused_opening(by)):
+        return refusal
+    if call.operation is PaymentOperation.DELETE:
+        return None
+    before, rate_type = living(case, call.payment.payment_id), call.payment.rate_type
+    raised = [(day, kroner_a_day(each, rate_type)) for each in call.payment.periods if (day := first_raised(before, each, rate_type))]
+    first = min((day for day, _ in raised), default=None)
+    highest = max((kroner for _, kroner in raised), default=0)
+    frame = case.frame or Frame()
+    return refused_outside_frame(by, frame.start, frame.cap_kroner, first, highest)
 
 
 def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:

@@ -292,6 +292,43 @@ def test_a_scheme_that_is_stopped_by_name_takes_no_decision(site: DecisionSite) 
     until(lambda: site.post(body, TP).status_code == 202)
 
 
+def moved(site: DecisionSite, body: Body, scheme: Scheme = TS, *, dry_run: bool = False) -> httpx.Response:
+    """The answer to a move that is asked for."""
+    return site.post(body, scheme, path=f"{V2}/migrate/dryrun" if dry_run else f"{V2}/migrate")
+
+
+def test_a_case_moves_to_single_payments_with_its_lines(site: DecisionSite) -> None:
+    uid, other = "5f0d3c0e-0000-4000-8000-000000000001", "5f0d3c0e-0000-4000-8000-000000000002"
+    body = {"sakId": "MOVE1", "behandlingId": "B1", "uidToStønad": {"first": uid, "second": "TILSYN_BARN_AAP"}}
+    unknown = "iverksetting for (sak=MOVE1 fagsystem=TILLEGGSSTØNADER)"
+    assert said(moved(site, body)) == (404, unknown)
+    person = begun(site, "MOVE1", settled=False)
+    assert said(moved(site, body)) == (423, unknown)
+    site.hub.run()
+    (shown,) = moved(site, body, dry_run=True).json()
+    days_paid = [(each["fom"], each["beløp"]) for each in shown["perioder"]]
+    assert days_paid == [(f"2026-05-{day:02}", 640) for day in range(4, 9)]
+    assert shown["stønad"] == "TILSYN_BARN_AAP"
+    for _ in range(2):
+        answer = moved(site, body)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert said(moved(site, {**body, "uidToStønad": {"first": other, "second": "TILSYN_BARN_AAP"}}))[0] == 409
+    refused = said(site.post(v2("MOVE1", "B2", [], after=previous("B1"), personident=person)))
+    assert refused == (409, "Saken hører til kontrakten utbetalinger, og kan bare endres gjennom den")
+
+
+def test_a_reporting_card_moves_with_all_its_chains(site: DecisionSite) -> None:
+    spans = [tiltakspenger("2026-05-04", card="M7"), tiltakspenger("2026-05-04", amount=55, card="M7", barnetillegg=True)]
+    site.take(v2("MOVE2", "B1", spans, personident=person_of(next(_people))), TP)
+    site.hub.run()
+    text = "Fant ikke siste andeler for (sak=MOVE2 fagsystem=TILTAKSPENGER)"
+    body = {"sakId": "MOVE2", "behandlingId": "B1", "meldeperiode": "M7"}
+    assert said(moved(site, {**body, "meldeperiode": "M8"}, TP)) == (400, text)
+    assert {each["stønad"] for each in moved(site, body, TP, dry_run=True).json()} == {"ARBEIDSTRENING", "ARBEIDSTRENING_BARN"}
+    assert moved(site, body, TP).status_code == 200
+    assert said(moved(site, body, DP)) == (501, "kan ikke migrere DAGPENGER enda")
+
+
 def test_damaged_bodies_over_http_are_never_a_failure(site: DecisionSite) -> None:
     bodies = [v2("F1", "B1", [*WEEK, days("2026-05-11")], after=previous("B0", "i"), iverksettingId="j"), v2("F2", "B1", WEEK)]
     with ThreadPoolExecutor(4) as threads:

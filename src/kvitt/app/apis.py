@@ -170,7 +170,7 @@ class Apis:
         access = decision_access(self._settings)
         simulation, terms = self._settings.simulation, enactment_terms(self._settings)
         return DecisionCalls(
-            service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds
+            service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds, clock=clock
         )
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":

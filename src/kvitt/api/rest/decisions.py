@@ -13,6 +13,7 @@ from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import CallReader, Decided, DecisionService
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.clock import Clock, utc_now
 
 
 class DecisionCalls(Struct, frozen=True):
@@ -28,6 +29,7 @@ class DecisionCalls(Struct, frozen=True):
     iverksetting: Mapping[Scheme, EnactmentTerms] = {}
     dry_runs: int = 256
     dry_run_seconds: float = 120.0
+    clock: Clock = utc_now
 
     async def decided(
         self, source: str, key: bytes, body: bytes, call: CallHeaders, *, identity: str, read: CallReader | None = None

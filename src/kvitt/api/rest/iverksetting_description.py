@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from msgspec import Struct
 
 from kvitt.api.rest.callers import SCHEME_HEADER
+from kvitt.api.rest.contract_examples import A_DECISION, A_MOVE, AN_OLD_DECISION, OF_DECISIONS, with_examples
 from kvitt.contracts.iverksetting.call import SOURCE_OF
 from kvitt.contracts.iverksetting.moving import MoveShape
 from kvitt.contracts.iverksetting.shapes import LastShape, OldShape, V2Shape
@@ -40,16 +41,19 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "decisions of the scheme are switched off; or the database or the issuer is away, and the request may be made again",
     504: "it is not known whether it was received",
 }
+
+
+def _refusal(meaning: str) -> ResponseSpec:
+    return ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
+
+
 REFUSALS: Final = {
-    status: ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
-    for status, meaning in _MEANINGS.items()
-} | {401: ResponseSpec(None, description="no valid token; the answer has no body")}
-RECEIVED: Final = {202: ResponseSpec(None, description="received, or received before"), **REFUSALS}
-_MOVE_REFUSALS: Final = {
-    404: ResponseSpec(ApiErrorShape, description="no such decision was received", media_type=_JSON, generate_examples=False),
-    501: ResponseSpec(ApiErrorShape, description="cases of the scheme are not moved", media_type=_JSON, generate_examples=False),
-    **REFUSALS,
+    401: ResponseSpec(None, description="no valid token; the answer has no body"),
+    **with_examples({status: _refusal(meaning) for status, meaning in _MEANINGS.items()}, OF_DECISIONS),
 }
+RECEIVED: Final = {202: ResponseSpec(None, description="received, or received before"), **REFUSALS}
+_UNKNOWN: Final = with_examples({404: _refusal("no such decision was received")}, OF_DECISIONS)
+_MOVE_REFUSALS: Final = {**with_examples({501: _refusal("cases of the scheme are not moved")}, OF_DECISIONS), **_UNKNOWN, **REFUSALS}
 MOVED: Final = {200: ResponseSpec(None, description="moved, or moved before"), **_MOVE_REFUSALS}
 WOULD_MOVE: Final = {
     200: ResponseSpec(list[SinglePayment], description="the payments that they would be", media_type=_JSON, generate_examples=False),
@@ -57,7 +61,7 @@ WOULD_MOVE: Final = {
 }
 STATUS: Final = {
     200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False),
-    404: ResponseSpec(ApiErrorShape, description="no such decision was received", media_type=_JSON, generate_examples=False),
+    **_UNKNOWN,
     **{status: spec for status, spec in REFUSALS.items() if status in (400, 401, 403, 429, 500, 503)},
 }
 _HEADER: Final = HeaderParameter(
@@ -105,13 +109,14 @@ class DecisionOperation(SchemeOperation):
     """An operation whose body the route reads by the contract's own rules."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (V2Shape,)
+    examples: ClassVar[Mapping[str, Example]] = {"decision": A_DECISION}
 
     def __post_init__(self) -> None:
         """Adds the body."""
         super().__post_init__()
         schema = _FormSchema()
         schema.forms = self.forms
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
+        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema, examples={**self.examples})}, required=True)
 
 
 @dataclass
@@ -119,6 +124,7 @@ class OlderDecisionOperation(DecisionOperation):
     """The same for the older forms."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (OldShape, LastShape)
+    examples: ClassVar[Mapping[str, Example]] = {"first": AN_OLD_DECISION}
 
 
 @dataclass
@@ -126,3 +132,4 @@ class MoveOperation(DecisionOperation):
     """The same for a move."""
 
     forms: ClassVar[tuple[type[Struct], ...]] = (MoveShape,)
+    examples: ClassVar[Mapping[str, Example]] = {"card": A_MOVE}

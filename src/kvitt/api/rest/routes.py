@@ -68,6 +68,7 @@ _MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
     ),
 )
 """What each problem means, and one of its kind."""
+EXAMPLES: Final = tuple(error for _, error in _MEANINGS)
 
 
 def _problem_spec(meaning: str, error: Exception) -> tuple[int, ResponseSpec]:

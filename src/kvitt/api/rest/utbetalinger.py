@@ -16,6 +16,7 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.router import Router
 from msgspec import Struct
 
+from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_examples
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
@@ -158,15 +159,10 @@ _OF_LOOKS: Final = (400, 401, 403, 404, 429, 500, 503)
 
 
 def _refusals(statuses: Sequence[int]) -> dict[int, ResponseSpec]:
-    return {
-        status: ResponseSpec(
-            None if status == HTTPStatus.UNAUTHORIZED else ErrorObject,
-            description=_MEANINGS[status],
-            media_type=_JSON,
-            generate_examples=False,
-        )
-        for status in statuses
+    specs = {
+        status: ResponseSpec(ErrorObject, description=_MEANINGS[status], media_type=_JSON, generate_examples=False) for status in statuses
     }
+    return with_examples(specs, OF_PAYMENTS)
 
 
 _CHANGED: Final = {204: ResponseSpec(None, description="done, and durable"), **_refusals([*_MEANINGS])}
@@ -221,7 +217,8 @@ class _PaymentCallOperation(Operation):
         """Adds what no signature has."""
         schema = _PaymentFormSchema()
         schema.form = self.form
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
+        media = OpenAPIMediaType(schema=schema, examples={"payment": A_PAYMENT} if self.form is SinglePayment else None)
+        self.request_body = RequestBody(content={_JSON: media}, required=True)
         self.parameters = [*(self.parameters or []), *self.headers]
 
 

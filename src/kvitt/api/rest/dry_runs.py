@@ -11,6 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
+from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
@@ -180,7 +181,7 @@ async def dry_run(request: Request[Any, Any, Any], dry_runs: NamedDependency[Dry
     summary="Simulate a message of a scheme",
     description="For applications of that scheme: aap, dagpenger, tilleggsstonader or tiltakspenger.",
 )
-async def dry_run_of(request: Request[Any, Any, Any], scheme: str, dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
+async def dry_run_of(request: Request[Any, Any, Any], scheme: FromPath[str], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
     """The outcome that the message would have."""
     if scheme not in _SCHEMES:
         content_type, body = api_error(Refusal(404, "Fant ikke fagsystemet", BASE))

@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
+from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
@@ -253,7 +254,7 @@ def _any_json(_: bytes) -> None:
     summary="Make a payment",
     description="Under an id that the caller chooses. One that has ceased, or that the rail did not take, may be made again.",
 )
-async def make(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
+async def make(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
     """201 without a body, and the payment's path."""
     return await utbetalinger.change(request, uid, PaymentOperation.POST)
 
@@ -267,7 +268,7 @@ async def make(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDep
     summary="Change a payment",
     description="The body is its whole new state.",
 )
-async def change(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[None]:
+async def change(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[None]:
     """204 without a body."""
     return await utbetalinger.change(request, uid, PaymentOperation.PUT)
 
@@ -281,13 +282,13 @@ async def change(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedD
     summary="Cease a payment",
     description="The body is the payment as it stands; its periods must be those that are paid.",
 )
-async def cease(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[None]:
+async def cease(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[None]:
     """204 without a body."""
     return await utbetalinger.change(request, uid, PaymentOperation.DELETE)
 
 
 @get("/{uid:str}", responses=_SHOWN, summary="A payment as it stands, or as it will once its order is taken")
-async def show(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
+async def show(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
     """The payment as it may be put again, unchanged."""
 
     def shown(found: PaymentSeen) -> Response[bytes] | None:
@@ -299,7 +300,9 @@ async def show(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDep
 
 
 @get("/{uid:str}/status", responses=_STATUS, summary="How far the last change of a payment has come")
-async def status(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
+async def status(
+    request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
+) -> Response[bytes]:
     """A JSON text; also of a payment that has ceased."""
 
     def said(found: PaymentSeen) -> Response[bytes]:
@@ -317,6 +320,8 @@ async def status(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedD
     summary="Correct a hold-back that was registered by mistake",
     description="An order of its own, without lines; the status of the payment stays as it is.",
 )
-async def correct(request: Request[Any, Any, Any], uid: str, utbetalinger: NamedDependency[SinglePaymentRoutes]) -> Response[bytes]:
+async def correct(
+    request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
+) -> Response[bytes]:
     """201 without a body."""
     return await utbetalinger.correct(request, uid)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import NAMESPACE_OID, uuid5
-from zlib import crc32
 
 import msgspec
 
@@ -17,11 +16,6 @@ TS_TOPIC = EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]
 DAYS_PER_PERIOD = 14
 _FIRST_MONDAY = date(2005, 1, 3)
 _encode = msgspec.json.Encoder().encode
-
-
-def person_of(case_id: str) -> str:
-    """Each case is of a person of its own, as nearly all are."""
-    return f"{crc32(case_id.encode()):011}"
 
 
 def dp(case_id: str, periods: int = 1, amount: int = 553) -> bytes:
@@ -41,7 +35,7 @@ def dp(case_id: str, periods: int = 1, amount: int = 553) -> bytes:
         {
             "sakId": case_id,
             "behandlingId": f"B{periods}",
-            "ident": person_of(case_id),
+            "ident": "01020312345",
             "vedtakstidspunktet": "2025-07-04T09:15:30.305852",
             "utbetalinger": days,
         }
@@ -62,7 +56,7 @@ def ts(case_id: str, payments: Sequence[int], decision: str = "B1", amount: int 
         {
             "sakId": case_id,
             "behandlingId": decision,
-            "personident": person_of(case_id),
+            "personident": "01020312345",
             "vedtakstidspunkt": "2025-07-04T09:15:30.305852",
             "periodetype": "EN_GANG",
             "utbetalinger": entries,

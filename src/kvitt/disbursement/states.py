@@ -82,7 +82,6 @@ class What(StrEnum):
     IMPORTED = "imported"
     LEFT_OUT = "left out"
     FORGOTTEN = "forgotten"
-    MIGRATED = "migrated"
     QUEUED = "queued"
     ORDERED = "ordered"
     CHECKED = "checked"

@@ -18,10 +18,7 @@ from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
-_OF_A_CASE = (
-    *("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown"),
-    *("contract", "frame", "numbered", "ordered_for"),
-)
+_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown", "contract", "frame")
 
 
 def compare(replay: Replay) -> None:

@@ -70,19 +70,13 @@ SELECT rail, since FROM kvitt_views.rail_alarms WHERE cleared_at IS NULL;
 
 -- name: raise_reconciliation_alarms
 -- Raises an alarm about each area and kind of run of which a run was due before a moment and is not made, or was made before it and has not
--- left, unless one stands; returns them. `areas` have the jobs of these names. What broke off while it was made is no matter once a later run
--- of the area has left.
+-- left, unless one stands; returns them. `areas` have the jobs of these names.
 WITH late AS (
     SELECT w.area, 'interface' AS kind, j.next_due AS since
     FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
     WHERE j.next_due <= %(before)s
     UNION ALL
-    SELECT n.area, n.kind, n.made_at FROM reconciliation_runs AS n
-    WHERE n.state IN ('making', 'made') AND n.made_at <= %(before)s
-      AND NOT (n.state = 'making' AND EXISTS (
-          SELECT FROM reconciliation_runs AS l
-          WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-      ))
+    SELECT n.area, n.kind, n.made_at FROM reconciliation_runs AS n WHERE n.state IN ('making', 'made') AND n.made_at <= %(before)s
 )
 INSERT INTO reconciliation_alarms (area, kind, since, raised_at)
 SELECT area, kind, min(since), %(now)s FROM late GROUP BY area, kind ORDER BY area, kind
@@ -93,14 +87,7 @@ RETURNING area, kind, since;
 -- Clears the alarms about areas of which no run is due or on its way any more; returns them. A job that is not among these is no area's.
 UPDATE reconciliation_alarms AS a SET cleared_at = %(now)s
 WHERE a.cleared_at IS NULL
-  AND NOT EXISTS (
-      SELECT FROM reconciliation_runs AS n
-      WHERE n.area = a.area AND n.kind = a.kind AND n.state IN ('making', 'made')
-        AND NOT (n.state = 'making' AND EXISTS (
-            SELECT FROM reconciliation_runs AS l
-            WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-        ))
-  )
+  AND NOT EXISTS (SELECT FROM reconciliation_runs AS n WHERE n.area = a.area AND n.kind = a.kind AND n.state IN ('making', 'made'))
   AND (a.kind <> 'interface' OR NOT EXISTS (
       SELECT FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
       WHERE w.area = a.area AND j.next_due <= %(now)s
@@ -112,13 +99,8 @@ RETURNING a.area, a.kind, a.since;
 SELECT area, min(since) AS since FROM kvitt_views.reconciliation_alarms WHERE cleared_at IS NULL GROUP BY area;
 
 -- name: open_runs
--- How many runs of reconciliation are not good yet, and when the oldest was made; without what broke off and was overtaken.
-SELECT count(*) AS number, min(n.made_at) AS oldest FROM reconciliation_runs AS n
-WHERE n.state IN ('making', 'made')
-  AND NOT (n.state = 'making' AND EXISTS (
-      SELECT FROM reconciliation_runs AS l
-      WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-  ));
+-- How many runs of reconciliation are not good yet, and when the oldest was made.
+SELECT count(*) AS number, min(made_at) AS oldest FROM reconciliation_runs WHERE state IN ('making', 'made');
 
 -- name: open_run_messages
 -- How many messages of runs have not left, by state.
@@ -135,7 +117,7 @@ SELECT area, count(*) AS orders, min(sent_at) AS oldest FROM kvitt_views.alarms 
 
 -- name: list_alarms
 -- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions, and
--- receipts of no order, and orders that are held because their source is over its limit, are alarms as long as they are open; those about rails and about areas are about no order.
+-- receipts of no order, are alarms as long as they are open; those about rails and about areas are about no order.
 SELECT a.alarm_no, a.kind, a.rail, a.order_id::text, o.scheme, o.case_id, coalesce(a.area, o.area) AS area, o.state, a.sent_at, a.raised_at,
        a.cleared_at
 FROM (
@@ -144,9 +126,6 @@ FROM (
     UNION ALL
     (SELECT contradiction_no, 'contradiction', NULL, NULL, order_id, NULL, found_at, resolved_at FROM contradictions
      WHERE resolved_at IS NULL OR %(cleared)s ORDER BY contradiction_no DESC LIMIT %(limit)s)
-    UNION ALL
-    (SELECT message_no, 'over limit', NULL, NULL, order_id, NULL, made_at, NULL FROM orders
-     WHERE state = 'ready' AND held_for @> '[{"kind": "over_limit"}]' ORDER BY message_no DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT r.receipt_no, 'receipt of no order', r.rail, NULL, NULL, NULL, r.received_at, NULL FROM kvitt_views.open_receipts AS r
      WHERE r.outcome = 'unmatched' ORDER BY r.receipt_no DESC LIMIT %(limit)s)
@@ -167,10 +146,6 @@ LIMIT %(limit)s;
 -- name: open_contradictions
 -- How many orders the rail contradicts, and since when the one that has stood longest.
 SELECT count(*) AS number, min(found_at) AS oldest FROM kvitt_views.contradictions WHERE resolved_at IS NULL;
-
--- name: over_limit
--- How many orders are held because their source is over its limit, and since when the oldest.
-SELECT count(*) AS number, min(made_at) AS oldest FROM orders WHERE state = 'ready' AND held_for @> '[{"kind": "over_limit"}]';
 
 -- name: open_orders
 -- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one

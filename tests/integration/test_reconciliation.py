@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from kvitt.app.main import main
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_page import order_page
 from kvitt.disbursement.reconcile import reconcile as making
 from kvitt.disbursement.reconcile.reconcile import Reconcile
@@ -346,6 +347,29 @@ def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_
     assert causes == [(first.run_no, date(2026, 6, 29), None), (second.run_no, date(2026, 6, 30), "other day")]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_order_that_is_sent_again_on_another_day_is_reported_under_both(site: Hub, *, at_once: bool) -> None:
+    assert make(site).state is RunState.EMPTY
+    site.rail.fault(swallow=2)
+    put(site)
+    site.run()
+    # Before the first of these days is reported.
+    site.clock.advance(hours=20)
+    ((order_id,),) = site.connection.execute("SELECT order_id::text FROM orders").fetchall()
+    Operate(site.connection, site.clock, site.ports).resend(order_id, Operator("kari", "no answer came", "ola"))
+    site.run("sender")
+    made = [] if at_once else [make(site)]
+    assert [counts(run) for run in made] == [{"missing": 1}] * len(made)
+    site.clock.advance(days=1)
+    made.append(make(site))
+    assert [run.orders for run in made] == ([2] if at_once else [1, 1])
+    assert len({*texts(messages(site.connection, made[-1].run_no), "detalj/tidspunkt")}) == 1
+    monday, tuesday = date(2026, 6, 29), date(2026, 6, 30)
+    assert [key for (key,) in site.connection.execute("SELECT key_day FROM reconciled_orders ORDER BY key_day")] == [monday, tuesday]
+    again = reconcile(site).again(made[0].run_no, KARI)
+    assert again.orders == made[0].orders
+
+
 def test_an_order_that_leaves_on_its_own_day_leaves_with_its_own_bytes(site: Hub) -> None:
     put(site)
     site.run()
@@ -384,6 +408,7 @@ CHANGES = (
     ("UPDATE reconciliation_messages SET body = body || ' ' WHERE place = 2", "message 2 is not what its orders give"),
     ("UPDATE reconciliation_runs SET accepted_kroner = 1", "or their sums differ"),
     ("DELETE FROM reconciled_orders WHERE order_id = (SELECT order_id FROM orders LIMIT 1)", "no run reports it"),
+    ("INSERT INTO earlier_key_days SELECT order_id, day FROM orders", "no run reports it there"),
     ("UPDATE reconciliation_runs SET state = 'good', good_at = now()", "of its 3 messages are not put"),
     (
         "INSERT INTO reconciled_orders SELECT run_no, gen_random_uuid(), 'missing', NULL, '2026-06-29' FROM reconciliation_runs",

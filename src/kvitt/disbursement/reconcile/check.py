@@ -28,6 +28,7 @@ _SPAN: Final = 100
 STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.orders_of_two_runs),
     (Kind.RECONCILIATION, _SQL.orders_of_no_run),
+    (Kind.RECONCILIATION, _SQL.earlier_of_no_run),
     (Kind.RECONCILIATION, _SQL.numbered_of_no_run),
     (Kind.RECONCILIATION, _SQL.runs_not_as_orders),
     (Kind.RECONCILIATION, _SQL.runs_not_as_messages),

@@ -2,10 +2,12 @@
 -- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, those of which
 -- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.
+-- Whoever leaves on a later day than it was made on leaves under the key of that day, where the rail compares by days; and never under that
+-- of a day that is reported. One of which a copy may be at the rail has left under the former key as well.
 WITH r AS MATERIALIZED (
-    SELECT order_id, greatest(%(day)s::date, (
+    SELECT order_id, coalesce(key_day, day) AS under, sent_at IS NOT NULL OR was_unknown AS may_have_left, greatest(%(day)s::date, (
                SELECT a.last_day + 1 FROM reconciled_areas AS a WHERE a.rail = orders.rail AND a.area = orders.area AND a.kind = 'interface'
-           )) AS earliest
+           )) AS earliest, reconciliation_key IS NULL AS by_day
     FROM orders
     WHERE rail = %(rail)s AND state = 'ready' AND held_for = '[]' AND (leaves_before IS NULL OR leaves_before > %(now)s)
       AND NOT EXISTS (SELECT FROM stops AS s WHERE s.rail IN (orders.rail, '*') AND s.area IN (orders.area, '*'))
@@ -13,12 +15,14 @@ WITH r AS MATERIALIZED (
     ORDER BY message_no, number
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
+), e AS (
+    INSERT INTO earlier_key_days (order_id, key_day)
+    SELECT order_id, under FROM r WHERE may_have_left AND by_day AND under < earliest
+    ON CONFLICT DO NOTHING
 )
 UPDATE orders AS o
 SET state = 'sending', sender = %(sender)s, sending_at = greatest(%(now)s, o.made_at),
-    -- Whoever leaves on a later day than it was made on leaves under the key of that day, where the rail compares by days; and never under
-    -- that of a day that is reported.
-    key_day = CASE WHEN coalesce(o.key_day, o.day) < r.earliest AND o.reconciliation_key IS NULL THEN r.earliest ELSE o.key_day END
+    key_day = CASE WHEN r.by_day AND r.under < r.earliest THEN r.earliest ELSE o.key_day END
 FROM r
 WHERE o.order_id = r.order_id AND o.state = 'ready'
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend, o.key_day;

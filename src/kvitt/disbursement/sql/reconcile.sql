@@ -31,22 +31,26 @@ VALUES (%(run_id)s, %(rail)s, %(area)s, %(kind)s, %(form)s, %(first_day)s, %(las
 RETURNING run_no;
 
 -- name: report_by_day
--- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it. Behind every so many of them it
+-- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it, and as missing those that may
+-- have left under such a day and were sent again under another: of that copy the rail has said nothing. Behind every so many of them it
 -- rests, so that nobody need wait for a processor while there are very many.
 INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
 SELECT %(run_no)s, f.order_id, f.bucket, f.receipt_no, f.key_day, f.cause
 FROM (
-    SELECT o.order_id, reconciliation_bucket(o.state, r.severity, %(warned_by)s) AS bucket,
-           CASE WHEN o.state IN ('accepted', 'rejected') THEN o.receipt_no END AS receipt_no, coalesce(o.key_day, o.day) AS key_day,
+    SELECT o.order_id, CASE WHEN o.is_earlier THEN 'missing' ELSE reconciliation_bucket(o.state, r.severity, %(warned_by)s) END AS bucket,
+           CASE WHEN o.state IN ('accepted', 'rejected') AND NOT o.is_earlier THEN o.receipt_no END AS receipt_no, o.under AS key_day,
            CASE WHEN o.key_day IS NOT NULL AND EXISTS (
                SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
                WHERE e.order_id = o.order_id AND n.state <> 'replaced'
            ) THEN 'other day' END AS cause,
            row_number() OVER () AS place
     FROM (
-        SELECT * FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
+        SELECT *, day AS under, false AS is_earlier FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
         UNION ALL
-        SELECT * FROM orders WHERE key_day BETWEEN %(first_day)s AND %(last_day)s
+        SELECT *, key_day, false FROM orders WHERE key_day BETWEEN %(first_day)s AND %(last_day)s
+        UNION ALL
+        SELECT p.*, d.key_day, true FROM earlier_key_days AS d JOIN orders AS p ON p.order_id = d.order_id
+        WHERE d.key_day BETWEEN %(first_day)s AND %(last_day)s
     ) AS o
     LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
     WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn'
@@ -102,7 +106,7 @@ JOIN orders AS o ON o.order_id = e.order_id
 JOIN cases AS c ON c.case_no = o.case_no
 LEFT JOIN receipts AS r ON r.receipt_no = e.receipt_no
 WHERE e.run_no = %(run_no)s AND e.bucket <> 'accepted'
-ORDER BY o.made_at, o.order_id;
+ORDER BY o.made_at, o.order_id, e.key_day;
 
 -- name: complete_run
 -- A run has all that it reports.

@@ -35,6 +35,19 @@ WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state 
       WHERE e.order_id = o.order_id AND n.state <> 'replaced' AND e.key_day = coalesce(o.key_day, o.day)
   );
 
+-- name: earlier_of_no_run
+-- Orders that had left under a day before they were sent again under another, and that no run reports of the first one, which is reconciled.
+SELECT o.case_no, d.order_id::text, 'may have left under ' || d.key_day || ', which is reconciled, and no run reports it there'
+FROM earlier_key_days AS d
+JOIN orders AS o ON o.order_id = d.order_id
+JOIN reconciled_areas AS a ON a.rail = o.rail AND a.area = o.area AND a.kind = 'interface'
+WHERE d.key_day <= a.last_day
+  AND d.key_day >= (SELECT min(n.first_day) FROM reconciliation_runs AS n WHERE n.rail = o.rail AND n.area = o.area AND n.kind = 'interface')
+  AND NOT EXISTS (
+      SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+      WHERE e.order_id = d.order_id AND n.state <> 'replaced' AND e.key_day = d.key_day
+  );
+
 -- name: numbered_of_no_run
 -- Orders with a number of their own that had left when a run up to their day was made, and that no run reports. What leaves within the minute
 -- before may be noted when the run has been made already: the next one reports it.

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.reconcile.consistency import Consistency
 from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Cause, Run, Trigger
+from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.ops.alarms import ReconciliationDeadline, list_alarms, watch_reconciliation
 from kvitt.ops.figures import read_figures
@@ -89,6 +90,22 @@ def test_a_run_that_is_made_and_does_not_leave_is_late_as_well(site: Hub) -> Non
     assert look(site) == ([("AAP", "interface")], [])
     site.run("reconciler")
     assert look(site) == ([], [("AAP", "interface")])
+
+
+def test_lines_that_a_caller_began_to_name_are_late_until_a_later_run_has_left(site: Hub) -> None:
+    with site.connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, last_at, trigger, made_by, made_at, state)"
+            " VALUES (gen_random_uuid(), 'oppdrag', 'AAP', 'consistency', 'helved', %(day)s, %(day)s, %(now)s, 'call', 'x', %(now)s, 'making')",
+            {"day": MONDAY.date(), "now": site.clock()},
+        )
+    site.clock.advance(hours=2)
+    assert look(site) == ([("AAP", "consistency")], [])
+    later = Consistency(site.connection, site.ports, site.clock).make("AAP", Cause(Trigger.CALL, "x"))
+    assert (later.state, look(site)) == (RunState.MADE, ([], []))
+    site.run("reconciler")
+    assert (look(site), metrics(site)) == (([], [("AAP", "consistency")]), {})
+    assert look(site) == ([], [])
 
 
 def test_an_area_that_is_not_reconciled_here_raises_none(site: Hub) -> None:

@@ -93,12 +93,13 @@ def test_a_run_that_is_made_and_does_not_leave_is_late_as_well(site: Hub) -> Non
 
 
 def test_lines_that_a_caller_began_to_name_are_late_until_a_later_run_has_left(site: Hub) -> None:
-    with site.connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, last_at, trigger, made_by, made_at, state)"
-            " VALUES (gen_random_uuid(), 'oppdrag', 'AAP', 'consistency', 'helved', %(day)s, %(day)s, %(now)s, 'call', 'x', %(now)s, 'making')",
-            {"day": MONDAY.date(), "now": site.clock()},
-        )
+    begun = {"day": MONDAY.date(), "now": site.clock()}
+    site.connection.execute(
+        """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, last_at, trigger, made_by, made_at, state)
+           VALUES (gen_random_uuid(), 'oppdrag', 'AAP', 'consistency', 'helved', %(day)s, %(day)s, %(now)s, 'call', 'x', %(now)s,
+                   'making')""",
+        begun,
+    )
     site.clock.advance(hours=2)
     assert look(site) == ([("AAP", "consistency")], [])
     later = Consistency(site.connection, site.ports, site.clock).make("AAP", Cause(Trigger.CALL, "x"))

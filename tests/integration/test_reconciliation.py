@@ -1,5 +1,6 @@
 """Each day's orders are reported to the rail once: what is in a run, in which bucket, with which bytes, and in which order it leaves."""
 
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
@@ -17,6 +18,7 @@ from kvitt.disbursement.reconcile import reconcile as making
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, bodies_of_run, changed_since, messages, read
 from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.disbursement.reconciliation import MOST_DETAILS
 from kvitt.disbursement.send import Send
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
@@ -36,6 +38,11 @@ SCHEDULED = Cause(Trigger.SCHEDULE)
 BY_KARI = Cause(Trigger.OPERATOR, operator=KARI)
 MONDAY = datetime(2026, 6, 29, 8, tzinfo=UTC)
 _numbers = count(1)
+_UNANSWERED = """
+    INSERT INTO orders SELECT c.* FROM orders AS o, generate_series(1, %(orders)s) AS n, jsonb_populate_record(
+        o, jsonb_build_object('order_id', gen_random_uuid(), 'number', 1 + n, 'state', 'sent', 'receipt_no', NULL, 'settled_at', NULL)) AS c
+"""
+"""The only order so many times more, each without an answer."""
 
 
 @pytest.fixture
@@ -256,11 +263,12 @@ def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_no
     site.clock.advance(days=1)
     days = reconcile(site).next_range("AAP")
     assert days is not None
-    whole, bodies = reconcile(site).preview("AAP", days)
+    bodies: list[bytes] = []
+    whole = reconcile(site).preview("AAP", days, bodies.append)
     monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 2)
     made = make(site)
     assert (made.totals, counts(made)) == (whole.totals, {"accepted": 6, "warned": 3})
-    assert [*bodies] == [*messages(site.connection, made.run_no)]
+    assert bodies == [*messages(site.connection, made.run_no)]
 
 
 def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> None:
@@ -269,17 +277,35 @@ def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> Non
     site.clock.advance(days=1)
     days = reconcile(site).next_range("AAP")
     assert days is not None
-    shown, bodies = reconcile(site).preview("AAP", days)
+    bodies: list[bytes] = []
+    shown = reconcile(site).preview("AAP", days, bodies.append)
     assert site.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
     made = make(site)
-    assert [*bodies] == [*messages(site.connection, made.run_no)]
+    assert bodies == [*messages(site.connection, made.run_no)]
     shown_again = []
     for body in bodies_of_run(site.connection, made.run_no):
         # A person may look at it for as long as he likes: no transaction waits for him.
         assert site.connection.info.transaction_status is TransactionStatus.IDLE
         shown_again.append(body)
-    assert shown_again == [*bodies]
-    assert (shown.run_id, shown.totals) == (made.run_id, made.totals)
+    assert shown_again == bodies
+    assert (shown.run_id, shown.totals, shown.messages) == (made.run_id, made.totals, made.messages)
+
+
+def test_a_preview_of_very_many_messages_holds_few_of_them_at_once(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    with site.connection.transaction(force_rollback=True):
+        site.connection.execute(_UNANSWERED, {"orders": 30_000})
+        taken: list[int] = []
+        tracemalloc.start()
+        try:
+            shown = reconcile(site).preview("AAP", DayRange(MONDAY.date(), MONDAY.date()), lambda body: taken.append(len(body)))
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert (len(taken), shown.messages, shown.missing) == (shown.messages, 2 + -(-30_000 // MOST_DETAILS), 30_000)
+    assert most < sum(taken) / 2
 
 
 def test_a_late_answer_leaves_the_run_of_its_day_as_it_was(site: Hub) -> None:

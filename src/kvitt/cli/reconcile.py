@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 import click
@@ -40,6 +42,8 @@ from kvitt.settings import Settings
 
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 _AREA: Final = click.Choice([*AREAS])
+_IN_MEMORY: Final = 4 << 20
+"""So many bytes of messages are kept in memory; more are on disk."""
 RUNS: Final = (
     Column("run_no", "no", of=lambda run: run.run_no or None),
     Column("area"),
@@ -156,7 +160,7 @@ def _warned_by(run: Run) -> tuple[str, ...]:
 def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
     """Show what would be reported now of each area; nothing is stored."""
     with _reconciling(settings) as (_, reconcile):
-        found = [reconcile.preview(area, days)[0] for area in areas or reconcile.areas if (days := reconcile.next_range(area)) is not None]
+        found = [reconcile.preview(area, days) for area in areas or reconcile.areas if (days := reconcile.next_range(area)) is not None]
     _print(found, as_json=as_json, nothing="all days up to yesterday are reconciled")
 
 
@@ -200,7 +204,7 @@ def run(
         ]
         if operator is None:
             for area, days in ranges:
-                _show_preview(*reconcile.preview(area, days), as_json=as_json)
+                _show_preview(reconcile, area, days, as_json=as_json)
             return
         cause = Cause(Trigger.OPERATOR, operator=operator)
         made = [reconcile.make(area, days, cause, progress=_progress(area), early=early) for area, days in ranges]
@@ -288,13 +292,15 @@ def _progress(what: str) -> Progress:
     return say
 
 
-def _show_preview(run: Run, bodies: Any, *, as_json: bool) -> None:
+def _show_preview(reconcile: Reconcile, area: str, days: DayRange, *, as_json: bool) -> None:
+    """Shows what would be made. Its messages wait in a file without a name: whoever reads slowly keeps no transaction open."""
     if as_json:
-        print_json(RUNS, [run])
+        print_json(RUNS, [reconcile.preview(area, days)])
         return
-    print_described(RUNS, run)
-    for body in bodies:
-        click.echo(body.decode("utf-8"))
+    with SpooledTemporaryFile(_IN_MEMORY) as bodies:
+        print_described(RUNS, reconcile.preview(area, days, lambda body: bodies.write(body + b"\n")))
+        bodies.seek(0)
+        copyfileobj(bodies, sys.stdout.buffer)
 
 
 def _print(found: list[Run], *, as_json: bool, nothing: str) -> None:

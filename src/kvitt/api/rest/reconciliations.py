@@ -1,9 +1,11 @@
 """Reconciliation with the rail over REST, as the callers of earlier services know it (iverksetting §5.3)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Annotated, Any, ClassVar, Final
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated, Any, ClassVar, Final, cast
 
 import msgspec
 from litestar import MediaType, Request, Response, post
@@ -11,6 +13,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Schema
 from litestar.params import JSONBody, Parameter
+from litestar.response import Stream
 from litestar.router import Router
 from msgspec import Meta, Struct
 
@@ -19,11 +22,14 @@ from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may
 from kvitt.disbursement.calendar import is_working_day
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.disbursement.reconcile.runs import DayRange
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import AlreadyReconciled, BadRequest, NotAWorkingDay
 
 _READ, _WRITE = [may(Permission.RECONCILIATION_READ)], [may(Permission.RECONCILIATION_WRITE)]
 _HOLIDAY: Final = "Today is a holiday or weekend, no avstemming"
+_IN_MEMORY: Final = 4 << 20
+"""So many bytes of an answer are kept in memory; more are on disk."""
+_PIECE: Final = 64 << 10
 _FIRST_DAY: Final = date(1970, 1, 2)
 _LOCAL: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.[0-9]{1,9})?")
 _MIDNIGHT, _LAST_SECOND = time(0, 0), time(23, 59, 59)
@@ -152,12 +158,13 @@ async def reconcile(
 )
 async def preview(
     data: JSONBody[DayRangeBody], reconciliations: NamedDependency[ReconciliationCalls], work: NamedDependency[RouteWork]
-) -> list[AreaMessages]:
+) -> Response[list[AreaMessages]]:
     """Each area that has orders, with its messages."""
     today, days = reconciliations.today, _days_of(data)
     refuse_flawed(("today", _wrong_day(data.today, today)), ("tom", _not_over(days.last, today) or _backwards(days)))
-    found = await work.on_thread(lambda: reconciliations.preview(days))
-    return [AreaMessages(area, [body.decode() for body in bodies]) for area, bodies in found]
+    pieces = await work.on_thread(lambda: _written(reconciliations, days))
+    # A stream has no type for what its bytes say; the description of the route takes it from the signature.
+    return cast("Response[list[AreaMessages]]", Stream(pieces, media_type=MediaType.JSON))
 
 
 @post(
@@ -196,6 +203,44 @@ def _make(calls: ReconciliationCalls, days: DayRange, by: str) -> None:
     if gap := calls.left_out(days):
         raise BadRequest(("fom", f"would leave out {gap}, which is not reconciled in every area"))
     calls.make(days, by)
+
+
+def _written(calls: ReconciliationCalls, days: DayRange) -> Iterator[bytes]:
+    """Writes what would be reported as a list of AreaMessages, and returns that piece by piece.
+
+    All of it is written before the answer begins, into a file without a name where it is long: what fails is an answer of its own, and no
+    caller who reads slowly keeps a transaction open.
+    """
+    answer = SpooledTemporaryFile[bytes](_IN_MEMORY)
+    try:
+        _write(calls, days, answer)
+    except BaseException:
+        answer.close()
+        raise
+    return _pieces(answer)
+
+
+def _write(calls: ReconciliationCalls, days: DayRange, answer: IO[bytes]) -> None:
+    last: Area | None = None
+
+    def take(area: Area, body: bytes) -> None:
+        nonlocal last
+        if area == last:
+            answer.write(b",")
+        else:
+            answer.write((b"]}," if last else b"[") + b'{"first":' + msgspec.json.encode(area) + b',"second":[')
+        answer.write(msgspec.json.encode(body.decode()))
+        last = area
+
+    calls.preview(days, take)
+    answer.write(b"]}]" if last else b"[]")
+
+
+def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
+    with answer:
+        answer.seek(0)
+        while piece := answer.read(_PIECE):
+            yield piece
 
 
 def _in_words(status: int, text: str) -> Response[bytes]:

@@ -1,8 +1,9 @@
 """Reconciliation that callers ask for: one range for all areas of some schemes, each area a run of its own (design §15)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -13,7 +14,7 @@ from kvitt.disbursement.calendar import next_day, previous_working_day
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Cause, DayRange, RunState, Trigger
+from kvitt.disbursement.reconcile.runs import Cause, DayRange, Trigger
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, ReconciliationFailed
 from kvitt.kernel.clock import Clock, oslo
@@ -59,14 +60,14 @@ class ReconciliationCalls:
         first = min(firsts, default=days.first)
         return DayRange(first, days.first - _ONE_DAY) if first < days.first else None
 
-    def preview(self, days: DayRange) -> Sequence[tuple[Area, Sequence[bytes]]]:
-        """The messages about a range as they would be now, reported or not, of each area with orders; nothing is stored.
+    def preview(self, days: DayRange, take: Callable[[Area, bytes], object]) -> None:
+        """Gives the messages about a range as they would be now, reported or not, area by area; nothing is stored.
 
-        Raises NotInThatState for days that are not over, and psycopg errors.
+        `take` gets them as `Reconcile.preview` says. Raises NotInThatState for days that are not over, and psycopg errors.
         """
         with self._reconcile() as reconcile:
-            made = [(area, *reconcile.preview(area, days, anew=True)) for area in self._areas(reconcile)]
-        return [(area, bodies) for area, run, bodies in made if run.state is not RunState.EMPTY]
+            for area in self._areas(reconcile):
+                reconcile.preview(area, days, partial(take, area), anew=True)
 
     def make(self, days: DayRange, by: str) -> None:
         """Makes the run of each area over what of a range it has not reported yet, and is to report.

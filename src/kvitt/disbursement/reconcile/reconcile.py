@@ -8,6 +8,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from kvitt.disbursement.calendar import is_working_day, next_day, previous_working_day
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
@@ -35,6 +37,8 @@ _STORED_WITHIN: Final = timedelta(minutes=1)
 """No transaction takes longer (kernel/database.py)."""
 Progress = Callable[[int], None]
 """Hears how many messages of a run are made."""
+TakeBody = Callable[[bytes], object]
+"""Gets a message of a run."""
 
 
 class ReconciledArea(NamedTuple):
@@ -75,6 +79,10 @@ class _RunSpan(NamedTuple):
 
 def _silent(_messages: int) -> None:
     """Says nothing."""
+
+
+def _drop(_body: bytes) -> None:
+    """Keeps nothing."""
 
 
 class Reconcile:
@@ -130,16 +138,21 @@ class Reconcile:
         last: date | None = fetch_value(self._connection, _SQL.last_day, self._found(area).row)
         return last
 
-    def preview(self, area: str, days: DayRange, *, anew: bool = False) -> tuple[Run, Sequence[bytes]]:
-        """The run that `make` would make, with the same bytes; nothing is stored. Raises as `make`.
+    def preview(self, area: str, days: DayRange, take: TakeBody = _drop, *, anew: bool = False) -> Run:
+        """The run that `make` would make; nothing is stored. Raises as `make`.
 
+        `take` gets its messages, with the same bytes, one after the other, in a transaction that is open: it must not wait for anybody.
         `anew`: as if it were the first run over these days; then only days that are not over are refused.
         """
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
             self._lock(found, days, anew=anew)
-            run = self._make(found, days, Cause(Trigger.OPERATOR), _silent)
-            return run, [bytes(each) for each in self._bodies(run)]
+            run = self._begin(found, days, Cause(Trigger.OPERATOR))
+            messages = 0
+            for body in self._encoded(found, run):
+                take(body)
+                messages += 1
+            return replace(run, messages=messages)
 
     def again(self, run_no: int, operator: Operator, *, progress: Progress = _silent) -> Run:
         """Reports the range of a run once more, under another id, in its place; what of it has not left does not leave any more.
@@ -202,6 +215,12 @@ class Reconcile:
         self._connection.execute(_SQL.drop_messages, {"run_no": run_no})
 
     def _make(self, found: ReconciledArea, days: DayRange, cause: Cause, progress: Progress, *, replaces: int | None = None) -> Run:
+        run = self._begin(found, days, cause, replaces=replaces)
+        self._write_messages(found, run, progress)
+        return read(self._connection, run.run_no)
+
+    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None) -> Run:
+        """Stores a run with all that it reports, and without its messages."""
         now = self._clock()
         range_ = {"first_day": days.first, "last_day": days.last}
         times = fetch_value(self._connection, _SQL.runs_of_range, {**found.row, **range_})
@@ -219,7 +238,6 @@ class Reconcile:
         self._report(found, days, run_no)
         self._connection.execute(_SQL.move_area, {**found.row, "last_day": days.last})
         self._complete(found, days, run_no, now)
-        self._write_messages(found, run_no, progress)
         return read(self._connection, run_no)
 
     def _report(self, found: ReconciledArea, days: DayRange, run_no: int) -> None:
@@ -258,20 +276,18 @@ class Reconcile:
         assert span is not None, "min and max give a row"
         return {"first_key": str(span.first_key), "last_key": str(span.last_key), "first": span.first, "last": span.last}
 
-    def _write_messages(self, found: ReconciledArea, run_no: int, progress: Progress) -> None:
-        run, written = read(self._connection, run_no), 0
-        if run.state is RunState.EMPTY:
-            return
-        bodies = iter(found.rail.encode_interface(run.reported(found.form), details_of(self._connection, run_no)))
+    def _write_messages(self, found: ReconciledArea, run: Run, progress: Progress) -> None:
+        bodies, written = iter(self._encoded(found, run)), 0
         while batch := [*islice(bodies, _MESSAGES_AT_ONCE)]:
-            written = add_messages(self._connection, run_no, run.run_id, written, batch)
+            written = add_messages(self._connection, run.run_no, run.run_id, written, batch)
             progress(written)
-        self._connection.execute(_SQL.count_messages, {"run_no": run_no, "messages": written})
+        self._connection.execute(_SQL.count_messages, {"run_no": run.run_no, "messages": written})
 
-    def _bodies(self, run: Run) -> Iterable[bytes]:
-        with self._connection.cursor() as cursor:
-            for (body,) in cursor.execute(_SQL.messages_of_run, {"run_no": run.run_no}, binary=True):
-                yield body
+    def _encoded(self, found: ReconciledArea, run: Run) -> Iterable[bytes]:
+        """The messages of a run as its rows give them; none of one that is empty."""
+        if run.state is RunState.EMPTY:
+            return ()
+        return found.rail.encode_interface(run.reported(found.form), details_of(self._connection, run.run_no))
 
     def _note(self, what: str, operator: Operator, run: Run) -> None:
         with self._connection.cursor() as cursor:

@@ -31,7 +31,7 @@ _ROWS_AT_ONCE: Final = 2_000
 _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
 _ORDERS_BEFORE_REST: Final = 5_000
-_REST_SECONDS: Final = 0.19
+_REST_SECONDS: Final = 0.21
 """Taking so many orders of a day is followed by so long a rest: submit then keeps its rate beside a run over very many."""
 _STORED_WITHIN: Final = timedelta(minutes=1)
 """No transaction takes longer (kernel/database.py)."""

@@ -1,89 +1,43 @@
 """Each day's orders are reported to the rail once: what is in a run, in which bucket, with which bytes, and in which order it leaves."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import count
+from collections.abc import Iterator
+from datetime import date, timedelta
 
 import pytest
 from click.testing import CliRunner
-from lxml import etree
 from psycopg.pq import TransactionStatus
 
 from kvitt.app.main import main
 from kvitt.contracts.helved import topics
-from kvitt.disbursement.order_page import order_page
-from kvitt.disbursement.reconcile import reconcile as making
-from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Trigger, bodies_of_run, changed_since, messages, read
-from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.disbursement.reconcile.runs import DayRange, RunState, bodies_of_run, changed_since, messages, read
 from kvitt.disbursement.send import Send
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
-from kvitt.formats.times import OSLO
-from kvitt.formats.topics import RAPID
+from kvitt.errors import AlreadyReconciled, NotInThatState
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.operators import Operator
-from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
-from kvitt.transports.queue.table_queue import TableQueue
-from support import rapid_messages
-from support.hub_messages import aap, payment_uid, ts, ts_payment
-
-KARI = Operator("kari", "the rail has nothing of it")
-SCHEDULED = Cause(Trigger.SCHEDULE)
-BY_KARI = Cause(Trigger.OPERATOR, operator=KARI)
-MONDAY = datetime(2026, 6, 29, 8, tzinfo=UTC)
-_numbers = count(1)
+from support.hub_messages import payment_uid, ts, ts_payment
+from support.reconciled import (
+    BY_KARI,
+    KARI,
+    MONDAY,
+    SCHEDULED,
+    counts,
+    make,
+    new_case,
+    put,
+    put_need,
+    queued,
+    reconcile,
+    reconciled_site,
+    texts,
+)
 
 
 @pytest.fixture
 def site(kvitt_server: TestServer) -> Iterator[Hub]:
-    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as made:
+    with reconciled_site(kvitt_server) as made:
         yield made
-        made.check()
-
-
-def put(site: Hub, amount: int = 700) -> str:
-    """An order of a case of its own; returns the case's id."""
-    case = f"R-{next(_numbers)}"
-    site.put(topics.primary_input(Scheme.AAP), case, aap(case, amount, uid=payment_uid(case)))
-    return case
-
-
-def put_need(site: Hub) -> None:
-    number = next(_numbers)
-    site.put(RAPID, None, rapid_messages.need(fagsystemId=f"F{number:025}", utbetalingId=payment_uid(str(number))))
-
-
-def reconcile(site: Hub) -> Reconcile:
-    return Reconcile(site.connection, site.ports, site.clock)
-
-
-def make(site: Hub, area: str = "AAP", cause: Cause = SCHEDULED) -> Run:
-    days = reconcile(site).next_range(area)
-    assert days is not None
-    return reconcile(site).make(area, days, cause)
-
-
-def counts(run: Run) -> Mapping[str, int]:
-    return {name: found for name in ("accepted", "warned", "rejected", "missing") if (found := getattr(run, name))}
-
-
-def queued(site: Hub) -> list[bytes]:
-    """The messages of reconciliation that have left, in their order, whether the rail has read them yet or not."""
-    at_rail = site.connection.execute("SELECT body FROM rail.reconciliation_message ORDER BY sequence").fetchall()
-    queue = TableQueue(site.conninfo, Settings().reconciliation_queue)
-    try:
-        found = [bytes(each.body) for each in queue.receive(1000, 0.0)]
-        queue.release()
-    finally:
-        queue.close()
-    return [*(bytes(body) for (body,) in at_rail), *found]
-
-
-def texts(bodies: Sequence[bytes], path: str) -> list[str | None]:
-    return [each.text for body in bodies for each in etree.fromstring(body).iterfind(path)]
 
 
 def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> None:
@@ -121,7 +75,7 @@ def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> N
 
 
 def test_a_sum_adds_up_the_amounts_of_lines_of_those_that_cease_too(site: Hub) -> None:
-    case = f"R-{next(_numbers)}"
+    case = new_case()
     ceasing, new = payment_uid(case, 1), payment_uid(case, 2)
     site.put(topics.primary_input(Scheme.TILLEGGSSTONADER), case, ts(case, ts_payment(ceasing, 700)))
     site.run()
@@ -137,20 +91,6 @@ def test_a_sum_adds_up_the_amounts_of_lines_of_those_that_cease_too(site: Hub) -
     assert texts([data], "total/totalBelop") == ["1200"]
 
 
-def test_a_range_follows_the_last_one_over_days_without_a_run(site: Hub) -> None:
-    put(site)
-    site.run()
-    site.clock.advance(days=1)
-    assert make(site).days == DayRange(date(2026, 6, 29), date(2026, 6, 29))
-    site.clock.advance(days=6)
-    put(site)
-    site.run()
-    site.clock.advance(days=1)
-    made = make(site)
-    assert (made.days, counts(made)) == (DayRange(date(2026, 6, 30), date(2026, 7, 6)), {"accepted": 1})
-    assert reconcile(site).next_range("AAP") is None
-
-
 def test_an_area_without_orders_has_an_empty_run(site: Hub) -> None:
     made = make(site, "TILTPENG")
     assert (made.state, made.orders, made.messages) == (RunState.EMPTY, 0, 0)
@@ -164,65 +104,6 @@ def test_what_is_reported_is_not_reported_again(site: Hub) -> None:
         reconcile(site).make("AAP", made.days, SCHEDULED)
     with pytest.raises(AlreadyReconciled):
         reconcile(site).make("AAP", DayRange(made.days.first - timedelta(3), made.days.first), BY_KARI)
-
-
-def test_days_are_not_left_out_and_have_to_be_over(site: Hub) -> None:
-    make(site)
-    today = date(2026, 6, 29)
-    with pytest.raises(NotInThatState, match="only days that are over"):
-        reconcile(site).make("AAP", DayRange(today, today), BY_KARI)
-    site.clock.advance(days=3)
-    with pytest.raises(NotInThatState, match="would leave out 2026-06-29 to 2026-06-30"):
-        reconcile(site).make("AAP", DayRange(date(2026, 7, 1), date(2026, 7, 1)), BY_KARI)
-    with pytest.raises(NotInThatState, match="only days that are over"):
-        reconcile(site).make("AAP", DayRange(date(2026, 6, 30), today), BY_KARI)
-    with pytest.raises(NotReconciled, match="orders of the area XYZ"):
-        reconcile(site).next_range("XYZ")
-
-
-def test_the_schedule_rests_on_holidays_and_an_operator_need_not(site: Hub) -> None:
-    site.clock.set(datetime(2027, 3, 28, 8, tzinfo=UTC))
-    with pytest.raises(NotAWorkingDay, match="2027-03-28 is no working day"):
-        make(site)
-    assert make(site, cause=BY_KARI).days == DayRange(date(2027, 3, 24), date(2027, 3, 27))
-
-
-def test_a_day_is_oslos_and_is_not_over_while_an_order_of_it_may_still_be_stored(site: Hub) -> None:
-    site.clock.set(datetime(2026, 6, 29, 21, 59, 58, tzinfo=UTC))
-    put(site)
-    site.run()
-    site.clock.set(datetime(2026, 6, 29, 22, 0, 30, tzinfo=UTC))
-    assert reconcile(site).next_range("AAP") == DayRange(date(2026, 6, 26), date(2026, 6, 28))
-    site.clock.advance(minutes=1)
-    made = reconcile(site).make("AAP", DayRange(date(2026, 6, 29), date(2026, 6, 29)), BY_KARI)
-    assert counts(made) == {"accepted": 1}
-
-
-def test_a_schedule_at_midnight_reports_the_day_that_has_just_ended(site: Hub) -> None:
-    jobs = reconciliation_jobs(site.ports, site.clock, ReconciliationTimetable(time(0, 0), {"DP": time(0, 0, 30)}))
-    put(site)
-    site.run()
-    due = {job.name: job.timetable.after(site.clock()) for job in jobs}
-    assert {*due.values()} == {datetime(2026, 6, 29, 22, 1, tzinfo=UTC)}
-    (job,) = (each for each in jobs if each.name == "reconcile AAP")
-    site.clock.set(due[job.name])
-    assert "about 2026-06-29: 1 orders" in job.run(site.connection, due[job.name])
-
-
-def test_an_order_that_is_stored_while_its_day_is_reported_early_is_no_difference(site: Hub) -> None:
-    put(site)
-    site.run()
-    days = reconcile(site).next_range("AAP", early=True)
-    assert days is not None
-    made = reconcile(site).make("AAP", days, BY_KARI, early=True)
-    # Whoever stores it has looked at the clock before the run did, and then waited for it.
-    site.clock.set(made.made_at - timedelta(milliseconds=300))
-    put(site)
-    site.run("intake")
-    assert site.findings() == []
-    site.run()
-    site.clock.advance(days=2)
-    assert counts(make(site)) == {"accepted": 1}
 
 
 def test_an_order_of_the_rapid_that_leaves_while_a_run_is_made_is_in_the_next_one(site: Hub) -> None:
@@ -245,21 +126,6 @@ def test_an_order_of_the_rapid_that_leaves_while_a_run_is_made_is_in_the_next_on
     assert site.findings() == []
     site.clock.advance(days=1)
     assert counts(make(site, "SPREF")) == {"missing": 1}
-
-
-def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_none(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.rail.fault(warn=3)
-    for number in range(9):
-        put(site, 100 + number)
-    site.run()
-    site.clock.advance(days=1)
-    days = reconcile(site).next_range("AAP")
-    assert days is not None
-    whole, bodies = reconcile(site).preview("AAP", days)
-    monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 2)
-    made = make(site)
-    assert (made.totals, counts(made)) == (whole.totals, {"accepted": 6, "warned": 3})
-    assert [*bodies] == [*messages(site.connection, made.run_no)]
 
 
 def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> None:
@@ -327,30 +193,6 @@ def test_on_the_rapid_what_was_not_put_is_not_reported_until_it_is(site: Hub) ->
     site.run()
     site.clock.advance(days=1)
     assert counts(make(site, "SPREF")) == {"accepted": 1}
-
-
-def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_that_one(site: Hub) -> None:
-    put(site)
-    site.run("intake")
-    site.clock.advance(days=1)
-    first = make(site)
-    assert counts(first) == {"missing": 1}
-    site.run()
-    (sent,) = site.sent()
-    assert b"<nokkelAvstemming>2026-06-30-10.10.00.000000</nokkelAvstemming>" in sent.message
-    assert order_page(site.conninfo, site.ports.rails, sent.order_id).message == sent.message
-    site.clock.advance(days=1)
-    second = make(site)
-    assert (second.days, counts(second)) == (DayRange(date(2026, 6, 30), date(2026, 6, 30)), {"accepted": 1})
-    causes = site.connection.execute("SELECT run_no, key_day, cause FROM reconciled_orders ORDER BY run_no").fetchall()
-    assert causes == [(first.run_no, date(2026, 6, 29), None), (second.run_no, date(2026, 6, 30), "other day")]
-
-
-def test_an_order_that_leaves_on_its_own_day_leaves_with_its_own_bytes(site: Hub) -> None:
-    put(site)
-    site.run()
-    (stored,) = site.connection.execute("SELECT message, key_day FROM orders").fetchall()
-    assert [(each.message, None) for each in site.sent()] == [stored]
 
 
 def test_a_run_is_made_again_in_the_place_of_one_that_never_arrived(site: Hub) -> None:
@@ -437,17 +279,3 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
     assert site.connection.execute("SELECT area, first_day FROM reconciliation_runs ORDER BY run_no DESC LIMIT 1").fetchall() == [
         ("TILTPENG", date(2026, 6, 30))
     ]
-
-
-@pytest.mark.parametrize(("last_hour", "day"), [("2026-03-29T21:30", date(2026, 3, 29)), ("2026-10-25T22:30", date(2026, 10, 25))])
-def test_a_day_on_which_the_clocks_change_is_reported_whole(site: Hub, last_hour: str, day: date) -> None:
-    midnight = datetime.combine(day, datetime.min.time(), tzinfo=OSLO)
-    site.clock.set(midnight.astimezone(UTC))
-    put(site)
-    site.run()
-    site.clock.set(datetime.fromisoformat(last_hour).replace(tzinfo=UTC))
-    put(site)
-    site.run()
-    site.clock.advance(hours=12)
-    made = reconcile(site).make("AAP", DayRange(day, day), BY_KARI)
-    assert (counts(made), made.first_key, made.last_key) == ({"accepted": 2}, f"{day}-00.00.00.000000", f"{day}-23.59.59.999999")

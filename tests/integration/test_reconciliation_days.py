@@ -1,0 +1,147 @@
+"""Which days are reported, when, and in which range: of midnights, holidays, clocks that change, and orders that leave on another day."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+
+from kvitt.disbursement.order_page import order_page
+from kvitt.disbursement.reconcile import reconcile as making
+from kvitt.disbursement.reconcile.runs import DayRange, messages
+from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
+from kvitt.errors import NotAWorkingDay, NotInThatState, NotReconciled
+from kvitt.formats.times import OSLO
+from kvitt.testing import Hub, TestServer
+from support.reconciled import BY_KARI, counts, make, put, reconcile, reconciled_site
+
+
+@pytest.fixture
+def site(kvitt_server: TestServer) -> Iterator[Hub]:
+    with reconciled_site(kvitt_server) as made:
+        yield made
+
+
+def test_a_range_follows_the_last_one_over_days_without_a_run(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    assert make(site).days == DayRange(date(2026, 6, 29), date(2026, 6, 29))
+    site.clock.advance(days=6)
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site)
+    assert (made.days, counts(made)) == (DayRange(date(2026, 6, 30), date(2026, 7, 6)), {"accepted": 1})
+    assert reconcile(site).next_range("AAP") is None
+
+
+def test_days_are_not_left_out_and_have_to_be_over(site: Hub) -> None:
+    make(site)
+    today = date(2026, 6, 29)
+    with pytest.raises(NotInThatState, match="only days that are over"):
+        reconcile(site).make("AAP", DayRange(today, today), BY_KARI)
+    site.clock.advance(days=3)
+    with pytest.raises(NotInThatState, match="would leave out 2026-06-29 to 2026-06-30"):
+        reconcile(site).make("AAP", DayRange(date(2026, 7, 1), date(2026, 7, 1)), BY_KARI)
+    with pytest.raises(NotInThatState, match="only days that are over"):
+        reconcile(site).make("AAP", DayRange(date(2026, 6, 30), today), BY_KARI)
+    with pytest.raises(NotReconciled, match="orders of the area XYZ"):
+        reconcile(site).next_range("XYZ")
+
+
+def test_the_schedule_rests_on_holidays_and_an_operator_need_not(site: Hub) -> None:
+    site.clock.set(datetime(2027, 3, 28, 8, tzinfo=UTC))
+    with pytest.raises(NotAWorkingDay, match="2027-03-28 is no working day"):
+        make(site)
+    assert make(site, cause=BY_KARI).days == DayRange(date(2027, 3, 24), date(2027, 3, 27))
+
+
+def test_a_day_is_oslos_and_is_not_over_while_an_order_of_it_may_still_be_stored(site: Hub) -> None:
+    site.clock.set(datetime(2026, 6, 29, 21, 59, 58, tzinfo=UTC))
+    put(site)
+    site.run()
+    site.clock.set(datetime(2026, 6, 29, 22, 0, 30, tzinfo=UTC))
+    assert reconcile(site).next_range("AAP") == DayRange(date(2026, 6, 26), date(2026, 6, 28))
+    site.clock.advance(minutes=1)
+    made = reconcile(site).make("AAP", DayRange(date(2026, 6, 29), date(2026, 6, 29)), BY_KARI)
+    assert counts(made) == {"accepted": 1}
+
+
+def test_a_schedule_at_midnight_reports_the_day_that_has_just_ended(site: Hub) -> None:
+    jobs = reconciliation_jobs(site.ports, site.clock, ReconciliationTimetable(time(0, 0), {"DP": time(0, 0, 30)}))
+    put(site)
+    site.run()
+    due = {job.name: job.timetable.after(site.clock()) for job in jobs}
+    assert {*due.values()} == {datetime(2026, 6, 29, 22, 1, tzinfo=UTC)}
+    (job,) = (each for each in jobs if each.name == "reconcile AAP")
+    site.clock.set(due[job.name])
+    assert "about 2026-06-29: 1 orders" in job.run(site.connection, due[job.name])
+
+
+def test_an_order_that_is_stored_while_its_day_is_reported_early_is_no_difference(site: Hub) -> None:
+    put(site)
+    site.run()
+    days = reconcile(site).next_range("AAP", early=True)
+    assert days is not None
+    made = reconcile(site).make("AAP", days, BY_KARI, early=True)
+    # Whoever stores it has looked at the clock before the run did, and then waited for it.
+    site.clock.set(made.made_at - timedelta(milliseconds=300))
+    put(site)
+    site.run("intake")
+    assert site.findings() == []
+    site.run()
+    site.clock.advance(days=2)
+    assert counts(make(site)) == {"accepted": 1}
+
+
+def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_none(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.rail.fault(warn=3)
+    for number in range(9):
+        put(site, 100 + number)
+    site.run()
+    site.clock.advance(days=1)
+    days = reconcile(site).next_range("AAP")
+    assert days is not None
+    whole, bodies = reconcile(site).preview("AAP", days)
+    monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 2)
+    made = make(site)
+    assert (made.totals, counts(made)) == (whole.totals, {"accepted": 6, "warned": 3})
+    assert [*bodies] == [*messages(site.connection, made.run_no)]
+
+
+def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_that_one(site: Hub) -> None:
+    put(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    first = make(site)
+    assert counts(first) == {"missing": 1}
+    site.run()
+    (sent,) = site.sent()
+    assert b"<nokkelAvstemming>2026-06-30-10.10.00.000000</nokkelAvstemming>" in sent.message
+    assert order_page(site.conninfo, site.ports.rails, sent.order_id).message == sent.message
+    site.clock.advance(days=1)
+    second = make(site)
+    assert (second.days, counts(second)) == (DayRange(date(2026, 6, 30), date(2026, 6, 30)), {"accepted": 1})
+    causes = site.connection.execute("SELECT run_no, key_day, cause FROM reconciled_orders ORDER BY run_no").fetchall()
+    assert causes == [(first.run_no, date(2026, 6, 29), None), (second.run_no, date(2026, 6, 30), "other day")]
+
+
+def test_an_order_that_leaves_on_its_own_day_leaves_with_its_own_bytes(site: Hub) -> None:
+    put(site)
+    site.run()
+    (stored,) = site.connection.execute("SELECT message, key_day FROM orders").fetchall()
+    assert [(each.message, None) for each in site.sent()] == [stored]
+
+
+@pytest.mark.parametrize(("last_hour", "day"), [("2026-03-29T21:30", date(2026, 3, 29)), ("2026-10-25T22:30", date(2026, 10, 25))])
+def test_a_day_on_which_the_clocks_change_is_reported_whole(site: Hub, last_hour: str, day: date) -> None:
+    midnight = datetime.combine(day, datetime.min.time(), tzinfo=OSLO)
+    site.clock.set(midnight.astimezone(UTC))
+    put(site)
+    site.run()
+    site.clock.set(datetime.fromisoformat(last_hour).replace(tzinfo=UTC))
+    put(site)
+    site.run()
+    site.clock.advance(hours=12)
+    made = reconcile(site).make("AAP", DayRange(day, day), BY_KARI)
+    assert (counts(made), made.first_key, made.last_key) == ({"accepted": 2}, f"{day}-00.00.00.000000", f"{day}-23.59.59.999999")

@@ -70,19 +70,13 @@ SELECT rail, since FROM kvitt_views.rail_alarms WHERE cleared_at IS NULL;
 
 -- name: raise_reconciliation_alarms
 -- Raises an alarm about each area and kind of run of which a run was due before a moment and is not made, or was made before it and has not
--- left, unless one stands; returns them. `areas` have the jobs of these names. What broke off while it was made is no matter once a later run
--- of the area has left.
+-- left, unless one stands; returns them. `areas` have the jobs of these names.
 WITH late AS (
     SELECT w.area, 'interface' AS kind, j.next_due AS since
     FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
     WHERE j.next_due <= %(before)s
     UNION ALL
-    SELECT n.area, n.kind, n.made_at FROM reconciliation_runs AS n
-    WHERE n.state IN ('making', 'made') AND n.made_at <= %(before)s
-      AND NOT (n.state = 'making' AND EXISTS (
-          SELECT FROM reconciliation_runs AS l
-          WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-      ))
+    SELECT n.area, n.kind, n.made_at FROM open_reconciliation_runs AS n WHERE n.made_at <= %(before)s
 )
 INSERT INTO reconciliation_alarms (area, kind, since, raised_at)
 SELECT area, kind, min(since), %(now)s FROM late GROUP BY area, kind ORDER BY area, kind
@@ -93,14 +87,7 @@ RETURNING area, kind, since;
 -- Clears the alarms about areas of which no run is due or on its way any more; returns them. A job that is not among these is no area's.
 UPDATE reconciliation_alarms AS a SET cleared_at = %(now)s
 WHERE a.cleared_at IS NULL
-  AND NOT EXISTS (
-      SELECT FROM reconciliation_runs AS n
-      WHERE n.area = a.area AND n.kind = a.kind AND n.state IN ('making', 'made')
-        AND NOT (n.state = 'making' AND EXISTS (
-            SELECT FROM reconciliation_runs AS l
-            WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-        ))
-  )
+  AND NOT EXISTS (SELECT FROM open_reconciliation_runs AS n WHERE n.area = a.area AND n.kind = a.kind)
   AND (a.kind <> 'interface' OR NOT EXISTS (
       SELECT FROM unnest(%(areas)s::text[], %(jobs)s::text[]) AS w (area, job) JOIN jobs AS j ON j.name = w.job
       WHERE w.area = a.area AND j.next_due <= %(now)s
@@ -113,12 +100,7 @@ SELECT area, min(since) AS since FROM kvitt_views.reconciliation_alarms WHERE cl
 
 -- name: open_runs
 -- How many runs of reconciliation are not good yet, and when the oldest was made; without what broke off and was overtaken.
-SELECT count(*) AS number, min(n.made_at) AS oldest FROM reconciliation_runs AS n
-WHERE n.state IN ('making', 'made')
-  AND NOT (n.state = 'making' AND EXISTS (
-      SELECT FROM reconciliation_runs AS l
-      WHERE l.rail = n.rail AND l.area = n.area AND l.kind = n.kind AND l.run_no > n.run_no AND l.state = 'good'
-  ));
+SELECT count(*) AS number, min(made_at) AS oldest FROM open_reconciliation_runs;
 
 -- name: open_run_messages
 -- How many messages of runs have not left, by state.

@@ -6,8 +6,10 @@ from types import MappingProxyType
 
 from bench import (
     catch_up,
+    chained,
     check,
     consistency,
+    decisions,
     derivation,
     end_to_end,
     hanging_rail,
@@ -31,12 +33,14 @@ from bench.size import FULL, QUICK, Size
 BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
     {
         "derivation": derivation.run,
+        "chained": chained.run,
         "simulation": simulation.run,
         "simulations": simulations.run,
         "hanging_rail": hanging_rail.run,
         "submit": submit.run,
         "latency": latency.run,
         "end_to_end": end_to_end.run,
+        "decisions": decisions.run,
         "large_case": large_case.run,
         "large_store": large_store.run,
         "memory": memory.run,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import NAMESPACE_OID, uuid5
+from zlib import crc32
 
 import msgspec
 
@@ -16,6 +17,11 @@ TS_TOPIC = EXTERNAL_INPUTS[Scheme.TILLEGGSSTONADER]
 DAYS_PER_PERIOD = 14
 _FIRST_MONDAY = date(2005, 1, 3)
 _encode = msgspec.json.Encoder().encode
+
+
+def person_of(case_id: str) -> str:
+    """Each case is of a person of its own, as nearly all are."""
+    return f"{crc32(case_id.encode()):011}"
 
 
 def dp(case_id: str, periods: int = 1, amount: int = 553) -> bytes:
@@ -35,7 +41,7 @@ def dp(case_id: str, periods: int = 1, amount: int = 553) -> bytes:
         {
             "sakId": case_id,
             "behandlingId": f"B{periods}",
-            "ident": "01020312345",
+            "ident": person_of(case_id),
             "vedtakstidspunktet": "2025-07-04T09:15:30.305852",
             "utbetalinger": days,
         }
@@ -56,7 +62,7 @@ def ts(case_id: str, payments: Sequence[int], decision: str = "B1", amount: int 
         {
             "sakId": case_id,
             "behandlingId": decision,
-            "personident": "01020312345",
+            "personident": person_of(case_id),
             "vedtakstidspunkt": "2025-07-04T09:15:30.305852",
             "periodetype": "EN_GANG",
             "utbetalinger": entries,

@@ -14,6 +14,7 @@ class Size(Struct, frozen=True):
     open_loop_seconds: float
     end_to_end: int
     payments_of_case: int
+    decisions_of_case: int
     stored_payments: int
     memory_messages: int
     checked_cases: int
@@ -26,6 +27,7 @@ class Size(Struct, frozen=True):
     postings: int
     active_lines: int
     reconciled_orders: int
+    decisions: int
 
 
 FULL = Size(
@@ -37,6 +39,7 @@ FULL = Size(
     open_loop_seconds=8.0,
     end_to_end=6_000,
     payments_of_case=500,
+    decisions_of_case=500,
     stored_payments=1_000_000,
     memory_messages=30_000,
     checked_cases=10_000,
@@ -49,6 +52,7 @@ FULL = Size(
     postings=300_000,
     active_lines=1_000_000,
     reconciled_orders=1_000_000,
+    decisions=12_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -59,6 +63,7 @@ QUICK = Size(
     open_loop_seconds=2.0,
     end_to_end=1_000,
     payments_of_case=100,
+    decisions_of_case=50,
     stored_payments=50_000,
     memory_messages=3_000,
     checked_cases=1_000,
@@ -71,4 +76,5 @@ QUICK = Size(
     postings=60_000,
     active_lines=20_000,
     reconciled_orders=20_000,
+    decisions=2_000,
 )

@@ -16,9 +16,15 @@ from msgspec import Struct
 
 from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
-from kvitt.settings import SECTIONS, Settings, SimulationSettings
+from kvitt.settings import SECTIONS, CheckSettings, DecisionSettings, RateSettings, Settings, SimulationSettings
 
 FILE: Final = Path("kvitt.toml")
+_TABLES: Final[Mapping[str, type[Struct]]] = {
+    "decisions": DecisionSettings,
+    "rest.rates": RateSettings,
+    "simulation.checks": CheckSettings,
+}
+"""Sections under names that the file chooses."""
 _QUEUE_PORTS: Final = {"stomp": 61613, "mq": 1414}
 
 
@@ -122,7 +128,7 @@ def _convert(found: Mapping[str, Any], file: str, options: Container[str]) -> Se
 def _nearest(said: str, section: str) -> str:
     """Returns what an unknown key of the file was meant to be."""
     unknown = re.search(r"unknown field `(.*?)`", said)
-    kind = SECTIONS.get(section, Settings)
+    kind = _TABLES.get(section.partition("[")[0]) or SECTIONS.get(section, Settings)
     return meant(unknown[1], [field.name for field in msgspec.structs.fields(kind)]) if unknown else ""
 
 

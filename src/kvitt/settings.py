@@ -128,7 +128,7 @@ class RateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The JSON API of the roles `payouts`, `ledger`, `simulations` and `reconciliations`, and whose tokens let in.
+    """The JSON API of the roles `payouts`, `ledger`, `simulations`, `reconciliations` and `decisions`, and whose tokens let in.
 
     `issuer` with `jwks_url` or `jwks_file` (its key set) and `audience`; `applications` and `groups` say who may do what: `payouts:read`,
     `payouts:write`, `ledger:read`, `ledger:write`, `reconciliation:read`, `reconciliation:write`; `schemes`, which schemes an application
@@ -136,8 +136,10 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     is free, else any; the log says which. `ca_file` names the certificates that are trusted of the issuer.
 
     `scheme_header`: the header `fagsystem` names the scheme of whoever calls, whatever their application; never in production. None:
-    where `kvitt up` runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
-    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`.
+    where kvitt runs its own database and no issuer is set. An application has at most `calls_per_second` on average, in each process,
+    and `burst` at once; `rates` are those of single ones. A decision has at most `decision_bytes`; `decision_writers` take decisions,
+    and who sends one about a case that somebody else holds waits `decision_seconds` for the outcome. `docs`: anybody may read how the API
+    is described.
     """
 
     host: str = "127.0.0.1"
@@ -157,6 +159,9 @@ class RestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     rates: Mapping[str, RateSettings] = {}
     decision_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 8_388_608
+    decision_writers: Annotated[int, Meta(ge=1, le=64)] = 1
+    decision_seconds: Annotated[float, Meta(gt=0)] = 10.0
+    docs: bool = True
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,7 +220,8 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     question has `seconds` for all of it and `connect_seconds` to reach the rail; `at_once` are asked at a time, each about another case.
     One without an answer for `hangs_seconds` gives its place to another; `hanging` may do so at a time. One that has waited `wait_seconds`
     for its turn is answered that there was no time for it. `on` false: all are answered as outside the rail's hours. A call over REST waits
-    `call_seconds` for its answer, at most `calls` of them at once. `checks`, by scheme: whether orders are simulated before they leave.
+    `call_seconds` for its answer, a dry run `dry_run_seconds`, at most `calls` of them at once. `checks`, by scheme: whether orders are
+    simulated before they leave.
     The rail's word, also that which an approver saw, holds for `valid_days` working days. After a question whose answer never came no
     order of its case leaves for `rail_seconds`, in which the rail may be at work on it.
     """
@@ -242,6 +248,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     hanging: Annotated[int, Meta(ge=0, le=1000)] = 128
     hangs_seconds: Annotated[float, Meta(gt=0, le=600)] = 5.0
     call_seconds: Annotated[float, Meta(gt=0, le=600)] = 9.0
+    dry_run_seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
     calls: Annotated[int, Meta(ge=1, le=10_000)] = 256
     checks: Mapping[_NameOfScheme, CheckSettings] = {}
     valid_days: Annotated[int, Meta(ge=1, le=30)] = 1
@@ -274,14 +281,37 @@ class DecisionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     by what is behind the last colon of their names; None: all of the scheme. `approver_opens`, `approver_frames`: only an approver sends
     the first decision of a case, and changes its frame. Others pay at most `cap_kroner` a day, as long as the case has no cap of its
     own; 0: anything; None: 5000 in DAGPENGER, anything elsewhere. `two_people`: in whose decisions nobody both decides and attests.
+
+    Of `/api/iverksetting`: `answers_as` is the generation of the service whose codes, texts and bodies its callers know;
+    `may_lack_payments`: a decision without the list of what it pays is taken as one that pays nothing, and so ceases all that is paid;
+    `status_topic`: statuses are published on `helved.iverksetting-status-v1`.
     """
 
-    approver_groups: tuple[str, ...] = ()
-    system_callers: tuple[str, ...] | None = None
+    approver_groups: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    system_callers: tuple[Annotated[str, Meta(pattern="^[^:]+$")], ...] | None = None
     approver_opens: bool = True
     approver_frames: bool = True
     cap_kroner: Annotated[int, Meta(ge=0)] | None = None
     two_people: Literal["persons", "all", "nobody"] = "persons"
+    answers_as: Literal["first", "second_plain", "second", "third"] = "third"
+    may_lack_payments: bool = False
+    status_topic: bool = False
+
+
+class SourceLimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that a source may have paid, counted by what its orders pay more than before until a year from then; None: no limit."""
+
+    kroner_per_hour: Annotated[int, Meta(ge=0)] | None = None
+    kroner_per_order: Annotated[int, Meta(ge=0)] | None = None
+
+
+class LimitsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on what may be paid: orders over them are held until two people release them.
+
+    `sources`, by the name of an application that calls, or of a topic.
+    """
+
+    sources: Mapping[str, SourceLimitSettings] = {}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -317,6 +347,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payouts: PayoutsSettings = PayoutsSettings()
     simulation: SimulationSettings = SimulationSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    limits: LimitsSettings = LimitsSettings()
     decisions: Mapping[_NameOfScheme, DecisionSettings] = {}
 
     def __repr__(self) -> str:
@@ -335,6 +366,7 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "payouts": PayoutsSettings,
     "simulation": SimulationSettings,
     "reconciliation": ReconciliationSettings,
+    "limits": LimitsSettings,
 }
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
 """In the name of a part of a conninfo that is one, or may be in an escaped name."""

@@ -52,6 +52,10 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
             [order] = bench.operate.orders(list(OrderState))
             asked = preview(connection, PORTS, Scheme.AAP, b"k", json.dumps(aap("S-1", 500)).encode(), now=clock()).orders
             assert request(connection, PORTS.rails, (Scheme.AAP, "S-1"), by_call("helved", "tests"), asked, now=clock()) == 1
+            connection.execute(
+                "INSERT INTO decisions (message_no, case_no, contract, operation, application, by_approver, outcome) "
+                "SELECT message_no, case_no, 'helved', 'post', 'tests', false, 'ordered' FROM messages WHERE message_no = 1"
+            )
             assert Consistency(connection, PORTS, clock).make("AAP", Cause(Trigger.SCHEDULE)).run_no == 1
         earn(conninfo)
         with payouts_of(conninfo, PayoutsSettings()) as payouts:
@@ -77,6 +81,9 @@ def known(kvitt_server: TestServer) -> Iterator[Mapping[str, str]]:
             "area": "TILLSTPB",
             "at": "2026-01-01T00:00:00Z",
             "entry": "operators:1",
+            "owner": "helved",
+            "contract": "utbetalinger",
+            "payments": f"{uuid4()}={uuid4()}",
         }
 
 

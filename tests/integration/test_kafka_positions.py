@@ -16,7 +16,7 @@ from kvitt.kernel.database import connect
 from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_kafka
-from support.hub_messages import PLAIN, text
+from support.hub_messages import PLAIN, person_of, text
 from support.kafka_stage import ends, hint, send
 from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import need
@@ -161,7 +161,10 @@ def test_records_that_are_deleted_before_they_were_read_are_reported(place: Plac
 
 
 def needs(name: str, number: int) -> list[tuple[bytes, bytes]]:
-    return [(f"{name}{index}".encode(), text(need(fagsystemId=f"{name}{index}"))) for index in range(number)]
+    return [
+        (f"{name}{index}".encode(), text(need(fagsystemId=f"{name}{index}", fødselsnummer=person_of(f"{name}{index}"))))
+        for index in range(number)
+    ]
 
 
 def test_the_rapid_begins_where_the_old_hubs_group_has_come_to_and_nowhere_else(place: Place) -> None:

@@ -25,6 +25,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
+from support.hub_messages import person_of
 
 KARI = Operator("kari", "a test")
 KARI_AND_OLA = Operator("kari", "a test", "ola")
@@ -56,7 +57,7 @@ class Bench:
         body = {
             "sakId": case_id,
             "behandlingId": "1",
-            "personident": "01020312345",
+            "personident": person_of(case_id),
             "vedtakstidspunkt": "2025-07-04T09:15:30",
             "periodetype": "EN_GANG",
             "utbetalinger": [{"id": payment_id, "stønad": "TILSYN_BARN_AAP", "perioder": [span]}],

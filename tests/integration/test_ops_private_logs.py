@@ -36,7 +36,7 @@ from support.hub_messages import PLAIN, aap, dp, historisk, text
 from support.patience import until
 
 PERSON, CASE, KEY, DECISION, NAME = "27127799381", "SAK-MARKED", "key-marked", "BEH-MARKED", "Kari Marked"
-MARKS = (PERSON, CASE, KEY, DECISION, NAME, "MARKED", "Marked", "marked")
+MARKS = (PERSON[:8], CASE, KEY, DECISION, NAME, "MARKED", "Marked", "marked")
 AT_ONCE = OpsSettings(
     port=0, receipt_after_minutes=0.0001, rail_opens=time.min, rail_closes=time.min, rail_every_day=True, look_seconds=0.05
 )
@@ -87,8 +87,9 @@ def at_work(conninfo: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 def marked(scheme: Scheme, number: int) -> bytes:
     """A good message full of marks."""
-    person = {"ident": PERSON} if scheme in (Scheme.DAGPENGER, Scheme.AAP) else {"personident": PERSON}
-    person = {"personIdent": PERSON} if scheme is Scheme.VALP else person
+    number_of_person = f"{PERSON[:8]}{(number + len(scheme)) % 1000:03}"
+    name = "ident" if scheme in (Scheme.DAGPENGER, Scheme.AAP) else "personIdent" if scheme is Scheme.VALP else "personident"
+    person = {name: number_of_person}
     return text(PLAIN[scheme](f"{CASE}-{scheme.value[:4]}-{number}", behandlingId=DECISION, **person))
 
 

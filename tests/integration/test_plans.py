@@ -42,8 +42,8 @@ OPEN_WORK = {
 """Indexes of what is not finished; they are short, however much is stored."""
 
 FILL = (
-    """INSERT INTO cases (scheme, case_id, person, areas, orders_made)
-       SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1 FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO cases (scheme, case_id, person, areas, orders_made, ordered_for)
+       SELECT 'DAGPENGER', 'case-' || n, '01020312345', '{DP}', 1, lpad(n::text, 11, '0') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO messages (message_no, source, partition, position, key, digest, body, scheme, case_no, dry_run, state,
                              received_at, answer)
        SELECT n, 'topic', n %% 3, n / 3, 'key', sha256('x'), convert_to(repeat(md5(n::text), 50), 'UTF8'), 'DAGPENGER', n, false,
@@ -133,18 +133,25 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
+ENACTMENT = "kvitt.contracts.iverksetting"
+DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
         "ensure_cases": NAMED_CASES,
         "lock_cases": NAMED_CASES,
         "current_payments": NAMED_CASES,
-        "ids_of_other_cases": [ZEROS, IDS, SCHEMES, CASES],
+        "ids_in_use": [ZEROS, IDS, SCHEMES, CASES],
         "queued_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
         "idempotency_records": [ZEROS, NUMBERS, TEXTS, IDS],
         "accepted_lines": [NUMBERS],
         "decisions_of_cases": [NUMBERS, NUMBERS, TEXTS, IDS],
     },
+    (HUB, "elsewhere"): {
+        "payments_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
+        "lines_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
+    },
+    (HUB, "source_limits"): {"lock_source_hours": [NOW, TEXTS]},
     (HUB, "simulations"): {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
@@ -204,7 +211,25 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "step_cases": [NUMBERS, TEXTS, AREAS, NUMBERS, ZEROS, ZEROS, ZEROS, BYTES, MOMENTS, [""] * BATCH, ZEROS, TEXTS, DAYS, ZEROS],
+        "add_to_source_hours": [TEXTS, MOMENTS, NUMBERS],
+        "step_cases": [
+            NUMBERS,
+            TEXTS,
+            AREAS,
+            NUMBERS,
+            ZEROS,
+            ZEROS,
+            ZEROS,
+            BYTES,
+            MOMENTS,
+            [""] * BATCH,
+            ZEROS,
+            TEXTS,
+            DAYS,
+            ZEROS,
+            ZEROS,
+            TEXTS,
+        ],
     },
     (QUEUE, "table_queue"): {
         "count_delivery": {"queue": "requests", "limit": 200},
@@ -225,6 +250,10 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "mark_put": {"now": NOW, "receipt_ids": TEXTS},
         "entries_of_case": {"area": "DP", "case_id": "case-1"},
     },
+}
+HOT[ENACTMENT, "statuses"] = {
+    "status_of_decision": DECIDED,
+    "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "key": b"B1\0"},
 }
 HOT[HUB, "deferred"] = {
     "lock_free_cases": NAMED_CASES,
@@ -256,6 +285,8 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "deferred_astray",  # a part of the check
         "waiting_for_cases",  # for a figure: as much as waits
     },
+    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs"},  # locks, and an operator's
+    (HUB, "source_limits"): set(),
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {
@@ -273,6 +304,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "add_order_checks",
         "add_triggers",
         "add_decisions",
+        "add_outside_findings",
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
@@ -280,6 +312,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is
     },
+    (ENACTMENT, "statuses"): {"stopped_areas"},  # a few rows
     (RAIL, "emulator"): {
         *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
         *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts

@@ -54,7 +54,7 @@ def words(way: Way, case: str) -> list[str]:
 
 
 def test_a_need_on_the_log_is_answered_on_the_log(way: Way) -> None:
-    send(way, other_case(100))
+    send(way, other_case(100, fødselsnummer=PERSON))
     until(lambda: {"AKSEPTERT", "raw receipt"} <= set(words(way, "SAK100")), what="the need was not answered")
     records = published(way, "SAK100")
     keyed = [in_short(message) for key, _, message in records if key is not None]

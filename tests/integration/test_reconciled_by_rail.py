@@ -20,7 +20,7 @@ from kvitt.rails.oppdrag.emulator import DamageForm, JudgedRun
 from kvitt.rails.oppdrag.reconciliation import run_name
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
-from support.hub_messages import aap, payment_uid
+from support.hub_messages import aap, payment_uid, person_of
 from support.tried import tried
 
 BY_KARI = Cause(Trigger.OPERATOR, operator=Operator("kari", "the day is to be reported"))
@@ -54,7 +54,8 @@ def put(site: Hub, area: str, amount: int) -> None:
         case = f"W-{number}"
         site.put(topics.primary_input(Scheme.AAP), case, aap(case, amount, uid=payment_uid(case)))
     else:
-        site.put(RAPID, None, rapid_messages.need(fagsystemId=f"W{number:025}", utbetalingId=payment_uid(f"W{number}")))
+        names = {"fagsystemId": f"W{number:025}", "utbetalingId": payment_uid(f"W{number}"), "fødselsnummer": person_of(f"W{number}")}
+        site.put(RAPID, None, rapid_messages.need(**names))
 
 
 def made_over(site: Hub, area: str, *, early: bool = False) -> Run:

@@ -290,6 +290,13 @@ def test_the_description_has_every_route_with_its_problems(site: Site, client: h
     named, given = (described["paths"].pop(f"/api/{path}konsistensavstemming")["post"] for path in ("v2/", ""))
     assert named["responses"].keys() == given["responses"].keys() >= {"200", "400", "401", "403", "500", "503"}
     assert {"200", "204", "400", "401", "403", "409", "500", "503"} <= simulate["responses"].keys()
+    decisions = [
+        path for path in described["paths"] if path.startswith(("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v"))
+    ]
+    assert len(decisions) == 13
+    for path in decisions:
+        for of_contract in described["paths"].pop(path).values():
+            assert {"400", "401", "403", "429", "500", "503"} <= of_contract["responses"].keys()
     operations = [operation for path in described["paths"].values() for operation in path.values()]
     assert len(operations) == 20
     for operation in operations:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
@@ -27,6 +28,7 @@ from kvitt.kernel.requests import Begun, begin
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
+from support.issuer import Issuer
 from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
@@ -44,16 +46,28 @@ def routes(site: Site) -> list[tuple[str, str]]:
     """Every method and path that the description has, with names filled in."""
     with site.client() as client:
         paths = client.get("/schema/openapi.json").json()["paths"]
-    filled = {
-        path: path.replace("{payout_id}", "p").replace("{account_id}", "1").replace("{plan_id}", "q").replace("{fagsystem}", "AAP")
-        for path in paths
-    }
-    return [(method.upper(), filled[path]) for path, operations in paths.items() for method in operations]
+    return [(method.upper(), path.format_map(NAMES)) for path, operations in paths.items() for method in operations]
+
+
+NAMES = {
+    "payout_id": "p",
+    "account_id": "1",
+    "plan_id": "q",
+    "fagsystem": "AAP",
+    "uid": str(UUID(int=1)),
+    "scheme": "aap",
+    "case": "S1",
+    "decision": "B1",
+    "enactment": "I1",
+}
+OF_SCHEMES = ("/utbetalinger/", "/api/iverksetting")
+"""Paths of applications that have a scheme, whatever is done there."""
 
 
 def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
-    assert len(routes(site)) == 23
-    for method, path in [*routes(site), ("GET", "/schema/openapi.json"), ("GET", "/nowhere")]:
+    assert len(routes(site)) == 39
+    public = [("POST", "/docs"), ("PUT", "/schema/openapi.json"), ("GET", "/docs/more"), ("GET", "/schema")]
+    for method, path in [*routes(site), *public, ("GET", "/nowhere")]:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):
             response = httpx.request(method, f"{site.url}{path}", headers=headers)
             assert (response.status_code, problem_in(response)) == (401, "not_authenticated"), (method, path)
@@ -64,9 +78,25 @@ def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: S
         assert (response.status_code, problem_in(response)) == (403, "not_permitted"), (method, path)
 
 
+def test_anybody_may_read_how_the_api_is_described(site: Site) -> None:
+    described = httpx.get(f"{site.url}/schema/openapi.json")
+    assert described.json()["openapi"].startswith("3.1")
+    page = httpx.get(f"{site.url}/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert all(path in page.text for path in described.json()["paths"])
+    head = httpx.head(f"{site.url}/docs")
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(page.content)))
+
+
 def problem_in(response: httpx.Response) -> str:
     """The code of a problem; of one in the form of the service that kvitt stands in for, the one that it would have."""
+    if not response.content:
+        return "not_authenticated" if response.status_code == 401 else ""
     problem = response.json()
+    if "statusCode" in problem:
+        return {401: "not_authenticated", 403: "not_permitted"}[problem["statusCode"]]
     if response.url.path == "/api/simulering":
         return {"urn:error:unauthorized": "not_authenticated", "urn:error:forbidden": "not_permitted"}[problem["type"]]
     return str(problem.get("code") or problem["kode"])
@@ -76,25 +106,7 @@ def test_reading_does_not_let_one_write(site: Site) -> None:
     token = site.issuer.token("app", [Permission.PAYOUTS_READ, Permission.LEDGER_READ], AUDIENCE, HOUR)
     for method, path in routes(site):
         response = httpx.request(method, f"{site.url}{path}", headers={"authorization": f"Bearer {token}"})
-        assert (response.status_code == 403) == (method == "POST"), (method, path)
-
-
-class Issuer:
-    """An issuer of the test's own, with a key set in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
-        self.file = file
-        self.publish("one")
-
-    def publish(self, kid: str) -> None:
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        self.file.write_text(json.dumps({"keys": [{**public, "kid": kid}]}), "utf-8")
-
-    def token(self, *, algorithm: str = "RS256", kid: str = "one", key: Any = None, **claims: Any) -> str:
-        usual = {"iss": "https://issuer", "aud": "kvitt", "azp": "shop-admin", "exp": datetime.now(UTC) + HOUR}
-        published = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode(published, key or self.key, algorithm=algorithm, headers={"kid": kid})
+        assert (response.status_code == 403) == (method == "POST" or path.startswith(OF_SCHEMES)), (method, path)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kvitt.rails.oppdrag.emulator.faults import Chance
 from kvitt.rails.oppdrag.emulator.habits import ServiceFault, ServiceFaults
 from kvitt.settings import Settings, SimulationSettings
 from kvitt.testing import Hub, TestServer, hub
-from support.hub_messages import Json, aap, dp, historisk, payment_uid, tp, ts, ts_payment, valp
+from support.hub_messages import Json, aap, dp, historisk, payment_uid, person_of, tp, ts, ts_payment, valp
 from support.rapid_messages import need
 from support.simulation_needs import simulation_need
 
@@ -218,7 +218,7 @@ def test_a_need_without_lines_asks_for_nothing_and_hears_that(site: Hub, case: s
 
 
 def test_a_need_about_a_case_with_an_open_order_is_answered_at_once(site: Hub, case: str) -> None:
-    site.put(RAPID, f"{case} order", need(fagsystemId=case, utbetalingId=payment_uid(case)))
+    site.put(RAPID, f"{case} order", need(fagsystemId=case, utbetalingId=payment_uid(case), fødselsnummer=person_of(case)))
     site.put(RAPID, case, simulation_need(case))
     site.run("intake", "relay")
     (solution,) = solutions(site, case)

@@ -18,6 +18,7 @@ from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import ServiceFaults
 from kvitt.settings import RapidSettings, Settings
 from kvitt.testing import DamageForm, Hub
+from support.hub_messages import person_of
 from support.rail_kits import ToyKit
 from support.rapid_messages import PERSON, need
 from support.toy_rail import ToyBank
@@ -35,7 +36,7 @@ def decision(case: str, amount: int = 500) -> dict[str, object]:
         "sats": 1000,
         "utbetaltBeløp": amount,
     }
-    head = {"sakId": case, "behandlingId": "B-1", "ident": "01020312345", "vedtakstidspunktet": "2026-06-30T09:15:30"}
+    head = {"sakId": case, "behandlingId": "B-1", "ident": person_of(case), "vedtakstidspunktet": "2026-06-30T09:15:30"}
     return {**head, "utbetalinger": [payment]}
 
 
@@ -269,7 +270,7 @@ def test_orders_on_another_rail_are_seen_one_by_one_and_are_none_of_the_emulator
             hub.put(AAP, case, decision(case))
         hub.run()
         sent = sorted(hub.sent(), key=lambda each: each.case_id)
-        assert [(each.area, each.case_id, each.person) for each in sent] == [("AAP", case, "01020312345") for case in ("S-1", "S-2")]
+        assert [(each.area, each.case_id, each.person) for each in sent] == [("AAP", case, person_of(case)) for case in ("S-1", "S-2")]
         assert [each.message.split(b" ")[1].decode() for each in sent] == [each.order_id for each in sent]
         hub.rail.reply(ToyBank().answer(b"\n".join(each.message for each in sent)), rail="toy")
         hub.run()

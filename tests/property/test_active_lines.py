@@ -125,7 +125,7 @@ def connection(kvitt_server: TestServer) -> Iterator[Connection]:
         for table in ("orders", "order_lines", "cases"):
             # Lines that no hub would make are drawn as well.
             opened.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)".encode())
-        opened.execute("DROP INDEX order_lines_new")
+        opened.execute("DROP INDEX order_lines_new, order_lines_numbered")
         yield opened
 
 

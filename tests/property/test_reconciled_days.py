@@ -22,7 +22,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.emulator.judge import RunDifferenceKind
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
-from support.hub_messages import aap, payment_uid
+from support.hub_messages import aap, payment_uid, person_of
 from support.tried import tried
 
 BY_KARI = Cause(Trigger.OPERATOR, operator=Operator("kari", "the day is over"))
@@ -62,7 +62,8 @@ def put(site: Hub, area: str, fate: Fate) -> None:
     if area == "AAP":
         site.put(topics.primary_input(Scheme.AAP), case, aap(case, 100 + number, uid=payment_uid(case)))
     else:
-        site.put(RAPID, None, rapid_messages.need(fagsystemId=f"F{number:025}", utbetalingId=payment_uid(case)))
+        names = {"fagsystemId": f"F{number:025}", "utbetalingId": payment_uid(case), "fødselsnummer": person_of(case)}
+        site.put(RAPID, None, rapid_messages.need(**names))
     struck = {Fate.WARNED: "warn", Fate.REFUSED: "refuse", Fate.SILENT: "swallow", Fate.LATE: "delay", Fate.TWICE: "double"}.get(fate)
     site.rail.fault(delay_seconds=40 * 3600.0, **({struck: 1} if struck else {}))  # type: ignore[arg-type]
     if fate is Fate.UNSENT:

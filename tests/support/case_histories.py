@@ -13,9 +13,9 @@ from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
+from support.hub_messages import person_of
 from support.hub_stage import Stage
 
-PERSON = "01020312345"
 AAP_PAYMENT = UUID("11111111-2222-4333-8444-555555555555")
 OTHER_PAYMENT = UUID("66666666-7777-4888-8999-000000000000")
 FIRST_MOMENT = datetime(2026, 7, 1, 11, 22, 5, 481516, UTC)
@@ -31,7 +31,7 @@ def aap(
         for payment_id in (payment, *also)
         for start, end, amount in spans
     ]
-    return _encoded({"ident": PERSON, "vedtakstidspunktet": "2026-06-30T09:15:30", "utbetalinger": entries}, case_id, head)
+    return _encoded({"ident": person_of(case_id), "vedtakstidspunktet": "2026-06-30T09:15:30", "utbetalinger": entries}, case_id, head)
 
 
 def ts(case_id: str, benefits: Sequence[str], *, amount: int = 1000, **head: Any) -> bytes:
@@ -40,7 +40,12 @@ def ts(case_id: str, benefits: Sequence[str], *, amount: int = 1000, **head: Any
         {"id": UUID(int=number, version=4), "stønad": name, "perioder": [{"fom": "2026-06-01", "tom": "2026-06-30", "beløp": amount}]}
         for number, name in enumerate(benefits, 1)
     ]
-    shared = {"personident": PERSON, "vedtakstidspunkt": "2026-06-30T09:15:30", "periodetype": "EN_GANG", "utbetalinger": payments}
+    shared = {
+        "personident": person_of(case_id),
+        "vedtakstidspunkt": "2026-06-30T09:15:30",
+        "periodetype": "EN_GANG",
+        "utbetalinger": payments,
+    }
     return _encoded(shared, case_id, head)
 
 
@@ -56,7 +61,7 @@ def dp(case_id: str, amounts: Sequence[int], **head: Any) -> bytes:
         }
         for day, amount in enumerate(amounts)
     ]
-    return _encoded({"ident": PERSON, "vedtakstidspunktet": "2026-06-30T09:15:30", "utbetalinger": days}, case_id, head)
+    return _encoded({"ident": person_of(case_id), "vedtakstidspunktet": "2026-06-30T09:15:30", "utbetalinger": days}, case_id, head)
 
 
 def _encoded(shared: dict[str, Any], case_id: str, head: dict[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from kvitt.disbursement.contract import Contract, Contracts
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import RAPID
-from support.hub_messages import PERSON, aap, payment_uid, text
+from support.hub_messages import aap, payment_uid, person_of, text
 from support.rapid_messages import PERSON as MEMBER
 from support.rapid_messages import line
 from support.rapid_stage import other_case
@@ -124,7 +124,9 @@ class ToyKit(ContractKit):
         return f"T{number}"
 
     def _line(self, number: int, kroner: int) -> bytes:
-        return f"{self.case(number)},{payment_uid(self.case(number))},{PERSON},2026-06-01,2026-06-20,{kroner}".encode()
+        return (
+            f"{self.case(number)},{payment_uid(self.case(number))},{person_of(self.case(number))},2026-06-01,2026-06-20,{kroner}".encode()
+        )
 
     def asks(self, number: int) -> Message:
         """A line."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from uuid import NAMESPACE_URL, uuid5
+from zlib import crc32
 
 from kvitt.contracts.helved.messages import (
     AapMessage,
@@ -19,6 +20,8 @@ from kvitt.contracts.helved.shapes import RATE_NAMES
 from kvitt.disbursement.values import HoldBack, Scheme
 
 PERSON, OTHER_PERSON = "01020312345", "02020312345"
+CASES_OF_PERSON = {"S", "SAK-1", "A1", "rsid3"}
+"""Cases of PERSON; each other case is another person's, for what several cases pay one person is looked at."""
 DECIDED = "2026-06-30T09:15:30"
 FORTNIGHT = "2026-06-01/2026-06-14"
 Json = dict[str, object]
@@ -34,20 +37,25 @@ def payment_uid(case: str, number: int = 1) -> str:
     return str(uuid5(NAMESPACE_URL, f"{case}/{number}"))
 
 
+def person_of(case: str) -> str:
+    """Whose case it is."""
+    return PERSON if case in CASES_OF_PERSON else f"{crc32(case.encode()):011}"
+
+
 def dp(case: str, amount: int = 500, *, days: Sequence[int] = (1, 2, 3), **changes: object) -> Json:
     """Dagpenger for some days of June 2026, whose first is a Monday."""
     entries = [
         {"meldeperiode": FORTNIGHT, "dato": f"2026-06-{day:02}", "sats": 1000, "utbetaltBeløp": amount, "utbetalingstype": "Dagpenger"}
         for day in days
     ]
-    head = {"sakId": case, "behandlingId": "BEH-1", "ident": PERSON, "vedtakstidspunktet": DECIDED}
+    head = {"sakId": case, "behandlingId": "BEH-1", "ident": person_of(case), "vedtakstidspunktet": DECIDED}
     return {**head, "utbetalinger": entries, **changes}
 
 
 def aap(case: str, amount: int = 500, *, uid: str = "", **changes: object) -> Json:
     """One payment of AAP, 1–12 June."""
     entry = {"id": uid or payment_uid(case), "fom": "2026-06-01", "tom": "2026-06-12", "sats": 1000, "utbetaltBeløp": amount}
-    head = {"sakId": case, "behandlingId": "BEH-1", "ident": PERSON, "vedtakstidspunktet": DECIDED}
+    head = {"sakId": case, "behandlingId": "BEH-1", "ident": person_of(case), "vedtakstidspunktet": DECIDED}
     return {**head, "utbetalinger": [entry], **changes}
 
 
@@ -59,7 +67,7 @@ def ts_payment(uid: str, amount: int = 500, *, benefit: str = "TILSYN_BARN_AAP",
 
 def ts(case: str, *payments: Json, rate: str = "UKEDAG", **changes: object) -> Json:
     """Tilleggsstønader, one payment if none is given."""
-    head = {"sakId": case, "behandlingId": "BEH-1", "personident": PERSON, "vedtakstidspunkt": DECIDED, "periodetype": rate}
+    head = {"sakId": case, "behandlingId": "BEH-1", "personident": person_of(case), "vedtakstidspunkt": DECIDED, "periodetype": rate}
     return {**head, "utbetalinger": list(payments) or [ts_payment(payment_uid(case))], **changes}
 
 
@@ -73,20 +81,20 @@ def tp(case: str, amount: int = 285, *, benefit: str = "ARBEIDSTRENING", **chang
         "beløp": amount,
         "stønad": benefit,
     }
-    head = {"sakId": case, "behandlingId": "BEH-1", "personident": PERSON, "vedtakstidspunkt": DECIDED}
+    head = {"sakId": case, "behandlingId": "BEH-1", "personident": person_of(case), "vedtakstidspunkt": DECIDED}
     return {**head, "perioder": [entry], **changes}
 
 
 def historisk(case: str, amount: int = 1500, *, benefit: str = "ORTOSE", **changes: object) -> Json:
     """One old payment of one day."""
-    head = {"id": payment_uid(case), "sakId": case, "behandlingId": "BEH-1", "personident": PERSON, "vedtakstidspunkt": DECIDED}
+    head = {"id": payment_uid(case), "sakId": case, "behandlingId": "BEH-1", "personident": person_of(case), "vedtakstidspunkt": DECIDED}
     periods = [{"fom": "2026-06-02", "tom": "2026-06-02", "beløp": amount}]
     return {**head, "stønad": benefit, "periodetype": "EN_GANG", "perioder": periods, **changes}
 
 
 def valp(case: str, amount: int = 12500, **changes: object) -> Json:
     """One grant."""
-    head = {"id": payment_uid(case), "sakId": case, "behandlingId": "BEH-1", "personIdent": PERSON, "saksbehandler": "V100200"}
+    head = {"id": payment_uid(case), "sakId": case, "behandlingId": "BEH-1", "personIdent": person_of(case), "saksbehandler": "V100200"}
     terms = {"tilskuddstype": "SKOLEPENGER", "tiltakskode": "HOYERE_UTDANNING", "besluttetTidspunkt": "2026-06-30T07:15:30Z"}
     return {**head, **terms, "periode": {"fom": "2026-06-01", "tom": "2026-06-20"}, "belop": amount, **changes}
 
@@ -133,7 +141,8 @@ def _json(message: StreamMessage, case: str) -> Json:
 
 def _head(head: Head, case: str, person: str = "personident", decided: str = "vedtakstidspunkt") -> Json:
     people = {"saksbehandler": head.caseworker, "beslutter": head.approver, "dryrun": head.dry_run}
-    return {"sakId": case, "behandlingId": head.decision_id, person: head.person, decided: head.decided_at, **people}
+    whose = person_of(case) if head.person == PERSON else head.person
+    return {"sakId": case, "behandlingId": head.decision_id, person: whose, decided: head.decided_at, **people}
 
 
 def _hold_back(held: HoldBack) -> Json:

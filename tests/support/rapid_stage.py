@@ -67,8 +67,9 @@ def in_short(message: Message) -> str:
 
 
 def other_case(number: int, **changes: Any) -> Message:
-    """A need about a case and a payment of its own."""
-    return need(**{"fagsystemId": f"SAK{number}", "utbetalingId": f"6f6bd6a7-0ab4-4d1e-9d69-{number:012d}"} | changes)
+    """A need about a case and a payment of its own, of another person."""
+    names = {"fagsystemId": f"SAK{number}", "utbetalingId": f"6f6bd6a7-0ab4-4d1e-9d69-{number:012d}", "fødselsnummer": f"24{number:09d}"}
+    return need(**names | changes)
 
 
 def following_need(number: int) -> Message:

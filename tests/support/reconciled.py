@@ -49,7 +49,8 @@ def put(site: Hub, amount: int = 700) -> str:
 def put_need(site: Hub) -> None:
     """A need of the rapid, of a case of its own."""
     number = next(_numbers)
-    site.put(RAPID, None, rapid_messages.need(fagsystemId=f"F{number:025}", utbetalingId=payment_uid(str(number))))
+    names = {"fagsystemId": f"F{number:025}", "utbetalingId": payment_uid(str(number)), "fødselsnummer": f"{number:011}"}
+    site.put(RAPID, None, rapid_messages.need(**names))
 
 
 def reconcile(site: Hub) -> Reconcile:

@@ -84,6 +84,8 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
 @contextmanager
 def rest_site(conninfo: str, data: Path, *, settings: RestSettings | None = None, call_seconds: float = 9.0) -> Iterator[Site]:
     """A site on this database; its issuer's key is in `data`. Calls for simulations wait so long: nobody asks the rail."""
-    of_hub = Settings(data=data, rest=settings or RestSettings(), simulation=SimulationSettings(call_seconds=call_seconds))
+    of_hub = Settings(
+        data=data, rest=settings or RestSettings(), simulation=SimulationSettings(call_seconds=call_seconds, dry_run_seconds=call_seconds)
+    )
     with kvitt.testing.hub(conninfo=conninfo, settings=of_hub, start=utc_now()) as hub:
         yield Site(hub)

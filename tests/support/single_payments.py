@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from kvitt.contracts.utbetalinger.days import last_of_month
+from kvitt.contracts.utbetalinger.shapes import last_of_month
 
 PERSON: Final = "01820390012"
 UID: Final = "5d0c2e9e-1111-4222-8333-444455556666"
@@ -84,3 +84,8 @@ def _one_offs(draw: st.DrawFn) -> list[Body]:
         made.append(span(start.isoformat(), end.isoformat(), draw(_amounts), betalendeEnhet=draw(_offices)))
         day = end + timedelta(days=1)
     return made
+
+
+def person_of(uid: str) -> str:
+    """A person who has this payment's case alone."""
+    return f"{int(uid[-8:], 16):011d}"

@@ -12,7 +12,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.order_xml import encode_line_id
 from support.emulator_orders import Line, order_xml
-from support.hub_messages import PERSON, Json
+from support.hub_messages import Json, person_of
 from support.hub_stage import REPLIES, Stage
 
 OPERATOR = Operator("kari", "kvitt takes over", "ola")
@@ -35,7 +35,7 @@ def period(first: int, last: int, amount: int = 500) -> Json:
 def utbetaling(case: str, uid: str, *periods: Json, **changes: object) -> Json:
     """A payment as another hub has written it, of AAP unless changed."""
     head: Json = {"dryrun": False, "originalKey": "old", "fagsystem": "AAP", "uid": uid, "action": "CREATE", "førsteUtbetalingPåSak": True}
-    ids: Json = {"sakId": case, "behandlingId": "OLD-1", "lastPeriodeId": LINE, "sistePeriode": None, "personident": PERSON}
+    ids: Json = {"sakId": case, "behandlingId": "OLD-1", "lastPeriodeId": LINE, "sistePeriode": None, "personident": person_of(case)}
     terms: Json = {"vedtakstidspunkt": "2026-05-30T09:15:30", "stønad": "AAP_UNDER_ARBEIDSAVKLARING", "beslutterId": "kelvin"}
     return {**head, **ids, **terms, "saksbehandlerId": "kelvin", "periodetype": "UKEDAG", "avvent": None, "perioder": [*periods], **changes}
 
@@ -59,7 +59,8 @@ def run(stage: Stage, *records: StateRecord, dry_run: bool = False, leave_out: b
 def sent_before(stage: Stage, case: str, *orders: Sequence[Line], area: str = "AAP") -> None:
     """Lets the rail take what another hub has sent of a case: its first order, then changes of it. Raises unless it takes all of it."""
     documents = [
-        order_xml(*map(_named, lines), case=case, area=area, change="ENDR" if number else "NY") for number, lines in enumerate(orders)
+        order_xml(*map(_named, lines), case=case, area=area, person=person_of(case), change="ENDR" if number else "NY")
+        for number, lines in enumerate(orders)
     ]
     stage.requests.put([Outgoing(f"{case} {area} {number}", xml, REPLIES) for number, xml in enumerate(documents)])
     answers = stage.rail()

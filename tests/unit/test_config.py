@@ -62,6 +62,17 @@ def test_a_file_is_found_by_name_by_option_and_by_environment(monkeypatch: pytes
         ("[queue]\npassword_file = 'nowhere'", "nowhere can not be read"),
         ("[kafka]\nbootstrap = 'a:1'\nclient_file = 'client'", "client:1 is not name=value"),
         ("[ops]\nrail_opens = 'noon'", "$.ops.rail_opens"),
+        ("[decisions.DP]\nsystem_callers = []", "$.decisions"),
+        ("[decisions.DAGPENGER]\napprover_group = ['g']", "did you mean approver_groups?"),
+        ("[decisions.DAGPENGER]\napprover_groups = ['']", "$.decisions[...].approver_groups"),
+        ("[decisions.DAGPENGER]\napprover_groups = 'g'", "$.decisions[...].approver_groups"),
+        ("[decisions.DAGPENGER]\nsystem_callers = ['prod:dp:app']", "$.decisions[...].system_callers"),
+        ("[decisions.DAGPENGER]\ncap_kroner = -1", "$.decisions[...].cap_kroner"),
+        ("[decisions.DAGPENGER]\ntwo_people = 'some'", "$.decisions[...].two_people"),
+        ("decisions = 7", "$.decisions"),
+        ("[rest.rates.app]\nburst = 1", "missing required field `calls_per_second`"),
+        ("[rest]\ncalls_per_second = 0", "$.rest.calls_per_second"),
+        ("[rest.schemes]\napp = ['DP']", "$.rest.schemes"),
         ("[simulation]\nat_once = 0", "$.simulation.at_once"),
         ("[simulation]\nurl = 'u'\ntoken_url = 't'\nuser = 'kvitt'", "[simulation] user, password"),
         ("[simulation]\ntoken_url = 't'\nuser = 'kvitt'\npassword = 'x'", "[simulation] url"),
@@ -75,6 +86,16 @@ def test_what_is_wrong_is_reported_with_its_place_and_the_rule(text: str, said: 
     with pytest.raises(BadSettings) as published:
         load_settings()
     assert said in str(published.value)
+
+
+def test_rules_of_decisions_are_by_scheme() -> None:
+    file_with(
+        "[decisions.DAGPENGER]\napprover_groups = ['g']\nsystem_callers = []\n[decisions.'TILLEGGSSTØNADER']\napprover_opens = false\n"
+    )
+    decisions = load_settings().decisions
+    assert (decisions["DAGPENGER"].approver_groups, decisions["DAGPENGER"].system_callers) == (("g",), ())
+    assert (decisions["TILLEGGSSTØNADER"].approver_opens, decisions["TILLEGGSSTØNADER"].approver_groups) == (False, ())
+    assert decisions["TILLEGGSSTØNADER"].system_callers is None
 
 
 def test_a_wrong_value_in_the_environment_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,11 +105,12 @@ def test_outside_production_a_header_names_the_scheme_of_whoever_calls() -> None
             by_header.scheme(stranger, wrong)
     with pytest.raises(OtherScheme):
         by_header.authority(caller(), DP, {"fagsystem": "AAP"})
-    assert not decision_access(Settings()).by_header
-    assert decision_access(Settings(), embedded=True).by_header
-    assert not decision_access(Settings(rest=RestSettings(issuer="https://issuer")), embedded=True).by_header
-    assert not decision_access(Settings(rest=RestSettings(scheme_header=False)), embedded=True).by_header
-    assert decision_access(Settings(rest=RestSettings(scheme_header=True))).by_header
+    elsewhere, issuer = "postgresql:///kvitt", RestSettings(issuer="https://issuer")
+    assert decision_access(Settings()).by_header
+    assert not decision_access(Settings(database_url=elsewhere)).by_header
+    assert not decision_access(Settings(rest=issuer)).by_header
+    assert not decision_access(Settings(rest=RestSettings(scheme_header=False))).by_header
+    assert decision_access(Settings(database_url=elsewhere, rest=RestSettings(scheme_header=True))).by_header
 
 
 def test_texts_of_refusals_are_those_of_the_contract() -> None:
@@ -130,6 +131,15 @@ def test_only_a_person_of_an_approvers_group_is_an_approver() -> None:
         assert (other.approver, other.opens, other.frames) == (False, False, False)
     lenient = access(approver_opens=False, approver_frames=False).authority(caller(**MACHINE), DP, {})
     assert (lenient.approver, lenient.opens, lenient.frames) == (False, True, True)
+
+
+def test_single_payments_need_an_approver_where_the_scheme_names_some() -> None:
+    named = access(cap_kroner=5000).authority(caller(**MACHINE), DP, {}, single=True)
+    assert (named.opens, named.cap_kroner) == (False, 5000)
+    unnamed = DecisionAccess({DP: DecisionPolicy(cap_kroner=5000)})
+    free = unnamed.authority(caller(**MACHINE), DP, {}, single=True)
+    assert (free.opens, free.cap_kroner, free.approver) == (True, None, False)
+    assert not unnamed.authority(caller(**MACHINE), DP, {}).opens
 
 
 def test_system_callers_are_bound_by_the_list_and_persons_are_not() -> None:
@@ -207,6 +217,8 @@ def test_nobody_decides_and_attests() -> None:
     assert refused_one_person(APPROVER, "Z990003", "Z990001", as_approver=True) is None
     assert refused_one_person(APPROVER, "z990001", "Z990003", as_approver=True) == SENT_BY_CASEWORKER
     assert refused_one_person(APPROVER, "Z990001", "Z990003") is None
+    # Where the rules want no approver, none attests by sending.
+    assert refused_one_person(CASEWORKER, "Z990002", "Z990003", as_approver=True) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from kvitt.disbursement.values import (
 from kvitt.formats import topics
 from kvitt.payouts.rules import KIND_OF
 from kvitt.rails.oppdrag.order_xml import encode_line_id
+from support.decided_case import DecidedCase, read_state, said_of
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = ROOT / "docs" / "contracts"
@@ -67,6 +68,31 @@ def test_the_table_of_micro_chaining_is_what_is_sent(row: Sequence[str]) -> None
     ends = [int(each.removeprefix("L ends from ")) for each in said if each.startswith("L ends")]
     assert ([change.cease_from.day] if change.cease_from else []) == ends
     assert change.new == tuple(period for each in said if (line := _LINE.fullmatch(each)) for period in periods(line[1]))
+
+
+CHAINS = [row for row in rows(section("iverksetting", "§2.4")) if re.fullmatch(r"W\d+", row[0])]
+
+
+def test_the_table_of_chains_across_decisions_has_twenty_cases() -> None:
+    assert [row[0] for row in CHAINS] == [f"W{number}" for number in range(1, 21)]
+
+
+@pytest.mark.parametrize("row", CHAINS, ids=lambda row: row[0])
+def test_the_table_of_chains_across_decisions_is_what_is_sent(row: Sequence[str]) -> None:
+    case = DecidedCase()
+    _, before, decided, lines = row
+    for state in before.split(", then "):
+        case.decides(read_state(_in_short(state)))
+    order = case.decides(read_state(_in_short(decided)))
+    made = said_of(order.lines) if order else ""
+    assert re.sub(r"!(\d+) \d+-\d+@\d+", r"!\1", made) == _in_short(lines)
+
+
+def _in_short(text: str) -> str:
+    """`K2 1–12 at 72` as `b:1-12@72`, `#1→#0` as `#1>#0`, `#0 ends from 13` as `#0!13`; "nothing" and "none" are nothing."""
+    for said, short in ((" ends from ", "!"), ("→", ">"), ("–", "-"), (" at ", "@"), ("K2 ", "b:"), ("; ", " "), (", ", " ")):
+        text = text.replace(said, short)
+    return "" if text in ("nothing", "none") else text
 
 
 def test_derived_ids_are_those_of_the_page() -> None:

@@ -11,7 +11,6 @@ import pytest
 from kvitt.contracts.iverksetting.decision import (
     BenefitTerms,
     CaseDecision,
-    CaseFrame,
     DecidedSpan,
     DecisionForm,
     DecisionKind,
@@ -22,6 +21,7 @@ from kvitt.contracts.iverksetting.decision import (
 from kvitt.contracts.iverksetting.person import is_organisation, is_person
 from kvitt.contracts.iverksetting.read import ReadingTerms, form_of, read_decision, short_id
 from kvitt.contracts.iverksetting.texts import NOT_READ
+from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.values import RateType, Refusal, Scheme
 from kvitt.kernel.money import Kroner
 from support.iverksetting_bodies import PERSON, Body, dagpenger, days, encoded, last, last_day, old, old_day, previous, tiltakspenger, v2
@@ -94,15 +94,11 @@ def test_the_first_form() -> None:
     body = old(DECISION, [old_day("2023-08-21", "2023-09-01", 1290)], after=(PREVIOUS, [old_day("2023-08-21", "2023-08-25", 1290)]))
     found = decided(body, FIRST)
     assert (found.case_id, found.case_name, found.kind) == ("S900", "S900", DecisionKind.PAYMENT)
-    assert found.key == EnactmentKey(short_id_of(DECISION))
-    assert found.previous == EnactmentKey(short_id_of(PREVIOUS))
+    assert (found.key, found.decision_id) == (EnactmentKey(DECISION), short_id(UUID(DECISION)))
+    assert found.previous == EnactmentKey(PREVIOUS)
     assert found.spans[0].terms == BenefitTerms("DAGPENGER_ARBEIDSSØKER_ORDINÆR", Scheme.DAGPENGER)
     assert found.previous_spans is not None
     assert found.previous_spans[0].end == date(2023, 8, 25)
-
-
-def short_id_of(text: str) -> str:
-    return short_id(UUID(text))
 
 
 def test_a_case_that_is_a_uuid_has_a_name_that_the_rail_can_hold() -> None:
@@ -294,8 +290,8 @@ def test_each_check_digit_is_looked_at() -> None:
 def test_the_frame_is_read_in_every_form() -> None:
     frame = {"virkningstidspunkt": "2026-05-01", "maksbeløpPerDag": 2000}
     for body, form in ((v2(**frame), V2), (last(**frame), LAST), (old(DECISION, **frame), FIRST)):
-        assert decided(body, form).frame == CaseFrame(date(2026, 5, 1), Kroner(2000))
-    assert not decided(v2()).frame.is_given
+        assert decided(body, form).frame == Frame(date(2026, 5, 1), Kroner(2000))
+    assert decided(v2()).frame == Frame()
 
 
 def test_the_meaning_says_which_fields_differ() -> None:

@@ -235,5 +235,7 @@ def test_a_status_is_a_json_text_in_the_words_of_its_generation() -> None:
 
 
 def test_a_document_comes_back_as_it_was_kept() -> None:
-    document = StatusDocument("S12", EnactmentKey("B1", None), EnactmentStatus.OK, REFUSAL, EnactmentKey("B0", "i"), {"personident": "0a"})
+    document = StatusDocument(
+        "S12", EnactmentKey("B1"), EnactmentStatus.OK, REFUSAL, previous=EnactmentKey("B0", "i"), meaning={"personident": "0a"}
+    )
     assert decode_document(document.encode()) == document

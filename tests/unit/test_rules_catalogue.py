@@ -6,7 +6,9 @@ from kvitt.disbursement.catalogue import (
     AREA_OF_NAME,
     AREAS,
     BENEFITS,
+    DECISION_AREAS,
     SCHEMES,
+    STREAM_BENEFITS,
     benefits_of,
 )
 from kvitt.disbursement.values import Area, RateType, Scheme
@@ -23,7 +25,7 @@ DP, AAP, TP, TS, OLD, VALP = (
 
 
 @pytest.mark.parametrize(
-    ("scheme", "count", "without_code"), [(DP, 14, 12), (AAP, 1, 0), (TP, 44, 0), (TS, 54, 10), (OLD, 56, 0), (VALP, 40, 0)]
+    ("scheme", "count", "without_code"), [(DP, 25, 12), (AAP, 1, 0), (TP, 44, 0), (TS, 54, 10), (OLD, 56, 0), (VALP, 40, 0)]
 )
 def test_every_scheme_has_all_its_benefits(scheme: Scheme, count: int, without_code: int) -> None:
     benefits = benefits_of(scheme)
@@ -32,7 +34,7 @@ def test_every_scheme_has_all_its_benefits(scheme: Scheme, count: int, without_c
 
 
 def test_no_benefit_is_lost_to_a_clash_of_names() -> None:
-    assert len(BENEFITS) == sum(len(benefits_of(scheme)) for scheme in Scheme) == 209
+    assert len(BENEFITS) == sum(len(benefits_of(scheme)) for scheme in Scheme) == 220
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,37 @@ def test_no_benefit_is_lost_to_a_clash_of_names() -> None:
 def test_a_benefit_has_its_class_code_and_area(name: str, scheme: Scheme, code: str, area: str) -> None:
     benefit = BENEFITS[name]
     assert (benefit.scheme, benefit.class_code, benefit.area) == (scheme, code, area)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("ARBEIDSSØKER_ORDINÆR", "DPORAS"),
+        ("ARBEIDSSØKER_ORDINÆR_FERIETILLEGG", "DPORASFE"),
+        ("ARBEIDSSØKER_ORDINÆR_FERIETILLEGG_AVDØD", "DPORASFE-IOP"),
+        ("PERMITTERING_ORDINÆR", "DPPEAS"),
+        ("PERMITTERING_ORDINÆR_FERIETILLEGG", "DPPEASFE1"),
+        ("PERMITTERING_ORDINÆR_FERIETILLEGG_AVDØD", "DPPEASFE1-IOP"),
+        ("PERMITTERING_FISKEINDUSTRI", "DPPEFI"),
+        ("PERMITTERING_FISKEINDUSTRI_FERIETILLEGG", "DPPEFIFE1"),
+        ("PERMITTERING_FISKEINDUSTRI_FERIETILLEGG_AVDØD", "DPPEFIFE1-IOP"),
+        ("EØS", "DPDPASISP1"),
+        ("EØS_FERIETILLEGG", "DPFEASISP"),
+    ],
+)
+def test_dagpenger_of_decisions_have_class_codes_that_streams_do_not_name(name: str, code: str) -> None:
+    benefit = BENEFITS[f"DAGPENGER_{name}"]
+    assert (benefit.scheme, benefit.class_code, benefit.area) == (DP, code, "DP")
+    assert benefit.name not in STREAM_BENEFITS
+
+
+def test_there_are_no_other_benefits_than_those_of_streams_and_these() -> None:
+    assert len(BENEFITS.keys() - STREAM_BENEFITS.keys()) == 11
+
+
+def test_decisions_are_posted_in_one_area_of_their_scheme() -> None:
+    assert DECISION_AREAS == {DP: "DP", TP: "TILTPENG", TS: "TILLST", AAP: "AAP"}
+    assert all(AREAS[area].scheme is scheme for scheme, area in DECISION_AREAS.items())
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,17 @@
 
 import resource
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from kvitt.api.http_limits import Limits
 from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.thrift import ledger as thrift_ledger
 from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
@@ -31,10 +32,15 @@ from kvitt.payouts.service import PayoutService
 from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Settings, ThriftSettings
 
 if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
     from kvitt.api.rest.callers import DecisionAccess
-    from kvitt.api.rest.gate import Gate
+    from kvitt.api.rest.decisions import DecisionCalls
+    from kvitt.api.rest.gate import App
+    from kvitt.api.rest.rates import CallRates
     from kvitt.api.rest.simulations import SimulationCalls
     from kvitt.api.rest.tokens import Tokens
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
     from kvitt.disbursement.reconcile.calls import ReconciliationCalls
     from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
@@ -42,6 +48,7 @@ _log = structlog.get_logger(__name__)
 _THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _RECONCILING: Final = 2
+_REFUSING: Final = 2
 _LOOK_SECONDS = 0.5
 _APIS = 2
 _RESERVED: Final = 256
@@ -67,12 +74,13 @@ class Apis:
         ports: Ports,
         clock: Clock = utc_now,
         asked: Callable[[], None] = lambda: None,
+        decided: Callable[[], None] = lambda: None,
     ) -> None:
-        """`asked` is called when a simulation is asked for. Raises ApiPortTaken, BadSettings."""
+        """`asked` is called when a simulation is asked for, `decided` when decisions were taken. Raises ApiPortTaken, BadSettings."""
         if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
             raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
-        self._ports, self._asked = ports, asked
+        self._ports, self._asked, self._decided = ports, asked, decided
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
@@ -91,7 +99,8 @@ class Apis:
             if "payouts" in self._roles:
                 payouts = opened.enter_context(payouts_of(self._conninfo, self._settings.payouts, self._clock))
                 endpoints |= thrift_payouts.endpoints(payouts)
-            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None)
+            refused = self._refused_calls(opened)
+            rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None, refused)
             served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
             threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
@@ -102,23 +111,36 @@ class Apis:
             self._warn_of_fewer()
             # The first look is at once: until then the process is not ready.
             rounds = count()
-            yield lambda: self._look(threads, rest_first=next(rounds) > 0)
+            yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)
 
     def close(self) -> None:
         """Gives up the addresses."""
         self.thrift.close()
         self.rest.close()
 
-    def _rest_app(self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None) -> "tuple[Gate, int]":
+    def _refused_calls(self, opened: ExitStack) -> RefusedCalls:
+        writing = pool(self._conninfo, application="kvitt rest", size=_REFUSING, lock_timeout_ms=LOCK_MS)
+        refused = RefusedCalls(opened.enter_context(writing), self._clock)
+        opened.callback(refused.flush, all_of_them=True)
+        return refused
+
+    def _rest_app(
+        self, opened: ExitStack, payouts: PayoutService | None, ledger: LedgerService | None, refused: RefusedCalls
+    ) -> "tuple[App, int]":
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
-        from kvitt.api.rest.gate import MAX_BODY
+        from kvitt.api.rest.contract_forms import DECISION_PATHS
+        from kvitt.api.rest.dry_runs import PATHS as DRY_RUN_PATHS
+        from kvitt.api.rest.dry_runs import TRANSACTION_ID
+        from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
+        bodies = dict.fromkeys((*DECISION_PATHS, *DRY_RUN_PATHS), self._settings.rest.decision_bytes)
+        limits = GateLimits(bodies, rates_of(self._settings.rest), dict.fromkeys(DRY_RUN_PATHS, TRANSACTION_ID))
         app = make_app(
             tokens_of(self._settings),
             requests,
@@ -129,8 +151,27 @@ class Apis:
             simulations=simulations,
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
+            limits=limits,
+            decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
+            refused=refused,
+            docs=self._settings.rest.docs,
         )
-        return app, MAX_BODY
+        return app, limits.longest_body
+
+    def _decisions(self, opened: ExitStack, looks: "ConnectionPool[Any]") -> "DecisionCalls":
+        from kvitt.api.rest.decisions import DecisionCalls
+        from kvitt.disbursement.decide import DecisionService
+
+        rest, clock = self._settings.rest, self._clock
+        service = DecisionService(
+            self._conninfo, clock, self._ports, writers=rest.decision_writers, seconds=rest.decision_seconds, after=self._decided
+        )
+        opened.callback(service.close)
+        access = decision_access(self._settings)
+        simulation, terms = self._settings.simulation, enactment_terms(self._settings)
+        return DecisionCalls(
+            service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds, clock=clock
+        )
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls
@@ -155,9 +196,10 @@ class Apis:
         if (wanted := self._settings.http.connections) and wanted > (had := self._limits.connections):
             _log.warning("fewer connections than are set", wanted=wanted, had=had, descriptors=self._descriptors)
 
-    def _look(self, threads: Sequence[threading.Thread], *, rest_first: bool) -> int:
+    def _look(self, threads: Sequence[threading.Thread], refused: RefusedCalls, *, rest_first: bool) -> int:
         if rest_first:
             self._stop.wait(_LOOK_SECONDS)
+        refused.flush()
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             raise ApiStopped(", ".join(ended))
         return 0
@@ -194,13 +236,32 @@ def tokens_of(settings: Settings) -> "Tokens":
     return Tokens(rest.issuer, rest.audience, fetch, Grants(applications, groups, schemes))
 
 
-def decision_access(settings: Settings, *, embedded: bool = False) -> "DecisionAccess":
-    """Who may send decisions; `embedded`: the header that names a scheme counts unless the settings say otherwise."""
+def rates_of(settings: RestSettings) -> "CallRates":
+    """How often applications may call."""
+    from kvitt.api.rest.rates import CallRate, CallRates
+
+    usual = CallRate(settings.calls_per_second, settings.burst)
+    return CallRates(usual, {name: CallRate(each.calls_per_second, each.burst) for name, each in settings.rates.items()})
+
+
+def decision_access(settings: Settings) -> "DecisionAccess":
+    """Who may send decisions. On a database of its own, without an issuer, the header that names a scheme counts unless that is set."""
     from kvitt.api.rest.callers import DecisionAccess
 
     by_header = settings.rest.scheme_header
-    usual = embedded and not settings.rest.issuer
+    usual = settings.database_url is None and not settings.rest.issuer
     return DecisionAccess({scheme: _policy(settings, scheme) for scheme in Scheme}, usual if by_header is None else by_header)
+
+
+def enactment_terms(settings: Settings) -> "Mapping[Scheme, EnactmentTerms]":
+    """The terms of the chained decisions of each scheme, as they are set."""
+    from kvitt.contracts.iverksetting.call import EnactmentTerms
+    from kvitt.contracts.iverksetting.decision import Generation
+
+    given = {scheme: settings.decisions.get(scheme.value, DecisionSettings()) for scheme in Scheme}
+    return {
+        scheme: EnactmentTerms(Generation(each.answers_as), each.may_lack_payments, each.status_topic) for scheme, each in given.items()
+    }
 
 
 def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:

@@ -1,6 +1,7 @@
 """The hub: the roles of one process, each in a thread of its own, over the transports that are set."""
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kvitt.app.ports import checks_of, ports_of
+from kvitt.app.ports import checks_of, limits_of, ports_of, publishes_statuses
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from kvitt.ops.server import OpsServer
 
 _SLEEP_SECONDS = 0.02
+_SWITCH_SECONDS = 0.0005
+"""How long a thread goes on while others wait. The writer of decisions lets go of the interpreter twice for each order, while its bytes are
+checked; if it waited five milliseconds each time for the loop that reads requests, whoever called would wait for a batch of such times.
+"""
 _ROOM_PER_INTAKE = 2048
 _APIS, _RESUME = "apis", "resume"
 ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
@@ -55,6 +60,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "ledger": (_APIS,),
         "simulations": (_APIS,),
         "reconciliations": (_APIS,),
+        "decisions": (_APIS, _RESUME),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -96,7 +102,14 @@ class HubProcess:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
         hears_strays = settings.rapid.ours or "rapid" in roles
-        self.ports = ports_of(settings.rapid, settings.ops, hears_strays=hears_strays, checks=checks_of(settings.simulation))
+        self.ports = ports_of(
+            settings.rapid,
+            settings.ops,
+            hears_strays=hears_strays,
+            publishes_statuses=publishes_statuses(settings),
+            checks=checks_of(settings.simulation),
+            limits=limits_of(settings.limits),
+        )
         self.board = RoleBoard(utc_now, self._loops())
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()
@@ -112,7 +125,8 @@ class HubProcess:
         # Imported here: a process that listens for no calls need not wait for it.
         from kvitt.app.apis import Apis
 
-        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=self._questions.notify)
+        asked, decided = self._questions.notify, self._notify_work
+        return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=asked, decided=decided)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -124,6 +138,8 @@ class HubProcess:
         """Starts the roles; returns at once."""
         # What was loaded until now stays for ever: the collector need not walk through it while messages wait.
         gc.freeze()
+        if "decisions" in self.roles:
+            sys.setswitchinterval(_SWITCH_SECONDS)
         settings = self._settings
         self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(

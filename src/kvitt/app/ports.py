@@ -5,16 +5,20 @@ from functools import partial
 from typing import Final
 
 from kvitt.contracts.helved.contract import Helved
+from kvitt.contracts.helved.dry_run_calls import HelvedCalls
+from kvitt.contracts.iverksetting.contract import Iverksetting
 from kvitt.contracts.rapid.contract import Rapid
+from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.ports import Ports, SubjectCheck
 from kvitt.disbursement.rail import Rail, Rails
 from kvitt.disbursement.simulation_check import CheckMode, CheckPolicy
+from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-from kvitt.settings import OpsSettings, RapidSettings, SimulationSettings
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, Settings, SimulationSettings
 
 
 def ports_of(
@@ -22,14 +26,17 @@ def ports_of(
     ops: OpsSettings,
     *,
     hears_strays: bool = False,
+    publishes_statuses: bool = False,
     further: Sequence[Rail] = (),
     of_scheme: Mapping[Scheme, str] | None = None,
     checks: Mapping[Scheme, CheckPolicy] | None = None,
+    limits: Mapping[str, SourceLimit] | None = None,
 ) -> Ports:
     """The ports as they are set; `hears_strays`: this process has the rapid, which also hears of receipts that nobody can place.
 
+    `publishes_statuses`: there is a topic for the statuses of decisions.
     `further` rails are plugged in beside those that come with kvitt; `of_scheme` names the rail of schemes that leave on another one;
-    `checks` says of which schemes orders are simulated before they leave.
+    `checks` says of which schemes orders are simulated before they leave, `limits` how much sources may have paid.
     """
     rails = Rails(
         Oppdrag(OpeningHours(ops.rail_opens, ops.rail_closes, ops.rail_every_day)),
@@ -37,14 +44,19 @@ def ports_of(
         of_scheme=of_scheme,
         checks=checks,
     )
+    streams = Helved(rails)
     contracts = Contracts(
-        Helved(rails),
+        streams,
         Rapid(answer_invalid=rapid.answer_invalid_needs, hears_strays=hears_strays),
+        Utbetalinger(),
+        HelvedCalls(streams),
+        Iverksetting(publishes=publishes_statuses),
     )
     return Ports(
         contracts=contracts,
         rails=rails,
         checks=partial(_checks, contracts, rails),
+        limits=limits or {},
     )
 
 
@@ -71,6 +83,22 @@ def checks_of(simulation: SimulationSettings) -> Mapping[Scheme, CheckPolicy]:
         )
         for scheme, each in simulation.checks.items()
         if each.policy != "off"
+    }
+
+
+def publishes_statuses(settings: Settings) -> bool:
+    """Whether the statuses of some scheme's decisions are published."""
+    return any(each.status_topic for each in settings.decisions.values())
+
+
+def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
+    """How much applications and topics may have paid, where that is limited."""
+    return {
+        source: SourceLimit(
+            None if each.kroner_per_hour is None else Kroner(each.kroner_per_hour),
+            None if each.kroner_per_order is None else Kroner(each.kroner_per_order),
+        )
+        for source, each in limits.sources.items()
     }
 
 

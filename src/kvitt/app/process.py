@@ -82,7 +82,8 @@ def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str)
     default=USUAL,
     show_default=True,
     metavar="ROLE,…",
-    help="intake, rapid, relay, sender, receiver, simulator, scheduler, payouts, ledger, simulations, reconciliations, emulator.",
+    help="intake, rapid, relay, sender, receiver, simulator, scheduler, payouts, ledger, simulations, reconciliations, decisions, "
+    "emulator.",
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)

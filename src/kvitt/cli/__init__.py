@@ -18,9 +18,13 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "order": Lazy(
         "kvitt.cli.order:order", "Look at orders that are held, unknown, contradicted by the rail or not sent yet, and act on them"
     ),
+    "decision": Lazy(
+        "kvitt.cli.decision:decision",
+        "Look at decisions and payments that were posted over REST: what each said, who posted it, and what became of it; move their cases",
+    ),
     "alarm": Lazy(
         "kvitt.cli.alarm:alarm",
-        "Look at alarms: orders without a receipt, or contradicted by the rail, receipts of no order, silent rails, and late areas",
+        "Look at alarms: orders without receipt, contradicted by the rail, over a limit, receipts of no order, silent rails, late areas",
     ),
     "simulation": Lazy(
         "kvitt.cli.simulation:simulation",

@@ -26,12 +26,13 @@ _ALARMS: Final = (
 
 @click.group(epilog=example("kvitt alarm list", "kvitt alarm list --cleared"))
 def alarm() -> None:
-    """Look at alarms: orders without a receipt, or contradicted by the rail, receipts of no order, silent rails, and late areas.
+    """Look at alarms: orders without receipt, contradicted by the rail, over a limit, receipts of no order, silent rails, late areas.
 
     A rail is silent when it answers no simulation in its opening hours, an area is late when it is not reconciled in time.
 
-    The first are raised while kvitt runs and cleared when the order is settled; contradictions stand until two people have resolved them,
-    receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it is left to report.
+    The first are raised while kvitt runs and cleared when the order is settled; contradictions, and orders over a limit, stand until
+    two people have resolved them, receipts until they are closed; a rail's alarm is cleared when it answers, an area's when nothing of it
+    is left to report.
     """
 
 

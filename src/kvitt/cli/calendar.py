@@ -102,7 +102,7 @@ def _drawn(cell: _Cell, room: int) -> str:
 def schedule_of(payments: Sequence[Payment]) -> PaymentSchedule:
     """Returns what these payments pay, day by day."""
     return expand(
-        [Owed(each.start, each.end, each.amount, payment.rate_type, payment.benefit) for payment in payments for each in payment.wanted]
+        [Owed(each.start, each.end, each.amount, payment.rate_of(each), payment.benefit) for payment in payments for each in payment.wanted]
     )
 
 

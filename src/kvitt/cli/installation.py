@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from kvitt.api.rest.callers import Permission
-from kvitt.api.rest.local_issuer import LocalIssuer
+from kvitt.api.rest.local_issuer import Behind, LocalIssuer
 from kvitt.cli.arguments import Whole
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.shell import example, located
@@ -53,6 +53,9 @@ _CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconci
         "kvitt token --for shop-admin --can payouts:read --can payouts:write",
         'curl -H "Authorization: Bearer $(kvitt token --for me --can ledger:read)" localhost:8080/accounts',
         "kvitt token --for spleis --scheme sykepenger",
+        "kvitt token --for dp-mellom --scheme dp --person Z990001 --approver dp   # an approver: opens cases, moves frames",
+        "kvitt token --for dp-mellom --scheme dp --person Z990002 --group 0f2c6f0e   # a caseworker of a group",
+        "kvitt token --for dp-mellom --scheme dp --machine   # the application itself: within the frame only",
     )
 )
 @click.option(
@@ -60,9 +63,24 @@ _CAN = ("payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconci
 )
 @click.option("--can", "permissions", multiple=True, type=click.Choice(_CAN), help="What it lets one do; may be given more than once.")
 @click.option("--scheme", "schemes", multiple=True, type=SchemeName(), help="A scheme that it lets one touch; may be given more than once.")
+@click.option("--person", metavar="IDENT", help="The person behind the application (NAVident).")
+@click.option("--approver", "approver_of", multiple=True, type=SchemeName(), help="A scheme of which the person is an approver.")
+@click.option("--group", "groups", multiple=True, metavar="ID", help="A group of the person, as [decisions] names those of approvers.")
+@click.option("--machine", is_flag=True, help="The application calls for itself (access_as_application).")
 @click.option("--minutes", default=60, show_default=True, type=Whole(1, 1440), help="How long it is valid.")
 @located
-def token(settings: Settings, *, application: str, permissions: tuple[str, ...], schemes: tuple[Scheme, ...], minutes: int) -> None:
+def token(
+    settings: Settings,
+    *,
+    application: str,
+    permissions: tuple[str, ...],
+    schemes: tuple[Scheme, ...],
+    person: str | None,
+    approver_of: tuple[Scheme, ...],
+    groups: tuple[str, ...],
+    machine: bool,
+    minutes: int,
+) -> None:
     """Print a token, signed with the key of the data directory, which is made when there is none.
 
     Whoever can read that key can make tokens; with [rest] issuer set, these tokens let nobody in.
@@ -70,9 +88,14 @@ def token(settings: Settings, *, application: str, permissions: tuple[str, ...],
 
     if settings.rest.issuer:
         raise click.UsageError(f"tokens come from {settings.rest.issuer}, as [rest] issuer says")
+    if machine and person is not None:
+        raise click.UsageError("--person, --machine: nobody is both; a token that says so lets nobody in")
+    if person is None and (approver_of or groups):
+        raise click.UsageError("--person: only a person is an approver, or of a group")
     issuer = LocalIssuer(settings.data)
     allowed, lasts = [Permission(each) for each in permissions], timedelta(minutes=minutes)
-    click.echo(issuer.token(application, allowed, settings.rest.audience, lasts, schemes))
+    behind = Behind(person, groups, approver_of, machine)
+    click.echo(issuer.token(application, allowed, settings.rest.audience, lasts, schemes, behind=behind))
 
 
 _VARIABLE = "_KVITT_COMPLETE"

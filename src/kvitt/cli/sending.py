@@ -46,7 +46,10 @@ def _where(areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, *,
 
 @click.group(epilog=example('kvitt sending stop --scheme ts --by kari --reason "rates are wrong"', "kvitt sending list"))
 def sending() -> None:
-    """Stop and resume sending to the rail. Messages are taken in all the while; their orders stay ready."""
+    """Stop and resume sending to the rail. Messages are taken in all the while; their orders stay ready.
+
+    Where the area of a scheme's decisions over REST is stopped by name, these are refused with 503 meanwhile.
+    """
 
 
 @sending.command(epilog=example('kvitt sending stop --all --by kari --reason "the rail is being moved"'))

@@ -25,6 +25,7 @@ from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.demo.cases import Life, lives
+from kvitt.demo.decisions import decide_five_times
 from kvitt.demo.feed import Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
@@ -154,14 +155,16 @@ def run(conninfo: str, settings: Settings, *, cases: int, seed: int, quiet: bool
         shown_life = most_eventful([life for life, each in zip(made, judged, strict=True) if each.paid])
         asked = ask_for_more(conninfo, connection, settings, shown_life) if shown_life else DryRunStory((), ())
         story = pay_out(conninfo, connection, settings.payouts, run_id)
+        chain = decide_five_times(conninfo, connection, run_id)
         day = reconcile_day(connection, settings)
         proof = _prove(conninfo, connection, made, judged, feed, visible=not quiet and sys.stderr.isatty())
-        proof = replace(proof, day=day, wrong=(*proof.wrong, *asked.wrong, *(story.wrong if story else ())))
+        proof = replace(proof, day=day, wrong=(*proof.wrong, *asked.wrong, *chain.wrong, *(story.wrong if story else ())))
     summary = _summary(totals, proof, feed.unanswered, len(feed.finals), round(time.perf_counter() - began, 1))
     if not quiet:
         if story:
             print_page(page(story))
         print_page("\n".join(asked.lines))
+        print_page(chain.page())
         print_outcome(conninfo, shown_life, totals, proof, summary)
     elif not summary.clean:
         _complain(proof)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
 
-from msgspec import Struct, json
+from msgspec import DecodeError, Struct, json
+from msgspec.structs import replace
 
+from kvitt.disbursement.caller import NotedCall
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import ActNotFound, CaseNotFound, OrderNotFound
 from kvitt.kernel.actor import Actor, decode
@@ -94,6 +96,7 @@ class _CaseEntry(NamedTuple):
     message_no: int | None
     order_id: str | None
     receipt_no: int | None
+    note: str | None
     digest: bytes | None
     hash: bytes | None
 
@@ -101,7 +104,17 @@ class _CaseEntry(NamedTuple):
         about = (("message", self.message_no), ("order", self.order_id), ("receipt", self.receipt_no))
         subject = ", ".join(f"{name} {value}" for name, value in about if value is not None)
         entry = f"case:{case.scheme}:{case.case_id}:{self.seq}"
-        return AuditedAct(entry, self.at, self.what, subject, digest=_hex(self.digest), hash=_hex(self.hash))
+        call = self._call
+        act = AuditedAct(entry, self.at, self.what, subject, digest=_hex(self.digest), hash=_hex(self.hash))
+        return replace(act, by=call.by, reason=call.refused, subject=f"{subject}: {call.operation} by {call.application}") if call else act
+
+    @property
+    def _call(self) -> NotedCall | None:
+        """Who called, where the entry is about a call."""
+        try:
+            return json.decode(self.note, type=NotedCall) if self.note else None
+        except DecodeError:
+            return None
 
 
 class _PayoutPlanChange(NamedTuple):

@@ -4,15 +4,17 @@ The rules are settings, and who sends is found in a token; what both mean for on
 is handled again years later without either.
 """
 
-from collections.abc import Mapping
-from datetime import date
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
+from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.values import Refusal, Scheme
+from kvitt.disbursement.values import Payment, Period, RateType, Refusal, Scheme
 
 USUAL_CAPS: Final = {Scheme.DAGPENGER: 5000}
 """Kroner per day, by scheme, where its settings say nothing (iverksetting §1.8)."""
@@ -125,10 +127,40 @@ def refused_one_person(by: Authority, caseworker: str, approver: str, *, as_appr
         return None
     if _same(caseworker, approver):
         return ONE_PERSON
-    if as_approver and by.person is not None and _same(by.person, caseworker):
+    if as_approver and by.approver and by.person is not None and _same(by.person, caseworker):
         return SENT_BY_CASEWORKER
     return None
 
 
 def _same(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
+
+
+def first_raised(payment: Payment | None, period: Period, rate_type: RateType) -> date | None:
+    """The first day on which a period pays more than its payment was accepted to; None: it says again what is accepted, or less."""
+    day = _first_paid(period.start, rate_type)
+    for accepted in _paying_as_much(payment, period, rate_type) if payment else ():
+        if accepted.start > day:
+            break
+        day = _first_paid(max(day, next_day(accepted.end)), rate_type)
+    return day if day <= period.end else None
+
+
+def kroner_a_day(period: Period, rate_type: RateType) -> int:
+    """The most that a period pays on a day; of a month's amount each day has its part, rounded up."""
+    if rate_type is not RateType.MONTH:
+        return period.amount
+    months = range(period.start.year * 12 + period.start.month - 1, period.end.year * 12 + period.end.month)
+    return max(-(-period.amount // monthrange(month // 12, month % 12 + 1)[1]) for month in months)
+
+
+def _first_paid(day: date, rate_type: RateType) -> date:
+    """The day, or the Monday after where a weekend pays nothing."""
+    weekend = rate_type is RateType.WEEKDAY and day.weekday() >= SATURDAY
+    return day + timedelta(days=DAYS_OF_WEEK - day.weekday()) if weekend else day
+
+
+def _paying_as_much(payment: Payment, period: Period, rate_type: RateType) -> Sequence[Period]:
+    """The accepted periods that pay as much at the same rate, in order, of those that end on the days of a period or behind them."""
+    wanted = sorted(payment.wanted, key=lambda each: each.start)
+    return [each for each in wanted if each.amount >= period.amount and each.end >= period.start and payment.rate_of(each) is rate_type]

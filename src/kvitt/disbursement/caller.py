@@ -6,7 +6,7 @@ They stand in the store with the message, so that it can be handled again withou
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from kvitt.disbursement.decisions import DecisionOutcome
 from kvitt.disbursement.inbox import InboxMessage
@@ -51,6 +51,23 @@ def call_headers(stored: bytes | None) -> CallHeaders:
     found = dict(decode_headers(stored))
     policy = {name.removeprefix(_POLICY): value for name, value in found.items() if name.startswith(_POLICY)}
     return CallHeaders(found[_OPERATION], found[_GENERATION], found[_APPLICATION], found.get(_PERSON), found[_APPROVER] == "yes", policy)
+
+
+class NotedCall(Struct, frozen=True, omit_defaults=True):
+    """Who called, as the chain of a case names them: `by` is the person, or else the application; `refused` are the words of a refusal."""
+
+    by: str
+    application: str
+    operation: str
+    approver: bool = False
+    refused: str | None = None
+
+
+def noted_call(message: InboxMessage, refusal: Refusal | None = None) -> str:
+    """Who called, for the chain of the case. Raises KeyError for headers that are none of a call."""
+    call = call_headers(message.headers)
+    by, refused = call.person or call.application, f"{refusal.status} {refusal.text}" if refusal else None
+    return json.encode(NotedCall(by, call.application, call.operation, call.approver, refused)).decode()
 
 
 def decision_row(

@@ -56,6 +56,8 @@ class CaseRow(NamedTuple):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
+    ordered_for: str | None = None
     deferred: bool = False
 
 
@@ -99,11 +101,17 @@ class Case:
         self.contract = row.contract
         """The contract that opened it, None before the first order; messages of any other one are refused."""
         self.frame = None if row.frame_start is None and row.cap_kroner is None else Frame(row.frame_start, row.cap_kroner)
+        self.numbered = row.numbered
+        """How many numbers of lines its orders have used up, whatever became of them: none of them comes again."""
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
+        self.ordered_for = row.ordered_for
+        """The person of its newest order, accepted or not: by it other cases find this one."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
+        self.pending: frozenset[PaymentId] = frozenset()
+        """Of the ids that messages name, those of payments that an open order of the case is to make true."""
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
@@ -164,6 +172,8 @@ class Case:
             contract=self.contract,
             decisions=decisions,
             frame=self.frame,
+            pending=self.pending,
+            numbered=self.numbered,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -194,8 +204,19 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
+        unknown = ",".join(self.unknown)
         return CaseStep(
-            self.case_no, self.person, areas, *counts, *chain, ",".join(self.unknown), self.contradictions, self.contract, *frame
+            self.case_no,
+            self.person,
+            areas,
+            *counts,
+            *chain,
+            unknown,
+            self.contradictions,
+            self.contract,
+            *frame,
+            self.numbered,
+            self.ordered_for,
         )
 
     def moment(self, now: datetime) -> datetime:
@@ -314,13 +335,14 @@ def answer_of_edge(connection: psycopg.Connection[Any], source: str, place: tupl
     return fetch_one(connection, EdgeAnswer, _SQL.answer_of_edge, (source, *place))
 
 
-class _IdOfOtherCase(NamedTuple):
+class _IdInUse(NamedTuple):
     ordinal: int
     payment_id: str
+    own: bool
 
 
-def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
-    """Marks the payment ids that senders chose and that another case has."""
+def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+    """Marks the payment ids that senders chose and that another case has, or an open order of the same one."""
     asked = [
         (index, payment_id, each.case_key[0].value, each.case_key[1])
         for index, each in enumerate(records)
@@ -329,10 +351,13 @@ def find_ids_of_other_cases(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey,
     ]
     if not asked:
         return
-    for found in fetch(cursor, _IdOfOtherCase, _SQL.ids_of_other_cases, [list(column) for column in zip(*asked, strict=True)]):
+    for found in fetch(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)]):
         key = records[found.ordinal].case_key
         assert key is not None, "only messages with a case were asked for"
-        cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
+        if found.own:
+            cases[key].pending |= {PaymentId(found.payment_id)}
+        else:
+            cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
 
 
 def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:

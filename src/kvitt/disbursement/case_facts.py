@@ -156,7 +156,7 @@ class PaymentOfCase(Struct, frozen=True):
     def owed(self) -> tuple[Owed, ...]:
         """Returns what is paid, as a schedule is made of."""
         document = self.document
-        return tuple(Owed(each.start, each.end, each.amount, document.rate_type, document.benefit) for each in self.periods)
+        return tuple(Owed(each.start, each.end, each.amount, document.rate_of(each), document.benefit) for each in self.periods)
 
 
 class ChainEntry(NamedTuple):

@@ -10,12 +10,13 @@ import structlog
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    find_ids_of_other_cases,
+    find_ids_in_use,
     load_lines,
     load_payments,
 )
 from kvitt.disbursement.handle import Handler, numbered, parse_again
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch
@@ -52,26 +53,31 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
         load_lines(cursor, [case for case in free.values() if ports.contracts.forwards(case.scheme)])
+        # All at once, however many messages come: two that lock one after the other might wait for each other.
+        lock_persons(cursor, [person for case in free.values() if (person := case.person or case.ordered_for)])
+    outside = LookedUp(ports, now)
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
-        find_ids_of_other_cases(cursor, cases, [each.parsed for each in queued])
+        find_ids_in_use(cursor, cases, [each.parsed for each in queued])
+        records = [each.parsed for each in queued]
+        outside.look(cursor, persons_asked_about(cases, records), sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
-                _handle(case, each, work, case.moment(now), ports)
+                _handle(case, each, work, case.moment(now), ports, outside=outside)
         seen = {each.case_no for each in queued}
         # A case that counts queued messages of which none is found would be looked at for ever; `kvitt check` reports it.
         free = {case_no: case for case_no, case in free.items() if case_no in seen and case.queued and case.may_go_on}
 
 
-def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports) -> None:
+def _handle(case: Case, queued: "_QueuedMessage", work: UnitOfWork, now: datetime, ports: Ports, *, outside: Outside) -> None:
     incoming = queued.parsed.incoming
     message = numbered(queued.parsed, queued.message_no, queued.received_at)
     gathered, contract = UnitOfWork(), ports.contracts.of[incoming.source]
     case.queued -= 1
     try:
-        Handler(contract, ports.rails, gathered, now).handle(case, message, None)
+        Handler(contract, ports.rails, gathered, now, outside=outside).handle(case, message, None)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer; the case goes on
         _log.error("queued message failed", source=incoming.source, position=incoming.position, error=type(error).__name__)
         gathered = UnitOfWork()

@@ -56,11 +56,13 @@ _TOML = tomllib.loads((_DATA / "schemes.toml").read_text("utf-8"))
 UMBRELLA_AREA = Area("TILLST")
 SCHEMES = {Scheme(name): SchemeTerms(**{**terms, "paid_twice": PaidTwice(terms["paid_twice"])}) for name, terms in _TOML["schemes"].items()}
 AREAS = {Area(code): AreaTerms(Scheme(terms["scheme"]), terms["name"]) for code, terms in _TOML["areas"].items()}
+DECISION_AREAS = {Scheme(name): Area(area) for name, area in _TOML["decision_areas"].items()}
+"""The one area in which all is posted that a decision over REST pays, by scheme; those that post none are not here (iverksetting §1.11)."""
 AREA_OF_NAME = {terms.name: area for area, terms in AREAS.items()}
 
 
-def _read_benefits() -> dict[str, Benefit]:
-    rows = csv.DictReader((_DATA / "class_codes.csv").read_text("utf-8").splitlines())
+def _read_benefits(name: str) -> dict[str, Benefit]:
+    rows = csv.DictReader((_DATA / name).read_text("utf-8").splitlines())
     return {
         row["benefit"]: Benefit(
             Scheme(row["scheme"]), row["benefit"], row["class_code"], Area(row["area"]), row["may_use_umbrella_area"] == "yes"
@@ -69,8 +71,10 @@ def _read_benefits() -> dict[str, Benefit]:
     }
 
 
-BENEFITS = _read_benefits()
-"""Every benefit by its name on the wire; names do not clash between schemes."""
+STREAM_BENEFITS = _read_benefits("class_codes.csv")
+"""The benefits that case streams and single payments name, by their names on the wire; decisions over REST name many of them too."""
+BENEFITS = STREAM_BENEFITS | _read_benefits("decided_class_codes.csv")
+"""Every benefit by its name; names do not clash between schemes. Supplements of decisions over REST have names of ours."""
 
 
 def benefits_of(scheme: Scheme) -> tuple[Benefit, ...]:

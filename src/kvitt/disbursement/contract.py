@@ -78,12 +78,14 @@ class Contract(Protocol):
     """Its replies are made from what was asked: messages come with their body and their orders."""
     answers_invalid: bool = True
     """It answers messages that break rules of their form (`InvalidForm`); else they are stored and hear nothing."""
+    callers_choose_ids: bool = False
+    """The ids of its payments come with its messages in every scheme, also where the ids of a scheme are derived otherwise."""
+    simulates_for: Collection[str] = ()
+    """The contracts whose cases its dry runs may be about, beside its own."""
     keeps_chain: bool = False
     """Its decisions form a chain: each names the one before it. The case says where the chain stands (`CaseState.decisions`)."""
     asks_again: Again = ONCE
     """When the simulation of a dry run is asked for once more."""
-    used_otherwise: Refusal = USED_OTHERWISE
-    """What a message hears that asks for something else under an identity that was used before."""
 
     def read(self, record: Incoming) -> Interpreted:
         """The instruction in a record, or the refusal to answer with; that it asks for reconciliation; that it is none of ours, or unfit.
@@ -110,6 +112,10 @@ class Contract(Protocol):
     def owned_by_another(self, owner: str) -> Refusal:
         """The refusal of a message for a case that another contract opened."""
         return owned_by_another(owner)
+
+    def refused_reuse(self, message: InboxMessage, record: IdempotencyRecord) -> Refusal:  # noqa: ARG002 - the usual answer looks at nothing
+        """The refusal of a message that asks for something else under an identity that was used before."""
+        return USED_OTHERWISE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:  # noqa: ARG002 - the usual answer looks at nothing
         """Whether a repeat of this message is handled as new, as after a final no; else it hears the stored answer."""

@@ -75,6 +75,11 @@ class Frame(Struct, frozen=True):
     start: date | None = None
     cap_kroner: Kroner | None = None
 
+    @property
+    def says_anything(self) -> bool:
+        """Whether anything is set."""
+        return self.start is not None or self.cap_kroner is not None
+
 
 class DecisionOutcome(StrEnum):
     """Outcomes of a message that came in by a call; the value stands in the store."""

@@ -58,7 +58,7 @@ def _pay(payments: Iterable[Payment]) -> Iterator[Paid]:
     for payment in payments:
         code = BENEFITS[payment.benefit].class_code
         for each in payment.wanted:
-            yield Paid(payment.payment_id, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_type)
+            yield Paid(payment.payment_id, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_of(each))
 
 
 def pieces_of(paid: Paid, first: int, last: int) -> Iterator[PayPiece]:

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from kvitt.disbursement.caller import decision_row
+from kvitt.disbursement.caller import decision_row, noted_call
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrderIsOpen
 from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
+from kvitt.disbursement.derive.chained import numbers_used
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
@@ -28,6 +29,7 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
+from kvitt.disbursement.outside import NOTHING, AskedFor, Outside, OutsideFindings, own_pay, source_of
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
@@ -87,18 +89,28 @@ class Handler:
     """
 
     def __init__(
-        self, contract: Contract, rails: Rails, work: UnitOfWork, now: datetime, *, published_questions: Sequence[bytes] | None = None
+        self,
+        contract: Contract,
+        rails: Rails,
+        work: UnitOfWork,
+        now: datetime,
+        *,
+        published_questions: Sequence[bytes] | None = None,
+        outside: Outside = NOTHING,
     ) -> None:
-        """`published_questions`: of a dry run of earlier days, what was published for others to ask."""
+        """`published_questions`: of a dry run of earlier days, what was published for others to ask.
+
+        `outside` finds what holds an order and is not in its case.
+        """
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
-        self._published_questions = published_questions
+        self._published_questions, self._outside = published_questions, outside
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
@@ -112,8 +124,10 @@ class Handler:
                 return self.refuse(case, message, record, decided)
         return self.handle(case, message, record, in_turn=not case.must_queue)
 
-    def is_of_another(self, case: Case) -> bool:
+    def is_of_another(self, case: Case, message: InboxMessage) -> bool:
         """Whether another contract opened the case: then nothing of it is changed by this one."""
+        if message.dry_run and case.contract in self._contract.simulates_for:
+            return False
         return case.contract not in (None, self._contract.name)
 
     def _refuse_of_another(self, case: Case, message: InboxMessage, record: MessageRow | None) -> MessageState:
@@ -131,7 +145,7 @@ class Handler:
         self._store_message(case, message, record, MessageState.QUEUED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.QUEUED)
         case.queued += 1
-        case.note(self._work, self._now, What.QUEUED, digest(message.body), message_no=message.message_no)
+        self._note(case, message, What.QUEUED, digest(message.body))
         return MessageState.QUEUED
 
     def handle(self, case: Case | None, message: InboxMessage, record: MessageRow | None, *, in_turn: bool = True) -> MessageState:
@@ -139,7 +153,7 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self.refuse(case, message, record, message.content)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case):
+        if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         state = self._state(case, message)
         derived = self._contract.derive(message, state, self._now)
@@ -151,8 +165,7 @@ class Handler:
         if message.dry_run:
             return self._simulate(case, message, record, derived)
         assert in_turn, "a contract that goes ahead of open orders makes none"
-        held = reasons_to_hold_lines(derived, state) if self._contract.forwards else reasons_to_hold(derived, state)
-        done = self._order(case, message, record, derived, held)
+        done = self._order(case, message, record, derived, state)
         if done is MessageState.DERIVED:
             self._set_frame(case, message, state)
         return done
@@ -167,7 +180,7 @@ class Handler:
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
         """A decision that is received may set the frame of its case, and so opens it."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame, self._contract.name
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -191,7 +204,7 @@ class Handler:
         """The stored answer once more; another content under the same identity is refused. Nothing is sent (design §12)."""
         assert message.identity is not None, "only what has an identity repeats"
         if stored.digest != message.identity.digest:
-            return self.refuse(case, message, record, self._contract.used_otherwise)
+            return self.refuse(case, message, record, self._contract.refused_reuse(message, stored))
         return self._answer(case, message, record, Repeated(stored), known=False)
 
     def _reply(self, event: Event, message: InboxMessage) -> Reply:
@@ -206,10 +219,11 @@ class Handler:
         reply = self._reply(event, message)
         known = known and not isinstance(event, Refused)
         self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
-        self._note_outcome(case, message, record, _outcome(event), event.refusal if isinstance(event, Refused) else None)
+        refusal = event.refusal if isinstance(event, Refused) else None
+        self._note_outcome(case, message, record, _outcome(event), refusal)
         if case:
             said = () if reply.answer is None else (reply.answer,)
-            case.note(self._work, self._now, What.ANSWERED, digest(message.body, *said), message_no=message.message_no)
+            self._note(case, message, What.ANSWERED, digest(message.body, *said), refusal)
         return MessageState.ANSWERED
 
     def _simulate(self, case: Case, message: InboxMessage, record: MessageRow | None, orders: Sequence[Order]) -> MessageState:
@@ -238,7 +252,7 @@ class Handler:
         self._store_message(case, message, record, state, reply)
         self._note_outcome(case, message, record, DecisionOutcome.SIMULATED)
         content = digest(message.body, *event.published, *questions)
-        case.note(self._work, self._now, What.SIMULATED, content, message_no=message.message_no)
+        self._note(case, message, What.SIMULATED, content)
         return state
 
     def _order(
@@ -247,10 +261,14 @@ class Handler:
         message: InboxMessage,
         record: MessageRow | None,
         orders: Sequence[Order],
-        held: Sequence[Sequence[HoldReason]],
+        state: CaseState,
     ) -> MessageState:
+        pay, source = own_pay(orders, state, forwards=self._contract.forwards), source_of(self._contract, message)
+        asked_for = [AskedFor(case, order, own, source) for order, own in zip(orders, pay, strict=True)]
+        found = [self._outside.findings(each) for each in asked_for]
+        held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
         seen = self._contract.named_simulation(message)
-        if self._rails.checks or seen:
+        if (self._rails.checks or seen) and any(order.lines for order in orders):
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
             held_for = check_first(self._work, self._rails, checked, orders, held)
             if isinstance(held_for, Refusal):
@@ -263,14 +281,34 @@ class Handler:
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):
             own_key = reply.order_keys.get(order.order_id)
-            store_order(self._work, case, order, leaves, reasons, message_no=message.message_no, now=self._now, published_under=own_key)
+            store_order(
+                self._work,
+                case,
+                order,
+                leaves,
+                reasons,
+                message_no=message.message_no,
+                now=self._now,
+                published_under=own_key,
+                chosen_ids=self._contract.callers_choose_ids,
+            )
         self._store_message(case, message, record, MessageState.DERIVED, reply)
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
-        case.note(self._work, self._now, What.ORDERED, digest(message.body, *messages), message_no=message.message_no)
+        self._note(case, message, What.ORDERED, digest(message.body, *messages))
         case.orders_made += len(orders)
+        case.numbered = max([case.numbered, *map(numbers_used, orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
+        case.ordered_for = orders[0].person
+        for asked, findings in zip(asked_for, found, strict=True):
+            self._work.source_hours += self._outside.made(asked, findings)
+            self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
+
+    def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[OutsideFindings]) -> list[tuple[HoldReason, ...]]:
+        """Why each order is held: by what its case shows, and by what was found outside it."""
+        held = reasons_to_hold_lines(orders, state) if self._contract.forwards else reasons_to_hold(orders, state)
+        return [(*by_case, *(each.reason for each in outside)) for by_case, outside in zip(held, found, strict=True)]
 
     def _store_message(
         self,
@@ -295,6 +333,11 @@ class Handler:
             key, asked = message.identity.key, message.identity.digest
             case.idempotency[key] = IdempotencyRecord(message.message_no, asked, state, reply.answer)
             self._work.idempotency.append(IdempotencyRow(message.message_no, case.case_no, *key, asked))
+
+    def _note(self, case: Case, message: InboxMessage, what: What, content: bytes, refusal: Refusal | None = None) -> None:
+        """Adds to the case's chain what became of a message; of a call also who made it."""
+        said = noted_call(message, refusal) if self._contract.role == DECISIONS else None
+        case.note(self._work, self._now, what, content, message_no=message.message_no, said=said)
 
     def _note_outcome(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, outcome: DecisionOutcome, refusal: Refusal | None = None

@@ -29,7 +29,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.money import Kroner
 
-GUARD = 3
+GUARD = 4
 """The edition of these rules; every order has that by which it was judged, for it can not be judged again by others (`orders.guard`)."""
 NAMED_ALONE = 3
 """So many spans of days are named one by one; a person who wants them all looks at the case."""
@@ -48,6 +48,10 @@ class HoldKind(StrEnum):
     """As orders were held that are older than the comparison by days."""
     PAID_TWICE = "paid_twice"
     CONTRADICTION = "contradiction"
+    PAID_ELSEWHERE = "paid_elsewhere"
+    """Another case pays the same person for the same days."""
+    OVER_LIMIT = "over_limit"
+    """Whoever asked for it may have no more paid, in an hour or at once."""
     UNKNOWN_PAYMENT = "unknown_payment"
     UNCHECKED = "unchecked"
     """It is simulated before it leaves, and the rail has not said yet what it would lead to. No operator need act."""
@@ -65,7 +69,7 @@ class HoldReason(Struct, frozen=True, omit_defaults=True):
     """One reason why a ready order is not sent; `text` says it to a person, in one line, and the rest to a program.
 
     Of days that are paid twice: their class code, who pays (`sources`) how much each, or how many `more` there are. Of an unknown payment:
-    which one.
+    which one. Over a limit: whose it is, what the order pays, what was paid before it in that hour, and the limit.
     """
 
     kind: HoldKind
@@ -273,6 +277,26 @@ def _of(order: Order, found: Sequence[Twice]) -> list[Twice]:
     return [each for each in found if each.one in names or each.other in names]
 
 
+class OwnPay(Struct, frozen=True):
+    """The pay that orders change: what the sources that they touch pay after them, and what every source of the case paid before."""
+
+    after: tuple[Paid, ...]
+    before: Before
+    touched: AbstractSet[str]
+
+
+def pay_of_orders(orders: Sequence[Order], state: CaseState) -> OwnPay:
+    """The pay that orders of payments change."""
+    fresh = [each for order in orders for each in order.payments if each.action is not Action.DELETE]
+    pays = tuple(paid for each in fresh for paid in _pays(_name(each.payment_id), each, each.periods))
+    return OwnPay(pays, lambda: _before(state), {_name(each.payment_id) for each in fresh})
+
+
+def pay_of_payment(payment: Payment) -> Iterator[Paid]:
+    """Returns what is known of what a payment pays."""
+    return _pays(_name(payment.payment_id), payment, _known(payment))
+
+
 def _paid_twice(orders: Sequence[Order], state: CaseState) -> tuple[Twice, ...]:
     policy = SCHEMES[orders[0].scheme].paid_twice
     changed = {each.payment_id: each for order in orders for each in order.payments}
@@ -313,7 +337,7 @@ def _still_paid(before: Payment, after: Payment) -> Iterator[Period]:
             new = next(later, None)
         while new is not None and new.start <= old.end:
             if new.amount != old.amount:
-                yield Period(max(old.start, new.start), min(old.end, new.end), old.amount)
+                yield Period(max(old.start, new.start), min(old.end, new.end), old.amount, rate_type=old.rate_type)
             if new.end > old.end:
                 break
             new = next(later, None)
@@ -364,7 +388,7 @@ def _rail_name(each: AtRail) -> str:
 def _pays(source: str, payment: Payment, periods: Sequence[Period] | Iterator[Period]) -> Iterator[Paid]:
     code = BENEFITS[payment.benefit].class_code
     for each in periods:
-        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_type)
+        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_of(each))
 
 
 def _unknown_payments(order: Order, state: CaseState) -> tuple[HoldReason, ...]:

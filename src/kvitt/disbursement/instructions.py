@@ -76,6 +76,11 @@ class PaymentInstructions(Instruction, frozen=True):
     decision: Decision
     payments: tuple[PaymentInstruction, ...]
 
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.decision.person
+
 
 Given = tuple[date, date, Kroner, str | None, Kroner | None]
 """First day, last day, amount, office and decided rate, as a sender gives them; a tuple, for a case may have thousands."""
@@ -136,7 +141,8 @@ MAX_DAYS = 1100
 MAX_ID_CHARACTERS = 30
 _CASEWORKER_CHARACTERS = 8
 _PERSON = re.compile(r"[0-9]{11}|[0-9]{9}")
-_OFFICE = re.compile(r"[0-9]{4}")
+OFFICE = re.compile(r"[0-9]{4}")
+"""What the number of an office looks like."""
 
 Rule = Callable[[Decision, PaymentInstruction], Refusal | None]
 
@@ -179,7 +185,7 @@ def _zero_amount(_: Decision, instruction: PaymentInstruction) -> Refusal | None
 
 
 def _office(_: Decision, instruction: PaymentInstruction) -> Refusal | None:
-    bad = any(period.office is not None and not _OFFICE.fullmatch(period.office) for period in instruction.periods)
+    bad = any(period.office is not None and not OFFICE.fullmatch(period.office) for period in instruction.periods)
     return refusals.BAD_OFFICE if bad else None
 
 

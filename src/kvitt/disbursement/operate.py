@@ -14,6 +14,7 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holding import RELEASABLE, UNCHECKED, HoldKind, HoldReason, decode_all
 from kvitt.disbursement.order_checks import skip_check
+from kvitt.disbursement.outside import remember_exempt_pairs
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
 from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
@@ -245,6 +246,8 @@ class Operate:
             now, held_for = self._clock(), decode_all(str(left))
             if UNCHECKED in before and UNCHECKED not in held_for:
                 skip_check(cursor, order_id, now)
+            if any(reason.kind is HoldKind.PAID_ELSEWHERE for reason in before):
+                remember_exempt_pairs(cursor, order_id)
             note(cursor, now, "release", operator, order_id)
             return held_for
 

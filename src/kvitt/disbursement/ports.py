@@ -1,12 +1,13 @@
 """Holds what `app/` plugs into the hub: its contracts and its rails (design §3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.source_limits import SourceLimit
 
 if TYPE_CHECKING:
     from kvitt.disbursement.check.report import Findings
@@ -34,3 +35,5 @@ class Ports(Struct, frozen=True):
     rails: Rails
     checks: Callable[[], Sequence[SubjectCheck]] = tuple
     """Returns what is proved beside cases; asked by whoever checks, so that nobody else loads it."""
+    limits: Mapping[str, SourceLimit] = {}
+    """The most that applications and topics may have paid."""

@@ -21,6 +21,7 @@ OVERLAP = Refusal(400, "Perioder kan ikke overlappe", f"{_CREATE}#overlappende-p
 TOO_LONG = Refusal(400, "Utbetalinger kan ikke strekke seg over 1100 dager", f"{_CREATE}#for-lang-utbetaling")
 ZERO_AMOUNT = Refusal(400, "Beløp må være > 0", f"{_CREATE}#ugyldig-belop")
 BAD_CASE_ID = Refusal(400, "Sak-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-sak-id")
+BAD_CASE_ID_OF_CHAINS = Refusal(400, "Sak-ID må være mellom 1 og 25 tegn", f"{_CREATE}#ugyldig-sak-id")
 BAD_DECISION_ID = Refusal(400, "Behandling-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-behandling-id")
 BLANK_AT_ENDS = Refusal(400, "Sak-ID og behandling-ID kan ikke begynne eller slutte med blanke tegn", f"{_CREATE}#ugyldig-sak-id")
 BAD_PERSON = Refusal(400, "Feltet personident må være 11 siffer (person) eller 9 siffer (organisasjon)", f"{_CREATE}#ugyldig-personident")
@@ -30,6 +31,10 @@ BAD_APPROVER = Refusal(400, "Feltet beslutter må være mellom 1 og 8 tegn", f"{
 BAD_HOLD_BACK = Refusal(400, "Feltet avvent må ha tom >= fom", f"{_CREATE}#ugyldig-avvent")
 NO_REAL_CHANGE = Refusal(409, "Ingen reell endring", f"{_CHANGE}#minimum-changes")
 TOO_MANY_LINES = Refusal(400, "Et oppdrag kan ha høyst 5000 linjer; del opp meldingen", f"{_CREATE}#for-mange-linjer")
+LINE_NUMBERS_USED_UP = Refusal(409, "Saken har brukt opp linjenumrene sine (0 til 9999), og kan ikke få nye linjer", BASE)
+PART_OF_MONTH = Refusal(
+    400, "Utbetalinger med satstype MÅNEDLIG må starte den første i måneden og slutte den siste i måneden", f"{_CREATE}#ugyldig-periode"
+)
 WITHDRAWN = Refusal(409, "Utbetalingen er trukket tilbake før den ble sendt", BASE)
 NOT_SIMULATED = Refusal(501, "Utbetalingssystemet kan ikke simulere", BASE)
 TOO_MANY_TO_SIMULATE = Refusal(422, "Et oppdrag med over 1400 linjer kan ikke simuleres", BASE)
@@ -43,6 +48,11 @@ REPEATED_PAYMENT = Refusal(400, "Samme utbetaling (id) kan bare forekomme én ga
 def unchangeable(field: str) -> Refusal:
     """A field that a payment keeps for life was changed; `field` is its name on the wire."""
     return Refusal(400, f"Kan ikke endre '{field}'", f"{_CHANGE}#immutable-field")
+
+
+def pays_in_other_area(other: str, own: str) -> Refusal:
+    """A case pays in an area in which its contract posts nothing, so nothing of it could be changed there."""
+    return Refusal(409, f"Saken har utbetalinger i fagområde {other}, og vedtak om den føres i {own}", BASE)
 
 
 _FLAWS = {

@@ -99,6 +99,27 @@ class LineRow(Row, frozen=True):
     grade: int | None
 
 
+class OutsideFindingRow(Row, frozen=True):
+    """A reason that held an order when it was made, and that its case alone does not show; in another case or in none."""
+
+    statement = _WRITE.add_outside_findings
+    order_id: str
+    place: int
+    case_no: int
+    other_case_no: int | None
+    class_code: str | None
+    reason: str
+
+
+class SourceHourRow(Row, frozen=True):
+    """Kroner that an order has a source that has a limit paid, in an hour."""
+
+    statement = _WRITE.add_to_source_hours
+    source: str
+    hour: datetime
+    kroner: int
+
+
 class PaymentRow(Row, frozen=True):
     """A version of a payment, pending until its order has its receipt; `position` is its place among the payments of the order, from 0."""
 
@@ -146,6 +167,8 @@ class CaseStep(Row, frozen=True):
     contract: str | None = None
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
+    numbered: int = 0
+    ordered_for: str | None = None
 
 
 class DecisionRow(Row, frozen=True):

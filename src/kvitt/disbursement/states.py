@@ -82,6 +82,7 @@ class What(StrEnum):
     IMPORTED = "imported"
     LEFT_OUT = "left out"
     FORGOTTEN = "forgotten"
+    MIGRATED = "migrated"
     QUEUED = "queued"
     ORDERED = "ordered"
     CHECKED = "checked"

@@ -1,7 +1,8 @@
 """Submit: a batch of records becomes orders, answers and queued messages in one transaction (design §4 steps 1-5)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from kvitt.disbursement.case import (
     answer_of_edge,
     ensure_cases,
     find_decisions,
-    find_ids_of_other_cases,
+    find_ids_in_use,
     find_stored_answers,
     load_lines,
     load_payments,
@@ -36,11 +37,12 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
+from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
-from kvitt.disbursement.values import Refusal, Scheme
+from kvitt.disbursement.values import Refusal
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
@@ -92,7 +94,18 @@ class Submit:
         connection is gone. A message of a case that a stranger holds is kept, behind what was kept of that case before, for `Resume`
         to handle when the case is free; nobody else waits for it.
         """
-        return self._executor.execute([parse(self._ports.contracts, each) for each in batch])
+        return self.execute_parsed([parse(self._ports.contracts, each) for each in batch])
+
+    def execute_parsed(self, batch: Sequence[Interpreted]) -> list[Outcome]:
+        """As `execute`, of records that their contracts have read."""
+        return self._executor.execute(batch)
+
+    def transaction(self) -> AbstractContextManager[psycopg.Transaction]:
+        """A transaction on our connection: what it did not do comes again from its source, and what it did is recognised."""
+        return self._connection.transaction()
+
+    def committed(self, work: UnitOfWork) -> None:
+        """Hears of what a transaction wrote, once it has committed."""
 
     def run(self, batch: Sequence[Interpreted], locks: Locks) -> list[Outcome]:
         """Handles records in one transaction; with `Locks.FREE` those of cases that nobody else holds, and keeps the rest."""
@@ -124,7 +137,7 @@ class Submit:
 
     def _transact(self, records: Sequence[Interpreted], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with self.transaction(), self._connection.cursor() as cursor:
             _advance(cursor, [each.incoming for each in records])
             keys = {key for each in records if isinstance(each, ParsedRecord) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
@@ -134,6 +147,7 @@ class Submit:
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
         count_taken(sorting.work, outcomes)
+        self.committed(sorting.work)
         return outcomes
 
     def _resume(self, key: CaseKey, limit: int, failure_of: Exception | None) -> int:
@@ -181,15 +195,18 @@ class Submit:
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
+        outside = LookedUp(self._ports, self._clock())
         if now:
-            find_ids_of_other_cases(cursor, cases, now)
+            find_ids_in_use(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
             load_lines(cursor, self._forwarding(cases, now))
             find_decisions(cursor, self._named_decisions(now), cases)
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
-            numbers = fetch_values(cursor, _CASES.next_message_numbers, [len(now)])
-        return _Sorting(UnitOfWork(), cases, iter(numbers), self._clock(), self._ports)
+            asking = persons_asked_about(cases, now)
+            numbers = fetch_values(cursor, _CASES.next_message_numbers, [[person for _, person in asking], len(now)])
+            outside.look(cursor, asking, sources_of(self._ports.contracts, now) if self._ports.limits else ())
+        return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
         """The decisions that messages name as previous, by case; for contracts that keep a chain of them, whether one is named or not."""
@@ -235,8 +252,9 @@ def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, work: UnitOfWork, cases: dict[tuple[Scheme, str], Case], numbers: Any, now: datetime, ports: Ports) -> None:
-        self.work, self._cases, self._numbers, self._now, self._ports = work, cases, numbers, now, ports
+    def __init__(self, cases: dict[CaseKey, Case], numbers: Iterator[int], now: datetime, ports: Ports, outside: Outside) -> None:
+        self.work, self._cases, self._numbers, self._now, self._ports = UnitOfWork(), cases, numbers, now, ports
+        self._outside = outside
 
     def sort(self, parsed: Interpreted) -> Outcome:
         """Returns what becomes of the next one."""
@@ -323,7 +341,7 @@ class _Sorting:
         return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
     def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now)
+        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now, outside=self._outside)
 
     def _failed(
         self, parsed: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime

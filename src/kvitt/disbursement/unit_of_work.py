@@ -38,8 +38,10 @@ from kvitt.disbursement.rows import (
     MessageStep,
     OrderCheckRow,
     OrderRow,
+    OutsideFindingRow,
     PaymentRow,
     SimulationRow,
+    SourceHourRow,
     TriggerRow,
 )
 from kvitt.disbursement.values import Action, Area, Order, OrderLine, Payment
@@ -75,6 +77,8 @@ class UnitOfWork:
         self.checks: list[OrderCheckRow] = []
         self.triggers: list[TriggerRow] = []
         self.decisions: list[DecisionRow] = []
+        self.outside: list[OutsideFindingRow] = []
+        self.source_hours: list[SourceHourRow] = []
 
     def kinds(self) -> Sequence[Sequence[Row]]:
         """The rows by kind, in the order in which they are written."""
@@ -94,6 +98,8 @@ class UnitOfWork:
             self.checks,
             self.triggers,
             self.decisions,
+            self.outside,
+            self.source_hours,
         )
 
     def add(self, other: "UnitOfWork") -> None:
@@ -168,6 +174,7 @@ def count_taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
         METRICS.add(Counted.MESSAGES, NO_SCHEME, outcome, times=times)
     METRICS.batch("submit", len(outcomes))
     _count_made(work)
+    _say_over_limit(work)
     numbers = [message.message_no for message in work.messages]
     schemes = sorted({scheme for scheme, _ in stored})
     _say("messages taken", records=len(outcomes), **kinds, schemes=schemes, message_nos=numbers[:_NAMED], **_made(work))
@@ -212,6 +219,13 @@ def scheme_of(area: str) -> str:
     return AREAS[Area(area)].scheme.value if Area(area) in AREAS else NO_SCHEME
 
 
+def _say_over_limit(work: UnitOfWork) -> None:
+    """Two people have to look: a source is over its limit."""
+    held = [row.order_id for row in work.outside if row.other_case_no is None]
+    if held and structlog.is_configured():
+        _log.error("a source is over its limit, and its orders are held", orders=len(held), order_ids=held[:_NAMED])
+
+
 def _count_made(work: UnitOfWork) -> None:
     for order in work.orders:
         METRICS.add(Counted.ORDERS, scheme_of(order.area), "made")
@@ -236,8 +250,12 @@ def store_order(
     message_no: int,
     now: datetime,
     published_under: bytes | None = None,
+    chosen_ids: bool = False,
 ) -> None:
-    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's."""
+    """Adds the rows of an order; `reasons` hold it, its records on the order topic have the key `published_under`, or their sender's.
+
+    `chosen_ids`: its payments have ids that their sender chose, also where those of its scheme are derived.
+    """
     work.orders.append(
         OrderRow(
             order_id=order.order_id,
@@ -263,7 +281,9 @@ def store_order(
     )
     recipient = order.forwarded.recipient if order.forwarded else order.person
     work.lines += [_line_row(order, place, line, recipient) for place, line in enumerate(order.lines)]
-    work.payments += [_payment_row(case, order, place, payment) for place, payment in enumerate(order.payments)]
+    chosen = chosen_ids or SCHEMES[order.scheme].sender_chooses_ids
+    work.payments += [_payment_row(case, order, place, payment, chosen=chosen) for place, payment in enumerate(order.payments)]
+    case.pending |= {payment.payment_id for payment in order.payments}
 
 
 def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> LineRow:
@@ -291,7 +311,7 @@ def _line_row(order: Order, place: int, line: OrderLine, recipient: str) -> Line
     )
 
 
-def _payment_row(case: "Case", order: Order, place: int, payment: Payment) -> PaymentRow:
+def _payment_row(case: "Case", order: Order, place: int, payment: Payment, *, chosen: bool) -> PaymentRow:
     kept = case.position_in_case.get(payment.payment_id)
     position_in_case = order.number * POSITIONS_PER_ORDER + place if kept is None or payment.action is Action.CREATE else kept
     return PaymentRow(
@@ -301,7 +321,7 @@ def _payment_row(case: "Case", order: Order, place: int, payment: Payment) -> Pa
         order_id=order.order_id,
         area=order.area,
         action=payment.action.value,
-        client_chose=SCHEMES[order.scheme].sender_chooses_ids,
+        client_chose=chosen,
         position_in_case=position_in_case,
         last_line=payment.last_line,
         document=payment_document.encode(payment),

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from kvitt.kernel.money import Kroner
 
@@ -66,13 +66,18 @@ class Benefit(Struct, frozen=True):
 
 
 class Period(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision."""
+    """One amount from `start` to `end`, both included; `decided_rate` is the full rate of the decision.
+
+    `rate_type` is given where it is not that of the payment, `line` where the line that pays it is kept by period (iverksetting §2.3).
+    """
 
     start: date
     end: date
     amount: Kroner = field(name="amount_kroner")
     office: str | None = None
     decided_rate: Kroner | None = field(default=None, name="decided_rate_kroner")
+    rate_type: RateType | None = None
+    line: LineId | None = None
 
 
 class HoldBackCause(StrEnum):
@@ -97,7 +102,7 @@ class Payment(Struct, frozen=True, gc=False):
 
     `last_line` is the id of the last line of its chain at the rail, `last_sent` that line as it was sent (helved §2.7).
     A payment with action DELETE pays nothing; its periods are those it had before. One that lives and has no periods was taken over
-    from another hub, which did not say what it pays.
+    from another hub, which did not say what it pays. `reporting_card` is a part of the key of a chain across decisions, where it has one.
     """
 
     original_key: str
@@ -118,6 +123,11 @@ class Payment(Struct, frozen=True, gc=False):
     hold_back: HoldBack | None
     periods: tuple[Period, ...]
     currency: str = NORWEGIAN_KRONER
+    reporting_card: str | UnsetType = UNSET
+
+    def rate_of(self, period: Period) -> RateType:
+        """Returns what one of its periods, or its last line, is paid per."""
+        return period.rate_type or self.rate_type
 
     @property
     def wanted(self) -> tuple[Period, ...]:
@@ -243,3 +253,8 @@ class InvalidForm(Refusal, frozen=True):
 
 class Instruction(Struct, frozen=True):
     """An instruction: all that one message asks of one case, in the values of its contract, before it is compared with what is accepted."""
+
+    @property
+    def payee(self) -> str | None:
+        """Whose case it is, as far as the message says so; other cases of theirs are looked at before anything is paid."""
+        return None

@@ -12,7 +12,7 @@ import psycopg
 import structlog
 from psycopg.errors import LockNotAvailable, UniqueViolation
 
-from kvitt.errors import LeaseLost
+from kvitt.errors import LeaseLost, ResultUnknown
 from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, Connection, connect, is_connection_lost, may_pass
 from kvitt.kernel.queries import load
 
@@ -69,7 +69,8 @@ class BatchExecutor(Generic[Command, Result]):
         """One result per command, in order, all of them durable on return.
 
         Raises psycopg errors when the connection is lost and LeaseLost when the lease is; nothing of the batch was done then, or its
-        subject recognises the repeat. Where locks are not available it is run once more with what is free.
+        subject recognises the repeat; ResultUnknown where that is not known. Where locks are not available it is run once more with what
+        is free.
         """
         if not self._locked or self._names is None:
             return self._together(batch)
@@ -84,7 +85,7 @@ class BatchExecutor(Generic[Command, Result]):
     def _together(self, batch: Sequence[Command]) -> list[Result]:
         try:
             return list(self._run(batch, Locks.WAIT))
-        except LeaseLost:
+        except (LeaseLost, ResultUnknown):
             raise
         except Exception as error:
             if is_connection_lost(error):
@@ -120,7 +121,7 @@ class BatchExecutor(Generic[Command, Result]):
         names = self._names(command) if self._names else frozenset()
         try:
             result = self._begun_anew(command, locks)
-        except LeaseLost:
+        except (LeaseLost, ResultUnknown):
             raise
         except Exception as error:  # noqa: BLE001 - the subject keeps it as a failure, or raises it
             if isinstance(error, LockNotAvailable):

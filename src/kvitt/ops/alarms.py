@@ -90,7 +90,8 @@ class AreaAlarm(Struct, frozen=True):
 class ListedAlarm(Struct, frozen=True):
     """An alarm as operators see it, with the state that its order has now.
 
-    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order; or `receipt of no order`; or
+    `kind` is `no receipt`, or `contradiction`: the rail says otherwise than what stands of the order; or `over limit`: it is
+    held, for its source is over its limit; or `receipt of no order`; or
     `no simulation`, which is about a rail, or `no reconciliation`, which is about an area. Each kind has numbers of its own.
     """
 

@@ -105,6 +105,8 @@ class Figures(Struct, frozen=True):
     dead_letters: int
     contradictions: int
     contradicted_since: datetime | None
+    over_limit: int
+    """Orders that are held because their source is over its limit."""
     receipts: Mapping[str, int]
     stopped_areas: Sequence[tuple[str, str]]
     """Where nothing is sent: rail and area, `*` for all of either."""
@@ -141,6 +143,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         dead_letters=fetch_value(connection, _SQL.open_dead_letters),
         contradictions=contradictions.number,
         contradicted_since=contradictions.oldest,
+        over_limit=_counted(connection, _SQL.over_limit).number,
         receipts={each.outcome: each.receipts for each in fetch(connection, _OpenReceipts, _SQL.open_receipts)},
         stopped_areas=[*fetch(connection, _StoppedArea, _SQL.stopped_areas)],
         deferred=deferred,

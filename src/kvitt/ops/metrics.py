@@ -167,6 +167,7 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     yield _gauge("kvitt_open_contradictions", said, figures.contradictions)
     since = _seconds(figures, [figures.contradicted_since] if figures.contradicted_since else [])
     yield _gauge("kvitt_open_contradictions_oldest_seconds", "How long the oldest of them has stood", since)
+    yield _gauge("kvitt_orders_over_limit", "Orders that are held because their source is over its limit", figures.over_limit)
     receipts = GaugeMetricFamily("kvitt_open_receipts", "Receipts that settled nothing and wait for an operator", labels=("outcome",))
     for outcome in sorted({*_ODD, *figures.receipts}):
         receipts.add_metric((outcome,), figures.receipts.get(outcome, 0))

@@ -67,7 +67,7 @@ class PayoutChange(Struct, frozen=True):
         return self.calls[0].plan_id if len(self.calls) > 1 else None
 
 
-Decided = PayoutChange | Payout | KvittError
+DecidedPayout = PayoutChange | Payout | KvittError
 """Something to do; the payout as it stands, when nothing is left to do; or a refusal."""
 
 
@@ -137,7 +137,7 @@ def _unpaid(new: NewPayout, payout_id: str, now: datetime, cash_flow: tuple[Cash
     )
 
 
-def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> Decided:
+def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> DecidedPayout:
     """Decides what a command comes to for a payout that exists. `attempt` numbers the reversals that were tried."""
     payout = record.payout
     match command:
@@ -177,7 +177,7 @@ def _cancelled(record: PayoutRecord, details: str, attempt: int) -> PayoutChange
     return PayoutChange("revert", payout, calls, record)
 
 
-def to_create(draft: Draft, attempt: int = 1) -> Decided:
+def to_create(draft: Draft, attempt: int = 1) -> DecidedPayout:
     """The hold that makes a draft a payout; it must leave the settlement account solvent. `attempt` numbers the holds that were tried."""
     payout = draft.payout
     call = Call(plan_id_of(payout.payout_id, attempt), Operation.HOLD, (held_batch(payout),), solvent=draft.settlement)

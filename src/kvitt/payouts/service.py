@@ -29,7 +29,7 @@ from kvitt.ledger.rules import (
     net_by_account,
 )
 from kvitt.payouts.decide import (
-    Decided,
+    DecidedPayout,
     PayoutChange,
     decide,
     draft,
@@ -291,7 +291,7 @@ def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, P
     return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)
 
 
-def _possible(decided: Decided) -> PayoutChange | Payout:
+def _possible(decided: DecidedPayout) -> PayoutChange | Payout:
     if isinstance(decided, KvittError):
         raise decided
     return decided

@@ -21,7 +21,7 @@ from kvitt.ledger.calls import CallResult, Done, Insolvent
 from kvitt.ledger.post import post
 from kvitt.ledger.rules import CallRefusal, Overflow, PlanState
 from kvitt.payouts.decide import (
-    Decided,
+    DecidedPayout,
     PayoutChange,
     decide,
     failed,
@@ -132,7 +132,7 @@ class PayoutWriter:
                 note(cursor, now, _AUDITED_AS[type(command)], operator, command.payout_id)
         return results
 
-    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Decided]:
+    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[DecidedPayout]:
         """Decides what each command comes to, under the locks of all their payouts."""
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
@@ -140,7 +140,7 @@ class PayoutWriter:
         taken = _taken_plans(self._connection, batch, there)
         return [_decide(command, there.get(command.payout_id), taken) for command in batch]
 
-    def _post(self, cursor: psycopg.Cursor[Any], decided: Sequence[Decided], actors: Sequence[Actor | None]) -> Iterator[CallResult]:
+    def _post(self, cursor: psycopg.Cursor[Any], decided: Sequence[DecidedPayout], actors: Sequence[Actor | None]) -> Iterator[CallResult]:
         """The ledger's answers to all calls of what is to be done, in their order."""
         calls = [
             replace(call, actor=actor)
@@ -206,7 +206,7 @@ def _first_free(name: Callable[[str, int], str], payout_id: str, taken: TakenPla
     return next((attempt for attempt in _TRIES if name(payout_id, attempt) not in taken), None)
 
 
-def _to_create(command: CreatePayout, taken: TakenPlans) -> Decided:
+def _to_create(command: CreatePayout, taken: TakenPlans) -> DecidedPayout:
     """A plan that was rolled back holds nothing, so the next attempt has another one. One that is held, or was committed, is not gone
     round: it may be the same payout, made by the service that kvitt took over from.
     """
@@ -217,7 +217,7 @@ def _to_create(command: CreatePayout, taken: TakenPlans) -> Decided:
     return to_create(command.draft, attempt)
 
 
-def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) -> Decided:
+def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) -> DecidedPayout:
     if isinstance(command, CreatePayout):
         if record is not None:
             return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
@@ -232,7 +232,7 @@ def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) ->
 
 
 def _result(
-    cursor: psycopg.Cursor[Any], decided: Decided, actor: Actor | None, answers: Iterator[CallResult], work: PayoutUnitOfWork
+    cursor: psycopg.Cursor[Any], decided: DecidedPayout, actor: Actor | None, answers: Iterator[CallResult], work: PayoutUnitOfWork
 ) -> Result:
     """Notes what a command changed, and returns its result."""
     if not isinstance(decided, PayoutChange):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from kvitt.api.rest.callers import Permission
-from kvitt.api.rest.local_issuer import LocalIssuer
+from kvitt.api.rest.local_issuer import NOBODY, Behind, LocalIssuer
 from kvitt.app.apis import Apis
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TRACE: Final = {"woody.trace-id": "test", "woody.span-id": "test", "woody.parent-id": "undefined"}
 _SECONDS: Final = 60.0
-_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations")
+_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations", "decisions")
 
 
 class Rest(Struct, frozen=True):
@@ -31,16 +31,32 @@ class Rest(Struct, frozen=True):
     issuer: LocalIssuer
     audience: str
 
-    def token(self, *permissions: Permission | str, application: str = "tests", schemes: Sequence[Scheme] = tuple(Scheme)) -> str:
-        """A token that is valid for an hour and lets `application` do so much, and touch these schemes: everything, unless said."""
-        allowed = [Permission(each) for each in permissions] or list(Permission)
-        return self.issuer.token(application, allowed, self.audience, timedelta(hours=1), schemes)
+    def token(
+        self,
+        *permissions: Permission | str,
+        application: str = "tests",
+        schemes: Sequence[Scheme] = tuple(Scheme),
+        behind: Behind = NOBODY,
+    ) -> str:
+        """A token that is valid for an hour and lets `application` do so much, and touch these schemes: everything, unless said.
 
-    def client(self, *permissions: Permission | str, application: str = "tests") -> "httpx.Client":
+        `behind` it is a person, who may be an approver, or nobody.
+        """
+        allowed = [Permission(each) for each in permissions] or list(Permission)
+        return self.issuer.token(application, allowed, self.audience, timedelta(hours=1), schemes, behind=behind)
+
+    def client(
+        self,
+        *permissions: Permission | str,
+        application: str = "tests",
+        schemes: Sequence[Scheme] = tuple(Scheme),
+        behind: Behind = NOBODY,
+    ) -> "httpx.Client":
         """An HTTP client of this API that shows such a token; to be closed by the caller."""
         import httpx
 
-        headers = {"authorization": f"Bearer {self.token(*permissions, application=application)}"}
+        token = self.token(*permissions, application=application, schemes=schemes, behind=behind)
+        headers = {"authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.api.emulator_http import emulator_listener, emulator_serving
-from kvitt.app.ports import checks_of, ports_of
+from kvitt.app.ports import checks_of, limits_of, ports_of, publishes_statuses
 from kvitt.app.transports import EmbeddedTransport
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
@@ -92,7 +92,14 @@ class Hub:
 
     def __init__(self, conninfo: str, settings: Settings, start: datetime = START, ports: Ports | None = None) -> None:
         """On a migrated database; see `kvitt.testing.hub` for the rest."""
-        self.ports = ports or ports_of(settings.rapid, settings.ops, hears_strays=True, checks=checks_of(settings.simulation))
+        self.ports = ports or ports_of(
+            settings.rapid,
+            settings.ops,
+            hears_strays=True,
+            publishes_statuses=publishes_statuses(settings),
+            checks=checks_of(settings.simulation),
+            limits=limits_of(settings.limits),
+        )
         self.conninfo, self.clock = conninfo, HandClock(start)
         self._opened = ExitStack()
         self._own_data = settings.data == Settings().data

@@ -111,6 +111,7 @@ TAMPERED = {
     "a case's areas": (Kind.CASE, "UPDATE cases SET areas = areas || 'DP'::text"),
     "a case's open orders": (Kind.CASE, "UPDATE cases SET open_orders = open_orders + 1"),
     "a case's queued messages": (Kind.CASE, "UPDATE cases SET queued = queued + 1"),
+    "how many line numbers a case has used up": (Kind.CASE, "UPDATE cases SET numbered = numbered + 1"),
     "a case's number of orders": (Kind.CASE, "UPDATE cases SET orders_made = orders_made + 1"),
     "a case's audit head": (Kind.CHAIN, "UPDATE cases SET last_event_hash = 'x'"),
     "a case, gone": (Kind.ORPHAN, "DELETE FROM cases"),

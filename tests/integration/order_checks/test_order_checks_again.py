@@ -94,7 +94,9 @@ def test_all_orders_of_a_message_are_asked_about_again_together(site: Hub, case:
 
 def test_lines_that_their_sender_made_are_compared_again_with_what_stands(site: Hub) -> None:
     case = "KV5R2WQ7NZEXDJTLMBY4HGASAG"
-    need = rapid_messages.EXAMPLE.replace(rapid_messages.CASE_ID, case).replace("0c7c9e0e", "0c7c9e0f")
+    need = (
+        rapid_messages.EXAMPLE.replace(rapid_messages.CASE_ID, case).replace("0c7c9e0e", "0c7c9e0f").replace("24068715888", "24068715878")
+    )
     site.put(RAPID, "24068715888", json.loads(need))
     site.run("intake", "simulator")
     a_working_day_later(site)

@@ -19,12 +19,20 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import consistency as consistency_routes
+from kvitt.api.rest import docs_page
+from kvitt.api.rest import dry_runs as dry_run_routes
+from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
-from kvitt.api.rest.gate import MAX_BODY, Gate
+from kvitt.api.rest import utbetalinger as utbetalinger_routes
+from kvitt.api.rest.contract_forms import contract_form
+from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.public_pages import PublicPage, PublicPages
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
@@ -43,8 +51,8 @@ _JSON: Final = "application/json"
 _DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
 rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
 
-Every request needs a bearer token. A POST may carry an `Idempotency-Key`: the same request with the same key is done once, and its
-repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
+Every request needs a bearer token. A POST, PUT or DELETE may carry an `Idempotency-Key`: the same request with the same key is done once,
+and its repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
 Problems have the form of RFC 9457, those of a path that another service had before the form of that one."""
 
 
@@ -59,8 +67,15 @@ def make_app(
     simulations: SimulationCalls | None = None,
     reconciliations: ReconciliationCalls | None = None,
     consistency: ConsistencyCalls | None = None,
-) -> Gate:
-    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work."""
+    limits: GateLimits | None = None,
+    decisions: DecisionCalls | None = None,
+    refused: RefusedCalls | None = None,
+    docs: bool = True,
+) -> App:
+    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
+
+    With `docs` anybody may read how it is described.
+    """
     work = RouteWork(threads)
     routers: Sequence[Router] = [
         *([payout_routes.router(payouts, work)] if payouts else []),
@@ -68,12 +83,20 @@ def make_app(
         *([simulation_routes.router(simulations, work)] if simulations else []),
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
+        *([iverksetting_routes.router(decisions, work)] if decisions else []),
+        *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
     ]
     forms = ProblemForms(
         {
             **({SIMULATIONS: simulation_routes.service_form} if simulations else {}),
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
+        },
+        {
+            iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting),
+            **dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal)),
         }
+        if decisions
+        else {},
     )
     described = OpenAPIConfig(
         title="kvitt",
@@ -89,10 +112,18 @@ def make_app(
         openapi_config=described,
         before_request=look,
         exception_handlers={Exception: forms.response},
-        request_max_body_size=MAX_BODY,
+        request_max_body_size=None,
         logging_config=None,
     )
-    return Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms)
+    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
+    return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+
+
+def _pages(described: Mapping[str, Any]) -> Mapping[str, PublicPage]:
+    return {
+        docs_page.DESCRIPTION: PublicPage({"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)),
+        docs_page.PATH: PublicPage(docs_page.headers(), docs_page.page_of(described)),
+    }
 
 
 async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
@@ -101,13 +132,12 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
     naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
     """
-    check = _check_of(request.route_handler)
-    if check:
-        body = await request.body()
+    body = await request.body()
+    if check := _check_of(request.route_handler):
         _check_type(request, body)
         check(body)
     repeat = repeat_of(request)
-    answered = await repeat.begin() if repeat else None
+    answered = await repeat.begin(body) if repeat else None
     if answered is None:
         return None
     headers = {"idempotency-replayed": "true"}

@@ -44,6 +44,11 @@ class Caller(Struct, frozen=True):
     groups: frozenset[str] = frozenset()
     approver_of: frozenset[Scheme] = frozenset()
 
+    @property
+    def named(self) -> str:
+        """The application, as its issuer knows it, or as it is called in its token otherwise."""
+        return self.application or self.subject.partition("/")[0]
+
 
 class Grants(Struct, frozen=True):
     """The rights of applications and groups. `by_scope`: the token's own scopes count, for an issuer that is ours.
@@ -101,8 +106,8 @@ class DecisionAccess(Struct, frozen=True):
             raise BadRequest((SCHEME_HEADER, "must name one of the schemes of the application"))
         return next(iter(schemes))
 
-    def authority(self, caller: Caller, scheme: Scheme, headers: Mapping[str, str]) -> Authority:
-        """With what authority a caller sends decisions of this scheme.
+    def authority(self, caller: Caller, scheme: Scheme, headers: Mapping[str, str], *, single: bool = False) -> Authority:
+        """With what authority a caller sends decisions of this scheme. `single` payments need an approver only where the scheme names some.
 
         Raises MissingClaim, UnknownApplication, OtherScheme, SystemCallRefused.
         """
@@ -113,15 +118,20 @@ class DecisionAccess(Struct, frozen=True):
         if caller.person is None and policy.system_callers is not None and application not in policy.system_callers:
             raise SystemCallRefused(f"Forsøker å gjøre systemkall fra {application} uten å være godkjent app")
         approver = caller.person is not None and (scheme in caller.approver_of or not caller.groups.isdisjoint(policy.approver_groups))
+        free = single and not policy.approver_groups
         return Authority(
             application=application,
             person=caller.person,
             approver=approver,
-            opens=approver or not policy.approver_opens,
+            opens=approver or free or not policy.approver_opens,
             frames=approver or not policy.approver_frames,
-            cap_kroner=policy.cap_kroner,
+            cap_kroner=None if free else policy.cap_kroner,
             two_people=policy.two_people is TwoPeople.ALL or (policy.two_people is TwoPeople.PERSONS and caller.person is not None),
         )
+
+    def schemes(self, caller: Caller, headers: Mapping[str, str]) -> frozenset[Scheme]:
+        """The schemes that a caller may touch. Raises MissingClaim, UnknownApplication, BadRequest."""
+        return self._schemes(caller, headers)
 
     def known(self, caller: Caller, headers: Mapping[str, str]) -> None:
         """Raises MissingClaim, UnknownApplication for who has no scheme at all."""

@@ -9,44 +9,61 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from msgspec import Struct, field
 
 from kvitt.api.http_headers import (
     AsgiMessage,
     BodyOverLimit,
-    CallerGone,
     Receive,
     headers_of,
     repeated_headers,
     whole_body,
 )
 from kvitt.api.rest.callers import Caller
-from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.problems import REFUSED_BY, ProblemForms, longest_of
+from kvitt.api.rest.rates import CallRate, CallRates
+from kvitt.api.rest.refused_calls import RefusedCall, RefusedCalls
 from kvitt.api.rest.repeats import (
     IdempotencyKeys,
     IdempotentRequest,
     RecordedAnswer,
     Scope,
-    digest_of,
 )
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
-from kvitt.errors import BadRequest, BodyTooLong, KvittError, NotAuthenticated
+from kvitt.errors import AccessRefused, BadRequest, BodyTooLong, KvittError, NotAuthenticated, NotPermitted, TooManyRequests
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
 
 MAX_BODY: Final = 1_048_576
-DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key")
+DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "transaction-id", "if-match", "fagsystem")
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
+USUAL_RATE: Final = CallRate(2_000.0, 10_000)
 _log = structlog.get_logger(__name__)
 
+REPEATABLE: Final = frozenset({"POST", "PUT", "DELETE"})
+"""Methods whose requests may carry an `Idempotency-Key`."""
 AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Gate:
-    """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key."""
+    """An ASGI app around another one. What it found out stands in the scope: `caller`, and `repeat` of a request with a key.
 
-    def __init__(self, app: App, tokens: Tokens, keys: IdempotencyKeys, forms: ProblemForms) -> None:
+    A body is read when the application asks for it, after its guards: who may not do what they ask is answered before that.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        tokens: Tokens,
+        keys: IdempotencyKeys,
+        forms: ProblemForms,
+        *,
+        limits: "GateLimits | None" = None,
+        refused: RefusedCalls | None = None,
+    ) -> None:
         self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
+        self._limits, self._refused = limits or GateLimits(), refused or RefusedCalls(keys.pool, keys.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
@@ -54,22 +71,19 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = headers_of(scope["headers"])
-        send = _counted(scope, send)
+        send = self._watched(scope, _counted(scope, send))
         try:
             if repeated := repeated_headers(scope["headers"], DECISIVE):
                 raise BadRequest(*((name, REPEATED) for name in repeated))
             scope["caller"] = caller = await self._caller(headers)
-            body = await whole_body(receive, headers, MAX_BODY)
-            key = headers.get("idempotency-key")
-            if scope["method"] == "POST" and key is not None:
-                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, digest_of(scope, body))
+            self._limits.rates.take(caller)
+            body = _Body(receive, headers, self._limits.body_of(scope["path"]))
+            key = headers.get(self._limits.key_header(scope["path"]))
+            if scope["method"] in REPEATABLE and key is not None:
+                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, scope)
                 await self._once(scope, body, send, repeat)
             else:
-                await self._app(scope, _replayed(body, receive), send)
-        except CallerGone:
-            return
-        except BodyOverLimit:
-            await self._refuse(scope, headers, send, BodyTooLong(f"a body has at most {MAX_BODY} bytes"))
+                await self._app(scope, body.receive, send)
         except (KvittError, psycopg.Error) as error:
             await self._refuse(scope, headers, send, error)
 
@@ -85,7 +99,18 @@ class Gate:
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
+    def _watched(self, scope: Scope, send: AsgiSend) -> AsgiSend:
+        """Writes down who is refused for lack of authority, before they hear of it."""
+
+        async def watched(message: AsgiMessage) -> None:
+            if message["type"] == "http.response.start" and (refused := _refused_in(scope, message["status"])):
+                await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
+            await send(message)
+
+        return watched
+
     async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
+        scope[REFUSED_BY] = error
         status, formed = self._forms.answered(scope["path"], error, headers)
         shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
         if not formed.body:
@@ -94,14 +119,14 @@ class Gate:
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": formed.body})
 
-    async def _once(self, scope: Scope, body: bytes, send: AsgiSend, repeat: IdempotentRequest) -> None:
+    async def _once(self, scope: Scope, body: "_Body", send: AsgiSend, repeat: IdempotentRequest) -> None:
         """Keeps the answer before it is sent: who got it once gets no other one later.
 
         Where it can not be kept it is sent all the same: it is what was done, and the repeat does the same once more, to the same effect.
         """
         recorded = RecordedAnswer()
         try:
-            await self._app(scope, _replayed(body, None), recorded)
+            await self._app(scope, body.receive_alone, recorded)
         finally:
             if repeat.begun is not None:
                 try:
@@ -112,21 +137,77 @@ class Gate:
             await send(message)
 
 
-def _replayed(body: bytes, receive: Receive | None) -> Receive:
-    """Gives the body that was read already; then whatever comes, or nothing more."""
-    handed_out = False
+class GateLimits(Struct, frozen=True):
+    """Limits of requests: `bodies`, the bytes that a body may have at a path and all under it; `rates`, how often applications may call.
 
-    async def replay() -> AsgiMessage:
-        nonlocal handed_out
-        if not handed_out:
-            handed_out = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        if receive is None:
+    `key_headers` are the headers by which repeats are recognised at a path and all under it, where that is another than `Idempotency-Key`.
+    """
+
+    bodies: Mapping[str, int] = {}
+    rates: CallRates = field(default_factory=lambda: CallRates(USUAL_RATE))
+    key_headers: Mapping[str, str] = {}
+
+    def key_header(self, path: str) -> str:
+        """The header by which a repeat is recognised at a path."""
+        return longest_of(self.key_headers, path) or "idempotency-key"
+
+    def body_of(self, path: str) -> int:
+        """The bytes that a body may have at a path."""
+        return longest_of(self.bodies, path) or MAX_BODY
+
+    @property
+    def longest_body(self) -> int:
+        """The bytes of the longest body that is taken at any path."""
+        return max([MAX_BODY, *self.bodies.values()])
+
+
+class _Body:
+    """The body of a request, read whole and within bounds when it is first asked for."""
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str], max_bytes: int) -> None:
+        self._receive, self._headers, self._max_bytes = receive, headers, max_bytes
+        self._handed_out = False
+
+    async def receive(self) -> AsgiMessage:
+        """The whole body; then whatever comes. Raises BodyTooLong, and CallerGone for one that breaks off."""
+        if self._handed_out:
+            return await self._receive()
+        try:
+            body = await whole_body(self._receive, self._headers, self._max_bytes)
+        except BodyOverLimit:
+            raise BodyTooLong(f"a body has at most {self._max_bytes} bytes") from None
+        self._handed_out = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def receive_alone(self) -> AsgiMessage:
+        """The whole body, and nothing more for ever: what is begun is finished, though the caller goes away."""
+        if self._handed_out:
             await asyncio.Event().wait()
-            raise AssertionError("waits for ever")
-        return await receive()
+        return await self.receive()
 
-    return replay
+
+def _refused_in(scope: Scope, status: int) -> RefusedCall | None:
+    """The refusal for lack of authority with which a request ends; None: it ends otherwise, or nobody knows who asked."""
+    error = scope.get(REFUSED_BY) or (NotPermitted("by the rules of the contract") if status == NotPermitted.status else None)
+    if not isinstance(error, AccessRefused | TooManyRequests):
+        return None
+    METRICS.add(Counted.REFUSED, "rest", error.code)
+    if not isinstance(error, NotAuthenticated | NotPermitted):
+        return None
+    caller: Caller | None = scope.get("caller")
+    application, person = (
+        (caller.named, caller.person)
+        if caller
+        else (error.application, error.person)
+        if isinstance(error, NotAuthenticated)
+        else (None, None)
+    )
+    if application is None:
+        return None
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("ascii", "replace")
+    route = scope.get("path_template") or "/".join(path.split("/")[:2])
+    method = scope["method"]
+    return RefusedCall(application, person, f"{method} {path}", f"{method} {route}", error.code, str(error))
 
 
 def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:

@@ -11,12 +11,30 @@ from uuid import uuid4
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from msgspec import Struct
 
-from kvitt.api.rest.callers import SCHEME_SCOPE, Permission
+from kvitt.api.rest.callers import APPROVER_SCOPE, MACHINE_ROLE, SCHEME_SCOPE, Permission
 from kvitt.disbursement.values import Scheme
 
 ISSUER: Final = "kvitt-local"
 _FILE, _KID, _ALGORITHM = "tokens.pem", "local", "EdDSA"
+
+
+class Behind(Struct, frozen=True):
+    """Who is behind an application's call: a person with groups, who may be an approver; or the application itself, as a machine."""
+
+    person: str | None = None
+    groups: Sequence[str] = ()
+    approver_of: Sequence[Scheme] = ()
+    machine: bool = False
+
+    def claims(self) -> Mapping[str, Any]:
+        """The claims that say so."""
+        said = {"NAVident": self.person, "groups": [*self.groups], "roles": [MACHINE_ROLE] if self.machine else []}
+        return {name: value for name, value in said.items() if value}
+
+
+NOBODY: Final = Behind()
 
 
 class LocalIssuer:
@@ -27,12 +45,21 @@ class LocalIssuer:
         self._key = self._load() or self._make()
 
     def token(
-        self, application: str, permissions: Sequence[Permission], audience: str, lasts: timedelta, schemes: Sequence[Scheme] = ()
+        self,
+        application: str,
+        permissions: Sequence[Permission],
+        audience: str,
+        lasts: timedelta,
+        schemes: Sequence[Scheme] = (),
+        *,
+        behind: Behind = NOBODY,
     ) -> str:
-        """A token that lets `application` do so much for so long, and touch these schemes."""
+        """A token that lets `application` do so much for so long, and touch these schemes, with this person or nobody behind it."""
         now = datetime.now(UTC)
-        scope = " ".join([*permissions, *(f"{SCHEME_SCOPE}{scheme}" for scheme in schemes)])
-        claims = {"iss": ISSUER, "aud": audience, "azp": application, "azp_name": application, "sub": application, "scope": scope}
+        approves = [f"{APPROVER_SCOPE}{scheme}" for scheme in behind.approver_of]
+        scope = " ".join([*permissions, *(f"{SCHEME_SCOPE}{scheme}" for scheme in schemes), *approves])
+        claims = {"iss": ISSUER, "aud": audience, "azp": application, "azp_name": application, "scope": scope, **behind.claims()}
+        claims["sub"] = behind.person or application
         return jwt.encode(claims | {"iat": now, "nbf": now, "exp": now + lasts}, self._key, algorithm=_ALGORITHM, headers={"kid": _KID})
 
     def keys(self) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,13 +14,17 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.api.http_headers import CallerGone
 from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown, TooManyRequests
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import GroupCommitClosed
 
 _log = structlog.get_logger(__name__)
+Found = TypeVar("Found")
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = "1"
+REFUSED_BY = "refused_by"
+"""In the scope of a request: the error with which it ends."""
 _UNAUTHORIZED, _UNAVAILABLE = 401, 503
 _COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
@@ -69,7 +73,7 @@ class ProblemForms:
     def __init__(self, forms: Mapping[str, ProblemForm], below: Mapping[str, ProblemForm] | None = None) -> None:
         """`forms` are those of single paths; those of `below` hold for a path and for all under it, unless a longer one has its own."""
         self._forms = forms
-        self._below = sorted((below or {}).items(), key=lambda each: -len(each[0]))
+        self._below = below or {}
 
     def answered(self, path: str, error: Exception, headers: Mapping[str, str]) -> tuple[int, FormedProblem]:
         """The status and the answer to a request on which this was raised. Headers of the form win over the usual ones."""
@@ -78,15 +82,19 @@ class ProblemForms:
         return problem.status, replace(formed, headers={**_further(problem, error), **formed.headers})
 
     def _form(self, path: str) -> ProblemForm:
-        bare = path.rstrip("/")
-        if bare in self._forms:
-            return self._forms[bare]
-        return next((form for start, form in self._below if bare == start or bare.startswith(f"{start}/")), rfc_9457)
+        return self._forms.get(path.rstrip("/")) or longest_of(self._below, path) or rfc_9457
 
     def response(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        """The same as a response."""
+        """The same as a response; the gate finds in the scope why it is one."""
+        request.scope[REFUSED_BY] = error  # type: ignore[literal-required]
         status, formed = self.answered(request.scope["path"], error, request.headers)
-        return Response(formed.body, status_code=status, media_type=formed.content_type, headers=formed.headers)
+        return Response(formed.body, status_code=status, media_type=formed.content_type or None, headers=formed.headers)
+
+
+def longest_of(by_path: Mapping[str, Found], path: str) -> Found | None:
+    """The value of the longest path that this one is, or lies under."""
+    bare = path.rstrip("/")
+    return by_path[max(over, key=len)] if (over := [each for each in by_path if bare == each or bare.startswith(f"{each}/")]) else None
 
 
 def _further(problem: Problem, error: Exception) -> Mapping[str, str]:
@@ -109,6 +117,8 @@ def problem_of(error: Exception) -> Problem:
         return _problem(503, "database_unreachable", "the database is away; the request may be made again")
     if isinstance(error, ValidationException):
         return _problem(400, BadRequest.code, "the request breaks rules", _wrongs(error))
+    if isinstance(error, CallerGone):
+        return _problem(400, BadRequest.code, "the body breaks off")
     if isinstance(error, RecursionError):
         return _problem(400, BadRequest.code, "the JSON is nested too deeply")
     if isinstance(error, HTTPException):

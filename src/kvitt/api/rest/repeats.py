@@ -45,24 +45,23 @@ class IdempotencyKeys(Struct, frozen=True):
 class IdempotentRequest:
     """One request with a key. `name` is the same for all its repeats, and no other's; `begun` is None until it is taken."""
 
-    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: str, digest: bytes) -> None:
-        """Raises BadRequest for what can be no key."""
-        if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
-            raise BadRequest(("Idempotency-Key", f"has 1 to {_LONGEST_KEY} printable characters"))
-        self._keys, self._subject, self._key, self._digest = keys, caller.subject, key, digest
+    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: str, scope: Scope) -> None:
+        self._keys, self._subject, self._key, self._scope = keys, caller.subject, key, scope
         self.name = f"rest/{caller.subject}/{key}"
         self.begun: Begun | None = None
 
-    async def begin(self) -> StoredAnswer | None:
-        """Takes the request; returns its earlier answer, or None where it is ours to answer.
+    async def begin(self, body: bytes) -> StoredAnswer | None:
+        """Takes the request with this body; returns its earlier answer, or None where it is ours to answer.
 
-        Raises KeyReused, RequestInProgress, and psycopg errors.
+        Raises BadRequest for what can be no key, KeyReused, RequestInProgress, and psycopg errors.
         """
-        keys = self._keys
+        if not 1 <= len(self._key) <= _LONGEST_KEY or not self._key.isprintable():
+            raise BadRequest(("Idempotency-Key", f"has 1 to {_LONGEST_KEY} printable characters"))
+        keys, digest = self._keys, _digest_of(self._scope, body)
 
         def do() -> StoredAnswer | Begun:
             with keys.pool.connection() as connection:
-                return begin(connection, keys.clock, self._subject, self._key, self._digest)
+                return begin(connection, keys.clock, self._subject, self._key, digest)
 
         taken = await self._on_thread(do)
         if isinstance(taken, StoredAnswer):
@@ -107,7 +106,7 @@ class RecordedAnswer:
         return StoredAnswer(status, headers.get(b"content-type", b"application/json").decode(), body)
 
 
-def digest_of(scope: Scope, body: bytes) -> bytes:
+def _digest_of(scope: Scope, body: bytes) -> bytes:
     """The digest by which the same request is recognised: method, path and question as they were sent, and the body."""
     path = scope.get("raw_path") or scope["path"].encode()
     return hashlib.sha256(scope["method"].encode() + b" " + path + b"?" + scope["query_string"] + b"\n" + body).digest()

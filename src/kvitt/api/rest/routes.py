@@ -4,22 +4,36 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Example, OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 
-from kvitt.api.rest.callers import Caller, Permission
-from kvitt.api.rest.problems import PROBLEM, Problem
+from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
+from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
+from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import BadRequest, NotAuthenticated, NotPermitted
+from kvitt.errors import (
+    BadRequest,
+    BodyTooLong,
+    IssuerUnreachable,
+    KeyReused,
+    KvittError,
+    NotAuthenticated,
+    NotPermitted,
+    PlanNotFound,
+    ResultUnknown,
+    TooManyRequests,
+)
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.actor import REST, Actor
 from kvitt.ledger.calls import Account, CallResult
@@ -27,26 +41,43 @@ from kvitt.ledger.calls import Account, CallResult
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
-_NOT_ASKED: Final = frozenset({"payouts", "simulations", "reconciliations", "consistency", "work", "access", "request", "data"})
+_NOT_ASKED: Final = frozenset(
+    {
+        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs"),
+        *("work", "access", "request", "data"),
+    }
+)
 """Parameters that routes are given and no caller can name."""
 CHECK: Final = "check"
 """The option of a route that reads its body itself: what the body must pass before a repeat is looked for."""
-_MEANINGS: Final = {
-    400: "the request breaks rules",
-    401: "no valid token",
-    403: "the caller may not do this",
-    404: "it is not there",
-    405: "not with this method",
-    409: "not in this state, or the key was used otherwise",
-    413: "the body is too long",
-    415: "the body is not JSON",
-    500: "kvitt failed",
-    503: "the database or the issuer is away; the request may be made again",
-    504: "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
-}
-PROBLEMS: Final = {
-    status: ResponseSpec(Problem, description=meaning, media_type=PROBLEM, generate_examples=False) for status, meaning in _MEANINGS.items()
-}
+_MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
+    ("the request breaks rules", BadRequest(("cash.amount", "Expected `int` >= 1"))),
+    ("no valid token", NotAuthenticated("a bearer token is needed")),
+    ("the caller may not do this", NotPermitted("payouts:write is needed")),
+    ("it is not there", PlanNotFound("sales-17")),
+    ("not with this method", HTTPException(status_code=405)),
+    ("not in this state, or the key was used otherwise", KeyReused("this Idempotency-Key was used for another request")),
+    ("the body is too long", BodyTooLong("a body has at most 1048576 bytes")),
+    ("the body is not JSON", HTTPException(status_code=415, detail="the body must be application/json")),
+    ("more than the application may ask for", TooManyRequests(2)),
+    ("kvitt failed", KvittError("kvitt failed on the request")),
+    ("the database or the issuer is away; the request may be made again", IssuerUnreachable("the issuer's keys can not be had")),
+    (
+        "it is not known whether it was done; `look_at` names the path to ask before it is asked for again",
+        ResultUnknown("payout", "p-1"),
+    ),
+)
+"""What each problem means, and one of its kind."""
+EXAMPLES: Final = tuple(error for _, error in _MEANINGS)
+
+
+def _problem_spec(meaning: str, error: Exception) -> tuple[int, ResponseSpec]:
+    problem = problem_of(error)
+    example = Example(summary=problem.detail, value=msgspec.to_builtins(problem))
+    return problem.status, ResponseSpec(Problem, description=meaning, media_type=PROBLEM, generate_examples=False, examples=[example])
+
+
+PROBLEMS: Final = dict(_problem_spec(*each) for each in _MEANINGS)
 
 
 @dataclass
@@ -60,13 +91,14 @@ class Repeatable(Operation):
         self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
 
 
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Coroutine[Any, Any, None]]
+"""It decides without waiting for anything, and so in the loop itself: a thread for each would cost more than all that it does."""
 
 
 def may(permission: Permission) -> Guard:
     """A guard that lets in who has the permission and asks nothing that the route does not know. Raises NotPermitted, BadRequest."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if permission not in connection.scope["caller"].permissions:  # type: ignore[typeddict-item]
             raise NotPermitted(f"{permission.value} is needed")
         _refuse_strange(connection, handler)
@@ -81,7 +113,7 @@ def may_touch(scheme: Scheme) -> Guard:
     Raises NotAuthenticated, NotPermitted, BadRequest.
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         caller: Caller = connection.scope["caller"]  # type: ignore[typeddict-item]
         if caller.application is None:
             raise NotAuthenticated("the token must name its application as its issuer knows it (azp_name)")
@@ -90,6 +122,51 @@ def may_touch(scheme: Scheme) -> Guard:
         _refuse_strange(connection, handler)
 
     return guard
+
+
+def may_decide(access: DecisionAccess) -> Guard:
+    """A guard that lets in applications of one scheme, with the authority that they have in it (`authority_in`).
+
+    Raises MissingClaim, UnknownApplication, OtherScheme, SystemCallRefused, BadRequest.
+    """
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        scope, headers = connection.scope, connection.headers
+        caller: Caller = scope["caller"]  # type: ignore[typeddict-item]
+        scheme = access.scheme(caller, headers)
+        scope["authority"] = scheme, access.authority(caller, scheme, headers)  # type: ignore[typeddict-unknown-key]
+        _refuse_strange(connection, handler)
+
+    return guard
+
+
+def may_decide_somewhere(access: DecisionAccess) -> Guard:
+    """A guard that lets in applications that have a scheme, where only the body says which one is meant (`authority_over`).
+
+    Raises MissingClaim, UnknownApplication, BadRequest.
+    """
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        access.known(connection.scope["caller"], connection.headers)  # type: ignore[typeddict-item]
+        connection.scope["access"] = access  # type: ignore[typeddict-unknown-key]
+        _refuse_strange(connection, handler)
+
+    return guard
+
+
+def authority_in(request: ASGIConnection[Any, Any, Any, Any]) -> tuple[Scheme, Authority]:
+    """The scheme of the caller's application, and their authority in it, where `may_decide` guards."""
+    found: tuple[Scheme, Authority] = request.scope["authority"]  # type: ignore[typeddict-item]
+    return found
+
+
+def authority_over(request: ASGIConnection[Any, Any, Any, Any], scheme: Scheme) -> Authority:
+    """The caller's authority over single payments of a scheme, where `may_decide_somewhere` guards.
+
+    Raises OtherScheme, SystemCallRefused.
+    """
+    access: DecisionAccess = request.scope["access"]  # type: ignore[typeddict-item]
+    return access.authority(request.scope["caller"], scheme, request.headers, single=True)  # type: ignore[typeddict-item]
 
 
 def _refuse_strange(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -78,3 +78,10 @@ ORDER BY r.at, r.partition, r.position;
 -- name: areas_of_day
 -- The areas that have orders of a day.
 SELECT DISTINCT area FROM orders WHERE day = %(day)s;
+
+-- name: lines_of_message
+-- The lines of the orders that a message led to, in their order, those that end one too.
+SELECT l.line_id, l.start_on AS start, l.end_on AS "end", l.amount
+FROM orders AS o JOIN order_lines AS l ON l.order_id = o.order_id
+WHERE o.message_no = %(message_no)s
+ORDER BY o.number, l.position;

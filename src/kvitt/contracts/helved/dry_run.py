@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.json import Encoder
 
-from kvitt.disbursement.catalogue import AREAS, BENEFITS
+from kvitt.disbursement.catalogue import AREAS, STREAM_BENEFITS
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.simulation import (
     FailureReason,
@@ -56,8 +56,8 @@ _REFUSALS: Final[Mapping[FailureReason, Refusal]] = {
     FailureReason.NOTHING_MADE: _NOTHING_MADE,
 }
 _BENEFITS_BY_CODE: Final = {
-    code: [benefit.name for benefit in BENEFITS.values() if benefit.class_code == code]
-    for code in {benefit.class_code for benefit in BENEFITS.values()} - {""}
+    code: [benefit.name for benefit in STREAM_BENEFITS.values() if benefit.class_code == code]
+    for code in {benefit.class_code for benefit in STREAM_BENEFITS.values()} - {""}
 }
 _encoder = Encoder()
 

@@ -253,7 +253,8 @@ class _Import:
             entries.append(entry)
             unknown = ",".join(case.unknown)
             areas = ",".join(case.areas)
-            steps.append(CaseStep(case_no, case.person, areas, 0, 0, 0, entry.seq, entry.hash, entry.at, unknown, contract="helved"))
+            heads = (case_no, case.person, areas, 0, 0, 0, entry.seq, entry.hash, entry.at, unknown)
+            steps.append(CaseStep(*heads, contract="helved", ordered_for=case.person))
         if payments:
             self._cursor.execute(_SQL.add_accepted, columns(payments))
         write(self._cursor, entries)

@@ -35,17 +35,20 @@ FIRST_WORDS: Final[Mapping[EnactmentStatus, str]] = {
 
 
 class StatusDocument(Struct, frozen=True, omit_defaults=True):
-    """The answer that is kept of a decision: what it is, how far it has come, and what it said in short digests by field.
+    """The answer that is kept of a decision: what it is, how far it has come, and what it said, in short digests by field.
 
-    `status` is None for one that was refused, `error` says why; of one that the rail refused, or took with a note, `error` has its words.
+    `status` is None for one that was refused: `error` says why. Of one of whose orders the rail took none or not all, `failed`, and of one
+    that it took with a note, `error` has its words. `person` is whom the status topic names, where a status is published.
     """
 
     case_name: str
     key: EnactmentKey
     status: EnactmentStatus | None = None
     error: Refusal | None = None
+    failed: bool = False
     previous: EnactmentKey | None = None
     meaning: Mapping[str, str] = field(default_factory=dict)
+    person: str | None = None
 
     def encode(self) -> bytes:
         """The document as it is kept."""

@@ -13,11 +13,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from kvitt.disbursement.decisions import DecisionKey, Frame
 from kvitt.disbursement.values import Instruction, RateType, Scheme
 from kvitt.kernel.money import Kroner
 
 NO_ENACTMENT: Final = ""
 """In a key, that a decision has no id of its enactment; it is nobody else's id, for ids have at least one character."""
+_NOBODYS: Final = " "
 _SHOWN_DIGITS: Final = 8
 
 
@@ -95,36 +97,23 @@ class EnactmentKey(Struct, frozen=True, order=True):
     enactment_id: str | None = None
 
     @property
-    def names(self) -> tuple[str, str]:
-        """The two names of its identity in the store."""
-        return self.decision_id, self.enactment_id or NO_ENACTMENT
-
-
-class CaseFrame(Struct, frozen=True):
-    """The frame that an approver gives a case: nothing is paid before `start`, and nothing above `cap` a day, without an approver.
-
-    None: the decision says nothing of it.
-    """
-
-    start: date | None = None
-    cap: Kroner | None = None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether it says anything."""
-        return self.start is not None or self.cap is not None
+    def names(self) -> DecisionKey:
+        """The two names of its identity in the store; an empty id is that of no decision, and not none."""
+        return self.decision_id, NO_ENACTMENT if self.enactment_id is None else self.enactment_id or _NOBODYS
 
 
 class CaseDecision(Instruction, frozen=True):
     """One decision about a case. `previous` is the one before it, None: it is the first.
 
-    `case_id` and `key` are the hub's own names, which the rail can carry; `case_name` is what the sender calls the case.
-    `previous_spans` are those that the first form says were decided last; None: it says nothing of them.
+    `case_id` and `decision_id` are names that the rail has room for, `case_name` and `key` those that the sender gave.
+    `previous_spans` are those that the first form says were decided last; None: it says nothing of them. `frame` is what nothing may be
+    paid outside of without an approver; a decision that carries none leaves it as it is.
     """
 
     form: DecisionForm
     case_id: str
     case_name: str
+    decision_id: str
     key: EnactmentKey
     person: str
     decided_at: str
@@ -133,10 +122,16 @@ class CaseDecision(Instruction, frozen=True):
     spans: tuple[DecidedSpan, ...]
     previous: EnactmentKey | None
     previous_spans: tuple[DecidedSpan, ...] | None = None
+
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.person
+
     kind: DecisionKind | None = None
     result: DecisionResult | None = None
     office: str | None = None
-    frame: CaseFrame = CaseFrame()
+    frame: Frame = Frame()
 
     def meaning(self) -> Mapping[str, str]:
         """Short digests of all that it says besides its ids, by the names on the wire: two decisions are the same where all are equal."""
@@ -158,7 +153,7 @@ def _said(decision: CaseDecision) -> list[tuple[str, object]]:
         ("vedtak.resultat", decision.result),
         ("vedtak.brukersNavKontor", decision.office),
         ("vedtak.virkningstidspunkt", decision.frame.start),
-        ("vedtak.maksbeløpPerDag", decision.frame.cap),
+        ("vedtak.maksbeløpPerDag", decision.frame.cap_kroner),
         ("forrigeIverksetting", (decision.previous, decision.previous_spans)),
     ]
 

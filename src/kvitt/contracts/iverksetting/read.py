@@ -14,7 +14,7 @@ from msgspec import UNSET, MsgspecError, Raw, Struct, UnsetType, field
 from msgspec.json import Decoder
 
 from kvitt.contracts.iverksetting.benefits import OLD_BENEFITS, OLD_HOLIDAYS, SCHEME_OF_BENEFIT
-from kvitt.contracts.iverksetting.decision import BenefitTerms, CaseDecision, CaseFrame, DecidedSpan, DecisionForm, EnactmentKey, Generation
+from kvitt.contracts.iverksetting.decision import BenefitTerms, CaseDecision, DecidedSpan, DecisionForm, EnactmentKey, Generation
 from kvitt.contracts.iverksetting.person import is_organisation, is_person
 from kvitt.contracts.iverksetting.shapes import (
     LastDecisionShape,
@@ -35,6 +35,7 @@ from kvitt.contracts.iverksetting.texts import (
     REFERENCE_TOO_LONG,
     unreadable,
 )
+from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.values import RateType, Refusal, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
@@ -108,17 +109,18 @@ def _read_old(body: bytes, terms: ReadingTerms) -> CaseDecision | Refusal:
         form=DecisionForm.FIRST,
         case_id=shape.case_reference or short_id(shape.case_uuid or shape.decision_id),
         case_name=shape.case_reference or str(shape.case_uuid),
-        key=EnactmentKey(short_id(shape.decision_id)),
+        decision_id=short_id(shape.decision_id),
+        key=EnactmentKey(str(shape.decision_id)),
         person=shape.person,
         decided_at=_moment(decision.decided_at),
         caseworker=decision.caseworker,
         approver=decision.approver,
         spans=_old_spans(decision.spans),
-        previous=EnactmentKey(short_id(previous.decision_id)) if previous else None,
+        previous=EnactmentKey(str(previous.decision_id)) if previous else None,
         previous_spans=_old_spans(previous.spans) if previous else (),
         kind=decision.kind,
         result=decision.result,
-        frame=CaseFrame(decision.frame_start, decision.frame_cap),
+        frame=Frame(decision.frame_start, decision.frame_cap),
     )
 
 
@@ -225,6 +227,7 @@ def _later(
         form=terms.form,
         case_id=shape.case_id,
         case_name=shape.case_id,
+        decision_id=shape.decision_id,
         key=EnactmentKey(shape.decision_id, shape.enactment_id),
         person=_person(shape.person, organisations=terms.form is DecisionForm.LAST),
         decided_at=_moment(decision.decided_at),
@@ -233,7 +236,7 @@ def _later(
         spans=spans,
         previous=_previous(shape.previous),
         office=office,
-        frame=CaseFrame(decision.frame_start, decision.frame_cap),
+        frame=Frame(decision.frame_start, decision.frame_cap),
     )
 
 

@@ -83,7 +83,7 @@ def _office_missing(decision: CaseDecision) -> bool:
 
 CASE_ID_LENGTH: Final = DecisionRule(texts.CASE_ID_LENGTH, lambda decision: not 1 <= len(decision.case_id) <= CASE_ID_CHARACTERS)
 DECISION_ID_LENGTH: Final = DecisionRule(
-    texts.DECISION_ID_LENGTH, lambda decision: not 1 <= len(decision.key.decision_id) <= DECISION_ID_CHARACTERS
+    texts.DECISION_ID_LENGTH, lambda decision: not 1 <= len(decision.decision_id) <= DECISION_ID_CHARACTERS
 )
 GRANTED_WITHOUT_SPANS: Final = DecisionRule(texts.GRANTED_WITHOUT_SPANS, _granted_without_spans)
 REFUSED_WITH_SPANS: Final = DecisionRule(
@@ -178,7 +178,7 @@ def _broken_name(decision: CaseDecision) -> Refusal | None:
 
 def _ids(decision: CaseDecision) -> Iterable[tuple[str, str]]:
     yield "sakId", decision.case_id
-    yield "behandlingId", decision.key.decision_id
+    yield "behandlingId", decision.decision_id
     if decision.key.enactment_id is not None:
         yield "iverksettingId", decision.key.enactment_id
     for card in sorted({span.terms.reporting_card for span in decision.spans if span.terms.reporting_card is not None}):

@@ -81,6 +81,12 @@ ZERO_AMOUNT_OF_SPAN: Final = Wording("Beløp må være > 0", anchor="ugyldig-bel
 PARTIAL_MONTH: Final = Wording("Utbetalinger med satstype MÅNEDLIG må starte den første i måneden og slutte den siste i måneden")
 SEVERAL_DAYS: Final = Wording("Engangsutbetalinger må ha samme fom og tom")
 
+RECEIVED_ALREADY: Final = Wording(
+    "Iverksettingen er allerede mottatt",
+    second="Iverksetting for fagsystem {scheme}, sak {case}, behandling {decision}, iverksettingId {enactment} er allerede mottatt",
+    first="Behandling med id {decision} er allerede mottattt",
+    status=_CONFLICT,
+)
 USED_BY_ANOTHER: Final = Wording(
     "Iverksettingen er allerede mottatt, med et annet innhold i: {fields}",
     second="Iverksetting for fagsystem {scheme}, sak {case}, behandling {decision}, iverksettingId {enactment} er allerede mottatt, "

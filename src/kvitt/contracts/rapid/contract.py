@@ -63,6 +63,7 @@ from kvitt.kernel.clock import oslo
 _ANY_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _INVALID: Final = f"{NOT_MADE}, behovet er ugyldig: "
 _AGAIN = frozenset({SolutionStatus.REJECTED, SolutionStatus.FAILED})
+_USED_OTHERWISE: Final = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)
 _FOR_OTHERS, _TOMBSTONE = "the record is for others", "a tombstone says nothing about a case"
 
 
@@ -81,7 +82,6 @@ class Rapid(Contract):
     forwards = True
     replies_from_body = True
     asks_again = simulation.AGAIN
-    used_otherwise = Refusal(409, f"{NOT_MADE}: utbetalingId og fagsystemId er brukt før, med et annet innhold", BASE)
 
     def __init__(self, *, answer_invalid: bool = True, hears_strays: bool = False) -> None:
         """`answer_invalid` False: needs that break rules are stored and hear nothing, as of old (design §12).
@@ -122,6 +122,10 @@ class Rapid(Contract):
         """A need waits, unless it asks for nothing."""
         assert isinstance(message.content, Need), "refusals wait for nothing"
         return WhenOrderIsOpen.QUEUE if message.content.lines else WhenOrderIsOpen.HANDLE
+
+    def refused_reuse(self, message: InboxMessage, record: IdempotencyRecord) -> Refusal:  # noqa: ARG002 - it says which ids they are
+        """Another need under the ids of one that was made."""
+        return _USED_OTHERWISE
 
     def may_come_again(self, record: IdempotencyRecord) -> bool:
         """Only after the rail, or an operator, said no for good."""

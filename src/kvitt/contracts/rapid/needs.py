@@ -88,6 +88,11 @@ class Need(Instruction, frozen=True):
     last_day: date | None
     lines: tuple[NeedLine, ...]
 
+    @property
+    def payee(self) -> str:
+        """The person of the case, whoever is paid for them."""
+        return self.person
+
 
 def total(need: Need) -> int:
     """The plain sum of the lines' rates, in whole kroner, whatever number of days they stand for (rapid §2.4)."""

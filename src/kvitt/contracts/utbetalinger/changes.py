@@ -3,7 +3,6 @@
 Source: iverksetting §3.2, §3.3, §3.8; texts that the contract has not are kvitt's.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +16,9 @@ from kvitt.disbursement import refusals
 from kvitt.disbursement.derive.micro_chained import CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.refusals import BASE, unchangeable
-from kvitt.disbursement.values import Action, Instruction, Order, Payment, PaymentId, Refusal
+from kvitt.disbursement.values import Action, CaseId, Instruction, Order, Payment, PaymentId, Refusal
+from kvitt.formats import etags
+from kvitt.formats.etags import may_change
 
 _BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
 BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
@@ -50,6 +51,16 @@ class PaymentCall(Instruction, frozen=True):
     if_match: str | None = None
 
     @property
+    def case_id(self) -> CaseId:
+        """The case that it names."""
+        return self.instructions.decision.case_id
+
+    @property
+    def payee(self) -> str:
+        """The person of the case."""
+        return self.instructions.decision.person
+
+    @property
     def payment(self) -> PaymentInstruction:
         """The one payment that it is about."""
         (payment,) = self.instructions.payments
@@ -78,6 +89,11 @@ def not_found(payment_id: PaymentId) -> Refusal:
     return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}", BASE)
 
 
+def no_status(payment_id: PaymentId) -> Refusal:
+    """No payment ever had this id."""
+    return Refusal(404, f"Fant ikke status for utbetaling med uid {payment_id}", BASE)
+
+
 def never_made(payment_id: PaymentId) -> Refusal:
     """A payment was to be changed that is not there, or that the rail never took (design §12)."""
     return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}. Opprett den med POST /utbetalinger/{payment_id}", BASE)
@@ -92,7 +108,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
         return unchangeable("sakId") if found.elsewhere else _missing(call)
     if found.busy or stored is None:
         return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
-    if call.if_match is not None and not names(call.if_match, etag_of(stored)):
+    if not may_change(call.if_match, etag_of(stored)):
         return NOT_MATCHED
     return _changed_for_life(call, stored) or _refused_periods(call, stored)
 
@@ -133,7 +149,7 @@ def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequenc
     if call.operation is PaymentOperation.DELETE:
         # The periods that it names were compared; what ceases is what is stored.
         instructions = replace(instructions, payments=(replace(call.payment, periods=()),))
-    orders = derive(instructions, state, made_at, office_counts=True)
+    orders = derive(instructions, state, made_at, offices=True)
     return orders if isinstance(orders, Refusal) or call.first_of_case is not False else [_not_first(each) for each in orders]
 
 
@@ -149,9 +165,4 @@ def living(state: CaseState, payment_id: PaymentId) -> Payment | None:
 
 def etag_of(payment: Payment) -> str:
     """The entity tag of a payment: another for every state that GET shows."""
-    return f'"{hashlib.sha256(encode_payment_shape(payment)).hexdigest()[:32]}"'
-
-
-def names(if_match: str, etag: str) -> bool:
-    """Whether the header `If-Match` names this entity tag; a weak one names none."""
-    return if_match.strip() == "*" or etag in [each.strip() for each in if_match.split(",")]
+    return etags.etag_of(encode_payment_shape(payment))

@@ -48,13 +48,23 @@ def unreadable(broken: Undecodable) -> Refusal:
     return UNREADABLE
 
 
-def read_single(body: bytes) -> SinglePayment | Refusal:
-    """The payment in a body, which keeps all rules that it can keep by itself; or the first one that is broken."""
+def parse_single(body: bytes) -> SinglePayment | Refusal:
+    """The payment in a body, whatever rules it breaks."""
     try:
-        payment = read_payment(body)
+        return read_payment(body)
     except Undecodable as broken:
         return unreadable(broken)
-    return broken_rule(payment) or _flawed_id(payment) or payment
+
+
+def broken_by(payment: SinglePayment) -> Refusal | None:
+    """The first rule that a payment breaks by itself, the contract's before kvitt's own."""
+    return broken_rule(payment) or _flawed_id(payment)
+
+
+def read_single(body: bytes) -> SinglePayment | Refusal:
+    """The payment in a body, which keeps all rules that it can keep by itself; or the first one that is broken."""
+    payment = parse_single(body)
+    return payment if isinstance(payment, Refusal) else broken_by(payment) or payment
 
 
 def instructions_of(payment: SinglePayment, payment_id: PaymentId, kind: InstructionKind) -> PaymentInstructions | Refusal:

@@ -9,8 +9,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
-from kvitt.contracts.utbetalinger.days import last_of_month
-from kvitt.contracts.utbetalinger.shapes import PaidSpan, PeriodType, SinglePayment
+from kvitt.contracts.utbetalinger.shapes import PaidSpan, PeriodType, SinglePayment, last_of_month
 from kvitt.disbursement import refusals
 from kvitt.disbursement.calendar import SATURDAY, next_day
 from kvitt.disbursement.instructions import MAX_DAYS, MAX_ID_CHARACTERS

@@ -3,6 +3,8 @@
 Unknown members are ignored, and what may be null may be missing; what is written has all members, nulls too.
 """
 
+import calendar
+from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Final, Self
@@ -10,15 +12,17 @@ from typing import Annotated, Final, Self
 from msgspec import Meta, Struct, field
 from msgspec.json import Decoder, Encoder
 
-from kvitt.contracts.utbetalinger.days import days_of
+from kvitt.disbursement.calendar import SATURDAY, next_day
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType
+from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
 from kvitt.formats.times import local_text
 from kvitt.kernel.money import Kroner
 
+SCHEMES: Final = (Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER, Scheme.HISTORISK)
+"""The schemes whose payments are called singly."""
 Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
 """An amount in whole kroner; the contract's type has no sign."""
 _SHORTEST_WITH_SECONDS: Final = len("2026-01-01T00:00:00")
@@ -139,7 +143,7 @@ def read_correction(body: bytes) -> AvventCorrection:
 
 
 def _require_benefit(name: str) -> None:
-    if name not in BENEFITS:
+    if name not in BENEFITS or BENEFITS[name].scheme not in SCHEMES:
         raise Undecodable("stønad", "is not a known word")
 
 
@@ -183,3 +187,36 @@ def _with_seconds(text: str) -> str:
     if len(whole) < _SHORTEST_WITH_SECONDS:
         whole = f"{whole}:00"
     return f"{whole}.{fraction.rstrip('0')}" if dot else whole
+
+
+def days_of(start: date, end: date, rate_type: RateType) -> Iterator[tuple[date, date]]:
+    """Every weekday, every day, or every month of a period, each by itself; a one-off amount stays whole."""
+    match rate_type:
+        case RateType.ONE_OFF:
+            yield start, end
+        case RateType.MONTH:
+            yield from _months(start, end)
+        case _:
+            weekdays_only = rate_type is RateType.WEEKDAY
+            yield from ((day, day) for day in _days(start, end) if not weekdays_only or day.weekday() < SATURDAY)
+
+
+def _days(start: date, end: date) -> Iterator[date]:
+    day = start
+    while day <= end:
+        yield day
+        day = next_day(day)
+
+
+def _months(start: date, end: date) -> Iterator[tuple[date, date]]:
+    """The months of a period, its first and last one only as far as they are in it."""
+    begins = start
+    while begins <= end:
+        ends = min(end, last_of_month(begins))
+        yield begins, ends
+        begins = next_day(ends)
+
+
+def last_of_month(day: date) -> date:
+    """The last day of the month that a day is in."""
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])

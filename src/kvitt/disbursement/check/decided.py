@@ -1,4 +1,4 @@
-"""The chain of decisions of a case in a replay: how far each received one has come, by the orders that were made again."""
+"""Finds for messages of a case in a replay what is not accepted yet: how far decisions have come, and what open orders are to pay."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.decisions import DecisionState, ReceivedDecision
 from kvitt.disbursement.states import OPEN_ORDER, OrderState
+from kvitt.disbursement.values import PaymentId
 
 if TYPE_CHECKING:
     from kvitt.disbursement.check.replay import Replay
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 def look_at_decisions(replay: "Replay") -> None:
     """Has the case's chain say how far each decision has come by now."""
     replay.case.received = {key: replace(each, state=_state(replay, each)) for key, each in replay.case.received.items()}
+
+
+def look_at_pending(replay: "Replay") -> None:
+    """Has the case know which payments its open orders are to make true."""
+    orders = (each.made.order_id for each in replay.orders.values() if each.state in OPEN_ORDER) if replay.case.open_orders else ()
+    replay.case.pending = frozenset(PaymentId(each.made.payment_id) for order_id in orders for each in replay.by_order.get(order_id, ()))
 
 
 def _state(replay: "Replay", decision: ReceivedDecision) -> DecisionState:

@@ -10,6 +10,7 @@ from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.message_replay import MessageReplay
 from kvitt.disbursement.contract import WhenOrderIsOpen
 from kvitt.disbursement.handle import Handler
+from kvitt.disbursement.outside import Outside
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.simulation_check import CheckPolicy
 from kvitt.disbursement.states import MessageState, What
@@ -36,16 +37,21 @@ class Handling:
         ids_of_other_cases: IdsOfOtherCases,
         published_questions: PublishedQuestions,
         policies: Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]],
+        *,
+        outside: Outside,
     ) -> None:
-        """`policies`: by what policy the orders of a message were checked, at each time at which it was derived."""
+        """`policies`: by what policy the orders of a message were checked, at each time at which it was derived.
+
+        `outside`: what was found in other cases.
+        """
         self._case, self._rails, self._ids_of_other_cases = case, rails, ids_of_other_cases
-        self._published_questions, self._policies = published_questions, policies
+        self._published_questions, self._policies, self._outside = published_questions, policies, outside
 
     def handler(self, replayed: MessageReplay, work: UnitOfWork, entry: AuditRow) -> Handler:
         """Who handled the message."""
         published = self._published_questions(replayed.stored.message_no) if entry.what == What.SIMULATED else None
         rails = self._rails.checking(self._policies.get((replayed.stored.message_no, entry.at), {}))
-        return Handler(replayed.contract, rails, work, entry.at, published_questions=published)
+        return Handler(replayed.contract, rails, work, entry.at, published_questions=published, outside=self._outside)
 
     def in_turn(self, replayed: MessageReplay, entry: AuditRow) -> bool:
         """Whether the message had to wait for its turn. Repeats, dry runs and some refusals are answered at once, whatever is open."""
@@ -62,12 +68,14 @@ class Handling:
     def repeated(self, replayed: MessageReplay, entry: AuditRow) -> UnitOfWork | None:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""
         case = self._case
-        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame)
+        before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
+        owned = (case.contract, case.frame, case.numbered, case.ordered_for)
         known, received = dict(case.idempotency), dict(case.received)
         for attempt in self._attempts(replayed, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
-            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash, case.contract, case.frame = before
+            case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
+            case.contract, case.frame, case.numbered, case.ordered_for = owned
             case.idempotency, case.received = dict(known), dict(received)
         return None
 
@@ -114,5 +122,5 @@ class Handling:
 
 def agrees(made: AuditRow, entry: AuditRow) -> bool:
     """Whether an entry says what the replay says; its hash is the chain's affair."""
-    published = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest)
-    return published == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest)
+    published = (entry.what, entry.message_no, entry.order_id, entry.receipt_no, entry.digest, entry.note)
+    return published == (made.what, made.message_no, made.order_id, made.receipt_no, made.digest, made.note)

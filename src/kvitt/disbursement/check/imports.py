@@ -7,11 +7,13 @@ whatever else stands on the rows follows from the documents.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import ALL
 from kvitt.disbursement.check.handling import agrees
+from kvitt.disbursement.check.made import Version
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.check.stored import StoredCase
 from kvitt.disbursement.contract import Contracts
@@ -23,12 +25,14 @@ from kvitt.disbursement.imported import (
     unknown_in,
     versions,
 )
+from kvitt.disbursement.migrate_case import apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
     Area,
     CaseId,
     PaymentId,
+    Refusal,
     Scheme,
 )
 from kvitt.kernel.audit import AuditRow, digest
@@ -63,6 +67,49 @@ def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> Tak
     return TakenOver(case.person, case.areas, unknown, tuple(versions(case, case_no)), again)
 
 
+def _imported(replay: "Replay", entry: AuditRow) -> None:
+    """The case as another hub left it: its first versions are true from the start, by no order of ours."""
+    if entry is not replay.stored.audit[0]:
+        replay.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
+        return
+    try:
+        again = taken_over(replay.stored, entry, replay.contracts)
+    except (msgspec.MsgspecError, LookupError, ValueError):
+        replay.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
+        return
+    if not agrees(again.entry, entry):
+        replay.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
+    case = replay.case
+    case.person, case.areas, case.unknown = again.person, list(again.areas), list(again.unknown)
+    case.contract, case.ordered_for = replay.contracts.first_owner(case.scheme), again.person
+    for row in again.versions:
+        version = replay.versions[row.payment_id, row.version] = Version(row)
+        replay.becomes_true(version)
+
+
+def _migrated(replay: "Replay", entry: AuditRow) -> None:
+    """The case as another contract goes on with it: the same chains under other payment ids."""
+    case = replay.case
+    try:
+        note = note_in(entry)
+    except msgspec.MsgspecError:
+        replay.differs(Kind.ENTRY, entry.seq, "moves payments that can not be read")
+        return
+    payments = moved(case, note.moves)
+    if isinstance(payments, Refusal) or case.must_queue:
+        replay.differs(Kind.ENTRY, entry.seq, "moves what the case does not have, or has in an open order")
+        return
+    rows = moved_rows(case, note.moves, payments)
+    if content_of(entry.note or "", rows) != entry.digest:
+        replay.differs(Kind.ENTRY, entry.seq, "is not what moving the case gives")
+    for move in note.moves:
+        replay.moved_away(move.payment_id)
+    apply_move(case, note, rows)
+    for row in rows:
+        version = replay.versions[row.payment_id, row.version] = Version(row)
+        replay.becomes_true(version)
+
+
 def _left_out(replay: "Replay", entry: AuditRow) -> None:
     """The case that an import found and could not take over."""
     if entry is not replay.stored.audit[0]:
@@ -81,5 +128,10 @@ def _forgotten(replay: "Replay", entry: AuditRow) -> None:
     replay.case.learnt([what])
 
 
-TAKING_OVER: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {What.LEFT_OUT: _left_out, What.FORGOTTEN: _forgotten}
+TAKING_OVER: Final[Mapping[str, Callable[["Replay", AuditRow], None]]] = {
+    What.IMPORTED: _imported,
+    What.LEFT_OUT: _left_out,
+    What.FORGOTTEN: _forgotten,
+    What.MIGRATED: _migrated,
+}
 """What each of these entries does to a replay."""

@@ -18,7 +18,10 @@ from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
-_OF_A_CASE = ("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown", "contract", "frame")
+_OF_A_CASE = (
+    *("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown"),
+    *("contract", "frame", "numbered", "ordered_for"),
+)
 
 
 def compare(replay: Replay) -> None:

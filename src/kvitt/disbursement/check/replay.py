@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
-from kvitt.disbursement.check.decided import look_at_decisions
+from kvitt.disbursement.check.decided import look_at_decisions, look_at_pending
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
-from kvitt.disbursement.check.imports import TAKING_OVER, taken_over
+from kvitt.disbursement.check.imports import TAKING_OVER
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.order_check import CHECKING, policies, refusal_of
+from kvitt.disbursement.check.outside import FoundBefore
 from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
 from kvitt.disbursement.check.stored import StoredCase
+from kvitt.disbursement.derive.chained import numbers_up_to
 from kvitt.disbursement.events import (
     AllSettled,
     CaseListed,
@@ -76,7 +77,9 @@ class Replay:
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
         then = policies(self.case.scheme, stored.checks)
-        self._handling = Handling(self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then)
+        self._handling = Handling(
+            self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then, outside=FoundBefore(stored.outside)
+        )
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}
         self.orders: dict[str, MadeOrder] = {}
@@ -104,8 +107,6 @@ class Replay:
             entry = replace(stored, what=EARLIER_WORDS[stored.what]) if stored.what in EARLIER_WORDS else stored
             if entry.what not in _KNOWN:
                 self.differs(Kind.ENTRY, entry.seq, f"is of an unknown kind: {entry.what}")
-            elif entry.what == What.IMPORTED:
-                self._imported(entry)
             elif entry.what == What.WITHDRAWN:
                 self._withdrawn(entry)
             elif entry.what in _BY_THEMSELVES:
@@ -133,24 +134,6 @@ class Replay:
         if stored is None:
             return said
         return replace(said, case=self.case.key, area=stored.made.area, correlation_key=stored.made.correlation_key)
-
-    def _imported(self, entry: AuditRow) -> None:
-        """The case as another hub left it: its first versions are true from the start, by no order of ours."""
-        if entry is not self.stored.audit[0]:
-            self.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
-            return
-        try:
-            again = taken_over(self.stored, entry, self.contracts)
-        except (msgspec.MsgspecError, LookupError, ValueError):
-            self.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
-            return
-        if not agrees(again.entry, entry):
-            self.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
-        self.case.person, self.case.areas, self.case.unknown = again.person, list(again.areas), list(again.unknown)
-        self.case.contract = self.contracts.first_owner(self.case.scheme)
-        for row in again.versions:
-            version = self.versions[row.payment_id, row.version] = Version(row)
-            self._becomes_true(version)
 
     def _replayed(self, entry: AuditRow) -> MessageReplay | None:
         """The replay of the message that an entry is about; its first entry begins it."""
@@ -190,6 +173,7 @@ class Replay:
         look_at_rail(self)
         if replayed.message.dry_run:
             look_at_open_orders(self)
+        look_at_pending(self)
         if replayed.contract.keeps_chain:
             look_at_decisions(self)
         work = self._handling.repeated(replayed, entry)
@@ -217,12 +201,14 @@ class Replay:
         """Goes on from the stored rows, so that what follows is still compared."""
         replayed.trusted = False
         orders = [each.made for each in self.stored.orders.values() if each.made.message_no == replayed.stored.message_no]
-        made_by = {each.order_id for each in orders}
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
-        for order_id in made_by:
-            self.lines.extend(self.stored.lines.get(order_id, ()))
-        self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in made_by])
+        self.case.ordered_for = orders[0].person if orders else self.case.ordered_for
+        lines = [line for each in orders for line in self.stored.lines.get(each.order_id, ())]
+        self.lines.extend(lines)
+        numbers = (numbers_up_to(self.case.case_id, line.line_id) for line in lines if not line.forwarded)
+        self.case.numbered = max([self.case.numbered, *numbers])
+        self._made(replayed, orders, [each.made for each in self.stored.payments if each.made.order_id in {of.order_id for of in orders}])
 
     def _made(self, replayed: MessageReplay, orders: list[OrderRow], payments: list[PaymentRow]) -> None:
         for each in orders:
@@ -356,7 +342,7 @@ class Replay:
         """The versions of an order become the truth."""
         became = self.by_order.get(order.order_id, ())
         for version in became:
-            self._becomes_true(version)
+            self.becomes_true(version)
         self.case.known_to_rail(Area(order.area), order.person)
         self.settle_in(order, became, entry, again=again)
 
@@ -367,7 +353,8 @@ class Replay:
         if changed:
             self.relist(order, entry, again=again)
 
-    def _becomes_true(self, version: Version) -> None:
+    def becomes_true(self, version: Version) -> None:
+        """A version of a payment is the truth from now on."""
         if before := self._current.get(version.made.payment_id):
             before.superseded = True
         version.state = PaymentState.ACCEPTED
@@ -382,6 +369,10 @@ class Replay:
         version.superseded = False
         self._current[payment_id] = version
         self.case.accepted(version.made.document, version.made.position_in_case)
+
+    def moved_away(self, payment_id: str) -> None:
+        """A payment holds no more under its id: it goes on under another one."""
+        self._current.pop(payment_id).superseded = True
 
     def relist(self, order: OrderRow, entry: AuditRow, *, again: str = "") -> None:
         """Tells the case list as an order leaves it."""

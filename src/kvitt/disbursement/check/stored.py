@@ -20,6 +20,7 @@ from kvitt.disbursement.rows import (
     LineRow,
     MessageRow,
     OrderRow,
+    OutsideFindingRow,
     PaymentRow,
 )
 from kvitt.disbursement.simulation_check import CheckMode
@@ -105,6 +106,8 @@ class CaseHead(NamedTuple):
     contract: str | None
     frame_start: date | None
     cap_kroner: Kroner | None
+    numbered: int
+    ordered_for: str | None
 
     @property
     def frame(self) -> Frame | None:
@@ -134,6 +137,7 @@ class StoredCase(Struct):
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
     checks: dict[str, list[StoredCheck]] = {}
+    outside: dict[str, list[OutsideFindingRow]] = {}
     simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
@@ -264,6 +268,13 @@ _SORTS = (
         _of,
         lambda case, each: case.checks.setdefault(each.order_id, []).append(each),
         {"mode": CheckMode, "differences": decode_differences, "picture": decode_picture},
+    ),
+    _Sort(
+        "outside_findings",
+        SQL.outside_findings,
+        OutsideFindingRow,
+        _case_no,
+        lambda case, row: case.outside.setdefault(row.order_id, []).append(row),
     ),
     _Sort("records_published", SQL.published, StoredPublished, _of, lambda case, each: case.published.append(each), {"row": OutboxRow}),
     _Sort("audit_entries", SQL.audit, AuditRow, _chain, lambda case, row: case.audit.append(row)),

@@ -5,7 +5,7 @@ from typing import Final
 
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.derive.micro_chained import CaseState
-from kvitt.disbursement.holding import HoldReason, Paid, Twice, paid_twice, paid_twice_reasons
+from kvitt.disbursement.holding import HoldReason, OwnPay, Paid, Twice, paid_twice, paid_twice_reasons
 from kvitt.disbursement.values import (
     LineAtRail,
     LineChange,
@@ -29,13 +29,26 @@ def repeated_days(order: Order, lines: Sequence[LineAtRail]) -> tuple[Twice, ...
     A line that refers to another overwrites its chain, so it pays nothing twice by that. A line that the rail may have is refused there
     when it comes again under its id.
     """
+    before, after = _chains(order, lines)
+    return paid_twice(after.pay(), lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
+
+
+def pay_of_forwarded(order: Order, lines: Sequence[LineAtRail]) -> OwnPay:
+    """The pay that an order of lines changes; `lines` are those of the case, oldest first."""
+    before, after = _chains(order, lines)
+    touched = tuple(paid for paid in after.pay() if paid.source in after.changed)
+    return OwnPay(touched, lambda: before.chains, after.changed)
+
+
+def _chains(order: Order, lines: Sequence[LineAtRail]) -> "tuple[_Chains, _Chains]":
+    """The chains of a case before an order and after it."""
     own = asked_for(order)
     made = {line.line_id for line in own if line.ceased_from is None}
     before = _Chains()
     before.add(line for line in lines if line.certain or line.line_id not in made)
     after = before.copy()
     after.add(own)
-    return paid_twice(after.pay(), lambda: before.chains, after.changed, SCHEMES[order.scheme].paid_twice)
+    return before, after
 
 
 def pay_of_lines(asked: Sequence[LineAtRail], lines: Sequence[LineAtRail]) -> tuple[tuple[Paid, ...], tuple[Paid, ...]]:

@@ -104,8 +104,8 @@ def extend(accepted: Sequence[Period], wanted: Sequence[Period], *, weekdays_onl
 def extend_unknown(last_sent: Period | None, wanted: Sequence[Period], *, weekdays_only: bool = False) -> ChainChange:
     """The change from a chain of which only the last line is known, as it was sent if even that is, to `wanted`.
 
-    Nothing of it can be left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have, and anything else
-    is sent whole, which overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
+    Nothing of it is left as it is: an empty `wanted` cuts the whole chain, from the first day that an order can have; anything else is sent
+    whole and overwrites the chain from its first day on. Days before that are cut where the last line is known to have some.
     """
     if not wanted:
         return ChainChange(ORDER_BEGINS, ())
@@ -131,9 +131,10 @@ class AtRail(Struct, frozen=True):
 class CaseState(Struct, frozen=True):
     """The accepted state of a case: its payments by id in case-list order (ceased ones too), its person, the areas the rail knows it in.
 
-    `ids_of_other_cases` are the named ids that belong to another case. `unknown` are payments that the hub before us had on its list,
-    and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what the rail may have besides. `lines`
-    stand in place of payments where senders make the lines, oldest first. `open`: nothing may be ordered now. `contract` owns the case.
+    Of the named ids `ids_of_other_cases` belong to other cases, `pending` to payments of an open order of this one. `unknown` are payments
+    that the hub before us had on its list, and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what
+    the rail may have besides. `lines` stand in place of payments where senders make the lines. `open`: nothing may be ordered now.
+    `numbered` numbers of lines are used up.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -149,6 +150,8 @@ class CaseState(Struct, frozen=True):
     contract: str | None = None
     decisions: DecisionChain | None = None
     frame: Frame | None = None
+    pending: frozenset[PaymentId] = frozenset()
+    numbered: int = 0
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)
@@ -217,12 +220,12 @@ def _unknown(instructions: PaymentInstructions, state: CaseState) -> Refusal | N
     return next((refusals.nothing_to_cease(payment_id) for payment_id in state.unknown if payment_id not in named), None)
 
 
-def _unbuildable(decision: Decision, change: Change, *, office_counts: bool) -> Refusal | None:
+def _unbuildable(decision: Decision, change: Change, *, offices: bool) -> Refusal | None:
     if broken := broken_instruction(decision, change.instruction):
         return broken
     if change.instruction.kind is not InstructionKind.PAY:
         return refusals.nothing_to_cease(change.instruction.payment_id) if change.stored is None else None
-    if not office_counts and change.stored is not None and _same_money(change.instruction.periods, change.stored.wanted):
+    if not offices and change.stored is not None and _same_money(change.instruction.periods, change.stored.wanted):
         return refusals.NO_REAL_CHANGE
     return None
 
@@ -267,7 +270,7 @@ class _OrderBuilder:
         if chain.cease_from is not None and joined is not None:
             # The last line of the chain again, as it was sent, ended from a date; never with a reference.
             by = self._by_sender(target) if instruction.kind is InstructionKind.CEASE else target
-            self.lines.append(self._line(joined.last_line, None, by, _last_sent(joined), chain.cease_from))
+            self.lines.append(self._line(joined.last_line, None, by, last_sent(joined), chain.cease_from))
         refers_to = joined.last_line if joined else None
         for period in chain.new:
             fresh = line_id(self.order_id, len(self.lines))
@@ -318,7 +321,7 @@ class _OrderBuilder:
             end=period.end,
             amount=period.amount,
             decided_rate=period.decided_rate,
-            rate_type=by.rate_type,
+            rate_type=by.rate_of(period),
             ceased_from=ceased_from,
             decided_on=by.decided_at[:10],
             caseworker=by.caseworker,
@@ -346,7 +349,7 @@ class _OrderBuilder:
         )
 
 
-def _last_sent(payment: Payment) -> Period:
+def last_sent(payment: Payment) -> Period:
     """The last line as it was sent, for a cessation of it; where nobody knows that, the least that the rail's form takes.
 
     Its id says which line is meant, so the rail may take it all the same; if not, its refusal is what the sender hears.
@@ -358,20 +361,15 @@ def _last_sent(payment: Payment) -> Period:
 
 def _office(payments: Iterable[Payment]) -> str | None:
     """The office of the earliest-ending period that names one, in the first payment that has any (helved §5.1)."""
-    for payment in payments:
-        for period in sorted(payment.periods, key=lambda each: each.end):
-            if period.office is not None:
-                return period.office
-    return None
+    ended = (period for payment in payments for period in sorted(payment.periods, key=lambda each: each.end))
+    return next((period.office for period in ended if period.office is not None), None)
 
 
-def derive(
-    instructions: PaymentInstructions, state: CaseState, made_at: datetime, *, office_counts: bool = False
-) -> tuple[Order, ...] | Refusal:
+def derive(instructions: PaymentInstructions, state: CaseState, made_at: datetime, *, offices: bool = False) -> tuple[Order, ...] | Refusal:
     """The orders that turn the accepted state of a case into what a message instructs; none when nothing differs.
 
     One order per area, in the order in which the areas first occur; the first broken rule refuses the whole message.
-    `made_at` is the clock in Oslo; `office_counts`: another paying office alone is a change. Source: helved §3.4, design §12.
+    `made_at` is the clock in Oslo; `offices`: another paying office alone is a change. Source: helved §3.4, design §12.
     """
     decision = instructions.decision
     if broken := repeated_payment(instructions.payments):
@@ -382,7 +380,7 @@ def derive(
     pairs = ((instruction, state.payments.get(instruction.payment_id)) for instruction in payments)
     changes = [Change(instruction, stored, _area(instruction, stored)) for instruction, stored in pairs if _differs(instruction, stored)]
     for change in changes:
-        if broken := _unbuildable(decision, change, office_counts=office_counts):
+        if broken := _unbuildable(decision, change, offices=offices):
             return broken
     if not changes:
         return broken_decision(decision) or ()

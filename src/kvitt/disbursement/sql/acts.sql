@@ -19,7 +19,7 @@ SELECT seq, at, what, note, digest, hash FROM audit WHERE chain = 0 AND seq = %(
 
 -- name: entries_of_case
 -- The chain of a case, newest first; `order_id` null means about anything, else about this order, or the message that it was made of.
-SELECT a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, NULL::bytea AS digest, NULL::bytea AS hash
+SELECT a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, a.note, NULL::bytea AS digest, NULL::bytea AS hash
 FROM audit AS a
 WHERE a.chain = %(case_no)s AND a.at >= %(since)s AND a.at < %(until)s
   AND (%(order_id)s::uuid IS NULL OR a.order_id = %(order_id)s::uuid
@@ -29,7 +29,7 @@ LIMIT %(limit)s;
 
 -- name: entry_of_case
 -- One entry in the chain of a case.
-SELECT seq, at, what, message_no, order_id::text, receipt_no, digest, hash FROM audit WHERE chain = %(case_no)s AND seq = %(seq)s;
+SELECT seq, at, what, message_no, order_id::text, receipt_no, note, digest, hash FROM audit WHERE chain = %(case_no)s AND seq = %(seq)s;
 
 -- name: case_number
 -- The number of a case; the number is its chain.

@@ -11,7 +11,7 @@ ON CONFLICT (scheme, case_id) DO NOTHING;
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
-       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner,
+       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner, c.numbered, c.ordered_for,
        (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
@@ -49,23 +49,28 @@ CROSS JOIN LATERAL (
     ) AS q
 ) AS p;
 
--- name: ids_of_other_cases
--- Which of these client-chosen payment ids a case other than the asking one has accepted or pending.
+-- name: ids_in_use
+-- Which of these client-chosen payment ids a case other than the asking one has accepted or pending, and which are pending in its own.
 -- OFFSET 0 keeps the lookup per id: as a join it would read all payments that somebody chose the id of.
-SELECT DISTINCT w.ordinal, w.payment_id::text
+SELECT DISTINCT w.ordinal, w.payment_id::text, (c.scheme, c.case_id) = (w.scheme, w.case_id) AS own
 FROM unnest(%b::integer[], %b::uuid[], %b::text[], %b::text[]) AS w (ordinal, payment_id, scheme, case_id)
 CROSS JOIN LATERAL (
-    SELECT q.case_no FROM payments AS q
+    SELECT q.case_no, q.state FROM payments AS q
     WHERE q.payment_id = w.payment_id AND q.client_chose
       AND (q.state = 'pending' OR (q.state = 'accepted' AND NOT q.superseded))
     OFFSET 0
 ) AS p
 JOIN cases AS c ON c.case_no = p.case_no
-WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id);
+WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id) OR p.state = 'pending';
 
 -- name: next_message_numbers
--- As many fresh message numbers as asked for, rising.
-SELECT nextval('message_numbers') FROM generate_series(1, %b::integer) ORDER BY 1;
+-- As many fresh message numbers as asked for, rising, once this transaction alone decides about what these persons are paid, as `lock_persons`
+-- has it.
+WITH locked AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(p.key))
+    FROM (SELECT DISTINCT hashtextextended(w.person, 15) AS key FROM unnest(%b::text[]) AS w (person) ORDER BY 1 OFFSET 0) AS p
+)
+SELECT nextval('message_numbers') FROM locked CROSS JOIN generate_series(1, %b::integer) ORDER BY 1;
 
 -- name: queued_messages
 -- The longest queued messages of cases after a given one, at most so many of each, all of them oldest first.

@@ -8,7 +8,7 @@ SELECT count(*) FROM cases;
 -- name: cases_after
 -- The next cases by number.
 SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown, contract,
-       frame_start, cap_kroner
+       frame_start, cap_kroner, numbered, ordered_for
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: decisions
@@ -95,6 +95,11 @@ LEFT JOIN simulation_requests AS r ON r.request_no = k.request_no
 LEFT JOIN simulation_questions AS q ON q.request_no = k.request_no AND q.order_id = k.order_id
 ORDER BY c.case_no, c.message_no, k.times_asked;
 
+-- name: outside_findings
+-- The reasons that held orders of a span of cases, and that were found outside these.
+SELECT order_id::text, place, case_no, other_case_no, class_code, reason::text
+FROM outside_findings WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY order_id, place;
+
 -- name: simulations
 -- The simulations that dry runs of a span of cases asked for.
 SELECT request_no FROM simulation_requests WHERE asker = 'message' AND case_no BETWEEN %(first)s AND %(last)s ORDER BY request_no;
@@ -106,6 +111,30 @@ FROM simulation_requests AS r
 LEFT JOIN cases AS c ON c.case_no = r.case_no
 LEFT JOIN messages AS m ON m.message_no = r.message_no
 WHERE c.case_no IS NULL OR (r.message_no IS NOT NULL AND m.case_no IS DISTINCT FROM r.case_no);
+
+-- name: outside_findings_astray
+-- What was found outside a case, and is about no order of it, or in a case that is not there or was never ordered for the same person.
+SELECT f.case_no, f.order_id::text,
+       CASE WHEN o.order_id IS NULL THEN 'was held for what was found outside its case, and is not there'
+            ELSE 'was held for what another case pays, which is not there or is another person''s' END
+FROM outside_findings AS f
+LEFT JOIN orders AS o ON o.order_id = f.order_id AND o.case_no = f.case_no
+WHERE o.order_id IS NULL
+   OR (f.other_case_no IS NOT NULL
+       AND NOT EXISTS (SELECT FROM cases AS c WHERE c.case_no = f.other_case_no AND (c.person = o.person OR c.ordered_for = o.person))
+       AND NOT EXISTS (SELECT FROM orders AS q WHERE q.case_no = f.other_case_no AND q.person = o.person));
+
+-- name: exempt_pairs_not_as_noted
+-- Pairs of cases that hold no orders of each other, and that nobody is noted to have released.
+SELECT x.case_no, x.other_case_no::text, 'is exempt with it, and no order was released that says so'
+FROM exempt_pairs AS x
+WHERE NOT EXISTS (
+    SELECT FROM outside_findings AS f
+    WHERE f.order_id = x.order_id AND f.class_code = x.class_code
+      AND least(f.case_no, f.other_case_no) = x.case_no AND greatest(f.case_no, f.other_case_no) = x.other_case_no
+) OR NOT EXISTS (
+    SELECT FROM audit AS a WHERE a.chain = 0 AND a.what = 'release' AND a.note::jsonb ->> 'subject' = x.order_id::text
+);
 
 -- name: contradictions_not_as_noted
 -- Contradictions whose resolution is not what the operators' chain says, and those that are about no order of their case.
@@ -207,9 +236,9 @@ FROM orders AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no AND m.case_no = o.case_no);
 
 -- name: orders_without_lines
--- Orders of which every line is gone.
+-- Orders of which every line is gone; those that never had any have no sum.
 SELECT o.case_no, o.order_id::text, 'has no lines'
-FROM orders AS o WHERE NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
+FROM orders AS o WHERE o.sum_kroner <> 0 AND NOT EXISTS (SELECT FROM order_lines AS l WHERE l.order_id = o.order_id);
 
 -- name: orders_without_receipt
 -- Orders settled by receipts that are not there.
@@ -228,7 +257,18 @@ FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id
 SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
 FROM payments AS p
 WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no)
-  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'));
+  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'))
+  AND NOT EXISTS (SELECT FROM moved_payments AS m WHERE m.case_no = p.case_no AND m.moved_to = p.payment_id AND m.version = p.version);
+
+-- name: moves_not_as_noted
+-- Payments that are said to have been moved, where their case's history does not say so.
+SELECT m.case_no, m.payment_id::text, 'was moved to another id, and the history of its case has it otherwise'
+FROM moved_payments AS m
+WHERE NOT EXISTS (
+    SELECT FROM audit AS a
+    WHERE a.chain = m.case_no AND a.what = 'migrated'
+      AND a.note::jsonb -> 'moves' @> jsonb_build_array(jsonb_build_object('payment_id', m.payment_id, 'to', m.moved_to))
+);
 
 -- name: imports_not_as_noted
 -- How much imports took over, where it is not what is there: a case that nothing has happened to since is known by nothing else.
@@ -274,9 +314,11 @@ WHERE d.message_no IS NOT NULL
   );
 
 -- name: doubled_lines
--- Line ids that were made more than once; the rail would take the second for the first.
+-- Line ids that were made more than once; the rail would take the second for the first. Numbered ones are looked at by payment: those of
+-- two cases may be equal, where two schemes call their cases alike.
 SELECT NULL::bigint, line_id, 'was made ' || count(*) || ' times'
-FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded GROUP BY line_id HAVING count(*) > 1;
+FROM order_lines WHERE ceased_from IS NULL AND NOT forwarded
+GROUP BY line_id, CASE WHEN line_id LIKE '%%#%%' THEN payment_id END HAVING count(*) > 1;
 
 -- name: doubled_events
 -- Event ids that stand in the outbox more than once; whoever drops repeats would lose what the second one says.

@@ -53,7 +53,7 @@ FROM (
         WHERE d.key_day BETWEEN %(first_day)s AND %(last_day)s
     ) AS o
     LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
-    WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn'
+    WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn' AND o.sum_kroner <> 0
 ) AS f
 WHERE CASE WHEN f.place %% %(rests_after)s = 0 THEN pg_sleep(%(rest_seconds)s) IS NOT NULL ELSE true END;
 

@@ -26,6 +26,7 @@ JOIN (
     SELECT rail, area, min(first_day) AS first_day FROM reconciliation_runs WHERE kind = 'interface' GROUP BY rail, area
 ) AS b ON b.rail = o.rail AND b.area = o.area
 WHERE coalesce(o.key_day, o.day) BETWEEN b.first_day AND a.last_day AND o.state <> 'withdrawn' AND o.reconciliation_key IS NULL
+  AND o.sum_kroner <> 0
   AND NOT (o.state = 'ready' AND o.made_at > (
       SELECT max(n.made_at) - interval '1 minute' FROM reconciliation_runs AS n
       WHERE n.rail = o.rail AND n.area = o.area AND n.kind = 'interface' AND o.day BETWEEN n.first_day AND n.last_day

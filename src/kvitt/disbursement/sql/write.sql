@@ -67,11 +67,11 @@ UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
     unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions,
-    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner
+    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner, numbered = s.numbered, ordered_for = s.ordered_for
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[])
+            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[], %b::integer[], %b::text[])
      AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions,
-           contract, frame_start, cap_kroner)
+           contract, frame_start, cap_kroner, numbered, ordered_for)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters
@@ -118,3 +118,20 @@ INSERT INTO decisions (message_no, case_no, contract, operation, application, pe
                        refused_doc, refused_system)
 SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::boolean[], %b::text[], %b::smallint[],
                      %b::text[], %b::text[], %b::text[]);
+
+-- name: add_outside_findings
+-- Remembers what outside their cases held new orders.
+INSERT INTO outside_findings (order_id, place, case_no, other_case_no, class_code, reason)
+SELECT w.order_id, w.place, w.case_no, w.other_case_no, w.class_code, w.reason::jsonb
+FROM unnest(%b::uuid[], %b::integer[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])
+     AS w (order_id, place, case_no, other_case_no, class_code, reason);
+
+-- name: add_to_source_hours
+-- Adds what orders pay to what their sources had paid in an hour; the rows are there, and locked.
+UPDATE source_hours AS h
+SET kroner = h.kroner + w.kroner
+FROM (
+    SELECT n.source, n.hour, sum(n.kroner) AS kroner FROM unnest(%b::text[], %b::timestamptz[], %b::bigint[]) AS n (source, hour, kroner)
+    GROUP BY 1, 2
+) AS w
+WHERE h.source = w.source AND h.hour = w.hour;

@@ -117,7 +117,7 @@ SELECT area, count(*) AS orders, min(sent_at) AS oldest FROM kvitt_views.alarms 
 
 -- name: list_alarms
 -- Standing alarms with the case and the present state of their orders, newest first; with what is over, if asked for. Contradictions, and
--- receipts of no order, are alarms as long as they are open; those about rails and about areas are about no order.
+-- receipts of no order, and orders that are held because their source is over its limit, are alarms as long as they are open; those about rails and about areas are about no order.
 SELECT a.alarm_no, a.kind, a.rail, a.order_id::text, o.scheme, o.case_id, coalesce(a.area, o.area) AS area, o.state, a.sent_at, a.raised_at,
        a.cleared_at
 FROM (
@@ -126,6 +126,9 @@ FROM (
     UNION ALL
     (SELECT contradiction_no, 'contradiction', NULL, NULL, order_id, NULL, found_at, resolved_at FROM contradictions
      WHERE resolved_at IS NULL OR %(cleared)s ORDER BY contradiction_no DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT message_no, 'over limit', NULL, NULL, order_id, NULL, made_at, NULL FROM orders
+     WHERE state = 'ready' AND held_for @> '[{"kind": "over_limit"}]' ORDER BY message_no DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT r.receipt_no, 'receipt of no order', r.rail, NULL, NULL, NULL, r.received_at, NULL FROM kvitt_views.open_receipts AS r
      WHERE r.outcome = 'unmatched' ORDER BY r.receipt_no DESC LIMIT %(limit)s)
@@ -146,6 +149,10 @@ LIMIT %(limit)s;
 -- name: open_contradictions
 -- How many orders the rail contradicts, and since when the one that has stood longest.
 SELECT count(*) AS number, min(found_at) AS oldest FROM kvitt_views.contradictions WHERE resolved_at IS NULL;
+
+-- name: over_limit
+-- How many orders are held because their source is over its limit, and since when the oldest.
+SELECT count(*) AS number, min(made_at) AS oldest FROM orders WHERE state = 'ready' AND held_for @> '[{"kind": "over_limit"}]';
 
 -- name: open_orders
 -- The open orders per area and state: how many are younger than each of these ages (in seconds, ascending) and no younger than the one

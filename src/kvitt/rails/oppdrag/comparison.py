@@ -69,13 +69,16 @@ class _CaseInMotion(NamedTuple):
     case_id: str
 
 
+_ByRate = dict[str, tuple[Stretch, ...]]
+"""What is paid, by the rates of the rail by which anything is."""
+
+
 class _Accepted(Struct, frozen=True):
-    """A payment of the store: its chain's last line as the wire names it, its rate as the rail does, and what it pays, if that is known."""
+    """A payment of the store: its chain's last line as the wire names it, and what it pays by each rate of the rail, if that is known."""
 
     payment_id: str
     last_line: str
-    rate: str
-    stretches: tuple[Stretch, ...]
+    pays: _ByRate
     known: bool
 
 
@@ -161,9 +164,15 @@ def _side_by_side(
 
 def _accepted(row: _StoredDocument) -> _Accepted:
     stored = payment_document.decode(row.document)
-    rate = RATE_CODES[stored.rate_type]
-    pieces = (Stretch(period.start, period.end, period.amount) for period in stored.wanted)
-    return _Accepted(row.payment_id, encode_line_id(stored.last_line), rate, stretches(rate, pieces), known=not stored.periods_unknown)
+    pieces = ((RATE_CODES[stored.rate_of(each)], Stretch(each.start, each.end, each.amount)) for each in stored.wanted)
+    return _Accepted(row.payment_id, encode_line_id(stored.last_line), _by_rate(pieces), known=not stored.periods_unknown)
+
+
+def _by_rate(pieces: Iterable[tuple[str, Stretch]]) -> _ByRate:
+    found: dict[str, list[Stretch]] = {}
+    for rate, piece in pieces:
+        found.setdefault(rate, []).append(piece)
+    return {rate: pays for rate, of in sorted(found.items()) if (pays := stretches(rate, of))}
 
 
 def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[DaySpan]) -> Iterator[RailDifference]:
@@ -174,16 +183,18 @@ def _differences(key: _Key, accepted: Sequence[_Accepted], paid: Sequence[DaySpa
         spans = chains.pop(each.last_line, [])
         if not each.known:
             continue
-        rates = {span.rate_code for span in spans} or {each.rate}
-        if rates != {each.rate}:
-            yield RailDifference(*key, each.payment_id, f"the rail pays by rate {', '.join(sorted(rates))}, the store by {each.rate}")
-            continue
-        pays = stretches(each.rate, (Stretch(span.start, span.end, span.amount) for span in spans))
-        if pays != each.stretches:
-            yield RailDifference(*key, each.payment_id, f"the rail pays {_described(pays)}, the store has {_described(each.stretches)}")
+        pays = _by_rate((span.rate_code, Stretch(span.start, span.end, span.amount)) for span in spans)
+        if pays and each.pays and pays.keys() != each.pays.keys():
+            yield RailDifference(*key, each.payment_id, f"the rail pays by rate {', '.join(pays)}, the store by {', '.join(each.pays)}")
+        elif pays != each.pays:
+            yield RailDifference(*key, each.payment_id, f"the rail pays {_all_described(pays)}, the store has {_all_described(each.pays)}")
     for last_line, spans in chains.items():
         described = _described([Stretch(span.start, span.end, span.amount) for span in spans])
         yield RailDifference(*key, "", f"the rail pays {described} in a chain (last line {last_line}) that belongs to no payment")
+
+
+def _all_described(pays: _ByRate) -> str:
+    return _described(sorted(piece for of in pays.values() for piece in of))
 
 
 def _described(pays: Sequence[Stretch]) -> str:

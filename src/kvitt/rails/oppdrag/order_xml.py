@@ -40,6 +40,8 @@ def encode(order: Order) -> bytes:
     """The order's XML, UTF-8. Raises ValueError when a line id is too long; other limits are the schema's. Source: helved §5.1."""
     area, case_id, person, caseworker = escaped(order.area), escaped(order.case_id), escaped(order.person), escaped(order.caseworker)
     lines = "".join([_line(line, case_id, person) for line in order.lines])
+    # An order without lines corrects a hold-back: it has neither a key of reconciliation nor an office (iverksetting §3.7).
+    key, offices = (_key(order, area), _offices(order.office)) if order.lines else ("", "")
     return f"""\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <ns2:oppdrag xmlns:ns2="{NAMESPACE}">
@@ -52,13 +54,18 @@ def encode(order: Order) -> bytes:
         <oppdragGjelderId>{person}</oppdragGjelderId>
         <datoOppdragGjelderFom>2000-01-01+01:00</datoOppdragGjelderFom>
         <saksbehId>{caseworker}</saksbehId>
+{key}{_held(order.hold_back) if order.hold_back else ""}{offices}{lines}    </oppdrag-110>
+</ns2:oppdrag>""".encode()
+
+
+def _key(order: Order, area: str) -> str:
+    return f"""\
         <avstemming-115>
             <kodeKomponent>{area}</kodeKomponent>
             <nokkelAvstemming>{order.made_at.date().isoformat()}-10.10.00.000000</nokkelAvstemming>
             <tidspktMelding>{correlation_time(order)}</tidspktMelding>
         </avstemming-115>
-{_held(order.hold_back) if order.hold_back else ""}{_offices(order.office)}{lines}    </oppdrag-110>
-</ns2:oppdrag>""".encode()
+"""
 
 
 def correlation_time(order: Order) -> str:

@@ -1,0 +1,172 @@
+"""Examples of refusals on the paths of decisions, for the description: each as its contract writes it (iverksetting §1.13)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
+
+from kvitt.api.rest.contract_forms import api_error, refusal_of
+from kvitt.api.rest.problems import problem_of
+from kvitt.api.rest.routes import EXAMPLES
+from kvitt.contracts.iverksetting import texts
+from kvitt.contracts.iverksetting.decision import Generation
+from kvitt.contracts.utbetalinger import avvent, changes, read, rules
+from kvitt.disbursement import refusals
+from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.errors import UnknownApplication
+
+_UNAUTHORIZED: Final = 401
+_UID: Final = PaymentId("7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01")
+A_DECISION: Final = Example(
+    summary="one day of child care, behind an earlier decision",
+    value={
+        "sakId": "TS-70530",
+        "behandlingId": "20155",
+        "iverksettingId": "7c1a",
+        "personident": "01820390012",
+        "vedtak": {
+            "vedtakstidspunkt": "2026-03-03T12:20:00",
+            "saksbehandlerId": "A100001",
+            "beslutterId": "B200002",
+            "utbetalinger": [
+                {
+                    "beløp": 1270,
+                    "satstype": "DAGLIG",
+                    "fraOgMedDato": "2026-03-03",
+                    "tilOgMedDato": "2026-03-03",
+                    "stønadsdata": {"stønadstype": "TILSYN_BARN_AAP", "brukersNavKontor": None},
+                }
+            ],
+        },
+        "forrigeIverksetting": {"behandlingId": "20131", "iverksettingId": "6b09"},
+    },
+)
+AN_OLD_DECISION: Final = Example(
+    summary="a week of dagpenger, behind a frame decision",
+    value={
+        "saksreferanse": "DP-2023-17",
+        "behandlingId": "3c1d7d0e-6a5f-4c39-9d5b-0f6f5d1c7a02",
+        "personIdent": "01820390012",
+        "vedtak": {
+            "vedtakstype": "UTBETALINGSVEDTAK",
+            "vedtakstidspunkt": "2023-09-11T08:40:00",
+            "resultat": "INNVILGET",
+            "saksbehandlerId": "A100001",
+            "beslutterId": "B200002",
+            "utbetalinger": [{"belopPerDag": 1180, "fraOgMedDato": "2023-09-04", "tilOgMedDato": "2023-09-08"}],
+        },
+        "forrigeIverksetting": {"behandlingId": "a7e0b7c4-88a1-4f0f-b2ce-5d8e5f0d1e01", "utbetalinger": []},
+    },
+)
+A_PAYMENT: Final = Example(
+    summary="two days of AAP",
+    value={
+        "sakId": "AAP-81100",
+        "behandlingId": "51",
+        "erFørsteUtbetaling": None,
+        "personident": "01820390012",
+        "vedtakstidspunkt": "2026-06-15T09:00:00",
+        "stønad": "AAP_UNDER_ARBEIDSAVKLARING",
+        "beslutterId": "B200002",
+        "saksbehandlerId": "A100001",
+        "periodeType": "UKEDAG",
+        "perioder": [
+            {"fom": day, "tom": day, "beløp": 910, "betalendeEnhet": None, "fastsattDagsats": 1140} for day in ("2026-06-01", "2026-06-02")
+        ],
+        "avvent": None,
+    },
+)
+A_MOVE: Final = Example(
+    summary="the payments of one reporting card", value={"sakId": "TP-55310", "behandlingId": "77", "meldeperiode": "2026-05-18/2026-05-31"}
+)
+_IDS: Final[Mapping[str, object]] = {
+    "case": "S700",
+    "decision": "5",
+    "enactment": None,
+    "previous": "3",
+    "previous_enactment": None,
+    "latest": "4",
+    "latest_enactment": None,
+    "other": "S701",
+    "scheme": "DAGPENGER",
+    "benefit": "TILSYN_BARN_AAP",
+    "fields": "vedtak.utbetalinger",
+}
+_OLDER_ALONE: Final = (
+    texts.RECEIVED_ALREADY,
+    texts.GRANTED_WITHOUT_SPANS,
+    texts.REFUSED_WITH_SPANS,
+    texts.NOT_POSITIVE,
+    texts.OVER_CAP,
+    texts.OTHER_PERSON,
+    texts.NOT_CONSISTENT,
+    texts.NO_FRAME_YET,
+    texts.SCHEME_STOPPED,
+)
+"""Rules of older generations alone, and the text that is no object."""
+_AUTHORITY: Final = (NOT_OPENED, NOT_FRAMED, ONE_PERSON, SENT_BY_CASEWORKER)
+OF_DECISIONS: Final[Iterable[Refusal]] = (
+    Refusal(400, texts.NOT_READ, texts.CREATE_PAGE),
+    *(
+        each.refusal(Generation.THIRD, **_IDS)
+        for each in vars(texts).values()
+        if isinstance(each, texts.Wording) and each not in _OLDER_ALONE
+    ),
+    Refusal(501, "kan ikke migrere AAP enda", BASE),
+    *_AUTHORITY,
+    refusals.owned_by_another("utbetalinger"),
+)
+"""Refusals of decisions, in the words of the newest generation."""
+OF_PAYMENTS: Final[Iterable[Refusal]] = (
+    read.NO_UUID,
+    read.UNREADABLE,
+    refusals.NO_PERIODS,
+    refusals.ONE_OFF_ACROSS_YEARS,
+    refusals.DUPLICATE_PERIODS,
+    refusals.END_BEFORE_START,
+    rules.RESERVED_RATE,
+    rules.INCONSISTENT_DAYS,
+    refusals.TOO_LONG,
+    refusals.ZERO_AMOUNT,
+    refusals.BAD_CASE_ID,
+    refusals.BAD_DECISION_ID,
+    rules.ONE_OFFS_TO_JOIN,
+    refusals.OVERLAP,
+    refusals.unchangeable("sakId"),
+    changes.OTHER_RATE_TYPE,
+    changes.OTHER_PERIODS,
+    avvent.NOT_A_CORRECTION,
+    avvent.NO_TRANSFER,
+    changes.not_found(_UID),
+    changes.never_made(_UID),
+    changes.no_status(_UID),
+    changes.exists_already(_UID),
+    refusals.NO_REAL_CHANGE,
+    refusals.owned_by_another("iverksetting"),
+    changes.NOT_MATCHED,
+    changes.BUSY_TO_UPDATE,
+    changes.BUSY_TO_DELETE,
+    changes.CASE_BUSY,
+    ONE_PERSON,
+)
+"""Refusals of single payments."""
+_OF_ALL: Final = tuple(
+    refusal_of(problem_of(error)) for error in (UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"), *EXAMPLES)
+)
+
+
+def with_examples(specs: Mapping[int, ResponseSpec], known: Iterable[Refusal]) -> dict[int, ResponseSpec]:
+    """The same answers, each with all of its refusals; a missing or wrong token is answered without a body."""
+    return {status: _exemplified(status, spec, [*known, *_OF_ALL]) for status, spec in specs.items()}
+
+
+def _exemplified(status: int, spec: ResponseSpec, known: Iterable[Refusal]) -> ResponseSpec:
+    if status == _UNAUTHORIZED:
+        return replace(spec, data_container=None)
+    shown = [Example(summary=each.text, value=json.loads(api_error(each)[1])) for each in known if each.status == status]
+    return replace(spec, examples=shown)

@@ -1,0 +1,189 @@
+"""Dry runs over REST: a message of a case stream, simulated by the rail, whose answer the call waits for (iverksetting §4.4)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+from litestar import Request, Response, post
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import Parameter as HeaderParameter
+from litestar.params import FromPath
+from litestar.router import Router
+from msgspec import Struct
+
+from kvitt.api.rest.contract_forms import api_error
+from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.problems import RETRY_SECONDS
+from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
+from kvitt.api.rest.watch import RowWatch
+from kvitt.contracts.helved.dry_run_calls import SOURCES, http_status
+from kvitt.disbursement.authority import Authority
+from kvitt.disbursement.caller import CallHeaders
+from kvitt.disbursement.decide import Decided
+from kvitt.disbursement.decisions import DecisionOutcome
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.values import Refusal, Scheme
+from kvitt.errors import BadRequest
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.queries import load
+
+PATHS: Final = ("/api/simulering/v3", "/api/dryrun")
+TRANSACTION_ID: Final = "transaction-id"
+_SQL = load("dry_runs", "kvitt.contracts.helved")
+_JSON: Final = "application/json"
+_FORM: Final = "v1"
+_LONGEST_ID: Final = 255
+_NOT_IN_TIME: Final = Refusal(408, "Simuleringen ble ikke besvart i tide", BASE)
+_SCHEMES: Final[Mapping[str, Scheme]] = {
+    "aap": Scheme.AAP,
+    "dagpenger": Scheme.DAGPENGER,
+    "tilleggsstonader": Scheme.TILLEGGSSTONADER,
+    "tiltakspenger": Scheme.TILTAKSPENGER,
+}
+
+
+class _EndedDryRun(NamedTuple):
+    message_no: int
+    answer: bytes | None
+
+
+class DryRunRoutes(Struct, frozen=True):
+    """Dry runs behind their routes."""
+
+    calls: DecisionCalls
+    watch: RowWatch[bytes]
+
+    async def answered(self, request: Request[Any, Any, Any], scheme: Scheme, by: Authority) -> Response[bytes]:
+        """The rail's answer in the scheme's form; a status where there is none, and 408 where it did not come in time."""
+        transaction, body = _transaction_of(request), await request.body()
+        headers = CallHeaders("dryrun", _FORM, by.application, by.person, by.approver)
+
+        async def ask() -> int | bytes:
+            decided = await self.calls.decided(SOURCES[scheme], transaction.encode(), body, headers, identity=f"dryrun/{transaction}")
+            return _known(decided)
+
+        answer = await self.watch.holding(ask, self.calls.dry_run_seconds)
+        return _said(answer) if answer is not None else _late()
+
+
+def _known(decided: Decided) -> int | bytes:
+    """The answer, or by which message it comes."""
+    waits = decided.outcome is DecisionOutcome.SIMULATED or decided.answer is None
+    return decided.message_no if waits else decided.answer or b""
+
+
+def _said(answer: bytes) -> Response[bytes]:
+    status = http_status(answer)
+    again = {"retry-after": RETRY_SECONDS} if status == HTTPStatus.CONFLICT else {}
+    return Response(answer, status_code=status, media_type=_JSON, headers=again)
+
+
+def _late() -> Response[bytes]:
+    content_type, body = api_error(_NOT_IN_TIME)
+    return Response(body, status_code=_NOT_IN_TIME.status, media_type=content_type)
+
+
+def _transaction_of(request: Request[Any, Any, Any]) -> str:
+    """The caller's id of its dry run, one of ours where it has none. Raises BadRequest."""
+    named = request.headers.get(TRANSACTION_ID)
+    if named is None:
+        return str(uuid4())
+    if not 1 <= len(named) <= _LONGEST_ID or not named.isprintable():
+        raise BadRequest(("Transaction-ID", f"has 1 to {_LONGEST_ID} printable characters"))
+    return named
+
+
+def routers(calls: DecisionCalls, work: RouteWork) -> Sequence[Router]:
+    """The routes: one for the scheme of the caller, and one for each of four schemes."""
+
+    def look(numbers: Sequence[int]) -> Mapping[int, bytes]:
+        with calls.pool.connection() as connection:
+            return {each.message_no: each.answer or b"" for each in fetch(connection, _EndedDryRun, _SQL.ended_dry_runs, [list(numbers)])}
+
+    routes = DryRunRoutes(calls, RowWatch(lambda numbers: work.on_thread(lambda: look(numbers)), calls.dry_runs))
+    given: dict[str, Callable[..., Any] | Provide] = {"dry_runs": Provide(lambda: routes, sync_to_thread=False, use_cache=True)}
+    own, named = PATHS
+    return (
+        Router(own, route_handlers=[dry_run], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]),
+        Router(named, route_handlers=[dry_run_of], dependencies=given, guards=[may_decide_somewhere(calls.access)], tags=["simulations"]),
+    )
+
+
+_MEANINGS: Final[Mapping[int, str]] = {
+    302: "nothing would change (`@type` `info`)",
+    400: "the message can not be read, or breaks a rule",
+    401: "no valid token",
+    403: "the application is not one of the scheme",
+    404: "the rail does not know the person; or no such scheme is simulated",
+    408: "the rail did not answer in time",
+    409: "the case has an order without a receipt; or the `Transaction-ID` was used for another message",
+    413: "the body is too long",
+    415: "the body is not JSON",
+    422: "the order can not be simulated",
+    429: "the application asks too often",
+    500: "kvitt failed",
+    502: "the rail's simulation is closed",
+    503: "the database or the issuer is away, or too many calls wait; the request may be made again",
+    504: "it is not known whether it was asked",
+}
+_ANSWERS: Final = {
+    200: ResponseSpec(dict[str, Any], description="what the message would lead to (`@type` `v1` or `v2`)", generate_examples=False),
+    **{
+        status: ResponseSpec(
+            None if status == HTTPStatus.UNAUTHORIZED else dict[str, Any], description=meaning, media_type=_JSON, generate_examples=False
+        )
+        for status, meaning in _MEANINGS.items()
+    },
+}
+
+
+@dataclass
+class _DryRunOperation(Operation):
+    """An operation whose body is a message of the scheme's stream."""
+
+    def __post_init__(self) -> None:
+        """Adds what no signature has."""
+        schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=_LONGEST_ID, pattern="^[ -~]+$")
+        meaning = "the same message with the same id is simulated once; a decision may name it as what its approver saw"
+        self.parameters = [*(self.parameters or []), HeaderParameter("Transaction-ID", "header", schema=schema, description=meaning)]
+        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}, required=True)
+
+
+def _any_message(_: bytes) -> None:
+    """Nothing is checked before the contract reads it; only that it is said to be JSON."""
+
+
+@post(
+    "/",
+    responses=_ANSWERS,
+    operation_class=_DryRunOperation,
+    opt={CHECK: _any_message},
+    status_code=200,
+    summary="Simulate a message of the caller's scheme",
+    description="The body is a message of the scheme's case stream; nothing is ordered.",
+)
+async def dry_run(request: Request[Any, Any, Any], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
+    """The outcome that the message would have."""
+    scheme, by = authority_in(request)
+    return await dry_runs.answered(request, scheme, by)
+
+
+@post(
+    "/{scheme:str}",
+    responses=_ANSWERS,
+    operation_class=_DryRunOperation,
+    opt={CHECK: _any_message},
+    status_code=200,
+    summary="Simulate a message of a scheme",
+    description="For applications of that scheme: aap, dagpenger, tilleggsstonader or tiltakspenger.",
+)
+async def dry_run_of(request: Request[Any, Any, Any], scheme: FromPath[str], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
+    """The outcome that the message would have."""
+    if scheme not in _SCHEMES:
+        content_type, body = api_error(Refusal(404, "Fant ikke fagsystemet", BASE))
+        return Response(body, status_code=HTTPStatus.NOT_FOUND, media_type=content_type)
+    return await dry_runs.answered(request, _SCHEMES[scheme], authority_over(request, _SCHEMES[scheme]))

@@ -1,0 +1,153 @@
+"""The rules of a decision after those before it, and of who may send it, under the lock of its case (iverksetting §1.5, §1.6; design §12).
+
+They are looked at in this order: whether the case may be opened and its frame changed, the chain, what the first form says of the decision
+before, and last whether what is paid anew is within the frame.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.contracts.iverksetting import texts
+from kvitt.contracts.iverksetting.benefits import catalogue_name
+from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, DecisionKind, EnactmentKey, Generation
+from kvitt.disbursement.authority import (
+    Authority,
+    first_raised,
+    kroner_a_day,
+    refused_frame,
+    refused_one_person,
+    refused_opening,
+    refused_outside_frame,
+)
+from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.values import Payment, PaymentId, Period, Refusal, Scheme
+
+_NOTHING: Final = EnactmentKey("null")
+
+
+class DecisionInCase(Struct, frozen=True):
+    """A decision with all that the rules need: the case as it stands, who sends it, and in whose words they are said."""
+
+    decision: CaseDecision
+    case: CaseState
+    scheme: Scheme
+    by: Authority
+    generation: Generation
+
+    @property
+    def opens(self) -> bool:
+        """Whether nothing was decided in the case before."""
+        return self.case.decisions is None or self.case.decisions.newest is None
+
+    @property
+    def frame_before(self) -> Frame:
+        """The frame as it stands."""
+        return self.case.frame or Frame()
+
+    @property
+    def frame_after(self) -> Frame:
+        """The frame once the decision is received; what it says nothing of is kept."""
+        before, said = self.frame_before, self.decision.frame
+        return Frame(said.start or before.start, before.cap_kroner if said.cap_kroner is None else said.cap_kroner)
+
+    @property
+    def frames(self) -> bool:
+        """Whether it is a decision about the frame: by its kind, or because it changes what stands."""
+        return self.decision.kind is DecisionKind.FRAME or self.frame_after != self.frame_before
+
+
+def refused_in_case(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Refusal | None:
+    """The first rule that a decision breaks in its case, None: it is received. `payments`: which payment each of its entries is of."""
+    return _refused_sender(asked) or _refused_chain(asked) or _refused_first_form(asked) or _refused_amounts(asked, payments)
+
+
+def _refused_sender(asked: DecisionInCase) -> Refusal | None:
+    decision, by = asked.decision, asked.by
+    if asked.opens and decision.kind is DecisionKind.PAYMENT and decision.previous is None:
+        return texts.NO_FRAME_YET.refusal(asked.generation)
+    if asked.frames and (refused := refused_frame(by)):
+        return refused
+    if asked.opens and (refused := refused_opening(by)):
+        return refused
+    return refused_one_person(by, decision.caseworker, decision.approver, as_approver=asked.opens or asked.frames)
+
+
+def _refused_chain(asked: DecisionInCase) -> Refusal | None:
+    chain, previous = asked.case.decisions, asked.decision.previous
+    assert chain is not None, "the contract keeps a chain"
+    fault = chain.fault(previous.names if previous else None)
+    if fault is ChainFault.UNKNOWN:
+        return _wording(texts.PREVIOUS_UNKNOWN, asked)
+    if fault is ChainFault.NOT_NEWEST:
+        return _wording(texts.PREVIOUS_NOT_LATEST, asked)
+    if fault is ChainFault.NOT_FINISHED or asked.case.open:
+        return _wording(texts.NOT_FINISHED, asked)
+    return None
+
+
+def _wording(wording: texts.Wording, asked: DecisionInCase) -> Refusal:
+    decision, chain = asked.decision, asked.case.decisions
+    previous = decision.previous or _NOTHING
+    latest = _key(chain.newest.key) if chain and chain.newest else _NOTHING
+    return wording.refusal(
+        asked.generation,
+        scheme=asked.scheme.value,
+        case=decision.case_name,
+        decision=decision.key.decision_id,
+        previous=previous.decision_id,
+        previous_enactment=previous.enactment_id,
+        latest=latest.decision_id,
+        latest_enactment=latest.enactment_id,
+    )
+
+
+def _key(names: DecisionKey) -> EnactmentKey:
+    decision_id, enactment_id = names
+    return EnactmentKey(decision_id, enactment_id or None)
+
+
+def _refused_first_form(asked: DecisionInCase) -> Refusal | None:
+    """The refusal where what was decided last is not said again, or the person is another (iverksetting §1.5)."""
+    decision = asked.decision
+    if decision.form is not DecisionForm.FIRST:
+        return None
+    if _said_again(decision.previous_spans or ()) != _accepted(asked.case):
+        return texts.NOT_CONSISTENT.refusal(asked.generation)
+    if asked.case.person not in (None, decision.person):
+        return texts.OTHER_PERSON.refusal(asked.generation)
+    return None
+
+
+_SaidSpan = tuple[date, date, int, str]
+
+
+def _said_again(spans: Iterable[DecidedSpan]) -> Sequence[_SaidSpan]:
+    return sorted((span.start, span.end, span.amount, catalogue_name(span.terms)) for span in spans)
+
+
+def _accepted(case: CaseState) -> Sequence[_SaidSpan]:
+    paid = ((period, payment.benefit) for payment in case.payments.values() for period in payment.wanted)
+    return sorted((period.start, period.end, period.amount, benefit) for period, benefit in paid)
+
+
+def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Refusal | None:
+    """Whoever is no approver pays within the frame; what was accepted before may be said again, by anybody."""
+    if asked.by.approver:
+        return None
+    pairs = zip(asked.decision.spans, payments, strict=True)
+    raised = [found for span, payment_id in pairs if (found := _raised(asked.case.payments.get(payment_id), span))]
+    first = min((day for day, _ in raised), default=None)
+    highest = max((amount for _, amount in raised), default=0)
+    frame = asked.frame_after
+    return refused_outside_frame(asked.by, frame.start, frame.cap_kroner, first, highest)
+
+
+def _raised(payment: Payment | None, span: DecidedSpan) -> tuple[date, int] | None:
+    """The first day on which an entry pays more than was accepted, and how much it pays a day."""
+    period = Period(span.start, span.end, span.amount)
+    day = first_raised(payment, period, span.rate_type)
+    return None if day is None else (day, kroner_a_day(period, span.rate_type))

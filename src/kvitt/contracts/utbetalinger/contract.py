@@ -1,0 +1,146 @@
+"""The contract of single payments: each is posted, put and deleted by itself, under an id that its caller chose (iverksetting §3).
+
+Its sources are names of ours, one for each scheme; what authority found about who calls stands in the headers of the record.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from kvitt.contracts.utbetalinger.answers import decode_kept
+from kvitt.contracts.utbetalinger.avvent import AvventCall, call_of, corrections_of, read_avvent
+from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
+from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
+from kvitt.contracts.utbetalinger.reply import reply_to
+from kvitt.contracts.utbetalinger.shapes import SCHEMES, SinglePayment
+from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.authority import (
+    Authority,
+    authority_of,
+    first_raised,
+    kroner_a_day,
+    refused_one_person,
+    refused_opening,
+    refused_outside_frame,
+)
+from kvitt.disbursement.caller import CallHeaders, call_headers
+from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
+from kvitt.disbursement.decisions import Frame
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.events import Event, Reply
+from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.instructions import InstructionKind
+from kvitt.disbursement.refusals import BASE
+from kvitt.disbursement.values import Order, PaymentId, Refusal, Scheme
+from kvitt.formats.topics import TopicTerms
+from kvitt.kernel.clock import oslo
+
+NAME: Final = "utbetalinger"
+SOURCES: Final[Mapping[Scheme, str]] = {scheme: f"rest.{NAME}.{scheme}" for scheme in SCHEMES}
+"""The name under which the calls of a scheme are stored."""
+IF_MATCH: Final = "if-match"
+SIMULATION: Final = "simulation"
+"""In the headers of a call: by what it names the state that it changes, and the simulation that an approver saw."""
+_OTHER_SCHEME: Final = Refusal(403, "Stønaden hører ikke til fagsystemet som kallet er sendt for", BASE)
+
+
+class Utbetalinger(Contract):
+    """Single payments of five schemes."""
+
+    name = NAME
+    sources: Mapping[str, Scheme] = {source: scheme for scheme, source in SOURCES.items()}
+    topics: Sequence[TopicTerms] = ()
+    answers_on = None
+    role = DECISIONS
+    callers_choose_ids = True
+
+    def read(self, record: Incoming) -> ParsedRecord:
+        """The payment of a call; what breaks rules by itself is refused before its case matters."""
+        scheme, call = self.sources[record.source], call_headers(record.headers)
+        payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
+        if isinstance(payment_id, Refusal):
+            return ParsedRecord(record, scheme, payment_id)
+        read_content = _correction if call.operation == PaymentOperation.AVVENT else _content
+        content = read_content(record.body or b"", payment_id, call, scheme)
+        if isinstance(content, Refusal):
+            return ParsedRecord(record, scheme, content)
+        case_key = (scheme, content.case_id)
+        return ParsedRecord(record, scheme, content, case_key=case_key, chosen_ids=(payment_id,))
+
+    def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:
+        """Whether a payment is there is said before that its case is busy (iverksetting §3.3); a correction of a hold-back waits."""
+        return WhenOrderIsOpen.QUEUE if isinstance(message.content, AvventCall) else WhenOrderIsOpen.HANDLE
+
+    def named_simulation(self, message: InboxMessage) -> bytes | None:
+        """The key of the dry run, as the caller names it."""
+        named = call_headers(message.headers).policy.get(SIMULATION)
+        return named.encode() if named else None
+
+    def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+        """The order of one payment, micro-chained, or of a correction; the rules of its state come first."""
+        call = message.content
+        if isinstance(call, AvventCall):
+            return corrections_of(call, case, oslo(at))
+        assert isinstance(call, PaymentCall), "a refusal leads to nothing"
+        payment_id = call.payment.payment_id
+        elsewhere = payment_id in case.ids_of_other_cases
+        found = PaymentFound(living(case, payment_id), payment_id in case.pending, elsewhere, case.open)
+        return (
+            refused(call, found) or _refused_sender(_sender(call_headers(message.headers)), call, case) or orders_of(call, case, oslo(at))
+        )
+
+    def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - a status tells neither key nor time
+        """The status to keep."""
+        return reply_to(event)
+
+    def in_short(self, answer: bytes) -> Answer:
+        """A kept status."""
+        return decode_kept(answer).in_short()
+
+
+def _refused_call(payment: SinglePayment, call: CallHeaders, scheme: Scheme) -> Refusal | None:
+    """Whoever calls may not change this payment, or not alone (design §11)."""
+    if payment.benefit.scheme is not scheme:
+        return _OTHER_SCHEME
+    return refused_one_person(_sender(call), payment.caseworker, payment.approver)
+
+
+def _sender(call: CallHeaders) -> Authority:
+    return authority_of(call.application, call.person, call.policy, approver=call.approver)
+
+
+def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusal | None:
+    """Who may not open the case, or pay what is outside its frame; what was accepted before may be said again, and less be paid."""
+    if case.contract is None and (refusal := refused_opening(by)):
+        return refusal
+    if call.operation is PaymentOperation.DELETE:
+        return None
+    before, rate_type = living(case, call.payment.payment_id), call.payment.rate_type
+    raised = [(day, kroner_a_day(each, rate_type)) for each in call.payment.periods if (day := first_raised(before, each, rate_type))]
+    first = min((day for day, _ in raised), default=None)
+    highest = max((kroner for _, kroner in raised), default=0)
+    frame = case.frame or Frame()
+    return refused_outside_frame(by, frame.start, frame.cap_kroner, first, highest)
+
+
+def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
+    payment = read_single(body)
+    if isinstance(payment, Refusal):
+        return payment
+    if broken := _refused_call(payment, call, scheme):
+        return broken
+    operation = PaymentOperation(call.operation)
+    kind = InstructionKind.CEASE if operation is PaymentOperation.DELETE else InstructionKind.PAY
+    instructions = instructions_of(payment, payment_id, kind)
+    if isinstance(instructions, Refusal):
+        return instructions
+    # Only what is made can be the first of its case.
+    first = payment.first_of_case if operation is PaymentOperation.POST else None
+    return PaymentCall(operation, instructions, first, call.policy.get(IF_MATCH))
+
+
+def _correction(body: bytes, payment_id: PaymentId, _: CallHeaders, scheme: Scheme) -> AvventCall | Refusal:
+    asked = read_avvent(body)
+    if isinstance(asked, Refusal):
+        return asked
+    return call_of(asked, payment_id) if asked.benefit.scheme is scheme else _OTHER_SCHEME

@@ -1,0 +1,56 @@
+"""Looks payments up as callers see them: what stands or is under way, and how far its last change has come (iverksetting §3.8)."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from kvitt.contracts.utbetalinger.answers import PaymentStatus, decode_kept
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.states import PaymentState
+from kvitt.disbursement.values import Action, Payment, PaymentId, Scheme
+from kvitt.kernel.fetch import Source, fetch
+from kvitt.kernel.queries import load
+
+_SQL = load("payments", "kvitt.contracts.utbetalinger")
+
+
+class _FoundVersion(NamedTuple):
+    scheme: Scheme
+    case_id: str
+    state: PaymentState
+    document: bytes
+    message_no: int
+    answer: bytes | None
+
+
+class PaymentSeen(Struct, frozen=True):
+    """A payment as its caller sees it: `shown` is None where it never was, is no more, or is about to cease."""
+
+    scheme: Scheme
+    case_id: str
+    shown: Payment | None
+    status: PaymentStatus
+
+
+def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:
+    """The payment of that id, if it is one of these schemes; None: none ever was."""
+    arguments = {"payment_id": payment_id, "contract": contract}
+    rows = fetch(source, _FoundVersion, _SQL.versions, arguments, scheme=Scheme, state=PaymentState)
+    found = [each for each in rows if each.scheme in schemes]
+    if not found:
+        return None
+    newest = found[0]
+    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest.answer))
+
+
+def _shown(found: list[_FoundVersion]) -> Payment | None:
+    """The version that is pending, else the one that stands; a rejected one changes nothing."""
+    holds = next((each for each in found if each.state is not PaymentState.DROPPED), None)
+    payment = payment_document.decode(holds.document) if holds else None
+    return None if payment is None or payment.action is Action.DELETE else payment
+
+
+def _status(answer: bytes | None) -> PaymentStatus:
+    kept = decode_kept(answer) if answer else None
+    return kept.status if kept and kept.status else PaymentStatus.NOT_BEGUN

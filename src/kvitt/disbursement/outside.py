@@ -1,0 +1,315 @@
+"""Looks outside a case for reasons to hold its orders: other cases that pay the same person the same days (design §8).
+
+They may be of whatever scheme and contract. It is looked up set by set, by person, under a lock on the person, so that two cases that are
+ordered for at the same time see each other. What is found stands in a row of its own: nobody can find it again later, and `kvitt check`
+takes it as a fact of that day.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+import psycopg
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kvitt.disbursement import payment_document
+from kvitt.disbursement.caller import call_headers
+from kvitt.disbursement.case import Case, CaseKey
+from kvitt.disbursement.catalogue import SCHEMES, PaidTwice, benefits_of
+from kvitt.disbursement.contract import DECISIONS, Contract, Contracts
+from kvitt.disbursement.derive.forwarded import pay_of_forwarded, pay_of_lines
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.holding import (
+    HoldKind,
+    HoldReason,
+    OwnPay,
+    Paid,
+    Twice,
+    paid_twice,
+    paid_twice_reasons,
+    pay_of_orders,
+    pay_of_payment,
+)
+from kvitt.disbursement.inbox import Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rows import OutsideFindingRow, SourceHourRow
+from kvitt.disbursement.source_limits import SourceHours, kroner_of
+from kvitt.disbursement.values import LineAtRail, Order, Refusal, Scheme
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("elsewhere", "kvitt.disbursement")
+_MOST_CASES: Final = 100
+"""So many other cases of a person are looked at, newest first."""
+_PERSON_DIGITS: Final = 11
+"""An organisation has nine, and rightly is paid by many cases."""
+
+
+class OutsideFinding(Struct, frozen=True):
+    """A reason that holds an order, and the case that it was found in."""
+
+    reason: HoldReason
+    other_case_no: int | None = None
+
+    def row(self, order_id: str, place: int, case_no: int) -> OutsideFindingRow:
+        """The row that remembers it."""
+        return OutsideFindingRow(order_id, place, case_no, self.other_case_no, self.reason.class_code, self.reason.encode())
+
+
+OutsideFindings = Sequence[OutsideFinding]
+
+
+class AskedFor(Struct, frozen=True):
+    """An order that is about to be made: of which case, what it changes of the case's pay, and who asks for it, as limits count."""
+
+    case: Case
+    order: Order
+    own: OwnPay
+    source: str
+
+
+class Outside(Protocol):
+    """Finds what outside its case holds an order."""
+
+    def findings(self, asked: AskedFor) -> OutsideFindings:
+        """Returns what holds this order."""
+
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:
+        """This order is made: whoever comes next in the transaction sees what it pays. Returns what is to be written besides."""
+
+
+class Nothing:
+    """Finds nothing: where nobody looks."""
+
+    def findings(self, asked: AskedFor) -> OutsideFindings:  # noqa: ARG002 - it looks at nothing
+        """Returns nothing."""
+        return ()
+
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:  # noqa: ARG002 - as above
+        """Keeps nothing."""
+        return ()
+
+
+NOTHING: Final = Nothing()
+
+
+class LookedUp:
+    """Finds what was looked up in the transaction: what other cases pay, and what limited sources had paid."""
+
+    def __init__(self, ports: Ports, now: datetime) -> None:
+        self._elsewhere = PaidElsewhere(ports.contracts)
+        self._hours = SourceHours(ports.limits, now) if ports.limits else None
+
+    def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]], sources: Iterable[str] = ()) -> None:
+        """Looks up what cases that may be ordered for must know; their persons are locked. `sources` are those that ask."""
+        self._elsewhere.look(cursor, asking)
+        if self._hours:
+            self._hours.look(cursor, sources)
+
+    def findings(self, asked: AskedFor) -> OutsideFindings:
+        """Returns what other cases pay as well, and whether the source is over its limit."""
+        found = self._elsewhere.findings(asked.case, asked.order, asked.own)
+        if self._hours is None or not self._hours.is_limited(asked.source):
+            return found
+        over = self._hours.over_limit(asked.source, _kroner(asked))
+        return found if over is None else (*found, OutsideFinding(over))
+
+    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:
+        """Counts the order where it is not held for its limit; the row that says so."""
+        self._elsewhere.made(asked.case, asked.order, asked.own)
+        over = any(each.reason.kind is HoldKind.OVER_LIMIT for each in found)
+        if over or self._hours is None or not self._hours.is_limited(asked.source):
+            return ()
+        kroner = _kroner(asked)
+        self._hours.count(asked.source, kroner)
+        return [SourceHourRow(asked.source, self._hours.hour, kroner)]
+
+
+def _kroner(asked: AskedFor) -> int:
+    return kroner_of(asked.own, asked.order.made_at.date())
+
+
+def own_pay(orders: Sequence[Order], state: CaseState, *, forwards: bool) -> list[OwnPay]:
+    """The pay that each of the orders of a message changes."""
+    return [pay_of_forwarded(order, state.lines) if forwards else pay_of_orders([order], state) for order in orders]
+
+
+class _OtherCase(NamedTuple):
+    asked_by: int
+    case_no: int
+    scheme: str
+    case_id: str
+    exempt: Sequence[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"of {self.scheme} case {self.case_id}"
+
+
+class _FoundPayment(NamedTuple):
+    other: _OtherCase
+    document: bytes | None
+
+
+class _FoundLine(NamedTuple):
+    other: _OtherCase
+    recipient: str
+    line: LineAtRail
+
+
+class _Elsewhere(NamedTuple):
+    """Holds what another case pays a recipient; the sources are named with their case."""
+
+    case_no: int
+    recipient: str
+    pays: Sequence[Paid]
+
+
+class PaidElsewhere:
+    """Holds what other cases pay the persons of a transaction."""
+
+    def __init__(self, contracts: Contracts) -> None:
+        self._contracts = contracts
+        self._payments: dict[int, list[_FoundPayment]] = defaultdict(list)
+        self._lines: dict[int, list[_FoundLine]] = defaultdict(list)
+        self._made: dict[str, list[_Elsewhere]] = defaultdict(list)
+
+    def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]]) -> None:
+        """Looks up what other cases pay these persons, for cases that may be ordered for; the persons are locked."""
+        asked: dict[bool, list[tuple[int, str, str]]] = defaultdict(list)
+        for case, person in asking:
+            asked[self._contracts.forwards(case.scheme)].append((case.case_no, person, _ALIKE[case.scheme]))
+        if of_payments := asked[False]:
+            rows = fetch(cursor, _FoundPayment, _SQL.payments_elsewhere, _columns(of_payments), other=_OtherCase)
+            _by_asking(rows, self._payments)
+        if of_lines := asked[True]:
+            lines = fetch(cursor, _FoundLine, _SQL.lines_elsewhere, _columns(of_lines), other=_OtherCase, line=LineAtRail)
+            _by_asking(lines, self._lines)
+
+    def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
+        """A reason for each other case, and class code, that pays the same recipient what the order pays as well."""
+        policy = SCHEMES[order.scheme].paid_twice
+        if policy is PaidTwice.ALLOWED or not own.after:
+            return ()
+        recipient = recipient_of(order)
+        others = [each for each in self._others(case, order) if each.recipient == recipient]
+        return tuple(self._reasons(case.case_no, others, own, policy)) if others else ()
+
+    def made(self, case: Case, order: Order, own: OwnPay) -> None:
+        """Counts what the order pays as paid elsewhere, for all that comes after it in the transaction."""
+        other = _OtherCase(0, case.case_no, case.scheme.value, case.case_id)
+        self._made[order.person].append(_Elsewhere(case.case_no, recipient_of(order), _named(own.after, other)))
+
+    def _others(self, case: Case, order: Order) -> Iterator[_Elsewhere]:
+        for found in self._payments.get(case.case_no, ()):
+            if found.document is not None:
+                payment = payment_document.decode(found.document)
+                yield _Elsewhere(found.other.case_no, payment.person, _named(pay_of_payment(payment), found.other))
+        yield from _chains(self._lines.get(case.case_no, ()))
+        yield from (each for each in self._made.get(order.person, ()) if each.case_no != case.case_no)
+
+    def _reasons(self, case_no: int, others: Sequence[_Elsewhere], own: OwnPay, policy: PaidTwice) -> Iterator[OutsideFinding]:
+        codes = {each.class_code for each in own.after}
+        case_of = {paid.source: each.case_no for each in others for paid in each.pays}
+        pays = [paid for each in others for paid in each.pays if paid.class_code in codes]
+        before = {name: tuple(paid for paid in pays if paid.source == name) for name in case_of}
+        found: dict[tuple[int, str], list[Twice]] = defaultdict(list)
+        for each in paid_twice([*own.after, *pays], lambda: {**own.before(), **before}, own.touched, policy):
+            # What the case itself pays twice has a reason of its own.
+            if other := case_of.get(each.one) or case_of.get(each.other):
+                found[other, each.class_code].append(each)
+        for (other, class_code), twice in sorted(found.items()):
+            if class_code not in self._exempt_codes(case_no, other):
+                yield OutsideFinding(_reason(twice), other)
+
+    def _exempt_codes(self, case_no: int, other: int) -> AbstractSet[str]:
+        rows: Iterable[_FoundPayment | _FoundLine] = (*self._payments.get(case_no, ()), *self._lines.get(case_no, ()))
+        return frozenset(code for row in rows if row.other.case_no == other for code in row.other.exempt or ())
+
+
+def source_of(contract: Contract, record: Incoming | ReplyTo) -> str:
+    """Who asks, as limits count: the application that calls, or the topic."""
+    return call_headers(record.headers).application if contract.role == DECISIONS else record.source
+
+
+def recipient_of(order: Order) -> str:
+    """Who gets the money of an order."""
+    return order.forwarded.recipient if order.forwarded else order.person
+
+
+def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
+    """The cases that may be ordered for by these messages, each with the person that it pays; none that are organisations."""
+    asked: dict[int, tuple[Case, str]] = {}
+    for each in records:
+        case = cases.get(each.case_key) if each.case_key else None
+        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
+            continue
+        person = case.person or each.content.payee or case.ordered_for
+        if person and _is_person(person):
+            asked[case.case_no] = case, person
+    return list(asked.values())
+
+
+def _is_person(payee: str) -> bool:
+    return len(payee) == _PERSON_DIGITS
+
+
+def sources_of(contracts: Contracts, records: Iterable[ParsedRecord]) -> set[str]:
+    """Who asks in these messages, as limits count."""
+    return {source_of(contracts.of[each.incoming.source], each.incoming) for each in records}
+
+
+def lock_persons(cursor: psycopg.Cursor[Any], persons: Iterable[str]) -> None:
+    """Has this transaction decide alone about what these persons are paid. Cases are locked before persons, and persons at once."""
+    if named := sorted({each for each in persons if _is_person(each)}):
+        cursor.execute(_SQL.lock_persons, [named])
+
+
+def remember_exempt_pairs(cursor: psycopg.Cursor[Any], order_id: str) -> None:
+    """Two people let an order go: what it was found to pay besides another case is right, and holds no order of the two again."""
+    cursor.execute(_SQL.exempt_pairs, {"order_id": order_id})
+
+
+def _columns(asked: Sequence[tuple[int, str, str]]) -> list[Any]:
+    return [*map(list, zip(*asked, strict=True)), _MOST_CASES]
+
+
+def _by_asking(rows: Iterable[Any], into: dict[int, list[Any]]) -> None:
+    asking = {row.other.asked_by for row in rows}
+    for number in asking:
+        into[number] = [row for row in rows if row.other.asked_by == number]
+
+
+def _named(pays: Iterable[Paid], other: _OtherCase) -> tuple[Paid, ...]:
+    return tuple(replace(each, source=f"{each.source} {other.name}") for each in pays)
+
+
+def _chains(rows: Sequence[_FoundLine]) -> Iterator[_Elsewhere]:
+    """Returns what the lines of other cases pay, as they stand and as they will once the rail has accepted what is under way."""
+    by_case: dict[tuple[int, str], list[_FoundLine]] = defaultdict(list)
+    for row in rows:
+        by_case[row.other.case_no, row.recipient].append(row)
+    for (case_no, recipient), found in by_case.items():
+        lines = [row.line for row in found]
+        before, after = pay_of_lines([line for line in lines if not line.certain], lines)
+        yield _Elsewhere(case_no, recipient, _named(dict.fromkeys((*before, *after)), found[0].other))
+
+
+def _reason(found: Sequence[Twice]) -> HoldReason:
+    """The first of what a case is found to pay as well, and how much more there is."""
+    first, *others = found
+    more = f", and {len(others)} more like it" if others else ""
+    (reason,) = paid_twice_reasons([first])
+    return replace(reason, kind=HoldKind.PAID_ELSEWHERE, text=f"{reason.text}{more}", more=len(others))
+
+
+def _alike(scheme: Scheme) -> str:
+    """The schemes whose cases may pay what one of this scheme pays: those that have a class code in common."""
+    codes = {other: {each.class_code for each in benefits_of(other)} - {""} for other in Scheme}
+    return ",".join(sorted({scheme.value, *(other.value for other in Scheme if codes[other] & codes[scheme])}))
+
+
+_ALIKE: Final = {scheme: _alike(scheme) for scheme in Scheme}

@@ -1,0 +1,109 @@
+"""The page of the API's description has all of it, leads nowhere that is not there, and needs nothing but itself."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest.mock import MagicMock
+
+import msgspec
+import pytest
+
+from kvitt.api.rest.app import make_app
+from kvitt.api.rest.docs_page import headers, page_of
+from kvitt.api.rest.problems import Problem
+from kvitt.api.rest.public_pages import PublicPages
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[PublicPages]:
+    """The app with the routes of all roles; nothing of it works."""
+    with ThreadPoolExecutor(1) as threads:
+        everything = {name: MagicMock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency", "decisions")}
+        made = make_app(MagicMock(), MagicMock(), MagicMock(), threads, **everything)
+        assert isinstance(made, PublicPages)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def described(app: PublicPages) -> Mapping[str, Any]:
+    return msgspec.json.decode(app._pages["/schema/openapi.json"].body, type=dict[str, Any])
+
+
+@pytest.fixture(scope="module")
+def page(app: PublicPages) -> str:
+    return app._pages["/docs"].body.decode()
+
+
+def operations(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [operation for item in described["paths"].values() for operation in item.values()]
+
+
+def test_the_page_has_every_operation_and_every_form(described: Mapping[str, Any], page: str) -> None:
+    ids = set(re.findall(r' id="([^"]+)"', page))
+    assert {each["operationId"] for each in operations(described)} <= ids
+    assert {f"form-{name}" for name in described["components"]["schemas"]} <= ids
+    assert len(re.findall(r' id="', page)) == len(ids)
+
+
+def test_every_link_leads_to_a_place_on_the_page_or_to_the_description(page: str) -> None:
+    ids = set(re.findall(r' id="([^"]+)"', page))
+    links = set(re.findall(r'href="([^"]+)"', page))
+    assert links - {f"#{each}" for each in ids} == {"/schema/openapi.json"}
+
+
+def test_the_page_loads_and_runs_nothing(page: str) -> None:
+    assert not re.search(r"<(script|link|img|iframe|object|form|base)\b|\bon\w+=| src=|@import|url\(|style=", page)
+    style = re.search(r"(?s)<style>(.*?)</style>", page)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in headers()["content-security-policy"]
+
+
+def test_all_of_the_description_is_shown_as_text() -> None:
+    wrong = "<script>alert(1)</script>"
+    operation = {"operationId": "x", "summary": wrong, "description": wrong, "responses": {"200": {"description": wrong}}}
+    made = {"openapi": "3.1.0", "info": {"title": wrong}, "paths": {"/" + wrong: {"get": operation}}, "components": {"schemas": {}}}
+    assert "<script" not in page_of(made).decode()
+
+
+def test_a_body_is_shown_down_to_its_innermost_members() -> None:
+    inner = {"type": "object", "properties": {"amount": {"type": "integer", "default": None}}, "required": []}
+    body = {"type": "object", "properties": {"days": {"type": "array", "items": inner}, "who": {"anyOf": [inner, {"type": "null"}]}}}
+    content = {"application/json": {"schema": body, "examples": {"one": {"summary": "a week", "value": {"days": []}}}}}
+    operation = {"operationId": "x", "requestBody": {"content": content}, "responses": {}}
+    made = {"openapi": "3.1.0", "info": {"title": "t"}, "paths": {"/x": {"put": operation}}, "components": {"schemas": {}}}
+    shown = page_of(made).decode()
+    assert all(f"<code>{place}</code>" in shown for place in ("days", "days[].amount", "who", "who.amount"))
+    assert "null if not said" in shown
+    assert "a week" in shown
+
+
+def test_every_problem_of_an_operation_has_its_meaning_and_an_example(described: Mapping[str, Any], page: str) -> None:
+    shown = 0
+    for operation in operations(described):
+        for status, answer in operation["responses"].items():
+            for kind, media in answer.get("content", {}).items():
+                if int(status) >= 400 and kind == "application/problem+json" and media["schema"]["$ref"].endswith("/Problem"):
+                    (example,) = media["examples"].values()
+                    problem = msgspec.convert(example["value"], Problem)
+                    assert (str(problem.status), problem.detail) == (status, example["summary"])
+                    shown += 1
+    assert shown > 100
+    assert page.count("&quot;status&quot;: 409") > 10
+
+
+@pytest.mark.parametrize("start", ["/api/iverksetting", "/utbetalinger"])
+def test_every_refusal_on_the_paths_of_decisions_has_its_text_and_an_example(described: Mapping[str, Any], start: str) -> None:
+    shown = set()
+    for path, item in described["paths"].items():
+        for operation in item.values() if path.startswith(start) else ():
+            assert operation["responses"]["401"].get("content") is None
+            refused = {status: each for status, each in operation["responses"].items() if int(status) >= 400 and status != "401"}
+            for status, answer in refused.items():
+                examples = answer["content"]["application/json"]["examples"].values()
+                assert {each["value"]["statusCode"] for each in examples} == {int(status)}
+                shown |= {each["value"]["msg"] for each in examples}
+    assert len(shown) > 30

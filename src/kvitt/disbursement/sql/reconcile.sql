@@ -44,8 +44,8 @@ FROM (
     SELECT o.order_id, CASE WHEN o.is_earlier THEN 'missing' ELSE reconciliation_bucket(o.state, r.severity, %(warned_by)s) END AS bucket,
            CASE WHEN o.state IN ('accepted', 'rejected') AND NOT o.is_earlier THEN o.receipt_no END AS receipt_no, o.under AS key_day,
            CASE WHEN o.key_day IS NOT NULL THEN (
-               SELECT 'other day' FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
-               WHERE e.order_id = o.order_id AND n.state <> 'replaced'
+               SELECT 'other day' FROM reconciled_orders AS e
+               WHERE e.order_id = o.order_id AND (SELECT n.state FROM reconciliation_runs AS n WHERE n.run_no = e.run_no) <> 'replaced'
                LIMIT 1
            ) END AS cause,
            row_number() OVER () AS place
@@ -102,8 +102,8 @@ WITH basis AS MATERIALIZED (
     ) AS o
     LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
     LEFT JOIN LATERAL (
-        SELECT d.bucket FROM reconciled_orders AS d JOIN reconciliation_runs AS n ON n.run_no = d.run_no
-        WHERE d.order_id = o.order_id AND n.state <> 'replaced'
+        SELECT d.bucket FROM reconciled_orders AS d
+        WHERE d.order_id = o.order_id AND (SELECT n.state FROM reconciliation_runs AS n WHERE n.run_no = d.run_no) <> 'replaced'
         ORDER BY d.run_no DESC LIMIT 1
     ) AS e ON true
 ), reported AS (

@@ -1,0 +1,186 @@
+"""Runs over orders with numbers of their own: each order once, and once more when it is answered late, whatever its age; and only what is new
+or was left open is looked at (rapid §4.4)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.reconcile.runs import Run, RunState
+from kvitt.kernel.operators import Operator
+from kvitt.testing import Hub, TestServer
+from support.reconciled import BY_KARI, KARI, MONDAY, counts, make, put_need, reconcile, reconciled_site
+from support.tried import tried
+
+AREA = "SPREF"
+TWO = Operator("kari", "never meant to leave", "ola")
+
+
+@pytest.fixture
+def site(kvitt_server: TestServer) -> Iterator[Hub]:
+    with reconciled_site(kvitt_server) as made:
+        yield made
+
+
+def beginning(site: Hub, first_day: date) -> Reconcile:
+    """What makes the runs of a hub whose areas begin on a day."""
+    return Reconcile(site.connection, site.ports, site.clock, first_day=first_day)
+
+
+def report(site: Hub, first_day: date) -> Run:
+    """The next run of such a hub."""
+    days = beginning(site, first_day).next_range(AREA)
+    assert days is not None
+    return beginning(site, first_day).make(AREA, days, BY_KARI)
+
+
+@pytest.mark.parametrize("is_sent_before_the_first_run", [True, False])
+def test_an_order_made_before_the_first_day_that_leaves_on_it_or_later_is_reported_once(
+    site: Hub, *, is_sent_before_the_first_run: bool
+) -> None:
+    """Whoever reported until then has had none that had not left."""
+    tuesday = (MONDAY + timedelta(days=1)).date()
+    put_need(site)
+    site.run()
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    if is_sent_before_the_first_run:
+        site.run()
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    made = [report(site, tuesday)]
+    site.run()
+    site.clock.advance(days=1)
+    made.append(report(site, tuesday))
+    site.clock.advance(days=1)
+    made.append(report(site, tuesday))
+    assert [run.orders for run in made] == ([1, 1, 0] if is_sent_before_the_first_run else [0, 2, 0])
+    days = "SELECT o.day FROM reconciled_orders AS e JOIN orders AS o ON o.order_id = e.order_id ORDER BY o.day"
+    assert [day for (day,) in site.connection.execute(days)] == [MONDAY.date(), tuesday]
+
+
+def test_an_order_that_left_before_the_first_day_is_somebody_elses_even_if_it_is_answered_later(site: Hub) -> None:
+    tuesday = (MONDAY + timedelta(days=1)).date()
+    site.rail.fault(delay=1, delay_seconds=40 * 3600.0)
+    put_need(site)
+    site.run()
+    site.clock.advance(days=2)
+    site.run()
+    assert site.connection.execute("SELECT state FROM orders").fetchall() == [("accepted",)]
+    assert report(site, tuesday).state is RunState.EMPTY
+
+
+def test_an_order_that_was_withdrawn_is_left_open_no_longer(site: Hub) -> None:
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    assert make(site, AREA).state is RunState.EMPTY
+    ((order_id,),) = site.connection.execute("SELECT order_id::text FROM reports_open").fetchall()
+    Operate(site.connection, site.clock, site.ports).withdraw(order_id, TWO)
+    site.clock.advance(days=1)
+    assert make(site, AREA).state is RunState.EMPTY
+    assert site.connection.execute("SELECT FROM reports_open").fetchall() == []
+
+
+def test_a_run_of_a_store_from_before_the_mark_reports_what_the_ones_before_have_not(site: Hub) -> None:
+    site.rail.fault(delay=1, delay_seconds=40 * 3600.0)
+    for _ in range(2):
+        put_need(site)
+        site.run()
+    put_need(site)
+    site.run("intake")
+    site.clock.advance(days=1)
+    assert counts(make(site, AREA)) == {"accepted": 1, "missing": 1}
+    site.connection.execute("UPDATE reconciled_areas SET whole_until = NULL")
+    site.connection.execute("DELETE FROM reports_open")
+    site.clock.advance(days=1)
+    site.run()
+    assert counts(make(site, AREA)) == {"accepted": 2}
+    assert site.connection.execute("SELECT FROM reports_open").fetchall() == []
+
+
+ACTS = st.lists(
+    st.sampled_from(
+        ["answered", "silent", "late", "unsent", "send", "withdraw", "day", "day", "report", "early", "again newest", "again older"]
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@pytest.fixture(scope="module")
+def lived(kvitt_server: TestServer) -> Iterator[Hub]:
+    with reconciled_site(kvitt_server) as made:
+        yield made
+
+
+def expected(site: Hub, last: date, replaced: int | None = None) -> Mapping[str, str]:
+    """The orders of a run up to a day by the contract's own words, from all orders and all that was ever reported."""
+    reported: dict[str, str] = {}
+    rows = """SELECT e.order_id::text, e.bucket FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
+              WHERE n.state <> 'replaced' AND n.run_no IS DISTINCT FROM %s AND n.area = %s ORDER BY e.run_no"""
+    for order_id, bucket in site.connection.execute(rows, (replaced, AREA)):
+        reported[order_id] = bucket
+    found = {}
+    for order_id, state, has_left in site.connection.execute(
+        "SELECT order_id::text, state, sent_at IS NOT NULL FROM orders WHERE area = %s AND day <= %s", (AREA, last)
+    ):
+        bucket = state if state in ("accepted", "rejected") else "missing"
+        if has_left and state != "withdrawn" and (order_id not in reported or (reported[order_id] == "missing" and bucket != "missing")):
+            found[order_id] = bucket
+    return found
+
+
+def reported(site: Hub, run: Run) -> Mapping[str, str]:
+    rows = site.connection.execute("SELECT order_id::text, bucket FROM reconciled_orders WHERE run_no = %s", (run.run_no,))
+    return dict(rows.fetchall())
+
+
+def do(site: Hub, what: str) -> None:
+    """An act; each run has what the contract's words give."""
+    works = reconcile(site)
+    match what:
+        case "answered" | "silent" | "late":
+            faults: Mapping[str, Any] = {"silent": {"swallow": 1}, "late": {"delay": 1, "delay_seconds": 30 * 3600.0}}.get(what, {})
+            site.rail.fault(**faults)
+            put_need(site)
+            site.run("intake", "sender", "emulator", "receiver", "relay")
+        case "unsent":
+            put_need(site)
+            site.run("intake")
+        case "send":
+            site.run("sender", "emulator", "receiver", "relay")
+        case "withdraw":
+            for (order_id,) in site.connection.execute("SELECT order_id::text FROM orders WHERE state = 'ready' LIMIT 1").fetchall():
+                Operate(site.connection, site.clock, site.ports).withdraw(order_id, TWO)
+        case "day":
+            site.clock.advance(days=1)
+            site.run("emulator", "receiver", "relay")
+        case "report" | "early":
+            is_early = what == "early"
+            days = works.next_range(AREA, early=is_early)
+            if days is not None:
+                wanted = expected(site, days.last)
+                assert reported(site, works.make(AREA, days, BY_KARI, early=is_early)) == wanted
+        case "again newest" | "again older":
+            some = "SELECT run_no, last_day FROM reconciliation_runs WHERE area = %s AND state <> 'replaced' ORDER BY run_no DESC LIMIT 1 OFFSET %s"
+            for run_no, last in site.connection.execute(some, (AREA, 0 if what == "again newest" else 2)).fetchall():
+                wanted = expected(site, last, run_no)
+                assert reported(site, works.again(run_no, KARI)) == wanted
+
+
+@tried(12, least=3)
+@given(acts=ACTS)
+def test_whatever_becomes_of_orders_a_run_has_those_that_the_contract_names(lived: Hub, acts: list[str]) -> None:
+    for act in acts:
+        do(lived, act)
+    do(lived, "day")
+    do(lived, "report")
+    lived.check()

@@ -30,7 +30,7 @@ class ReconciliationCalls:
     def __init__(
         self, pool: ConnectionPool[Any], ports: Ports, clock: Clock, schemes: Collection[Scheme], first_day: date | None = None
     ) -> None:
-        """`first_day` is where areas begin that were never reconciled; None: with their first order, at the latest at the working day before."""
+        """`first_day` is where areas begin that were never reconciled; None: as `Reconcile.first_left` says."""
         self._pool, self._ports, self._clock, self._first_day = pool, ports, clock, first_day
         self.schemes = schemes
 
@@ -56,11 +56,7 @@ class ReconciliationCalls:
     def left_out(self, days: DayRange) -> DayRange | None:
         """The days that a range would leave out in an area, which is to go on before it begins; None: none. Raises psycopg errors."""
         with self._reconcile() as reconcile:
-            firsts = [
-                first
-                for area in self._areas(reconcile)
-                if (first := self._begins(reconcile, area) or reconcile.first_order(area))
-            ]
+            firsts = [first for area in self._areas(reconcile) if (first := self._begins(reconcile, area) or reconcile.first_order(area))]
         first = min(firsts, default=days.first)
         return DayRange(first, days.first - _ONE_DAY) if first < days.first else None
 

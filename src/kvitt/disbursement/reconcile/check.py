@@ -30,6 +30,7 @@ STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.orders_of_no_run),
     (Kind.RECONCILIATION, _SQL.earlier_of_no_run),
     (Kind.RECONCILIATION, _SQL.numbered_of_no_run),
+    (Kind.RECONCILIATION, _SQL.late_of_no_run),
     (Kind.RECONCILIATION, _SQL.runs_not_as_orders),
     (Kind.RECONCILIATION, _SQL.runs_not_as_messages),
     (Kind.RECONCILIATION, _SQL.ranges_over_each_other),

@@ -259,7 +259,11 @@ def read_lines_run(connection: Connection, run_no: int, *, lock: bool = False) -
 def lines_made_again(connection: Connection, area: ReconciledArea, run: LinesRun) -> Iterator[bytes] | None:
     """The messages of a whole run as its rows give them now; None where these have changed since, or a caller named the lines."""
     wanted = {"rail": run.rail, "area": run.area, "at": run.at}
-    if run.state in (RunState.MAKING, RunState.DROPPED) or run.trigger is Trigger.CALL or fetch_value(connection, _SQL.adopted_since, wanted):
+    if (
+        run.state in (RunState.MAKING, RunState.DROPPED)
+        or run.trigger is Trigger.CALL
+        or fetch_value(connection, _SQL.adopted_since, wanted)
+    ):
         return None
     cases = all_active_cases(connection, run.basis, at_once=CASES_AT_ONCE)
     return area.rail.encode_consistency(run.reported(area.form), cases, before=ConsistencyTotal())

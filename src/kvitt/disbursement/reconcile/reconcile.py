@@ -70,7 +70,7 @@ class _CountedBucket(NamedTuple):
     kroner: Kroner
 
 
-class _Mark(NamedTuple):
+class _ReportedUntil(NamedTuple):
     whole_until: date | None
     first_day: date
 
@@ -94,7 +94,7 @@ class Reconcile:
     """Makes runs on a connection, each in a transaction; in one that is open already, as a part of that."""
 
     def __init__(self, connection: Connection, ports: Ports, clock: Clock, *, first_day: date | None = None) -> None:
-        """`first_day` is where areas begin that were never reconciled; None: with their first order, or at the working day before that is earlier."""
+        """`first_day` is where areas begin that were never reconciled; None: as `first_left` says."""
         self._connection, self._clock, self._first_day = connection, clock, first_day
         self._areas = {each.area: each for each in areas_of(ports.contracts, ports.rails)}
 
@@ -238,9 +238,7 @@ class Reconcile:
         self._write_messages(found, run, progress)
         return read(self._connection, run.run_no)
 
-    def _begin(
-        self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None, rests: bool = True
-    ) -> Run:
+    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None, rests: bool = True) -> Run:
         """Stores a run with all that it reports, and without its messages. `rests`: pauses over very many orders."""
         now = self._clock()
         range_ = {"first_day": days.first, "last_day": days.last}
@@ -272,7 +270,7 @@ class Reconcile:
 
     def _report_by_number(self, found: ReconciledArea, days: DayRange, row: Mapping[str, Any]) -> None:
         """Looks at the days since the last run, and at what was left open of earlier ones, however many there were."""
-        mark = fetch_one(self._connection, _Mark, _SQL.reported_until, found.row)
+        mark = fetch_one(self._connection, _ReportedUntil, _SQL.reported_until, found.row)
         assert mark is not None, "whoever reports has locked the area"
         if mark.whole_until is None:
             left_since = oslo_midnight(mark.first_day)

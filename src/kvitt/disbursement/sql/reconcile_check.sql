@@ -69,6 +69,22 @@ WHERE o.reconciliation_key IS NOT NULL AND o.state <> 'withdrawn'
       WHERE e.order_id = o.order_id AND r.state <> 'replaced'
   );
 
+-- name: late_of_no_run
+-- Orders with a number of their own that are reported as missing, and that had been answered when a later run up to their day was made.
+SELECT o.case_no, o.order_id::text, 'had been answered when run ' || n.run_no || ' was made, and no run reports that'
+FROM orders AS o
+JOIN LATERAL (
+    SELECT e.run_no, e.bucket FROM reconciled_orders AS e JOIN reconciliation_runs AS r ON r.run_no = e.run_no
+    WHERE e.order_id = o.order_id AND r.state <> 'replaced' ORDER BY e.run_no DESC LIMIT 1
+) AS e ON e.bucket = 'missing'
+JOIN LATERAL (
+    SELECT r.run_no FROM reconciliation_runs AS r
+    WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface' AND r.last_day >= o.day AND r.run_no > e.run_no
+      AND r.made_at - interval '1 minute' > o.settled_at
+    ORDER BY r.run_no DESC LIMIT 1
+) AS n ON true
+WHERE o.reconciliation_key IS NOT NULL AND o.state IN ('accepted', 'rejected');
+
 -- name: runs_not_as_orders
 -- Runs whose totals are not those of the orders that they report.
 SELECT NULL::bigint, n.run_no::text, 'reports ' || n.orders || ' orders, and ' || count(e.order_id) || ' are in it, or their sums differ'

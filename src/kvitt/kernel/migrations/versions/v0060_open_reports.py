@@ -1,4 +1,4 @@
-"""What the next run looks at of days that are reported. The statements are in the SQL file beside."""
+"""Orders of reported days that are still to be reported. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

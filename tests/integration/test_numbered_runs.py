@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Run, RunState
+from kvitt.disbursement.reconcile.runs import Run, RunState, messages
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, TestServer, hub
-from support.reconciled import BY_KARI, KARI, MONDAY, counts, make, put_need, reconcile, reconciled_site
+from support.reconciled import BY_KARI, KARI, MONDAY, counts, make, put_need, reconcile, reconciled_site, texts
 from support.tried import tried
 
 AREA = "SPREF"
@@ -77,6 +77,22 @@ def test_an_order_that_left_before_the_first_day_is_somebody_elses_even_if_it_is
     site.run()
     assert site.connection.execute("SELECT state FROM orders").fetchall() == [("accepted",)]
     assert report(site, tuesday).state is RunState.EMPTY
+
+
+def test_a_run_lies_between_its_own_orders_and_not_between_days(site: Hub) -> None:
+    """By Oslo's hours, and by the least and the greatest of their numbers."""
+    for hours in (1, 3, 4):
+        site.clock.advance(hours=hours)
+        put_need(site)
+        site.run()
+    site.clock.advance(days=1)
+    made = make(site, AREA)
+    keys = "SELECT min(reconciliation_key)::text, max(reconciliation_key)::text FROM orders"
+    assert site.connection.execute(keys).fetchall() == [(made.first_key, made.last_key)]
+    first, data, last = messages(site.connection, made.run_no)
+    assert [texts([data], f"periode/datoAvstemt{end}") for end in ("Fom", "Tom")] == [["2026062911"], ["2026062918"]]
+    assert texts([first, data, last], "aksjon/nokkelFom") == [made.first_key] * 3
+    assert texts([first, data, last], "aksjon/nokkelTom") == [made.last_key] * 3
 
 
 def test_an_order_that_was_withdrawn_is_left_open_no_longer(site: Hub) -> None:

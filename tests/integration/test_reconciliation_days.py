@@ -199,3 +199,5 @@ def test_a_day_on_which_the_clocks_change_is_reported_whole(site: Hub, last_hour
     site.clock.advance(hours=12)
     made = reconcile(site).make("AAP", DayRange(day, day), BY_KARI)
     assert (counts(made), made.first_key, made.last_key) == ({"accepted": 2}, f"{day}-00.00.00.000000", f"{day}-23.59.59.999999")
+    data = messages(site.connection, made.run_no)[1:2]
+    assert [texts(data, f"periode/datoAvstemt{end}") for end in ("Fom", "Tom")] == [[f"{day:%Y%m%d}00"], [f"{day:%Y%m%d}23"]]

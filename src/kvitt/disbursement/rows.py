@@ -23,7 +23,7 @@ class OtherCase(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What is said of it where its pay is named."""
+        """The name under which its pay is shown."""
         return f"of {self.scheme} case {self.case_id}"
 
 

@@ -14,7 +14,14 @@ from kvitt.testing import TestServer
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
     *("orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"),
-    *("receipts_open", "contradictions_open", "simulation_requests_open", "reconciliation_runs_open", "reconciliation_messages_open"),
+    *(
+        "orders_over_limit",
+        "receipts_open",
+        "contradictions_open",
+        "simulation_requests_open",
+        "reconciliation_runs_open",
+        "reconciliation_messages_open",
+    ),
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
@@ -25,6 +32,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "outbox_waiting": {},
     "open_dead_letters": {},
     "open_contradictions": {},
+    "over_limit": {},
     "open_receipts": {},
     "open_simulations": {},
     "open_runs": {},

@@ -16,6 +16,7 @@ from kvitt.disbursement.values import (
     Area,
     CaseId,
     DecisionId,
+    HoldBack,
     LineId,
     Order,
     OrderId,
@@ -175,7 +176,7 @@ def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage
         (AREAS[order.area].scheme, order.case_id) if order.area in AREAS else None,
         order.area,
         correlation_key(line_keys(order)),
-        order_xml.correlation_time(order),
+        order_xml.correlation_time(order) if order.lines else "",
         SEVERITIES[severity],
         severity,
         "",
@@ -183,6 +184,17 @@ def test_damage_does_not_change_what_a_receipt_says(order: Order, damage: Damage
         reasons_in(words),
     )
     assert decode(damaged(receipt_text(order, mmel), damage)) == whole
+
+
+def test_corrections_of_hold_backs_go_by_the_days_that_were_held_back() -> None:
+    def corrected(first: int) -> Order:
+        held = HoldBack(date(2026, 6, first), date(2026, 6, 30), registered_by_mistake=True)
+        return replace(ORDER, lines=(), payments=(), hold_back=held)
+
+    june, july = corrected(1), corrected(2)
+    assert decode(receipt_text(june).encode()).correlation_key == correlation_key(line_keys(june))
+    assert decode(receipt_text(june).encode()).correlation_key != correlation_key(line_keys(july))
+    assert decode(receipt_text(june).encode()).correlation_time == ""
 
 
 @pytest.mark.parametrize(

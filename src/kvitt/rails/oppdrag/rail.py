@@ -110,7 +110,7 @@ class Oppdrag(Struct, frozen=True):
         if order.forwarded:
             message, time = forwarded_xml.encode(order), forwarded_xml.correlation_time(order.made_at)
         else:
-            message, time = order_xml.encode(order), order_xml.correlation_time(order)
+            message, time = order_xml.encode(order), order_xml.correlation_time(order) if order.lines else ""
             order_xml.validate(message)
         return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order.frequency, order.hold_back))
 
@@ -212,8 +212,17 @@ def correlation_key(lines: Iterable[LineKey]) -> bytes:
 
 
 def line_keys(order: Order) -> tuple[LineKey, ...]:
-    """Returns what a receipt of this order says of its lines, in their order; a line that its sender made goes by its number."""
+    """Returns what a receipt of this order says of its lines, in their order; a line that its sender made goes by its number.
+
+    An order that corrects a hold-back has none, and no time either: it goes by the days that were held back (iverksetting §3.7).
+    """
+    if not order.lines and order.hold_back:
+        return (_hold_back_key(order.hold_back.start.isoformat(), order.hold_back.end.isoformat()),)
     return tuple([_line_key(line) for line in order.lines])
+
+
+def _hold_back_key(start: str, end: str) -> LineKey:
+    return LineKey(f"avvent-118 {start}", end)
 
 
 def _line_key(line: OrderLine) -> LineKey:
@@ -236,7 +245,7 @@ def decode(body: bytes) -> Observation:
     return Observation(
         case=(AREAS[area].scheme, _leaf(order, "{*}fagsystemId")) if area in AREAS else None,
         area=area,
-        correlation_key=correlation_key([_line(line) for line in order.iterchildren("{*}oppdrags-linje-150")]),
+        correlation_key=correlation_key(_lines(order)),
         correlation_time=_leaf(order, "{*}avstemming-115/{*}tidspktMelding"),
         severity=SEVERITIES.get(severity, Severity.UNKNOWN),
         raw_severity=severity,
@@ -268,9 +277,20 @@ def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:
     return tuple([(name, text) for name, text in texts if text])
 
 
+def _lines(order: etree._Element) -> list[LineKey]:
+    lines = [_line(line) for line in order.iterchildren("{*}oppdrags-linje-150")]
+    if lines or (held := order.find("{*}avvent-118")) is None:
+        return lines
+    return [_hold_back_key(_day(held, "{*}datoAvventFom"), _day(held, "{*}datoAvventTom"))]
+
+
 def _line(line: etree._Element) -> LineKey:
-    ceased_from = _leaf(line, "{*}datoStatusFom")[:10]  # what follows the day is its offset
-    return LineKey(_leaf(line, "{*}delytelseId"), ceased_from or None)
+    return LineKey(_leaf(line, "{*}delytelseId"), _day(line, "{*}datoStatusFom") or None)
+
+
+def _day(parent: etree._Element, path: str) -> str:
+    """The day in a leaf, without the offset that follows it."""
+    return _leaf(parent, path)[:10]
 
 
 def _leaf(parent: etree._Element, path: str) -> str:

@@ -86,6 +86,8 @@ class Apis:
         shared = settings.http.shared_ports
         self.thrift = HttpListener(_thrift_address(settings.thrift, shared), "thrift", self._limits)
         self.rest = HttpListener(_rest_address(settings.rest, shared), "rest", self._limits)
+        self.listening = threading.Event()
+        """Set once calls are answered."""
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -110,6 +112,7 @@ class Apis:
                 "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
             )
             self._warn_of_fewer()
+            self.listening.set()
             # The first look is at once: until then the process is not ready.
             rounds = count()
             yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)

@@ -280,12 +280,12 @@ def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:
     )
 
 
-def _thrift_address(settings: ThriftSettings, shared: bool) -> ListenAddress:  # noqa: FBT001 - as it is set
+def _thrift_address(settings: ThriftSettings, shared: bool) -> ListenAddress:
     files = settings.certificate_file, settings.key_file, settings.client_ca_file
     return ListenAddress(settings.host, settings.port, _THRIFT_PORT, *files, shared=shared)
 
 
-def _rest_address(settings: RestSettings, shared: bool) -> ListenAddress:  # noqa: FBT001 - as it is set
+def _rest_address(settings: RestSettings, shared: bool) -> ListenAddress:
     return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file, shared=shared)
 
 

@@ -44,8 +44,8 @@ _SWITCH_SECONDS = 0.0005
 checked; if it waited five milliseconds each time for the loop that reads requests, whoever called would wait for a batch of such times.
 """
 _COLLECTED_AFTER: Final = (50_000, 20, 100)
-"""How many values the collector lets gather. A batch keeps tens of thousands until its commit, and hardly any of them is in a circle: by the
-usual numbers each batch would be walked through dozens of times.
+"""How many values the collector lets gather. A batch keeps tens of thousands until its commit, and hardly any of them is in a circle: by
+the usual numbers each batch would be walked through dozens of times.
 """
 _ROOM_PER_INTAKE = 2048
 _APIS, _RESUME = "apis", "resume"

@@ -68,6 +68,11 @@ class Request(Struct, frozen=True):
     body: bytes
     said: tuple[Verb, int, Wish, str]
 
+    @property
+    def sent(self) -> tuple[str, str, bytes]:
+        """What makes it the same request as another one."""
+        return self.method, self.path, self.body
+
 
 class Kept(Struct):
     """What a caller last asked under a key, and what it heard, if that stands."""
@@ -98,7 +103,7 @@ class PaymentSite:
                 try:
                     self.hub.run(role)
                     break
-                except (Died, psycopg.Error, ResultUnknown):
+                except (Died, psycopg.Error, ResultUnknown, ConnectionError):
                     die_at("")
 
 
@@ -178,14 +183,16 @@ class Play:
                 self._lose_answer(caller)
 
     def _ask(self, ask: PaymentAsk) -> None:
-        kept = self._kept_of(ask)
-        if kept is None:
-            request = self._request(ask)
+        request, of_caller = self._request(ask), self._keys[ask.caller]
+        if ask.key is Key.NONE:
             self._expect([request], [self._send(ask.caller, request)])
             return
-        request = kept.request if ask.key is not Key.REUSED else self._request(ask)
+        if ask.key is Key.NEW or not of_caller:
+            of_caller.append(Kept(f"{self.case_id}/{next(self._names)}", request))
+        kept = of_caller[-1]
+        request = kept.request if ask.key is Key.SAME else request
         heard = self._send(ask.caller, request, kept.key)
-        if request.body != kept.request.body or request.path != kept.request.path or request.method != kept.request.method:
+        if request.sent != kept.request.sent:
             assert _heard(heard) == _REUSED
         elif kept.heard:
             assert heard.headers["idempotency-replayed"] == "true"
@@ -193,15 +200,6 @@ class Play:
         else:
             self._expect([request], [heard])
             kept.heard = None if "retry-after" in heard.headers else heard
-
-    def _kept_of(self, ask: PaymentAsk) -> Kept | None:
-        """The key under which a call comes, with the first call that had it."""
-        if ask.key is Key.NONE:
-            return None
-        of_caller = self._keys[ask.caller]
-        if ask.key is Key.NEW or not of_caller:
-            of_caller.append(Kept(f"{self.case_id}/{next(self._names)}", self._request(ask)))
-        return of_caller[-1]
 
     def _request(self, ask: PaymentAsk) -> Request:
         uid = self._uids[ask.payment]

@@ -295,16 +295,14 @@ def _heard(answer: httpx.Response) -> Answer:
 @pytest.fixture(scope="module")
 def site(kvitt_server: TestServer) -> Iterator[PaymentSite]:
     """One hub for all histories; whatever was done, all of it can be made again from what is stored."""
-    dead, real = SimpleNamespace(kill=_die, getpid=os.getpid), fault_points.os
-    with kvitt_server.database() as direct, proxied(direct) as (proxy, conninfo):
+    with kvitt_server.database() as direct, proxied(direct) as (proxy, conninfo), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fault_points, "os", SimpleNamespace(kill=_die, getpid=os.getpid))
         made = PaymentSite(direct, conninfo, proxy)
-        fault_points.os = dead  # type: ignore[assignment]
         try:
             yield made
             assert made.hub.findings() == []
             assert duplicates(made.store).lines == ()
         finally:
-            fault_points.os = real
             die_at("")
             made.close()
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
@@ -21,7 +20,7 @@ from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_exampl
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.repeats import is_again, repeat_of
-from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_status, not_found
@@ -186,23 +185,6 @@ _STATUS: Final = {
 }
 
 
-class _PaymentFormSchema(Schema):
-    """The schema of a form, as it is read, with all that it refers to in place."""
-
-    form: type[Struct]
-
-    def to_schema(self) -> dict[str, Any]:
-        (schema,), components = msgspec.json.schema_components((self.form,), ref_template="{name}")
-
-        def inlined(value: Any) -> Any:
-            if isinstance(value, dict):
-                return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
-            return [inlined(each) for each in value] if isinstance(value, list) else value
-
-        found: dict[str, Any] = inlined(schema)
-        return found
-
-
 def _header(name: str, meaning: str) -> HeaderParameter:
     schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
     return HeaderParameter(name, "header", schema=schema, description=meaning)
@@ -220,9 +202,7 @@ class _PaymentCallOperation(Operation):
 
     def __post_init__(self) -> None:
         """Adds what no signature has."""
-        schema = _PaymentFormSchema()
-        schema.form = self.form
-        media = OpenAPIMediaType(schema=schema, examples={"payment": A_PAYMENT} if self.form is SinglePayment else None)
+        media = OpenAPIMediaType(schema=FormSchema.of(self.form), examples={"payment": A_PAYMENT} if self.form is SinglePayment else None)
         self.request_body = RequestBody(content={_JSON: media}, required=True)
         self.parameters = [*(self.parameters or []), *self.headers]
 

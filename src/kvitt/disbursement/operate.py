@@ -33,6 +33,7 @@ from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
 _SQL, _ORDERS = load("operate", "kvitt.disbursement"), load("orders", "kvitt.disbursement")
+_ELSEWHERE = load("elsewhere", "kvitt.disbursement")
 EVERYWHERE = "*"
 
 
@@ -87,6 +88,17 @@ class OddReceipt(Struct, frozen=True):
     closed_by: str | None
     closed_because: str | None
     is_open: bool
+
+
+class ExemptPair(Struct, frozen=True):
+    """Two cases that rightly pay a person the same class code on the same days, by the word of the two people who released an order."""
+
+    scheme: str
+    case_id: str
+    other_scheme: str
+    other_case_id: str
+    class_code: str
+    order_id: str
 
 
 class OrderInShort(NamedTuple):
@@ -250,6 +262,24 @@ class Operate:
                 remember_exempt_pairs(cursor, order_id)
             note(cursor, now, "release", operator, order_id)
             return held_for
+
+    def exempt_pairs(self, order_id: str | None = None, *, limit: int = 100) -> list[ExemptPair]:
+        """Pairs of cases that hold no orders of each other, newest release first; those of the release of one order if that is named."""
+        return fetch(self._connection, ExemptPair, _ELSEWHERE.list_exempt_pairs, {"order_id": order_id, "limit": limit})
+
+    def hold_again(self, order_id: str, operator: Operator) -> int:
+        """Cases that the release of an order let pay the same days hold each other's orders again; returns how many pairs they are.
+
+        What was released stays so. Raises NeedsSecondPerson, OrderNotFound, and NotInThatState where no pair is exempt by that release.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            order_in_short(cursor, order_id)
+            ended = cursor.execute(_ELSEWHERE.end_exempt_pairs, {"order_id": order_id}).rowcount
+            if not ended:
+                raise NotInThatState(f"the release of order {order_id} exempts no cases from each other (see `kvitt order exempt`)")
+            note(cursor, self._clock(), "hold again", operator, order_id)
+            return ended
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An unknown order, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.

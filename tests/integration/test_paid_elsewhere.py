@@ -155,7 +155,9 @@ def test_two_people_have_two_cases_hold_each_others_orders_again(stage: Stage) -
     assert (operate.exempt_pairs(), held(stage)) == ([], [])
     noted = stage.one("SELECT note::jsonb ->> 'approved_by' FROM audit WHERE chain = 0 AND what = 'hold again'")
     assert noted == "Ola"
-    stage.hand_in(DP, ("more", dp("B", 700, **KARI)))
+    stage.hand_in(DP, ("longer", dp("A", days=[1, 2, 3, 4, 5], **KARI)))
+    stage.finish()
+    stage.hand_in(DP, ("as long", dp("B", days=[1, 2, 3, 4, 5], **KARI)))
     assert [each.case_id for each in held(stage)] == ["B"]
 
 

@@ -14,7 +14,7 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holding import RELEASABLE, UNCHECKED, HoldKind, HoldReason, decode_all
 from kvitt.disbursement.order_checks import skip_check
-from kvitt.disbursement.outside import remember_exempt_pairs
+from kvitt.disbursement.outside import ExemptPair, end_exempt_pairs, exempt_pairs, remember_exempt_pairs
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
 from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
@@ -33,7 +33,6 @@ from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
 _SQL, _ORDERS = load("operate", "kvitt.disbursement"), load("orders", "kvitt.disbursement")
-_ELSEWHERE = load("elsewhere", "kvitt.disbursement")
 EVERYWHERE = "*"
 
 
@@ -88,17 +87,6 @@ class OddReceipt(Struct, frozen=True):
     closed_by: str | None
     closed_because: str | None
     is_open: bool
-
-
-class ExemptPair(Struct, frozen=True):
-    """Two cases that rightly pay a person the same class code on the same days, by the word of the two people who released an order."""
-
-    scheme: str
-    case_id: str
-    other_scheme: str
-    other_case_id: str
-    class_code: str
-    order_id: str
 
 
 class OrderInShort(NamedTuple):
@@ -265,7 +253,7 @@ class Operate:
 
     def exempt_pairs(self, order_id: str | None = None, *, limit: int = 100) -> list[ExemptPair]:
         """Pairs of cases that hold no orders of each other, newest release first; those of the release of one order if that is named."""
-        return fetch(self._connection, ExemptPair, _ELSEWHERE.list_exempt_pairs, {"order_id": order_id, "limit": limit})
+        return exempt_pairs(self._connection, order_id, limit)
 
     def hold_again(self, order_id: str, operator: Operator) -> int:
         """Cases that the release of an order let pay the same days hold each other's orders again; returns how many pairs they are.
@@ -275,8 +263,7 @@ class Operate:
         operator.need_second_person()
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             order_in_short(cursor, order_id)
-            ended = cursor.execute(_ELSEWHERE.end_exempt_pairs, {"order_id": order_id}).rowcount
-            if not ended:
+            if not (ended := end_exempt_pairs(cursor, order_id)):
                 raise NotInThatState(f"the release of order {order_id} exempts no cases from each other (see `kvitt order exempt`)")
             note(cursor, self._clock(), "hold again", operator, order_id)
             return ended

@@ -80,7 +80,7 @@ FROM exempt_pairs AS x
 JOIN cases AS c ON c.case_no = x.case_no
 JOIN cases AS o ON o.case_no = x.other_case_no
 JOIN orders AS q ON q.order_id = x.order_id
-WHERE x.order_id = %(order_id)s OR %(order_id)s IS NULL
+WHERE x.order_id = %(order_id)s::uuid OR %(order_id)s::uuid IS NULL
 ORDER BY q.message_no DESC, x.class_code, x.case_no, x.other_case_no
 LIMIT %(limit)s;
 

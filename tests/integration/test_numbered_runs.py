@@ -176,7 +176,7 @@ def test_the_check_finds_what_was_left_open_and_that_no_run_looked_at(database: 
 
 ACTS = st.lists(
     st.sampled_from(
-        ["answered", "silent", "late", "unsent", "send", "withdraw", "day", "day", "report", "early", "again newest", "again older"]
+        ["answered", "silent", "late", "unsent", "send", "withdraw", "adopt", "day", "day", "report", "early", "again newest", "again older"]
     ),
     min_size=3,
     max_size=14,
@@ -219,6 +219,9 @@ def do(site: Hub, what: str) -> None:
         case "withdraw":
             for (order_id,) in site.connection.execute("SELECT order_id::text FROM orders WHERE state = 'ready' LIMIT 1").fetchall():
                 Operate(site.connection, site.clock, site.ports).withdraw(order_id, TWO)
+        case "adopt":
+            for (order_id,) in site.connection.execute("SELECT order_id::text FROM orders WHERE state = 'withdrawn' LIMIT 1").fetchall():
+                the_rail_has_it_all_the_same(site, order_id)
         case "day":
             site.clock.advance(days=1)
             site.run("emulator", "receiver", "relay")

@@ -18,7 +18,7 @@ from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import Part, fetch
+from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, look_up
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -202,20 +202,8 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
-        unknown = ",".join(self.unknown)
-        return CaseStep(
-            self.case_no,
-            self.person,
-            areas,
-            *counts,
-            *chain,
-            unknown,
-            self.contradictions,
-            self.contract,
-            *frame,
-            self.numbered,
-            self.ordered_for,
-        )
+        stands = (",".join(self.unknown), self.contradictions, self.contract, *frame, self.numbered, self.ordered_for)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, *stands)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
@@ -285,8 +273,8 @@ def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequenc
     return [Case(row) for row in fetch(cursor, CaseRow, statement, named)]
 
 
-def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
-    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
+def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> Lookup:
+    """Looks up the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
 
     With them, what of their orders the rail may have though it counts as rejected.
     """
@@ -295,8 +283,11 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
         case.payments.clear()
         case.position_in_case.clear()
         case.at_rail.clear()
-    named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    for each in sorted(fetch(cursor, _CurrentPayment, _SQL.current_payments, named), key=_position_in_case):
+    if not cases:
+        return
+    found = fetch_later(cursor, _CurrentPayment, _SQL.current_payments, _columns([case.key for case in cases]))
+    yield
+    for each in sorted(found(), key=_position_in_case):
         if each.number is None:
             by_number[each.case_no].accepted(each.document, each.position_in_case)
         else:
@@ -306,17 +297,21 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
     """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
     cases = lock_cases(cursor, keys)
-    load_payments(cursor, cases)
+    look_up(cursor, load_payments(cursor, cases))
     return cases
 
 
-def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
-    """Loads the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
+def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
+    """Looks up the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
     by_number = {case.case_no: case for case in cases}
     for case in by_number.values():
         case.forwarded.clear()
-    for found in fetch(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail) if by_number else ():
-        by_number[found.case_no].forwarded.append(found.line)
+    if not by_number:
+        return
+    found = fetch_later(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail)
+    yield
+    for each in found():
+        by_number[each.case_no].forwarded.append(each.line)
 
 
 def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
@@ -343,7 +338,7 @@ class _IdInUse(NamedTuple):
     own: bool
 
 
-def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> Lookup:
     """Marks the payment ids that senders chose and that another case has, or an open order of the same one."""
     asked = [
         (index, payment_id, each.case_key[0].value, each.case_key[1])
@@ -353,7 +348,9 @@ def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], 
     ]
     if not asked:
         return
-    for found in fetch(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)]):
+    rows = fetch_later(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)])
+    yield
+    for found in rows():
         key = records[found.ordinal].case_key
         assert key is not None, "only messages with a case were asked for"
         if found.own:
@@ -362,7 +359,7 @@ def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], 
             cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
 
 
-def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> Lookup:
     """Gives the cases what is stored under the identities of these records. Asks nothing where none has one."""
     asked: dict[tuple[int, str, str], Case] = {}
     for each in records:
@@ -373,7 +370,9 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
         return
     ordered = sorted(asked)
     columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
-    for found in fetch(cursor, _FoundRecord, _SQL.idempotency_records, columns):
+    rows = fetch_later(cursor, _FoundRecord, _SQL.idempotency_records, columns)
+    yield
+    for found in rows():
         _, *key = ordered[found.ordinal]
         stored = IdempotencyRecord(found.message_no, found.digest, MessageState(found.state), found.answer)
         asked[ordered[found.ordinal]].idempotency[key[0], key[1]] = stored
@@ -384,13 +383,15 @@ class _FoundDecision(NamedTuple):
     decision: ReceivedDecision
 
 
-def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
+def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> Lookup:
     """Gives cases where their chains of decisions stand, and those decisions that new ones name. Asks nothing where there are none."""
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}
     keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() for each in all_named})
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
-    rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
-    for found in rows:
+    part = Part(ReceivedDecision, key=tuple, state=DecisionState)
+    rows = fetch_later(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=part)
+    yield
+    for found in rows():
         by_number[found.case_no].received[found.decision.key] = found.decision

@@ -4,7 +4,7 @@ It is refused, queued, answered from a stored answer, found to change nothing, s
 is the contract's reply.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final
@@ -42,7 +42,7 @@ from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
 from kvitt.disbursement.values import InvalidForm, LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Lookup, fetch_later
 from kvitt.kernel.queries import load
 
 _ELSEWHERE: Final = load("elsewhere", "kvitt.disbursement")
@@ -66,7 +66,7 @@ def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
     return found
 
 
-def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> None:
+def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> Lookup:
     """Gives cases what others pay the persons for whom they may be ordered for; senders of `forwarding` schemes make the lines.
 
     The persons are locked (`outside.lock_persons`), so that two cases that are ordered for at the same time see each other.
@@ -76,12 +76,14 @@ def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str
         case.elsewhere.clear()
     lined = [each for each in asking if each[0].scheme in forwarding]
     paying = [each for each in asking if each[0].scheme not in forwarding]
-    found: list[PaymentElsewhere | LineElsewhere] = []
+    found: list[Callable[[], Sequence[PaymentElsewhere | LineElsewhere]]] = []
     if paying:
-        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, _of_others(paying), other=OtherCase)
+        found.append(fetch_later(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, _of_others(paying), other=OtherCase))
     if lined:
-        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, _of_others(lined), other=OtherCase, line=LineAtRail)
-    for row in found:
+        columns = _of_others(lined)
+        found.append(fetch_later(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, columns, other=OtherCase, line=LineAtRail))
+    yield
+    for row in (row for rows in found for row in rows()):
         by_number[row.other.asked_by].elsewhere.append(row)
 
 

@@ -202,8 +202,8 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
-        stands = (",".join(self.unknown), self.contradictions, self.contract, *frame, self.numbered, self.ordered_for)
-        return CaseStep(self.case_no, self.person, areas, *counts, *chain, *stands)
+        stands = (",".join(self.unknown), self.contradictions, self.contract)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, *stands, *frame, self.numbered, self.ordered_for)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""

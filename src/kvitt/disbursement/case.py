@@ -15,7 +15,7 @@ from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRe
 from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
+from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, look_up
@@ -24,8 +24,6 @@ from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 CaseKey = tuple[Scheme, str]
-_PERSON_DIGITS: Final = 11
-"""An organisation has nine, and rightly is paid by many cases."""
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
 _position_in_case, _message_no = attrgetter("position_in_case"), attrgetter("message_no")
@@ -60,9 +58,13 @@ class CaseRow(NamedTuple):
 class _CurrentPayment(NamedTuple):
     case_no: int
     position_in_case: int
-    document: bytes
+    document: bytes | None
     number: int | None
-    continues: bool
+
+
+class _LostPayment(NamedTuple):
+    case_no: int
+    at_rail: AtRail
 
 
 class CaseName(NamedTuple):
@@ -134,6 +136,11 @@ class Case:
     def key(self) -> CaseKey:
         """By what its messages and receipts name it."""
         return self.scheme, self.case_id
+
+    @property
+    def has_lived(self) -> bool:
+        """Something has happened to it. To one that is as it was made nothing has been ordered, accepted or taken over."""
+        return self.audit_seq > 0 or self.orders_made > 0 or bool(self.areas)
 
     @property
     def must_queue(self) -> bool:
@@ -280,18 +287,19 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> Lookup:
     """
     by_number = {case.case_no: case for case in cases}
     for case in cases:
-        case.payments.clear()
-        case.position_in_case.clear()
-        case.at_rail.clear()
-    if not cases:
+        case.payments, case.position_in_case, case.at_rail = {}, {}, []
+    if not (lived := [case.case_no for case in cases if case.has_lived]):
         return
-    found = fetch_later(cursor, _CurrentPayment, _SQL.current_payments, _columns([case.key for case in cases]))
+    found = fetch_later(cursor, _CurrentPayment, _SQL.current_payments, [lived])
     yield
-    for each in sorted(found(), key=_position_in_case):
-        if each.number is None:
+    rows = sorted(found(), key=_position_in_case)
+    for each in rows:
+        if each.document is not None:
             by_number[each.case_no].accepted(each.document, each.position_in_case)
-        else:
-            by_number[each.case_no].at_rail.append(AtRail(each.number, payment_document.decode(each.document), each.continues))
+    if lost := [(each.case_no, each.number) for each in rows if each.number is not None]:
+        part, columns = Part(AtRail, payment=payment_document.decode), [list(column) for column in zip(*lost, strict=True)]
+        for row in fetch(cursor, _LostPayment, _SQL.payments_of_lost_orders, columns, at_rail=part):
+            by_number[row.case_no].at_rail.append(row.at_rail)
 
 
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
@@ -322,14 +330,9 @@ def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedR
         if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
             continue
         person = each.content.payee or case.person or case.ordered_for
-        if person and is_person(person):
+        if person and len(person) == PERSON_DIGITS:
             asked[case.case_no, person] = case
     return [(case, person) for (_, person), case in asked.items()]
-
-
-def is_person(payee: str) -> bool:
-    """Whether somebody who is paid is a person."""
-    return len(payee) == _PERSON_DIGITS
 
 
 class _IdInUse(NamedTuple):

@@ -4,7 +4,7 @@ It is refused, queued, answered from a stored answer, found to change nothing, s
 is the contract's reply.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final
@@ -42,7 +42,7 @@ from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
 from kvitt.disbursement.values import InvalidForm, LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import Lookup, fetch_later
+from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later
 from kvitt.kernel.queries import load
 
 _ELSEWHERE: Final = load("elsewhere", "kvitt.disbursement")
@@ -71,27 +71,27 @@ def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str
 
     The persons are locked (`outside.lock_persons`), so that two cases that are ordered for at the same time see each other.
     """
-    by_number = {case.case_no: case for case, _ in asking}
-    for case in by_number.values():
+    for case, _ in asking:
         case.elsewhere.clear()
-    lined = [each for each in asking if each[0].scheme in forwarding]
-    paying = [each for each in asking if each[0].scheme not in forwarding]
-    found: list[Callable[[], Sequence[PaymentElsewhere | LineElsewhere]]] = []
-    if paying:
-        found.append(fetch_later(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, _of_others(paying), other=OtherCase))
-    if lined:
-        columns = _of_others(lined)
-        found.append(fetch_later(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, columns, other=OtherCase, line=LineAtRail))
+    if not asking:
+        return
+    several = fetch_values_later(cursor, _ELSEWHERE.cases_of_persons, _columns(asking))
     yield
-    for row in (row for rows in found for row in rows()):
+    by_number = {case.case_no: case for case, _ in asking}
+    near = frozenset(several())
+    found: list[PaymentElsewhere | LineElsewhere] = []
+    if paying := [each for each in asking if each[0].case_no in near and each[0].scheme not in forwarding]:
+        columns = [*_columns(paying), _MOST_OTHER_CASES]
+        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, columns, other=OtherCase)
+    if lined := [each for each in asking if each[0].case_no in near and each[0].scheme in forwarding]:
+        columns = [*_columns(lined), _MOST_OTHER_CASES]
+        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, columns, other=OtherCase, line=LineAtRail)
+    for row in found:
         by_number[row.other.asked_by].elsewhere.append(row)
 
 
-def _of_others(asking: Iterable[tuple[Case, str]]) -> list[Any]:
-    return [
-        *map(list, zip(*((case.case_no, person, ",".join(ALIKE[case.scheme])) for case, person in asking), strict=True)),
-        _MOST_OTHER_CASES,
-    ]
+def _columns(asking: Iterable[tuple[Case, str]]) -> list[Any]:
+    return [*map(list, zip(*((case.case_no, person, ",".join(ALIKE[case.scheme])) for case, person in asking), strict=True))]
 
 
 def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:

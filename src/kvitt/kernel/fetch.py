@@ -85,7 +85,8 @@ def fetch_values_later(source: Source, statement: str, arguments: Arguments = ()
 
 
 Lookup = Iterator[None]
-"""A lookup under way: it sends its statements as `fetch_later` does, yields, and takes in their rows. One that asks nothing just ends."""
+"""A lookup under way: it sends its statements as `fetch_later` does, yields, and takes in their rows; then it may ask more. One that asks
+nothing just ends."""
 
 
 def look_up(source: Source, *lookups: Lookup) -> None:

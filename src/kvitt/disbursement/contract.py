@@ -190,6 +190,10 @@ class Contracts:
         """The topics of all of them."""
         return [terms for contract in self._contracts for terms in contract.topics]
 
+    def named(self, name: str) -> Sequence[Contract]:
+        """The contracts of this name: one may have doors of several sorts."""
+        return [contract for contract in self._contracts if contract.name == name]
+
     def inputs(self, role: str | None = None) -> Mapping[str, Scheme]:
         """The topics that a process with this role reads, None: all, each with the scheme of what stands there; calls come on none."""
         reading = [contract for contract in self._contracts if role in (None, contract.role) and contract.role != DECISIONS]

@@ -23,6 +23,7 @@ from kvitt.api.rest import docs_page
 from kvitt.api.rest import dry_runs as dry_run_routes
 from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
+from kvitt.api.rest import moves as move_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
@@ -84,7 +85,8 @@ def make_app(
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
         *([iverksetting_routes.router(decisions, work)] if decisions else []),
-        *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
+        *([utbetalinger_routes.router(decisions, work), move_routes.router(decisions, work)] if decisions else []),
+        *(dry_run_routes.routers(decisions, work) if decisions else []),
     ]
     forms = ProblemForms(
         {

@@ -13,11 +13,12 @@ from kvitt.api.rest.problems import problem_of
 from kvitt.api.rest.routes import EXAMPLES
 from kvitt.contracts.iverksetting import texts
 from kvitt.contracts.iverksetting.decision import Generation
-from kvitt.contracts.utbetalinger import avvent, changes, read, rules
+from kvitt.contracts.utbetalinger import avvent, changes, moving, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
+from kvitt.disbursement.migrate_case import TAKEN, moved_to
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import UnknownApplication
 
 _UNAUTHORIZED: Final = 401
@@ -84,6 +85,9 @@ A_PAYMENT: Final = Example(
 A_MOVE: Final = Example(
     summary="the payments of one reporting card", value={"sakId": "TP-55310", "behandlingId": "77", "meldeperiode": "2026-05-18/2026-05-31"}
 )
+_MOVED_TO: Final = PaymentId("1a7c6f30-5b0d-4c8e-8f0a-2d4b6c8e0f02")
+A_MOVED_PAYMENT: Final = Example(summary="the id under which the stream has it", value={"id": _MOVED_TO})
+MOVED_PAYMENTS: Final = Example(summary="one of several payments", value={"items": [{"uid": _UID, "id": _MOVED_TO}]})
 _IDS: Final[Mapping[str, object]] = {
     "case": "S700",
     "decision": "5",
@@ -155,6 +159,20 @@ OF_PAYMENTS: Final[Iterable[Refusal]] = (
     ONE_PERSON,
 )
 """Refusals of single payments."""
+OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
+    read.NO_UUID,
+    read.UNREADABLE,
+    moving.NO_ITEMS,
+    moving.NAMED_TWICE,
+    moving.several_cases(["S700", "S701"]),
+    moving.NOT_WEEKDAYS,
+    moving.unknown(_UID),
+    moved_to(_MOVED_TO),
+    TAKEN,
+    changes.BUSY_TO_UPDATE,
+    moving.not_moved(Scheme.TILLEGGSSTONADER),
+)
+"""Refusals of payments that are to move."""
 _OF_ALL: Final = tuple(
     refusal_of(problem_of(error)) for error in (UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"), *EXAMPLES)
 )

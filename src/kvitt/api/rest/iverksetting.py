@@ -120,12 +120,12 @@ class EnactmentRoutes(Struct, frozen=True):
 
         def do() -> MovedChains | Refusal:
             with self.calls.pool.connection() as connection:
-                return move(connection, self.calls.clock, asked, scheme, by, generation=generation, dry_run=dry_run)
+                return move(connection, self.calls, asked, scheme, by, generation=generation, dry_run=dry_run)
 
         found = await self.work.on_thread(do)
         if isinstance(found, Refusal):
             return _refused(found, generation)
-        return _response(HTTPStatus.OK, ContractBody(_JSON, payments_body(found)) if dry_run else EMPTY_BODY)
+        return _response(HTTPStatus.OK, ContractBody(_JSON, payments_body(found.payments)) if dry_run else EMPTY_BODY)
 
 
 class _Switches:

@@ -15,7 +15,6 @@ from msgspec.json import Decoder
 
 from kvitt.contracts.iverksetting.benefits import OLD_BENEFITS, OLD_HOLIDAYS, SCHEME_OF_BENEFIT
 from kvitt.contracts.iverksetting.decision import BenefitTerms, CaseDecision, DecidedSpan, DecisionForm, EnactmentKey, Generation
-from kvitt.contracts.iverksetting.person import is_organisation, is_person
 from kvitt.contracts.iverksetting.shapes import (
     LastDecisionShape,
     LastShape,
@@ -46,6 +45,12 @@ _old_decoder, _last_decoder, _v2_decoder = Decoder(OldShape), Decoder(LastShape)
 _REFERENCE_CHARACTERS: Final = 20
 _OFFICE: Final = re.compile(r"[0-9]{4}")
 _MISSING: Final = "is missing"
+_PERSON: Final = re.compile(r"[0-9]{11}")
+_ORGANISATION: Final = re.compile(r"[0-9]{9}")
+_FIRST_CHECK: Final = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)
+_SECOND_CHECK: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
+_ORGANISATION_CHECK: Final = (3, 2, 7, 6, 5, 4, 3, 2, 1)
+_MODULUS: Final = 11
 Listed = TypeVar("Listed", LastSpanShape, V2SpanShape)
 
 
@@ -249,6 +254,21 @@ def _person(given: str | PersonShape, *, organisations: bool) -> str:
     if not is_person(person) and not (organisations and is_organisation(person)):
         raise Undecodable("", "personident is no number of a person")
     return person
+
+
+def is_person(text: str) -> bool:
+    """Whether a text is the number of a person; those with 40 added to the day, or 40 or 80 to the month, pass as well."""
+    return bool(_PERSON.fullmatch(text)) and _checks(text, _FIRST_CHECK) and _checks(text, _SECOND_CHECK)
+
+
+def is_organisation(text: str) -> bool:
+    """Whether a text is the number of an organisation."""
+    return bool(_ORGANISATION.fullmatch(text)) and _checks(text, _ORGANISATION_CHECK)
+
+
+def _checks(text: str, weights: Sequence[int]) -> bool:
+    """The last weight is that of the check digit itself, which makes the sum divisible."""
+    return sum(weight * int(digit) for weight, digit in zip(weights, text, strict=False)) % _MODULUS == 0
 
 
 def _moment(text: str) -> str:

@@ -25,7 +25,7 @@ from kvitt.disbursement.imported import (
     unknown_in,
     versions,
 )
-from kvitt.disbursement.migrate_case import apply_move, content_of, moved, moved_rows, note_in
+from kvitt.disbursement.migrate_case import announced, apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.values import (
@@ -108,6 +108,7 @@ def _migrated(replay: "Replay", entry: AuditRow) -> None:
     for row in rows:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)
+    replay.announced(announced(replay.contracts, case, note, payments, entry.at), entry.at)
 
 
 def _left_out(replay: "Replay", entry: AuditRow) -> None:

@@ -228,6 +228,8 @@ def apply_move(case: Case, note: MoveNote, rows: Sequence[PaymentRow]) -> None:
     for move, row in zip(note.moves, rows, strict=True):
         del case.payments[move.payment_id], case.position_in_case[move.payment_id]
         case.accepted(row.document, row.position_in_case)
+    # As they are loaded: whatever goes through them goes in the order in which they joined.
+    case.payments = dict(sorted(case.payments.items(), key=lambda each: case.position_in_case[each[0]]))
     case.orders_made += 1
     case.contract = note.contract
 

@@ -131,6 +131,9 @@ def test_what_comes_to_a_stream_is_published_there(movers: Movers, uid: str) -> 
     assert movers.post(f"{other}/migrate", {"id": other}).status_code == 200, "the rest may follow"
     movers.hub.run()
     assert [each.json["uid"] for each in movers.hub.published(PAYMENTS, other)] == [other]
+    assert movers.stream(f"ends {uid}", aap(case, utbetalinger=[], ident=person_of(uid))) == "OK"
+    listed = [each.json for each in movers.hub.published(CASES) if each.key and case in each.key.decode()]
+    assert listed[-1] == []
 
 
 def test_several_payments_of_a_case_move_together_or_not_at_all(movers: Movers, uid: str) -> None:

@@ -149,6 +149,7 @@ OF_PAYMENTS: Final[Iterable[Refusal]] = (
     changes.not_found(_UID),
     changes.never_made(_UID),
     changes.no_status(_UID),
+    changes.no_correction(_UID),
     changes.exists_already(_UID),
     refusals.NO_REAL_CHANGE,
     refusals.owned_by_another("iverksetting"),

@@ -1,6 +1,6 @@
 """Single payments over REST: thin routes around the contract, one path for each payment (iverksetting §3.2, §6.3)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -23,15 +23,16 @@ from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
-from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_status, not_found
-from kvitt.contracts.utbetalinger.contract import IF_MATCH, NAME, SIMULATION, SOURCES
-from kvitt.contracts.utbetalinger.lookup import PaymentSeen, look_up
+from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_correction, no_status, not_found
+from kvitt.contracts.utbetalinger.contract import IF_MATCH, NAME, SIMULATION, SOURCES, as_read
+from kvitt.contracts.utbetalinger.lookup import PaymentSeen, correction_status, look_up
 from kvitt.contracts.utbetalinger.read import broken_by, parse_single, payment_id_of
 from kvitt.contracts.utbetalinger.shapes import AvventCorrection, SinglePayment, encode_payment_shape
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.caller import CallHeaders
-from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import InvalidInput
+from kvitt.kernel.database import Connection
 
 PATH: Final = "/utbetalinger"
 _JSON: Final = "application/json"
@@ -39,6 +40,10 @@ _FORM: Final = "v1"
 _SEEN: Final = "simulering"
 """The header that names the dry run whose simulation an approver saw."""
 _LATER: Final = HTTPStatus.LOCKED
+
+
+LookUp = Callable[[Connection, str, PaymentId, Collection[Scheme]], PaymentSeen | None]
+"""Finds the payment of an id and a contract, if it is one of these schemes."""
 
 
 class SinglePaymentRoutes(Struct, frozen=True):
@@ -57,7 +62,9 @@ class SinglePaymentRoutes(Struct, frozen=True):
         if broken := broken_by(payment):
             return refused(broken)
         source, headers = SOURCES[payment.benefit.scheme], _headers(request, by, operation)
-        decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}")
+        decided = await self.calls.decided(
+            source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}", read=lambda record: as_read(record, payment)
+        )
         return refused(decided.refusal) if decided.refusal else _done(operation, payment_id)
 
     async def correct(self, request: Request[Any, Any, Any], uid: str) -> Response[bytes]:
@@ -76,13 +83,21 @@ class SinglePaymentRoutes(Struct, frozen=True):
         if found is None or found.shown is None or found.case_id != asked.case_id:
             return refused(not_found(payment_id))
         source, headers = SOURCES[asked.benefit.scheme], _headers(request, by, PaymentOperation.AVVENT)
-        decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}/avvent")
+        decided = await self.calls.decided(
+            source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}/avvent", read=lambda record: as_read(record, asked)
+        )
         return refused(decided.refusal) if decided.refusal else Response(b"", status_code=HTTPStatus.CREATED, media_type=None)
 
     async def seen(
-        self, request: Request[Any, Any, Any], uid: str, show: Callable[[PaymentSeen], Response[bytes] | None], missing: Refusal
+        self,
+        request: Request[Any, Any, Any],
+        uid: str,
+        show: Callable[[PaymentSeen], Response[bytes] | None],
+        missing: Refusal,
+        *,
+        look_up: LookUp = look_up,
     ) -> Response[bytes]:
-        """A payment of the caller's schemes, as `show` has it."""
+        """A payment of the caller's schemes, as `show` has it; `look_up` finds it."""
         payment_id, schemes = id_of(uid), self.calls.access.schemes(request.scope["caller"], request.headers)  # type: ignore[typeddict-item]
 
         def look() -> PaymentSeen | None:
@@ -98,7 +113,7 @@ def router(calls: DecisionCalls, work: RouteWork) -> Router:
     routes = SinglePaymentRoutes(calls, work)
     return Router(
         PATH,
-        route_handlers=[make, show, change, cease, status, correct],
+        route_handlers=[make, show, change, cease, status, correct, status_of_correction],
         dependencies={NAME: Provide(lambda: routes, sync_to_thread=False, use_cache=True)},
         guards=[refuse_other_ids, may_decide_somewhere(calls.access)],
         tags=[NAME],
@@ -308,11 +323,19 @@ async def status(
     request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
 ) -> Response[bytes]:
     """A JSON text; also of a payment that has ceased."""
+    return await utbetalinger.seen(request, uid, _said, no_status(id_of(uid)))
 
-    def said(found: PaymentSeen) -> Response[bytes]:
-        return Response(encode_word(found.status), media_type=_JSON)
 
-    return await utbetalinger.seen(request, uid, said, no_status(id_of(uid)))
+def _said(found: PaymentSeen) -> Response[bytes]:
+    return Response(encode_word(found.status), media_type=_JSON)
+
+
+@get("/{uid:str}/avvent/status", responses=_STATUS, summary="How far the last correction of a hold-back has come")
+async def status_of_correction(
+    request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
+) -> Response[bytes]:
+    """A JSON text."""
+    return await utbetalinger.seen(request, uid, _said, no_correction(id_of(uid)), look_up=correction_status)
 
 
 @post(

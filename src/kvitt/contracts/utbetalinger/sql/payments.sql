@@ -41,3 +41,13 @@ SELECT m.payment_id::text, c.scheme, c.case_id
 FROM moved_payments AS m
 JOIN cases AS c ON c.case_no = m.case_no
 WHERE m.payment_id = ANY (%(payment_ids)s::uuid[]) AND m.contract = %(moved_to)s AND c.contract = %(moved_to)s;
+
+-- name: newest_correction
+-- The answer of the last call that corrected a hold-back of a payment; one that was refused at once corrected nothing.
+SELECT m.answer
+FROM cases AS c
+JOIN decisions AS d ON d.case_no = c.case_no
+JOIN messages AS m ON m.message_no = d.message_no
+WHERE (c.scheme, c.case_id) = (%(scheme)s, %(case_id)s) AND (d.contract, d.operation) = (%(contract)s, 'avvent')
+  AND d.outcome IN ('ordered', 'queued') AND m.key = %(key)s
+ORDER BY d.message_no DESC LIMIT 1;

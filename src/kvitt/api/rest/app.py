@@ -32,7 +32,6 @@ from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
-from kvitt.api.rest.public_pages import PublicPage, PublicPages
 from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
@@ -94,7 +93,9 @@ def make_app(
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
         },
         {
-            iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting),
+            **dict.fromkeys(
+                (iverksetting_routes.PATH, dry_run_routes.DECISION_PATH), iverksetting_routes.problem_form(decisions.iverksetting)
+            ),
             **dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal)),
         }
         if decisions
@@ -118,13 +119,15 @@ def make_app(
         logging_config=None,
     )
     gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
-    return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+    return docs_page.PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
 
 
-def _pages(described: Mapping[str, Any]) -> Mapping[str, PublicPage]:
+def _pages(described: Mapping[str, Any]) -> Mapping[str, docs_page.PublicPage]:
     return {
-        docs_page.DESCRIPTION: PublicPage({"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)),
-        docs_page.PATH: PublicPage(docs_page.headers(), docs_page.page_of(described)),
+        docs_page.DESCRIPTION: docs_page.PublicPage(
+            {"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)
+        ),
+        docs_page.PATH: docs_page.PublicPage(docs_page.headers(), docs_page.page_of(described)),
     }
 
 

@@ -18,7 +18,7 @@ from litestar.router import Router
 from msgspec import Struct
 
 from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_examples
-from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
@@ -37,8 +37,6 @@ from kvitt.kernel.database import Connection
 PATH: Final = "/utbetalinger"
 _JSON: Final = "application/json"
 _FORM: Final = "v1"
-_SEEN: Final = "simulering"
-"""The header that names the dry run whose simulation an approver saw."""
 _LATER: Final = HTTPStatus.LOCKED
 
 
@@ -140,7 +138,7 @@ def id_of(uid: str) -> PaymentId:
 
 
 def _headers(request: Request[Any, Any, Any], by: Authority, operation: PaymentOperation) -> CallHeaders:
-    named = {IF_MATCH: request.headers.get("if-match"), SIMULATION: request.headers.get(_SEEN)}
+    named = {IF_MATCH: request.headers.get("if-match"), SIMULATION: request.headers.get(SEEN)}
     policy = {**by.rules(), **{name: value for name, value in named.items() if value is not None}}
     return CallHeaders(operation.value, _FORM, by.application, by.person, by.approver, policy)
 
@@ -229,7 +227,7 @@ class PaymentCallOperation(Operation):
     examples: ClassVar[Mapping[str, Example]] = {"payment": A_PAYMENT}
     headers: ClassVar[Sequence[HeaderParameter]] = (
         _header("Idempotency-Key", "the same request with the same key is done once, and answered alike"),
-        _header(_SEEN, "the key of the dry run whose simulation an approver saw"),
+        _header(SEEN, "the key of the dry run whose simulation an approver saw"),
     )
 
     def __post_init__(self) -> None:

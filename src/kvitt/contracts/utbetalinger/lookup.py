@@ -63,13 +63,13 @@ def _shown(found: list[_FoundVersion]) -> Payment | None:
 
 
 def _status(newest: _FoundVersion) -> PaymentStatus:
-    """What was moved here had ended well before."""
+    """One that was moved here had ended well before."""
     if newest.message_no is None:
         return PaymentStatus.OK
     return _status_in(newest.answer)
 
 
 def _status_in(answer: bytes | None) -> PaymentStatus:
-    """What waited, and was refused when its turn came, has failed."""
+    """A call that waited, and was refused when its turn came, has failed."""
     kept = decode_kept(answer) if answer else KeptStatus()
     return kept.status or (PaymentStatus.FAILED if kept.error else PaymentStatus.NOT_BEGUN)

@@ -1,4 +1,4 @@
-"""What is published about moved cases, and what was moved, are found by index. The statements are in the SQL file beside."""
+"""Records about moved cases, and payments that were moved, are found by index. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

@@ -124,6 +124,7 @@ def test_a_decision_hears_what_would_be_paid_and_is_not_received(case: Case) -> 
 
 def test_a_correction_is_simulated_behind_the_latest_decision(case: Case) -> None:
     case.takes("B1", days("2026-06-01", "2026-06-05", 700))
+    case.site.hub.rail.pay()
     answer = case.asked(days("2026-06-01", "2026-06-05", 500), after="B1")
     (month,) = answer.json()["oppsummeringer"]
     assert [month[name] for name in ("tidligereUtbetalt", "nyUtbetaling", "totalFeilutbetaling")] == [3500, 2500, 1000]

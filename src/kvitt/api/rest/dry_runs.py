@@ -81,7 +81,7 @@ class DryRunRoutes(Struct, frozen=True):
         return _said(answer) if answer is not None else _late()
 
     async def decided(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """What a decision would lead to; a refusal in the words of the generation that answers, and 408 where nothing came in time."""
+        """The outcome that a decision would have, or a refusal in the words of its generation; 408 where nothing came in time."""
         scheme, by = authority_in(request)
         terms = self.calls.iverksetting[scheme]
         transaction, body = _transaction_of(request), await request.body()

@@ -270,7 +270,7 @@ class V2SpanShape(Struct):
 
 
 class SimulatedShape(Struct):
-    """What is asked of a simulation: what the case shall pay, all of it, and the decision before (iverksetting §4.1)."""
+    """A question to the simulation: all that the case shall pay, and the decision before (iverksetting §4.1)."""
 
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")

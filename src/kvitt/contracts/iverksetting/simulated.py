@@ -88,7 +88,7 @@ _IN_ITS_WORDS: Final[Mapping[FailureReason, int]] = {
     FailureReason.REQUEST_NOT_TAKEN: 400,
     FailureReason.NOT_ASKED: 422,
 }
-"""What the rail, or kvitt, says itself is passed on; so is a rule of the rail that has no reason of its own."""
+"""The words of the rail, or of kvitt, are passed on; so is a rule of the rail that has no reason of its own."""
 _BY_RULE: Final = 422
 _KINDS: Final[Mapping[str, str]] = {
     "YTEL": "YTELSE",
@@ -163,7 +163,7 @@ class SimulatedDetails(Struct, frozen=True):
 
 
 class SimulatedDecision(Struct, frozen=True):
-    """What a decision would lead to, as its caller reads it."""
+    """The outcome that a decision would have, as its caller reads it."""
 
     months: Sequence[SimulatedMonth] = field(name="oppsummeringer")
     details: SimulatedDetails = field(name="detaljer")

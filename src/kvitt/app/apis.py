@@ -85,6 +85,8 @@ class Apis:
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
         self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
+        self.listening = threading.Event()
+        """Set once calls are answered."""
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -109,6 +111,7 @@ class Apis:
                 "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
             )
             self._warn_of_fewer()
+            self.listening.set()
             # The first look is at once: until then the process is not ready.
             rounds = count()
             yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)

@@ -33,7 +33,7 @@ THIRD, SECOND = Generation.THIRD, Generation.SECOND
 
 def said(outcome: SimulationOutcome, generation: Generation = THIRD) -> tuple[int, bytes]:
     """Status and body of what the caller hears once the rail has answered."""
-    by = Authority("ts-sak", None, approver=False)
+    by = Authority(application="ts-sak")
     call = EnactmentCall(ReadingTerms(DecisionForm.SIMULATED, generation), by)
     waiting = StatusDocument("S1", EnactmentKey("B1"), EnactmentStatus.NOT_BEGUN, person=PERSON).encode()
     message = MessageInProgress(
@@ -45,6 +45,8 @@ def said(outcome: SimulationOutcome, generation: Generation = THIRD) -> tuple[in
         headers=call.headers.encode(),
         scheme=Scheme.TILLEGGSSTONADER,
         body=b"",
+        received_at=NOW,
+        edition=1,
         answer=waiting,
         last_at=NOW,
     )

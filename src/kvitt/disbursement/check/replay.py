@@ -33,7 +33,6 @@ from kvitt.disbursement.events import (
     OrderSettled,
     OrderUnclear,
     OrderWithdrawn,
-    OutboxRecord,
     PaymentVersion,
     ReceiptRead,
     Settled,
@@ -44,7 +43,7 @@ from kvitt.disbursement.receipts import decide, read_answer
 from kvitt.disbursement.rows import DecisionRow, IdempotencyRow, LineRow, OrderCheckRow, OrderRow, PaymentRow, SimulationRow
 from kvitt.disbursement.simulation_requests import Asker
 from kvitt.disbursement.states import EARLIER_WORDS, OPEN_ORDER, MessageState, OrderState, PaymentState, What
-from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, publish
+from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork
 from kvitt.disbursement.values import Action, Area, Scheme
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import AuditRow, digest
@@ -388,13 +387,6 @@ class Replay:
         contract = self.message_replays[order.message_no].contract
         OutboxWriter(self.contracts, work).announce(contract, listed, order.message_no, entry.at)
         self.lists.setdefault(order.message_no, []).extend(work.outbox)
-
-    def announced(self, records: Sequence[OutboxRecord], at: datetime) -> None:
-        """Publishes what is about no message."""
-        work, listing = UnitOfWork(), {contract.lists_on for contract in self.contracts}
-        publish(work, records, None, at)
-        for row in work.outbox:
-            (self.lists.setdefault(0, []) if row.topic in listing else self.published).append(row)
 
     def drop(self, order: OrderRow) -> None:
         """The versions of an order will never be."""

@@ -11,7 +11,10 @@ from lxml import etree
 
 import kvitt.testing
 from kvitt.api.rest.callers import Permission
+from kvitt.disbursement.reconcile.consistency import Consistency
+from kvitt.disbursement.reconcile.runs import RunState
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, TestServer
 
 PATH, OLDER = "/api/v2/konsistensavstemming", "/api/konsistensavstemming"
@@ -170,6 +173,19 @@ def test_batches_of_a_transaction_leave_together_with_the_total_of_all(hub: Hub,
     assert messages(hub.connection) == ["START", "71: 71#1=120", "71: 71#3=210", "total 2 330 T", "AVSL"]
     assert last(hub.connection)[1] == "made"
     assert "Avsluttmelding er mottatt" in failed(client.post(PATH, json=first, params=flags(transaction)))
+
+
+def test_a_transaction_that_was_given_up_takes_no_batch_and_another_begins_anew(hub: Hub, client: httpx.Client) -> None:
+    given_up, transaction = uuid4(), uuid4()
+    first, end = named({"B10": [1]}), named({"B11": [3]})
+    taken(client.post(PATH, json=first, params=flags(given_up, starts=True)))
+    dropped = Consistency(hub.connection, hub.ports, hub.clock).drop(last(hub.connection)[0], Operator("kari", "its caller is gone"))
+    assert (dropped.state, messages(hub.connection)) == (RunState.DROPPED, ["START", "71: 71#1=120"])
+    for body, said in ((first, flags(given_up, starts=True)), (end, flags(given_up)), (end, flags(given_up, ends=True))):
+        assert failed(client.post(PATH, json=body, params=said)).startswith("Avstemmingen er avbrutt")
+    taken(client.post(PATH, json=first, params=flags(transaction, starts=True)))
+    taken(client.post(PATH, json=end, params=flags(transaction, ends=True)))
+    assert messages(hub.connection) == ["START", "71: 71#1=120", "71: 71#3=210", "total 2 330 T", "AVSL"]
 
 
 def test_empty_batches_start_and_end(hub: Hub, client: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotInThatState
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
+from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
 from support.hub_messages import payment_uid, ts, ts_payment
 from support.reconciled import (
@@ -81,6 +82,39 @@ def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> N
     assert texts(found, "detalj/tekstMelding")[-1] == "Nei & <aldri>"
     assert texts(found, "detalj/meldingKode")[-1] == "B110008F"
     assert len({*texts(found, "aksjon/avleverendeAvstemmingId")}) == 1
+
+
+@pytest.mark.parametrize("area", ["AAP", "SPREF"])
+@pytest.mark.parametrize(
+    ("severity", "bucket"),
+    [("00", "accepted"), ("04", "warned"), ("08", "rejected"), ("12", "rejected"), ("16", "missing"), ("", "missing"), (None, "missing")],
+)
+def test_an_order_counts_by_the_severity_of_its_receipt(site: Hub, area: str, severity: str | None, bucket: str) -> None:
+    """Whatever the rail says that is neither a yes nor a no: the order is missing, and the four add up."""
+    match severity:
+        case "00":
+            site.rail.fault()
+        case "04":
+            site.rail.fault(warn=1)
+        case None:
+            site.rail.fault(swallow=1)
+        case _:
+            site.rail.fault(refuse=1, severity=severity)
+    (put if area == "AAP" else put_need)(site)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site, area)
+    assert (counts(made), made.orders) == ({bucket: 1}, 1)
+
+
+def test_messages_leave_with_the_usual_priority_and_nobody_is_to_answer_them(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    make(site)
+    site.run("reconciler")
+    left = site.connection.execute("SELECT reply_to, priority FROM queue.message WHERE queue = %s", (Settings().reconciliation_queue,))
+    assert left.fetchall() == [("", 4)] * 3
 
 
 def test_a_sum_adds_up_the_amounts_of_lines_of_those_that_cease_too(site: Hub) -> None:

@@ -290,7 +290,8 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "deferred_astray",  # a part of the check
         "waiting_for_cases",  # for a figure: as much as waits
     },
-    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs"},  # locks, and an operator's
+    # Locks, and what an operator asks for.
+    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
     (HUB, "source_limits"): set(),
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts

@@ -18,9 +18,9 @@ from msgspec import Struct
 from kvitt.api.rest.contract_examples import A_SIMULATED_DECISION, NOT_IN_TIME
 from kvitt.api.rest.contract_forms import api_error
 from kvitt.api.rest.decisions import DecisionCalls
-from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED, FormSchema
+from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED
 from kvitt.api.rest.problems import RETRY_SECONDS
-from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
 from kvitt.api.rest.watch import RowWatch
 from kvitt.contracts.helved.dry_run_calls import SOURCES, http_status
 from kvitt.contracts.iverksetting.answers import ContractBody, refusal_body
@@ -207,9 +207,7 @@ class _SimulatedDecisionOperation(_DryRunOperation):
     def __post_init__(self) -> None:
         """Adds the body that it has."""
         super().__post_init__()
-        schema = FormSchema()
-        schema.forms = (SimulatedShape,)
-        media = OpenAPIMediaType(schema=schema, examples={"decision": A_SIMULATED_DECISION})
+        media = OpenAPIMediaType(schema=FormSchema.of(SimulatedShape), examples={"decision": A_SIMULATED_DECISION})
         self.request_body = RequestBody(content={_JSON: media}, required=True)
         self.parameters = [*(self.parameters or []), SCHEME_PARAMETER]
 

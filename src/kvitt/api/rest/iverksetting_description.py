@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 from litestar.openapi import ResponseSpec
@@ -13,6 +13,7 @@ from msgspec import Struct
 from kvitt.api.rest.callers import SCHEME_HEADER
 from kvitt.api.rest.contract_examples import A_DECISION, A_MOVE, AN_OLD_DECISION, OF_DECISIONS, OF_SIMULATED_DECISIONS, with_examples
 from kvitt.api.rest.decisions import SEEN
+from kvitt.api.rest.routes import FormSchema
 from kvitt.contracts.iverksetting.call import SOURCE_OF
 from kvitt.contracts.iverksetting.moving import MoveShape
 from kvitt.contracts.iverksetting.shapes import LastShape, OldShape, V2Shape
@@ -102,29 +103,6 @@ _SEEN: Final = HeaderParameter(
 )
 
 
-class FormSchema(Schema):
-    """The schema of forms, as their shapes are read."""
-
-    forms: tuple[type[Struct], ...]
-
-    def to_schema(self) -> dict[str, Any]:
-        found = [_schema_of(form) for form in self.forms]
-        return found[0] if len(found) == 1 else {"anyOf": found}
-
-
-def _schema_of(form: type[Struct]) -> dict[str, Any]:
-    """The schema of a shape with all that it refers to in place; none refers to itself."""
-    (schema,), components = msgspec.json.schema_components((form,), ref_template="{name}")
-
-    def inlined(value: Any) -> Any:
-        if isinstance(value, dict):
-            return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
-        return [inlined(each) for each in value] if isinstance(value, list) else value
-
-    found: dict[str, Any] = inlined(schema)
-    return found
-
-
 @dataclass
 class SchemeOperation(Operation):
     """An operation with the header that names a scheme."""
@@ -146,9 +124,8 @@ class DecisionOperation(SchemeOperation):
         """Adds the body, and the header that names a simulation."""
         super().__post_init__()
         self.parameters = [*(self.parameters or []), *([_SEEN] if self.names_simulation else [])]
-        schema = FormSchema()
-        schema.forms = self.forms
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema, examples={**self.examples})}, required=True)
+        media = OpenAPIMediaType(schema=FormSchema.of(*self.forms), examples={**self.examples})
+        self.request_body = RequestBody(content={_JSON: media}, required=True)
 
 
 @dataclass

@@ -229,16 +229,21 @@ class OfficeShape(Struct):
     since: date | None = field(name="gjelderFom", default=None)
 
 
-class LastDecisionShape(Struct):
-    """`vedtak` of the last form."""
+class _LaterDecisionShape(Struct, kw_only=True):
+    """`vedtak` of the later forms, with kvitt's own members for the frame."""
 
     decided_at: str = field(name="vedtakstidspunkt")
     caseworker: str = field(name="saksbehandlerId")
     approver: str = field(name="beslutterId")
-    spans: list[LastSpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
-    office: OfficeShape | None = field(name="brukersNavKontor", default=None)
     frame_start: date | None = field(name="virkningstidspunkt", default=None)
     frame_cap: UnsignedKroner | None = field(name="maksbeløpPerDag", default=None)
+
+
+class LastDecisionShape(_LaterDecisionShape, kw_only=True):
+    """`vedtak` of the last form."""
+
+    spans: list[LastSpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
+    office: OfficeShape | None = field(name="brukersNavKontor", default=None)
 
 
 class PreviousShape(Struct):
@@ -248,15 +253,20 @@ class PreviousShape(Struct):
     enactment_id: str | None = field(name="iverksettingId", default=None)
 
 
-class LastShape(Struct):
-    """IverksettDto of the last form."""
+class _LaterShape(Struct, kw_only=True):
+    """A decision of the later forms."""
 
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")
     person: str | PersonShape = field(name="personident")
-    decision: LastDecisionShape = field(name="vedtak")
     enactment_id: str | None = field(name="iverksettingId", default=None)
     previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)
+
+
+class LastShape(_LaterShape, kw_only=True):
+    """IverksettDto of the last form."""
+
+    decision: LastDecisionShape = field(name="vedtak")
 
 
 class V2SpanShape(Struct):
@@ -280,23 +290,13 @@ class SimulatedShape(Struct):
     previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)
 
 
-class V2DecisionShape(Struct):
-    """VedtaksdetaljerV2Dto, with kvitt's own members for the frame."""
+class V2DecisionShape(_LaterDecisionShape, kw_only=True):
+    """VedtaksdetaljerV2Dto."""
 
-    decided_at: str = field(name="vedtakstidspunkt")
-    caseworker: str = field(name="saksbehandlerId")
-    approver: str = field(name="beslutterId")
     spans: list[V2SpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
-    frame_start: date | None = field(name="virkningstidspunkt", default=None)
-    frame_cap: UnsignedKroner | None = field(name="maksbeløpPerDag", default=None)
 
 
-class V2Shape(Struct):
+class V2Shape(_LaterShape, kw_only=True):
     """IverksettV2Dto."""
 
-    case_id: str = field(name="sakId")
-    decision_id: str = field(name="behandlingId")
-    person: str | PersonShape = field(name="personident")
     decision: V2DecisionShape = field(name="vedtak")
-    enactment_id: str | None = field(name="iverksettingId", default=None)
-    previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)

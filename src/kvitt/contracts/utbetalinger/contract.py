@@ -28,11 +28,12 @@ from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
-from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import InstructionKind
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, PaymentId, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 
 NAME: Final = "utbetalinger"
@@ -40,7 +41,9 @@ SOURCES: Final[Mapping[Scheme, str]] = {scheme: f"rest.{NAME}.{scheme}" for sche
 """The name under which the calls of a scheme are stored."""
 IF_MATCH: Final = "if-match"
 SIMULATION: Final = "simulation"
-"""In the headers of a call: by what it names the state that it changes, and the simulation that an approver saw."""
+REQUEST: Final = "request"
+"""In the headers of a call: by what it names the state that it changes, the simulation that an approver saw, and the request that it is,
+where its caller may make that one again."""
 _OTHER_SCHEME: Final = Refusal(403, "Stønaden hører ikke til fagsystemet som kallet er sendt for", BASE)
 
 
@@ -101,7 +104,14 @@ def as_read(record: Incoming, found: SinglePayment | AvventCorrection | Refusal)
     content = _content(found, payment_id, call, scheme) if isinstance(found, SinglePayment) else _correction(found, payment_id, scheme)
     if isinstance(content, Refusal):
         return ParsedRecord(record, scheme, content)
-    return ParsedRecord(record, scheme, content, case_key=(scheme, content.case_id), chosen_ids=(payment_id,))
+    case_key, identity = (scheme, content.case_id), _identity(record, call)
+    return ParsedRecord(record, scheme, content, case_key=case_key, identity=identity, chosen_ids=(payment_id,))
+
+
+def _identity(record: Incoming, call: CallHeaders) -> Identity | None:
+    """By what a request that is made again is known: whoever died before it answered the first one may have done it."""
+    named = call.policy.get(REQUEST)
+    return Identity((NAME, named), digest(call.operation.encode(), record.key or b"", record.body or b"")) if named else None
 
 
 def _refused_call(payment: SinglePayment, call: CallHeaders, scheme: Scheme) -> Refusal | None:

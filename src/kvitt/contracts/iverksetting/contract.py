@@ -79,7 +79,9 @@ class Iverksetting(Contract):
         asked = _in_case(message, case)
         decision, case_id = _for_core(asked.decision, message.scheme), CaseId(asked.decision.case_id)
         wanted = wanted_of(asked.decision)
-        payments = [chain_payment_id(message.scheme, case_id, each.chain) for each in wanted]
+        chains = [each.chain for each in wanted]
+        ids = {each: chain_payment_id(message.scheme, case_id, each) for each in dict.fromkeys(chains)}
+        payments = [ids[each] for each in chains]
         return refused_in_case(asked, payments) or derive(decision, wanted, case, oslo(at))
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it

@@ -142,7 +142,7 @@ class _GrowingCase:
         self.spans: list[dict[str, object]] = []
 
     def decide(self, *, changes: bool) -> float:
-        """One decision more, with a new card; `changes`: another amount for the newest of the others. Returns the milliseconds that it took."""
+        """One decision more, with a new card; `changes`: other amounts for the newest one before. Returns its milliseconds."""
         if changes:
             self.spans[-_PERIODS_OF_DECISION:] = _spans(self._decisions - 1, 600)
         self.spans += _spans(self._decisions, 500)

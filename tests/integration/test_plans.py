@@ -133,13 +133,14 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
-ENACTMENT = "kvitt.contracts.iverksetting"
+ENACTMENT, SINGLE = "kvitt.contracts.iverksetting", "kvitt.contracts.utbetalinger"
 DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
         "ensure_cases": NAMED_CASES,
         "lock_cases": NAMED_CASES,
-        "current_payments": NAMED_CASES,
+        "current_payments": [NUMBERS],
+        "payments_of_lost_orders": [NUMBERS, ZEROS],
         "ids_in_use": [ZEROS, IDS, SCHEMES, CASES],
         "queued_messages": [NUMBERS, ZEROS, 20],
         "answer_of_edge": ["topic", 1, 5000],
@@ -148,6 +149,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "decisions_of_cases": [NUMBERS, NUMBERS, TEXTS, IDS],
     },
     (HUB, "elsewhere"): {
+        "cases_of_persons": [NUMBERS, TEXTS, SCHEMES],
         "payments_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
         "lines_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
     },
@@ -255,6 +257,11 @@ HOT[ENACTMENT, "statuses"] = {
     "status_of_decision": DECIDED,
     "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "key": b"B1\0"},
 }
+HOT[SINGLE, "payments"] = {
+    "versions": {"payment_id": IDS[0], "contract": "utbetalinger"},
+    "cases_of_payments": {"payment_ids": IDS, "owner": "utbetalinger", "moved_to": "helved"},
+    "newest_correction": {"scheme": "DAGPENGER", "case_id": "case-7", "contract": "utbetalinger", "key": b"k"},
+}
 HOT[HUB, "deferred"] = {
     "lock_free_cases": NAMED_CASES,
     "known_cases": NAMED_CASES,
@@ -314,6 +321,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "prune",  # by an operator or once a day; as much as there is
     },
     (ENACTMENT, "statuses"): {"stopped_areas"},  # a few rows
+    (SINGLE, "payments"): set(),
     (RAIL, "emulator"): {
         *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
         *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts
@@ -384,15 +392,12 @@ def test_every_statement_can_be_planned_on_an_empty_store(database: str) -> None
 
 def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> None:
     with connect(database) as connection:
-        connection.execute(
-            "PREPARE current (text[], text[]) AS "
-            + load("cases", "kvitt.disbursement").current_payments.replace("%b", "$1", 1).replace("%b", "$2", 1)
-        )
+        connection.execute("PREPARE current (bigint[]) AS " + load("cases", "kvitt.disbursement").current_payments.replace("%b", "$1", 1))
         for _ in range(10):  # a generic plan is considered from the sixth run on
-            connection.execute("EXECUTE current ('{DAGPENGER}', '{case-1}')")
+            connection.execute("EXECUTE current ('{1}')")
         for statement in FILL:
             connection.execute(statement, {"rows": ROWS, "now": NOW})
-        row = connection.execute("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE current ('{DAGPENGER}', '{case-1}')").fetchone()
+        row = connection.execute("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE current ('{1}')").fetchone()
     assert row is not None
     assert scanned(row[0][0]["Plan"]) == []  # type: ignore[index]
 

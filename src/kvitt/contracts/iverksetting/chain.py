@@ -81,15 +81,16 @@ def _refused_chain(asked: DecisionInCase) -> Refusal | None:
     assert chain is not None, "the contract keeps a chain"
     fault = chain.fault(previous.names if previous else None)
     if fault is ChainFault.UNKNOWN:
-        return _wording(texts.PREVIOUS_UNKNOWN, asked)
+        return chain_wording(texts.PREVIOUS_UNKNOWN, asked)
     if fault is ChainFault.NOT_NEWEST:
-        return _wording(texts.PREVIOUS_NOT_LATEST, asked)
+        return chain_wording(texts.PREVIOUS_NOT_LATEST, asked)
     if fault is ChainFault.NOT_FINISHED or asked.case.open:
-        return _wording(texts.NOT_FINISHED, asked)
+        return chain_wording(texts.NOT_FINISHED, asked)
     return None
 
 
-def _wording(wording: texts.Wording, asked: DecisionInCase) -> Refusal:
+def chain_wording(wording: texts.Wording, asked: DecisionInCase) -> Refusal:
+    """A refusal that names the decision, the one before it, and the latest one."""
     decision, chain = asked.decision, asked.case.decisions
     previous = decision.previous or _NOTHING
     latest = _key(chain.newest.key) if chain and chain.newest else _NOTHING
@@ -138,8 +139,11 @@ def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Re
     """Whoever is no approver pays within the frame; what was accepted before may be said again, by anybody."""
     if asked.by.approver:
         return None
+    accepted = asked.case.payments
+    again = {(name, each.start, each.end, each.amount, paid.rate_of(each)) for name, paid in accepted.items() for each in paid.wanted}
     pairs = zip(asked.decision.spans, payments, strict=True)
-    raised = [found for span, payment_id in pairs if (found := _raised(asked.case.payments.get(payment_id), span))]
+    changed = [(span, name) for span, name in pairs if (name, span.start, span.end, span.amount, span.rate_type) not in again]
+    raised = [found for span, name in changed if (found := _raised(accepted.get(name), span))]
     first = min((day for day, _ in raised), default=None)
     highest = max((amount for _, amount in raised), default=0)
     frame = asked.frame_after

@@ -279,6 +279,17 @@ class V2SpanShape(Struct):
     terms: TermsShape = field(name="stønadsdata")
 
 
+class SimulatedShape(Struct):
+    """A question to the simulation: all that the case shall pay, and the decision before (iverksetting §4.1)."""
+
+    case_id: str = field(name="sakId")
+    decision_id: str = field(name="behandlingId")
+    person: str | PersonShape = field(name="personident")
+    caseworker: str = field(name="saksbehandlerId")
+    spans: list[V2SpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
+    previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)
+
+
 class V2DecisionShape(_LaterDecisionShape, kw_only=True):
     """VedtaksdetaljerV2Dto."""
 

@@ -12,7 +12,7 @@ from kvitt.contracts.utbetalinger.avvent import AvventCall, call_of, corrections
 from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.reply import reply_to
-from kvitt.contracts.utbetalinger.shapes import SCHEMES, SinglePayment
+from kvitt.contracts.utbetalinger.shapes import SCHEMES, AvventCorrection, SinglePayment
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.authority import (
     Authority,
@@ -59,16 +59,8 @@ class Utbetalinger(Contract):
 
     def read(self, record: Incoming) -> ParsedRecord:
         """The payment of a call; what breaks rules by itself is refused before its case matters."""
-        scheme, call = self.sources[record.source], call_headers(record.headers)
-        payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
-        if isinstance(payment_id, Refusal):
-            return ParsedRecord(record, scheme, payment_id)
-        read_content = _correction if call.operation == PaymentOperation.AVVENT else _content
-        content = read_content(record.body or b"", payment_id, call, scheme)
-        if isinstance(content, Refusal):
-            return ParsedRecord(record, scheme, content)
-        case_key, identity = (scheme, content.case_id), _identity(record, call)
-        return ParsedRecord(record, scheme, content, case_key=case_key, identity=identity, chosen_ids=(payment_id,))
+        corrects = call_headers(record.headers).operation == PaymentOperation.AVVENT
+        return as_read(record, (read_avvent if corrects else read_single)(record.body or b""))
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:
         """Whether a payment is there is said before that its case is busy (iverksetting §3.3); a correction of a hold-back waits."""
@@ -99,6 +91,21 @@ class Utbetalinger(Contract):
     def in_short(self, answer: bytes) -> Answer:
         """A kept status."""
         return decode_kept(answer).in_short()
+
+
+def as_read(record: Incoming, found: SinglePayment | AvventCorrection | Refusal) -> ParsedRecord:
+    """A record with this in its body, as the contract reads it."""
+    scheme, call = Utbetalinger.sources[record.source], call_headers(record.headers)
+    payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
+    if isinstance(payment_id, Refusal):
+        return ParsedRecord(record, scheme, payment_id)
+    if isinstance(found, Refusal):
+        return ParsedRecord(record, scheme, found)
+    content = _content(found, payment_id, call, scheme) if isinstance(found, SinglePayment) else _correction(found, payment_id, scheme)
+    if isinstance(content, Refusal):
+        return ParsedRecord(record, scheme, content)
+    case_key, identity = (scheme, content.case_id), _identity(record, call)
+    return ParsedRecord(record, scheme, content, case_key=case_key, identity=identity, chosen_ids=(payment_id,))
 
 
 def _identity(record: Incoming, call: CallHeaders) -> Identity | None:
@@ -132,10 +139,7 @@ def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusa
     return refused_outside_frame(by, frame.start, frame.cap_kroner, first, highest)
 
 
-def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
-    payment = read_single(body)
-    if isinstance(payment, Refusal):
-        return payment
+def _content(payment: SinglePayment, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
     if broken := _refused_call(payment, call, scheme):
         return broken
     operation = PaymentOperation(call.operation)
@@ -148,8 +152,5 @@ def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Sche
     return PaymentCall(operation, instructions, first, call.policy.get(IF_MATCH))
 
 
-def _correction(body: bytes, payment_id: PaymentId, _: CallHeaders, scheme: Scheme) -> AvventCall | Refusal:
-    asked = read_avvent(body)
-    if isinstance(asked, Refusal):
-        return asked
+def _correction(asked: AvventCorrection, payment_id: PaymentId, scheme: Scheme) -> AvventCall | Refusal:
     return call_of(asked, payment_id) if asked.benefit.scheme is scheme else _OTHER_SCHEME

@@ -4,12 +4,13 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.contracts.utbetalinger.answers import PaymentStatus, decode_kept
+from kvitt.contracts.utbetalinger.answers import KeptStatus, PaymentStatus, decode_kept
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.states import PaymentState
 from kvitt.disbursement.values import Action, Payment, PaymentId, Scheme
-from kvitt.kernel.fetch import Source, fetch
+from kvitt.kernel.fetch import Source, fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL = load("payments", "kvitt.contracts.utbetalinger")
@@ -20,7 +21,7 @@ class _FoundVersion(NamedTuple):
     case_id: str
     state: PaymentState
     document: bytes
-    message_no: int
+    message_no: int | None
     answer: bytes | None
 
 
@@ -41,7 +42,17 @@ def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Colle
     if not found:
         return None
     newest = found[0]
-    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest.answer))
+    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest))
+
+
+def correction_status(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:
+    """The payment of that id, if it is one of these schemes, with how far the last correction of a hold-back is; None: there was none."""
+    found = look_up(source, contract, payment_id, schemes)
+    if found is None:
+        return None
+    named = {"scheme": found.scheme.value, "case_id": found.case_id, "contract": contract, "key": payment_id.encode()}
+    answers = fetch_values(source, _SQL.newest_correction, named)
+    return replace(found, status=_status_in(answers[0])) if answers else None
 
 
 def _shown(found: list[_FoundVersion]) -> Payment | None:
@@ -51,6 +62,14 @@ def _shown(found: list[_FoundVersion]) -> Payment | None:
     return None if payment is None or payment.action is Action.DELETE else payment
 
 
-def _status(answer: bytes | None) -> PaymentStatus:
-    kept = decode_kept(answer) if answer else None
-    return kept.status if kept and kept.status else PaymentStatus.NOT_BEGUN
+def _status(newest: _FoundVersion) -> PaymentStatus:
+    """One that was moved here had ended well before."""
+    if newest.message_no is None:
+        return PaymentStatus.OK
+    return _status_in(newest.answer)
+
+
+def _status_in(answer: bytes | None) -> PaymentStatus:
+    """A call that waited, and was refused when its turn came, has failed."""
+    kept = decode_kept(answer) if answer else KeptStatus()
+    return kept.status or (PaymentStatus.FAILED if kept.error else PaymentStatus.NOT_BEGUN)

@@ -25,9 +25,10 @@ from kvitt.disbursement.imported import (
     unknown_in,
     versions,
 )
-from kvitt.disbursement.migrate_case import apply_move, content_of, moved, moved_rows, note_in
+from kvitt.disbursement.migrate_case import announced, apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
+from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
     Area,
     CaseId,
@@ -108,6 +109,10 @@ def _migrated(replay: "Replay", entry: AuditRow) -> None:
     for row in rows:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)
+    work, listing = UnitOfWork(), {contract.lists_on for contract in replay.contracts}
+    publish(work, announced(replay.contracts, case, note, payments, entry.at), None, entry.at)
+    replay.lists.setdefault(0, []).extend(row for row in work.outbox if row.topic in listing)
+    replay.published.extend(row for row in work.outbox if row.topic not in listing)
 
 
 def _left_out(replay: "Replay", entry: AuditRow) -> None:

@@ -380,10 +380,15 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
 class _FoundDecision(NamedTuple):
     case_no: int
     decision: ReceivedDecision
+    digest: bytes | None
+    answer: bytes | None
 
 
 def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
-    """Gives cases where their chains of decisions stand, and those decisions that new ones name. Asks nothing where there are none."""
+    """Gives cases where their chains of decisions stand, and those decisions that new ones name, themselves or as the one before.
+
+    One that was taken over with its case is what a repeat of it hears. Asks nothing where there are none.
+    """
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}
@@ -391,4 +396,8 @@ def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
     rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
     for found in rows:
-        by_number[found.case_no].received[found.decision.key] = found.decision
+        case, key = by_number[found.case_no], found.decision.key
+        case.received[key] = found.decision
+        if found.digest is not None:
+            taken_over = IdempotencyRecord(found.decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
+            case.idempotency.setdefault(key, taken_over)

@@ -177,6 +177,10 @@ class Contracts:
     def __iter__(self) -> Iterator[Contract]:
         return iter(self._contracts)
 
+    def of_name(self, name: str) -> Contract:
+        """The contract of a name. Raises KeyError."""
+        return {contract.name: contract for contract in self._contracts}[name]
+
     def answering_on(self, topic: str) -> Contract | None:
         """The contract whose answers stand on a topic."""
         return self._by_answers.get(topic)

@@ -20,7 +20,7 @@ class _FoundVersion(NamedTuple):
     case_id: str
     state: PaymentState
     document: bytes
-    message_no: int
+    message_no: int | None
     answer: bytes | None
 
 
@@ -41,7 +41,7 @@ def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Colle
     if not found:
         return None
     newest = found[0]
-    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest.answer))
+    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest))
 
 
 def _shown(found: list[_FoundVersion]) -> Payment | None:
@@ -51,6 +51,9 @@ def _shown(found: list[_FoundVersion]) -> Payment | None:
     return None if payment is None or payment.action is Action.DELETE else payment
 
 
-def _status(answer: bytes | None) -> PaymentStatus:
-    kept = decode_kept(answer) if answer else None
+def _status(newest: _FoundVersion) -> PaymentStatus:
+    """What was moved here, or taken over, had ended well before."""
+    if newest.message_no is None:
+        return PaymentStatus.OK
+    kept = decode_kept(newest.answer) if newest.answer else None
     return kept.status if kept and kept.status else PaymentStatus.NOT_BEGUN

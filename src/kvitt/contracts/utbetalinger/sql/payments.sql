@@ -2,7 +2,7 @@
 
 -- name: versions
 -- The versions of a payment of this contract that matter, newest first: the pending one, the accepted one, and the last one that the rail
--- did not take; each with the answer of the call that made it.
+-- did not take; each with the answer of the call that made it. One that was moved here was made by no call, and is older than all calls.
 SELECT c.scheme, c.case_id, v.state, v.document, m.message_no, m.answer
 FROM (
     (
@@ -23,7 +23,7 @@ FROM (
     )
 ) AS v
 JOIN cases AS c ON c.case_no = v.case_no
-JOIN orders AS o ON o.order_id = v.order_id
-JOIN messages AS m ON m.message_no = o.message_no
+LEFT JOIN orders AS o ON o.order_id = v.order_id
+LEFT JOIN messages AS m ON m.message_no = o.message_no
 WHERE c.contract = %(contract)s
-ORDER BY m.message_no DESC;
+ORDER BY m.message_no DESC NULLS LAST;

@@ -296,7 +296,7 @@ class _TakingOver:
         for imported, case in taken:
             assert case is not None and imported.contract is not None, "it was made before it was locked, by a contract"
             payments += versions(imported, case.case_no)
-            decisions += [_DecisionRow(case.case_no, *each.key, each.state, each.digest, each.answer) for each in imported.decisions]
+            decisions += [_DecisionRow(case.case_no, *each.key, each.state.value, each.digest, each.answer) for each in imported.decisions]
             fill(case, imported, imported.contract)
             _note(work, case, now, imported)
         for contract, case in left:

@@ -385,10 +385,8 @@ class _FoundDecision(NamedTuple):
 
 
 def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
-    """Gives cases where their chains of decisions stand, and those decisions that new ones name, themselves or as the one before.
-
-    One that was taken over with its case is what a repeat of it hears. Asks nothing where there are none.
-    """
+    """Gives cases where their chains of decisions stand, and the decisions that are named; of one that was taken over with its case also
+    what its repeat hears. Asks nothing where there are none."""
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}
@@ -396,8 +394,8 @@ def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
     rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
     for found in rows:
-        case, key = by_number[found.case_no], found.decision.key
-        case.received[key] = found.decision
+        case, decision = by_number[found.case_no], found.decision
+        case.received[decision.key] = decision
         if found.digest is not None:
-            taken_over = IdempotencyRecord(found.decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
-            case.idempotency.setdefault(key, taken_over)
+            said = IdempotencyRecord(decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
+            case.idempotency.setdefault(decision.key, said)

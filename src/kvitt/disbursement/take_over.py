@@ -214,7 +214,7 @@ class _OwnerOfPayment(NamedTuple):
     case_id: str
 
 
-class _DecisionRow(Row, frozen=True):
+class _ImportedDecisionRow(Row, frozen=True):
     """A decision to be stored."""
 
     statement = _SQL.add_decisions
@@ -292,11 +292,14 @@ class _TakingOver:
     ) -> None:
         work, now = UnitOfWork(), self._clock()
         payments: list[PaymentRow] = []
-        decisions: list[_DecisionRow] = []
+        decisions: list[_ImportedDecisionRow] = []
         for imported, case in taken:
-            assert case is not None and imported.contract is not None, "it was made before it was locked, by a contract"
+            assert case is not None, "it was made before it was locked"
+            assert imported.contract is not None, "a contract has read it"
             payments += versions(imported, case.case_no)
-            decisions += [_DecisionRow(case.case_no, *each.key, each.state.value, each.digest, each.answer) for each in imported.decisions]
+            decisions += [
+                _ImportedDecisionRow(case.case_no, *each.key, each.state.value, each.digest, each.answer) for each in imported.decisions
+            ]
             fill(case, imported, imported.contract)
             _note(work, case, now, imported)
         for contract, case in left:

@@ -2,16 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import psycopg
 
 from kvitt.errors import SourceUnreadable
 from kvitt.kernel.database import Connection, connect
-from kvitt.kernel.fetch import fetch_value
+from kvitt.kernel.fetch import fetch_value, named
 
 _SPAN: Final = 500
 _THERE: Final = "SELECT to_regclass(%s) IS NOT NULL"
+
+
+class SourceRow(NamedTuple):
+    """A row as JSON, with the id of its case, by which rows are sorted."""
+
+    case_id: str
+    body: str
 
 
 class SourceTables:
@@ -26,10 +33,10 @@ class SourceTables:
         with _readable():
             return bool(fetch_value(self._connection, _THERE, (table,)))
 
-    def rows(self, statement: str) -> Iterator[Any]:
+    def rows(self, statement: str) -> Iterator[SourceRow]:
         """The rows of a statement, some hundred in memory at a time. Raises SourceUnreadable."""
         self._walks += 1
-        with _readable(), self._connection.cursor(f"walk_{self._walks}") as walk:
+        with _readable(), self._connection.cursor(f"walk_{self._walks}", row_factory=named(SourceRow)) as walk:
             walk.itersize = _SPAN
             yield from walk.execute(statement)
 

@@ -6,6 +6,7 @@ A decision without an answer of the rail leaves its case out.
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Final
@@ -71,11 +72,12 @@ def read_cases(tables: SourceTables) -> Iterator[ReadCase]:
 
 
 def cases_of(case_id: str, rows: Sequence[tuple[int, str]]) -> list[ReadCase]:
-    """The cases of one id, a scheme each, from their decisions (0) and results (1) as JSON. A row that can not be read is in all of them."""
+    """The cases of one id, a scheme each, from decisions (0) and results (1) as JSON. A row that nobody can read is in all of them."""
     findings, decisions, results = _read_rows(case_id, rows)
-    schemes = sorted({each.scheme for each in (*decisions, *results) if each.scheme})
+    found: list[OldDecision | OldResult] = [*decisions, *results]
+    schemes = sorted({each.scheme for each in found if each.scheme})
     if not schemes:
-        nowhere = [RowFinding(RowRule.SCHEME, case_id, each.row) for each in (*decisions, *results)]
+        nowhere = [RowFinding(RowRule.SCHEME, case_id, each.row) for each in found]
         return [ReadCase(Iverksetting.name, None, case_id, len(rows), None, (*findings, *nowhere))]
     made = [
         _OldCase(
@@ -214,7 +216,8 @@ class _OldCase:
         if twice := next((one for one in self._decisions if keys.count(one.decision.key) > 1), None):
             raise _WrongRow(RowRule.ORDER_UNKNOWN, twice.row, "is there twice")
         newest = self._decisions[-1]
-        if newest.decision.previous not in (keys[:-1] or [None]):
+        before: list[EnactmentKey | None] = [*keys[:-1]] or [None]
+        if newest.decision.previous not in before:
             raise _WrongRow(RowRule.CHAIN, newest.row)
 
     def _frame(self) -> Frame:
@@ -305,7 +308,7 @@ class _OldCase:
         return caseworker, decision.approver if is_name(decision.approver) else terms.default_approver
 
 
-def _start(entry: OldEntry) -> object:
+def _start(entry: OldEntry) -> date:
     return entry.span.start
 
 

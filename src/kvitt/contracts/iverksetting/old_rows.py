@@ -1,4 +1,4 @@
-"""Reads rows of `iverksetting` and `iverksettingsresultat`: which decision, what it said, what became of it, and its lines (iverksetting §9).
+"""Reads rows of `iverksetting` and `iverksettingsresultat`: decisions, what became of them, and their lines (iverksetting §9).
 
 The data of a decision are its body in one of the three forms, or the object that the older system made of it. What is none of these is
 refused by the row, the field and the rule.
@@ -111,7 +111,7 @@ class _StoredShape(Struct):
     decision: _DecidedShape = field(name="vedtak")
 
 
-class _ReceivedRow(Struct):
+class _ReceivedRow(Struct, kw_only=True):
     row_id: Raw = field(name="id", default=_NULL)
     decision_id: str = field(name="behandling_id")
     data: Raw
@@ -123,7 +123,7 @@ class _OutcomeShape(Struct):
     changed: str | None = field(name="oppdragStatusOppdatert", default=None)
 
 
-class _ResultRow(Struct):
+class _ResultRow(Struct, kw_only=True):
     row_id: Raw = field(name="id", default=_NULL)
     scheme: str = field(name="fagsystem")
     decision_id: str = field(name="behandling_id")
@@ -132,12 +132,12 @@ class _ResultRow(Struct):
     outcome: _OutcomeShape | None = field(name="oppdragresultat", default=None)
 
 
-class _Probe(Struct):
+class _ShapeProbe(Struct):
     row_id: Raw = field(name="id", default=_NULL)
     case: Raw | UnsetType = field(name="fagsak", default=UNSET)
 
 
-_received, _result, _stored, _probe = Decoder(_ReceivedRow), Decoder(_ResultRow), Decoder(_StoredShape), Decoder(_Probe)
+_received, _result, _stored, _probe = Decoder(_ReceivedRow), Decoder(_ResultRow), Decoder(_StoredShape), Decoder(_ShapeProbe)
 _chain_key = Decoder(_ChainKeyShape)
 
 
@@ -252,8 +252,8 @@ def read_result(body: str) -> OldResult:
         row_name("iverksettingsresultat", body),
         _scheme(row.scheme),
         EnactmentKey(row.decision_id, row.enactment_id),
-        row.outcome and row.outcome.state,
-        row.outcome and row.outcome.changed,
+        row.outcome.state if row.outcome else None,
+        row.outcome.changed if row.outcome else None,
         entries,
         last,
     )

@@ -103,9 +103,7 @@ def _imported(replay: "Replay", entry: AuditRow) -> None:
     for each in replay.stored.imported:
         key = each.decision.key
         replay.case.received[key] = ReceivedDecision(key, each.message_no, each.decision.state)
-        replay.case.idempotency[key] = IdempotencyRecord(
-            each.message_no, each.decision.digest, MessageState.ANSWERED, each.decision.answer
-        )
+        replay.case.idempotency[key] = IdempotencyRecord(each.message_no, each.decision.digest, MessageState.ANSWERED, each.decision.answer)
     for row in again.versions:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)
@@ -144,7 +142,7 @@ def _left_out(replay: "Replay", entry: AuditRow) -> None:
     at_once = entry is replay.stored.audit[0] if note is None else may_be_taken_over(replay.case, note.contract)
     if not at_once:
         replay.differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
-    elif not agrees(left_out_entry(replay.stored.case_no, entry.at, note and note.contract), entry):
+    elif not agrees(left_out_entry(replay.stored.case_no, entry.at, note.contract if note else None), entry):
         replay.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
     replay.case.unknown = [ALL]
     replay.case.contract = note.contract if note else replay.contracts.first_owner(replay.case.scheme)

@@ -12,7 +12,7 @@ ORDER BY f.case_id COLLATE "C";
 
 -- name: results
 -- Every result of a decision.
-SELECT f.case_id, f.body::text
+SELECT f.case_id, f.body::text AS body
 FROM (
     SELECT coalesce(j.body ->> 'sakid', j.body ->> 'sakId', j.body ->> 'sak_id', '') AS case_id, j.body
     FROM iverksettingsresultat AS t

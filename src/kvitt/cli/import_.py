@@ -225,7 +225,8 @@ class _Progress:
 def _rows_page(report: TakeOverReport, *, dry_run: bool) -> Iterator[str]:
     done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
     yield f"{report.rows:,} rows read"
-    yield f"{report.cases:,} cases with {report.decisions:,} decisions and {report.payments:,} payments, {report.ceased:,} of them ceased, {done}"
+    decisions = f"{report.decisions:,} decisions and {report.payments:,} payments"
+    yield f"{report.cases:,} cases with {decisions}, {report.ceased:,} of them ceased, {done}"
     yield f"{report.already_there:,} cases there already"
     yield f"{report.left_out:,} cases left out"
     if report.counts:

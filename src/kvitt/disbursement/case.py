@@ -385,8 +385,7 @@ class _FoundDecision(NamedTuple):
 
 
 def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
-    """Gives cases where their chains of decisions stand, and the decisions that are named; of one that was taken over with its case also
-    what its repeat hears. Asks nothing where there are none."""
+    """Gives cases where their chains stand, and named decisions; of those that were taken over also what a repeat hears."""
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}
@@ -397,5 +396,5 @@ def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable
         case, decision = by_number[found.case_no], found.decision
         case.received[decision.key] = decision
         if found.digest is not None:
-            said = IdempotencyRecord(decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
-            case.idempotency.setdefault(decision.key, said)
+            record = IdempotencyRecord(decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
+            case.idempotency.setdefault(decision.key, record)

@@ -63,12 +63,13 @@ def read_cases(tables: SourceTables) -> Iterator[ReadCase]:
         return
     if len(there) < len(_TABLES):
         raise SourceUnreadable(f"there is a table {there[0]}, and not the other one of {' and '.join(_TABLES)}")
-    streams = [
-        ((case_id, sort, body) for case_id, body in tables.rows(statement))
-        for sort, statement in ((_DECISION, _SQL.decisions), (_RESULT, _SQL.results))
-    ]
+    streams = [_sorted(tables, statement, sort) for sort, statement in ((_DECISION, _SQL.decisions), (_RESULT, _SQL.results))]
     for case_id, rows in groupby(heapq.merge(*streams, key=itemgetter(0)), key=itemgetter(0)):
         yield from cases_of(case_id, [(sort, body) for _, sort, body in rows])
+
+
+def _sorted(tables: SourceTables, statement: str, sort: int) -> Iterator[tuple[str, int, str]]:
+    return ((row.case_id, sort, row.body) for row in tables.rows(statement))
 
 
 def cases_of(case_id: str, rows: Sequence[tuple[int, str]]) -> list[ReadCase]:

@@ -6,6 +6,7 @@ It shares nothing with kvitt's derivation; its orders come to the rail as its XM
 import base64
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -127,31 +128,27 @@ def _first_difference(old: Sequence[Entry], now: Sequence[Entry]) -> tuple[list[
     return [*old[:place], shortened], "" if after and _fom(after) == cut else cut
 
 
-class OldSystem:
-    """The tables in a database of their own, and the rail of a hub, which has taken what stands in them."""
+class OldRows:
+    """The rows of an older system, as JSON of their tables."""
 
-    def __init__(self, conninfo: str, hub: Hub | None = None) -> None:
-        self.conninfo, self._hub = conninfo, hub
-        self.connection = psycopg.connect(conninfo, autocommit=True)
-        self.connection.execute(TABLES.encode())
-        self._rows = 0
-        self._cases: dict[tuple[str, str], OldCase] = {}
-        self._known: set[tuple[str, str]] = set()
-
-    def close(self) -> None:
-        self.connection.close()
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Body]] = []
+        self.cases: dict[tuple[str, str], OldCase] = {}
 
     def add(self, table: str, **columns: object) -> int:
-        """Inserts a row; its id and moment rise from one to the next."""
-        self._rows += 1
+        """Adds a row; its id and moment rise from one to the next."""
+        number = len(self.rows) + 1
         moment = {"iverksetting": "mottatt_tidspunkt", "utbetaling": "created_at"}.get(table)
-        values: Body = {"id": self._rows, **({moment: f"2025-03-03T10:00:{self._rows:02}"} if moment and self._rows < 60 else {})}
-        if moment and self._rows >= 60:
-            values[moment] = f"2025-03-04T{self._rows // 3600:02}:{self._rows // 60 % 60:02}:{self._rows % 60:02}"
-        values |= {name: Json(value) if isinstance(value, dict | list) else value for name, value in columns.items()}
-        names = ", ".join(values)
-        self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(values))})".encode(), list(values.values()))
-        return self._rows
+        at = f"2025-03-03T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}"
+        self.rows.append((table, deepcopy({"id": number, **({moment: at} if moment else {}), **columns})))
+        return number
+
+    def sent(self, area: str, case_id: str, person: str, lines: Sequence[Line]) -> None:
+        """The rail takes an order."""
+
+    def bodies(self, table: str) -> list[str]:
+        """The rows of a table as they are read."""
+        return [json.dumps(row, ensure_ascii=False) for of, row in self.rows if of == table]
 
     def decide(
         self,
@@ -166,12 +163,12 @@ class OldSystem:
         of_decision: Body | None = None,
     ) -> list[Line]:
         """A decision with its result; `state` is what the rail said (None: nothing yet), by itself what it says to its lines."""
-        case = self._cases.setdefault((scheme, case_id), OldCase(scheme, case_id, person))
+        case = self.cases.setdefault((scheme, case_id), OldCase(scheme, case_id, person))
         lines, paid, last = case.lines_for(entries, code)
         result = (("KVITTERT_OK" if lines else "OK_UTEN_UTBETALING") if state == "" else state) if state is not None else None
         taken = result in ("KVITTERT_OK", "OK_UTEN_UTBETALING", "KVITTERT_MED_MANGLER")
         if taken and lines:
-            self._send(AREAS[scheme], case_id, person, lines)
+            self.sent(AREAS[scheme], case_id, person, lines)
         previous = case.newest or (None, None)
         data: Body = {
             "fagsak": {"fagsakId": case_id, "fagsystem": scheme},
@@ -243,7 +240,7 @@ class OldSystem:
                 Line(own, each["fom"], each["tom"], each["beløp"], rate_code=KINDS[kind], class_code=BENEFITS[benefit].class_code)
                 for each in spans
             ]
-            self._send(AREAS[scheme], case_id, PERSON, plain if sent is None else sent)
+            self.sent(AREAS[scheme], case_id, PERSON, plain if sent is None else sent)
         self.add(
             "utbetaling",
             utbetaling_id=uid,
@@ -256,7 +253,29 @@ class OldSystem:
             status=status,
         )
 
-    def _send(self, area: str, case_id: str, person: str, lines: Sequence[Line]) -> None:
+
+class OldSystem(OldRows):
+    """The same in a database of its own, and the rail of a hub, which has taken what stands there."""
+
+    def __init__(self, conninfo: str, hub: Hub | None = None) -> None:
+        super().__init__()
+        self.conninfo, self._hub = conninfo, hub
+        self.connection = psycopg.connect(conninfo, autocommit=True)
+        self.connection.execute(TABLES.encode())
+        self._known: set[tuple[str, str]] = set()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def add(self, table: str, **columns: object) -> int:
+        """Inserts the row, too."""
+        number = super().add(table, **columns)
+        values = {name: Json(value) if isinstance(value, dict | list) else value for name, value in self.rows[-1][1].items()}
+        places = ", ".join(["%s"] * len(values))
+        self.connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})".encode(), list(values.values()))
+        return number
+
+    def sent(self, area: str, case_id: str, person: str, lines: Sequence[Line]) -> None:
         """Lets the rail take an order. Raises unless it takes all of it."""
         if self._hub is None or not lines:
             return

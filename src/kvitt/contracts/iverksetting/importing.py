@@ -52,6 +52,10 @@ class _WrongRow(Exception):
         super().__init__(rule)
         self.rule, self.row, self.detail = rule, row, detail
 
+    def finding(self, case: str) -> RowFinding:
+        """The same as what is reported of a case."""
+        return RowFinding(self.rule, case, self.row, self.detail)
+
 
 def read_cases(tables: SourceTables) -> Iterator[ReadCase]:
     """The cases of the tables `iverksetting` and `iverksettingsresultat`, by their ids; none where there are no such tables.
@@ -132,16 +136,16 @@ class _OldCase:
 
     def read(self, unreadable: Sequence[RowFinding]) -> ReadCase:
         named = f"{self._scheme} {self._case_id}"
-        found = [replace(each, case=named) for each in unreadable]
-        case = None
-        try:
-            made = self._case()
-            case = None if found else made
-            found += [RowFinding(note.rule, named, note.row, note.detail) for note in self._notes]
-        except _WrongRow as wrong:
-            found.append(RowFinding(wrong.rule, named, wrong.row, wrong.detail))
         rows = len(self._decisions) + len(self._results)
-        return ReadCase(Iverksetting.name, self._scheme, self._case_id, rows, case, tuple(found))
+        if unreadable:
+            # What is missing would be found at every other row.
+            found = [replace(each, case=named) for each in unreadable]
+            return ReadCase(Iverksetting.name, self._scheme, self._case_id, rows, None, tuple(found))
+        try:
+            case = self._case()
+        except _WrongRow as wrong:
+            return ReadCase(Iverksetting.name, self._scheme, self._case_id, rows, None, (wrong.finding(named),))
+        return ReadCase(Iverksetting.name, self._scheme, self._case_id, rows, case, tuple(note.finding(named) for note in self._notes))
 
     def _case(self) -> ImportedCase:
         self._look_at_names()

@@ -141,11 +141,23 @@ _WRONG: dict[str, tuple[Callable[[OldRows], None], RowRule, str]] = {
     "unknown": (_at(3, "oppdragresultat", "oppdragStatus", value="KVITTERT_UKJENT"), RowRule.NOT_UNDERSTOOD, "iverksettingsresultat 4"),
     "another state": (_at(3, "oppdragresultat", "oppdragStatus", value="JA"), RowRule.UNREADABLE, "oppdragStatus is not a known word"),
     "no payments": (_at(3, PAID), RowRule.LINES, "has no tilkjentytelseforutbetaling"),
-    "no number": (_at(3, PAID, "andelerTilkjentYtelse", 0, "periodeId"), RowRule.UNREADABLE, "andelerTilkjentYtelse[0].periodeId is missing"),
+    "no number": (
+        _at(3, PAID, "andelerTilkjentYtelse", 0, "periodeId"),
+        RowRule.UNREADABLE,
+        "andelerTilkjentYtelse[0].periodeId is missing",
+    ),
     "a number too high": (_at(3, PAID, "andelerTilkjentYtelse", 0, "periodeId", value=10_000), RowRule.UNREADABLE, "from 0 to 9999"),
-    "a number behind the last": (_at(3, PAID, "andelerTilkjentYtelse", 0, "periodeId", value=7), RowRule.LINES, "line 7 is not as the last"),
+    "a number behind the last": (
+        _at(3, PAID, "andelerTilkjentYtelse", 0, "periodeId", value=7),
+        RowRule.LINES,
+        "line 7 is not as the last",
+    ),
     "no last line": (_at(3, PAID, "sisteAndelPerKjede", value={}), RowRule.LINES, "has no last line of TSTBASISP4-OP"),
-    "a key that is none": (_at(3, PAID, "sisteAndelPerKjede", value={"TS": {**B, "periodeId": 1}}), RowRule.UNREADABLE, "klassifiseringskode"),
+    "a key that is none": (
+        _at(3, PAID, "sisteAndelPerKjede", value={"TS": {**B, "periodeId": 1}}),
+        RowRule.UNREADABLE,
+        "klassifiseringskode",
+    ),
     "another key": (
         _at(3, PAID, "sisteAndelPerKjede", value={KEY.replace("4", "2"): {**B, "periodeId": 1}}),
         RowRule.LINES,

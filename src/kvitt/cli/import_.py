@@ -28,6 +28,7 @@ from kvitt.contracts.utbetalinger.importing import read_payments
 from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
 from kvitt.disbursement.take_over import TakeOver, TakeOverReport
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import SourceUnreadable
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.source_tables import source_tables
@@ -148,6 +149,8 @@ def iverksetting(
     except ProgrammingError:
         raise click.UsageError("--from is no address of a PostgreSQL: postgresql://user@host/name") from None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection, source_tables(source) as tables:
+        if not any(map(tables.has, _TABLES)):
+            raise SourceUnreadable(f"there are none of the tables {', '.join(_TABLES)} on its search path")
         reads = [partial(read_cases, tables), partial(read_payments, tables)]
         take_over = TakeOver(connection, utc_now)
         report = take_over.run(reads, operator, dry_run=dry_run, leave_out=leave_out, progress=_Progress())
@@ -251,6 +254,7 @@ def _such_as(discrepancy: object, report: ImportReport) -> str:
 
 
 _EVERY_SECONDS: Final = 5.0
+_TABLES: Final = ("iverksetting", "iverksettingsresultat", "utbetaling")
 _RULES: Final = (
     Column("kind", " ", of=lambda each: "FAULT" if each[0].is_fault else "note"),
     Column("rule", of=lambda each: each[0].name.lower()),

@@ -4,7 +4,7 @@
 -- The entries by which cases were taken over before.
 SELECT a.chain, a.digest, a.note
 FROM unnest(%b::bigint[]) AS w (case_no)
-JOIN audit AS a ON a.chain = w.case_no AND a.what = 'imported';
+CROSS JOIN LATERAL (SELECT * FROM audit AS q WHERE q.chain = w.case_no AND q.what = 'imported' OFFSET 0) AS a;
 
 -- name: owners_of_payments
 -- The cases that have payments of these ids, by their callers' choice, accepted or pending.

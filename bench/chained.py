@@ -9,7 +9,7 @@ from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.derive.chained import WantedPeriod, derive, numbers_used
+from kvitt.disbursement.derive.chained import WantedPeriod, derive
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState
 from kvitt.disbursement.instructions import Decision
 from kvitt.disbursement.values import CaseId, DecisionId, Order, Period, RateType, Refusal, Scheme
@@ -55,7 +55,7 @@ def _ordered(wanted: list[WantedPeriod], state: CaseState) -> Order:
 
 def _after(order: Order, state: CaseState) -> CaseState:
     payments = {**state.payments, **{each.payment_id: each for each in order.payments}}
-    numbered = max(state.numbered, numbers_used(order))
+    numbered = order.numbered
     return replace(state, payments=payments, areas=state.areas | {order.area}, orders_made=order.number, numbered=numbered)
 
 

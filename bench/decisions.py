@@ -7,6 +7,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +24,12 @@ from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.config import load_settings
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.settings import DecisionSettings, RestSettings
+from kvitt.settings import DecisionSettings, RestSettings, ThriftSettings
 
 LEAST_PER_SECOND, MOST_P99_MS = 1_500, 60
 _CALLERS, _HOST, _START_SECONDS = 128, "127.0.0.1", 60.0
+_HUBS: Final = 2
+"""Processes, as many as there are processors; each has its share of the callers, as from a balancer."""
 _PATH: Final = "/api/iverksetting/v2"
 _FIRST_CHECK: Final = (3, 7, 6, 1, 8, 9, 4, 5, 2)
 _SECOND_CHECK: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
@@ -36,22 +39,23 @@ _TAKEN: Final = b"202"
 
 def run(place: Place, size: Size) -> None:
     """New cases of tilleggsstønader, each with one decision of a week; the best round counts. All share the same cores."""
-    port = _free_port()
-    with TemporaryDirectory() as data, place.database() as conninfo:
+    ports = [_free_port() for _ in range(_HUBS)]
+    with TemporaryDirectory() as data, place.database() as conninfo, ExitStack() as hubs:
         policy = {Scheme.TILLEGGSSTONADER.value: DecisionSettings(approver_opens=False)}
-        rest = RestSettings(port=port, calls_per_second=100_000.0, burst=100_000)
-        settings = replace(load_settings(), data=Path(data), rest=rest, decisions=policy)
+        rest = RestSettings(calls_per_second=100_000.0, burst=100_000)
+        settings = replace(load_settings(), data=Path(data), thrift=ThriftSettings(port=0), decisions=policy)
         token = LocalIssuer(Path(data)).token("bench", [], rest.audience, timedelta(hours=1), [Scheme.TILLEGGSSTONADER])
-        with hub_process(conninfo, ["decisions"], settings):
-            uvloop.run(_all(place, size, port, token))
-            with connect(conninfo) as connection:
-                found = connection.execute("SELECT count(*), count(DISTINCT case_no) FROM orders").fetchone()
+        for port in ports:
+            hubs.enter_context(hub_process(conninfo, ["decisions"], replace(settings, rest=replace(rest, port=port))))
+        uvloop.run(_all(place, size, ports, token))
+        with connect(conninfo) as connection:
+            found = connection.execute("SELECT count(*), count(DISTINCT case_no) FROM orders").fetchone()
     assert found, "counts have a row"
     assert found[0] == found[1], "each case has one order"
 
 
-async def _all(place: Place, size: Size, port: int, token: str) -> None:
-    callers = await _callers(port, token)
+async def _all(place: Place, size: Size, ports: Sequence[int], token: str) -> None:
+    callers = await _callers(ports, token)
     bodies = _Bodies()
     await _as_they_can(callers, bodies.new(500))
     rates = [await _as_they_can(callers, bodies.new(size.decisions)) for _ in range(size.rounds)]
@@ -173,12 +177,13 @@ async def _at_a_rate(callers: Sequence[_Line], bodies: Sequence[bytes], rate: fl
     return taken
 
 
-async def _callers(port: int, token: str) -> Sequence[_Line]:
-    """Open connections, as soon as the hub listens."""
+async def _callers(ports: Sequence[int], token: str) -> Sequence[_Line]:
+    """Open connections, as soon as all hubs listen; those to one hub lie between those to the others."""
     loop, deadline = asyncio.get_running_loop(), time.monotonic() + _START_SECONDS
+    taken_in_turn = list(itertools.islice(itertools.cycle(ports), _CALLERS))
     while True:
         try:
-            return [(await loop.create_connection(lambda: _Line(token), _HOST, port))[1] for _ in range(_CALLERS)]
+            return [(await loop.create_connection(lambda: _Line(token), _HOST, port))[1] for port in taken_in_turn]
         except OSError:
             if time.monotonic() > deadline:
                 raise

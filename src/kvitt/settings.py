@@ -171,6 +171,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     network of 64 bits is one address. A request has `header_seconds` from its first byte (or from the connection) until its head is
     whole, `body_seconds` more for its body; its answer may be `answer_seconds` on its way; a connection without a request lives
     `idle_seconds`. `body_memory_bytes` are bodies held at once: beyond it whoever has sent most of an unfinished one is refused.
+
+    `shared_ports`: other processes of this machine listen at the same ports, and the system shares callers out among them.
     """
 
     connections: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -183,6 +185,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     headers: Annotated[int, Meta(ge=16, le=1000)] = 100
     header_bytes: Annotated[int, Meta(ge=1024, le=1_048_576)] = 32_768
     body_memory_bytes: Annotated[int, Meta(ge=8_388_608)] = 67_108_864
+    shared_ports: bool = False
 
 
 class PayoutsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -32,6 +32,11 @@ def records(data: Path) -> dict[str, int]:
     return {name: int(count.replace(",", "")) for name, count in listed}
 
 
+def first_dp_of(case: bytes, person: bytes) -> bytes:
+    """The first message, of another case and another person."""
+    return FIRST_DP.read_bytes().replace(b"15083091", case).replace(b"14887298761", person)
+
+
 def test_every_command_shows_help_with_an_example() -> None:
     commands = ["demo", "up", "submit", "case", "topic", "check", "dead", "receipt", "order", "alarm", "sending", "emulator", "db"]
     commands += ["dead list", "dead show", "dead replay", "db upgrade"]
@@ -89,7 +94,7 @@ def test_a_dry_run_of_a_refused_message_says_why(hub: Path) -> None:
 
 def test_a_topic_is_followed(hub: Path) -> None:
     with running(hub, "topic", "helved.status.v1", "--from-start", "--follow", until="MOTTATT") as follower:
-        body = FIRST_DP.read_bytes().replace(b"15083091", b"15083092")
+        body = first_dp_of(b"15083092", b"14887298762")
         assert kvitt(hub, "submit", "-", "--scheme", "dp", "--key", "followed", given=body).returncode == 0
         wait_for(follower, " followed [")
         os.killpg(follower.pid, signal.SIGTERM)
@@ -131,7 +136,7 @@ def test_a_dead_letter_is_mended_and_replayed_once(hub: Path, tmp_path: Path) ->
 
 def test_faults_are_switched_and_cleared(hub: Path) -> None:
     assert "refuse 1" in kvitt(hub, "emulator", "faults", "--refuse", "1").stdout
-    body = FIRST_DP.read_bytes().replace(b"15083091", b"15083093")
+    body = first_dp_of(b"15083093", b"14887298763")
     done = kvitt(hub, "submit", "-", "--scheme", "dp", given=body)
     assert (done.returncode, "Teknisk feil" in done.stdout) == (1, True)
     assert "no faults" in kvitt(hub, "emulator", "faults", "--clear").stdout

@@ -22,7 +22,7 @@ from support.console_script import KVITT, PATIENCE_SECONDS
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp
 from support.rapid_messages import need
-from support.rapid_stage import Rapid, following_need, in_short, rapid_on
+from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
 
 DP = Scheme.DAGPENGER
 WHO = ("--by", "Kari Nordmann", "--approved-by", "Ola Hansen", "--reason", "the bank said so by phone")
@@ -189,7 +189,7 @@ def test_a_need_is_answered_anew_when_the_rails_word_about_its_order_is_adopted(
 
 
 def test_needs_of_a_contradicted_case_wait_and_go_on_from_what_was_adopted(rapid: Rapid) -> None:
-    rapid.ask(need(fagsystemId="SAK1", utbetalingId="6f6bd6a7-0ab4-4d1e-9d69-000000000001"))
+    rapid.ask(other_case(1))
     (receipt,) = rapid.exchange()
     order_id = str(rapid.one("SELECT order_id::text FROM orders"))
     Operate(rapid.connection, rapid.clock, PORTS).decide(order_id, accepted=False, operator=BOTH)

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from kvitt.api.http_limits import Limits, network_of
 from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.errors import ApiPortTaken
 from kvitt.kernel.metrics import METRICS, Counted
 from support.patience import PATIENCE_SECONDS, stretched, until
 
@@ -357,3 +358,38 @@ def test_an_api_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> N
                 assert status(heard(connection)) == 200
     finally:
         listener.close()
+
+
+def test_listeners_that_share_a_port_share_callers_and_leave_them_to_each_other() -> None:
+    first = HttpListener(ListenAddress("127.0.0.1", 0, 0, shared=True), "test")
+    place = ("127.0.0.1", int(urlsplit(first.url).port or 0))
+    second = HttpListener(ListenAddress(*place, 0, shared=True), "test")
+
+    def answers(calls: int) -> set[bytes]:
+        found = set()
+        for _ in range(calls):
+            with socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
+                connection.sendall(GET.replace(b"host", b"connection: close\r\nhost"))
+                found.add(heard(connection).rpartition(b"\r\n")[2])
+        return found
+
+    early, late = App(), App()
+    early.answer, late.answer = b"early", b"late"
+    try:
+        with second.serving(late):
+            assert answers(8) == {b"late"}, "whoever does not serve yet has no callers"
+            with first.serving(early):
+                assert answers(64) == {b"early", b"late"}
+            assert answers(8) == {b"late"}
+    finally:
+        first.close()
+        second.close()
+
+
+def test_a_port_is_shared_only_with_those_who_share_it_too() -> None:
+    alone = HttpListener(ListenAddress("127.0.0.1", 0, 0), "test")
+    try:
+        with alone.serving(App()), pytest.raises(ApiPortTaken):
+            HttpListener(ListenAddress("127.0.0.1", int(urlsplit(alone.url).port or 0), 0, shared=True), "test")
+    finally:
+        alone.close()

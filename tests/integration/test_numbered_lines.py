@@ -21,6 +21,7 @@ from kvitt.rails.oppdrag.comparison import compare
 from kvitt.testing import TestServer
 from support.called_contract import BY_MACHINE, CalledContract
 from support.decided_case import read_state
+from support.hub_messages import person_of
 from support.hub_stage import Stage, receipt_with
 from support.strategies import DECISION
 
@@ -50,7 +51,8 @@ class ChainedContract(CalledContract):
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         asked = message.content
         assert isinstance(asked, CompleteState)
-        decision = replace(DECISION, scheme=message.scheme, case_id=CaseId(asked.case), decision_id=DecisionId("BEH-1"))
+        person = person_of(asked.case)
+        decision = replace(DECISION, scheme=message.scheme, case_id=CaseId(asked.case), person=person, decision_id=DecisionId("BEH-1"))
         return derive(decision, read_state(asked.state, message.scheme), case, oslo(at))
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from msgspec.structs import replace
 
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.derive.chained import WantedPeriod, derive, numbers_used
+from kvitt.disbursement.derive.chained import WantedPeriod, derive
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState
 from kvitt.disbursement.instructions import Decision
 from kvitt.disbursement.values import Order, OrderLine, Payment, PaymentId, Period, RateType, Refusal, Scheme
@@ -90,7 +90,7 @@ class DecidedCase:
             return None
         (order,) = found
         self._keep_ids(order)
-        self.state = replace(self.state, orders_made=order.number, numbered=max(self.state.numbered, numbers_used(order)))
+        self.state = replace(self.state, orders_made=order.number, numbered=order.numbered)
         if accepted:
             assert self.rail.take(order_xml.encode(order)) == "00"
             self.accept(order)

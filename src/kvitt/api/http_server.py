@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SOL_SOCKET, TCP_NODELAY, socket
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET, TCP_NODELAY, socket
 from ssl import SSLContext
 from typing import Any, Final, cast
 
@@ -36,7 +36,8 @@ MAX_BODY = 4_194_304
 class ListenAddress(Struct, frozen=True):
     """An address to listen at, with its files in PEM. `client_ca_file` wants every client to show a certificate of it.
 
-    `port` None: the usual one if it is free, else any.
+    `port` None: the usual one if it is free, else any. `shared`: other processes of the same user may listen at it too, if they say so as
+    well, and the system shares callers out among them.
     """
 
     host: str
@@ -45,6 +46,7 @@ class ListenAddress(Struct, frozen=True):
     certificate_file: Path | None = None
     key_file: Path | None = None
     client_ca_file: Path | None = None
+    shared: bool = False
 
 
 class HttpListener:
@@ -81,7 +83,7 @@ class HttpListener:
 
     def _listening(self) -> socket:
         """A socket of its own at our address: when it is closed, callers are refused and do not wait in the kernel's queue for nobody."""
-        listening = _new_socket(self._address.host)
+        listening = _new_socket(self._address)
         try:
             listening.bind(self._socket.getsockname())
             listening.listen(_BACKLOG)
@@ -158,15 +160,16 @@ def _config(app: Any, address: ListenAddress) -> uvicorn.Config:
     )
 
 
-def _new_socket(host: str) -> socket:
-    made = socket(AF_INET6 if ":" in host else AF_INET)
+def _new_socket(address: ListenAddress) -> socket:
+    made = socket(AF_INET6 if ":" in address.host else AF_INET)
     made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    made.setsockopt(SOL_SOCKET, SO_REUSEPORT, address.shared)
     made.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     return made
 
 
 def _bind(address: ListenAddress, name: str) -> socket:
-    bound = _new_socket(address.host)
+    bound = _new_socket(address)
     try:
         _bind_to(bound, address)
     except OSError as error:

@@ -83,8 +83,11 @@ class Apis:
         self._ports, self._asked, self._decided = ports, asked, decided
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
-        self.thrift = HttpListener(_thrift_address(settings.thrift), "thrift", self._limits)
-        self.rest = HttpListener(_rest_address(settings.rest), "rest", self._limits)
+        shared = settings.http.shared_ports
+        self.thrift = HttpListener(_thrift_address(settings.thrift, shared), "thrift", self._limits)
+        self.rest = HttpListener(_rest_address(settings.rest, shared), "rest", self._limits)
+        self.listening = threading.Event()
+        """Set once calls are answered."""
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -109,6 +112,7 @@ class Apis:
                 "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
             )
             self._warn_of_fewer()
+            self.listening.set()
             # The first look is at once: until then the process is not ready.
             rounds = count()
             yield lambda: self._look(threads, refused, rest_first=next(rounds) > 0)
@@ -276,12 +280,13 @@ def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:
     )
 
 
-def _thrift_address(settings: ThriftSettings) -> ListenAddress:
-    return ListenAddress(settings.host, settings.port, _THRIFT_PORT, settings.certificate_file, settings.key_file, settings.client_ca_file)
+def _thrift_address(settings: ThriftSettings, shared: bool) -> ListenAddress:
+    files = settings.certificate_file, settings.key_file, settings.client_ca_file
+    return ListenAddress(settings.host, settings.port, _THRIFT_PORT, *files, shared=shared)
 
 
-def _rest_address(settings: RestSettings) -> ListenAddress:
-    return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file)
+def _rest_address(settings: RestSettings, shared: bool) -> ListenAddress:
+    return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file, shared=shared)
 
 
 def _raise_limit() -> int:

@@ -23,6 +23,7 @@ from kvitt.settings import Settings, shown
 
 USUAL = "intake,relay,sender,receiver,simulator,reconciler,scheduler"
 STOP_SECONDS = 30.0
+_LISTENING_SECONDS = 30.0
 Made = TypeVar("Made")
 
 
@@ -42,6 +43,9 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         with operations(hub, settings) as shown:
             hub.start()
             try:
+                if hub.apis:
+                    # Who reads the addresses calls at once.
+                    hub.apis.listening.wait(_LISTENING_SECONDS)
                 _print_where(settings, conninfo, shown.url, hub.simulation.url if hub.simulation else "")
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")

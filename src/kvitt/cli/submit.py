@@ -21,7 +21,7 @@ from kvitt.cli.wiring import wiring
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.disbursement.answers import Answer, Status
-from kvitt.disbursement.case import answer_of_edge
+from kvitt.disbursement.inbox import answer_of_edge
 from kvitt.disbursement.preview import Preview, preview
 from kvitt.disbursement.states import MessageState
 from kvitt.disbursement.values import Scheme

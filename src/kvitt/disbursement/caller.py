@@ -4,6 +4,7 @@ They stand in the store with the message, so that it can be handled again withou
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, json
@@ -46,8 +47,9 @@ class CallHeaders(Struct, frozen=True):
         return encode_headers(pairs)
 
 
+@lru_cache(maxsize=1024)
 def call_headers(stored: bytes | None) -> CallHeaders:
-    """The headers of a stored message. Raises KeyError for those that are none of a call."""
+    """The headers of a stored message; those of one caller are mostly the same. Raises KeyError for those that are none of a call."""
     found = dict(decode_headers(stored))
     policy = {name.removeprefix(_POLICY): value for name, value in found.items() if name.startswith(_POLICY)}
     return CallHeaders(found[_OPERATION], found[_GENERATION], found[_APPLICATION], found.get(_PERSON), found[_APPROVER] == "yes", policy)

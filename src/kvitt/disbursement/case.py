@@ -12,24 +12,20 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.decisions import DecisionChain, DecisionKey, DecisionState, Frame, ReceivedDecision
 from kvitt.disbursement.derive.micro_chained import AtRail, CaseState
 from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRecord
-from kvitt.disbursement.rows import CaseStep
+from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import (
-    Area,
-    LineAtRail,
-    Payment,
-    PaymentId,
-    Scheme,
-)
+from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import Part, fetch, fetch_one
+from kvitt.kernel.fetch import Part, fetch
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 CaseKey = tuple[Scheme, str]
+_PERSON_DIGITS: Final = 11
+"""An organisation has nine, and rightly is paid by many cases."""
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
 _position_in_case, _message_no = attrgetter("position_in_case"), attrgetter("message_no")
@@ -115,6 +111,8 @@ class Case:
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
+        self.elsewhere: list[PaymentElsewhere | LineElsewhere] = []
+        """What other cases pay the person for whom the case may be ordered for next, or may come to pay."""
         self.changed = False
         self.open_since: datetime | None = None
         """When its oldest open order was made; known where a dry run is handled."""
@@ -321,18 +319,22 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
         by_number[found.case_no].forwarded.append(found.line)
 
 
-class EdgeAnswer(NamedTuple):
-    """The message that came in under an edge identity, and its answer so far."""
+def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
+    """The cases that may be ordered for by these messages, each with the persons that they name; none that are organisations."""
+    asked: dict[tuple[int, str], Case] = {}
+    for each in records:
+        case = cases.get(each.case_key) if each.case_key else None
+        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
+            continue
+        person = each.content.payee or case.person or case.ordered_for
+        if person and is_person(person):
+            asked[case.case_no, person] = case
+    return [(case, person) for (_, person), case in asked.items()]
 
-    message_no: int
-    digest: bytes
-    state: str
-    answer: bytes | None
 
-
-def answer_of_edge(connection: psycopg.Connection[Any], source: str, place: tuple[int, int]) -> EdgeAnswer | None:
-    """The message that a record at a place (partition, position) of a topic became; None while it has not come in."""
-    return fetch_one(connection, EdgeAnswer, _SQL.answer_of_edge, (source, *place))
+def is_person(payee: str) -> bool:
+    """Whether somebody who is paid is a person."""
+    return len(payee) == _PERSON_DIGITS
 
 
 class _IdInUse(NamedTuple):

@@ -13,10 +13,11 @@ from kvitt.disbursement.case import (
     find_ids_in_use,
     load_lines,
     load_payments,
+    persons_asked_about,
 )
-from kvitt.disbursement.handle import Handler, numbered, parse_again
+from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse_again
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
-from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, persons_asked_about, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch
@@ -52,7 +53,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
         load_payments(cursor, list(free.values()))
-        load_lines(cursor, [case for case in free.values() if ports.contracts.forwards(case.scheme)])
+        load_lines(cursor, [case for case in free.values() if case.scheme in ports.contracts.forwarding])
         # All at once, however many messages come: two that lock one after the other might wait for each other.
         lock_persons(cursor, [person for case in free.values() if (person := case.person or case.ordered_for)])
     outside = LookedUp(ports, now)
@@ -61,7 +62,8 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
         queued = _queued(cursor, list(free), last_seen, ports)
         find_ids_in_use(cursor, cases, [each.parsed for each in queued])
         records = [each.parsed for each in queued]
-        outside.look(cursor, persons_asked_about(cases, records), sources_of(ports.contracts, records) if ports.limits else ())
+        find_elsewhere(cursor, persons_asked_about(cases, records), ports.contracts.forwarding)
+        outside.look(cursor, sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:

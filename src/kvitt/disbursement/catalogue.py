@@ -80,3 +80,12 @@ BENEFITS = STREAM_BENEFITS | _read_benefits("decided_class_codes.csv")
 def benefits_of(scheme: Scheme) -> tuple[Benefit, ...]:
     """The benefits of a scheme, in the contract's order."""
     return tuple(benefit for benefit in BENEFITS.values() if benefit.scheme is scheme)
+
+
+def _alike(scheme: Scheme) -> tuple[Scheme, ...]:
+    codes = {other: {each.class_code for each in benefits_of(other)} - {""} for other in Scheme}
+    return tuple(other for other in Scheme if other is scheme or codes[other] & codes[scheme])
+
+
+ALIKE = {scheme: _alike(scheme) for scheme in Scheme}
+"""The schemes whose cases may pay what one of a scheme pays: those that have a class code in common."""

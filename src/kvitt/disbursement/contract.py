@@ -170,6 +170,8 @@ class Contracts:
         """The contract of what comes in on a topic; raises UnknownSource where there is none."""
         self._by_scheme = {scheme: contract for contract in reversed(contracts) for scheme in contract.sources.values()}
         assert len(self.of) == sum(len(contract.sources) for contract in contracts), "two contracts share a topic"
+        self.forwarding = frozenset(scheme for scheme, contract in self._by_scheme.items() if contract.forwards)
+        """The schemes whose orders are their senders' own."""
         self._by_answers = {contract.answers_on: contract for contract in contracts if contract.answers_on}
         self.bodies_of = [source for source, contract in self.of.items() if contract.replies_from_body]
         """The topics whose messages are answered from their bodies."""
@@ -206,10 +208,6 @@ class Contracts:
     def first_owner(self, scheme: Scheme) -> str:
         """The contract to which the cases of a scheme belong that were taken over from its senders' old hub."""
         return self._by_scheme[scheme].name
-
-    def forwards(self, scheme: Scheme) -> bool:
-        """Whether the orders of a scheme are their senders' own."""
-        return scheme in self._by_scheme and self._by_scheme[scheme].forwards
 
     def reconciliation(self, scheme: Scheme) -> ReconciliationForm | None:
         """How the orders of a scheme are reported to a rail that reconciles; None: they are not."""

@@ -4,16 +4,19 @@ It is refused, queued, answered from a stored answer, found to change nothing, s
 is the contract's reply.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import Any, Final
 
+import psycopg
 from msgspec.structs import replace
 
 from kvitt.disbursement.caller import decision_row, noted_call
 from kvitt.disbursement.case import Case
+from kvitt.disbursement.catalogue import ALIKE
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrderIsOpen
 from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
-from kvitt.disbursement.derive.chained import numbers_used
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import (
@@ -29,20 +32,22 @@ from kvitt.disbursement.events import (
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
-from kvitt.disbursement.outside import NOTHING, AskedFor, Outside, OutsideFindings, own_pay, source_of
+from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
-from kvitt.disbursement.rows import IdempotencyRow, MessageRow, MessageStep
+from kvitt.disbursement.rows import IdempotencyRow, LineElsewhere, MessageRow, MessageStep, OtherCase, PaymentElsewhere
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
-from kvitt.disbursement.values import (
-    InvalidForm,
-    Order,
-    Refusal,
-)
+from kvitt.disbursement.values import InvalidForm, LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.audit import digest
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.queries import load
+
+_ELSEWHERE: Final = load("elsewhere", "kvitt.disbursement")
+_MOST_OTHER_CASES: Final = 100
+"""So many other cases of a person are looked at, newest first."""
 
 
 def parse(contracts: Contracts, record: Incoming) -> Interpreted:
@@ -59,6 +64,32 @@ def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
     found = contracts.of[record.source].read(record)
     assert isinstance(found, ParsedRecord), "what is skipped is no message"
     return found
+
+
+def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> None:
+    """Gives cases what others pay the persons for whom they may be ordered for; senders of `forwarding` schemes make the lines.
+
+    The persons are locked (`outside.lock_persons`), so that two cases that are ordered for at the same time see each other.
+    """
+    by_number = {case.case_no: case for case, _ in asking}
+    for case in by_number.values():
+        case.elsewhere.clear()
+    lined = [each for each in asking if each[0].scheme in forwarding]
+    paying = [each for each in asking if each[0].scheme not in forwarding]
+    found: list[PaymentElsewhere | LineElsewhere] = []
+    if paying:
+        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, _of_others(paying), other=OtherCase)
+    if lined:
+        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, _of_others(lined), other=OtherCase, line=LineAtRail)
+    for row in found:
+        by_number[row.other.asked_by].elsewhere.append(row)
+
+
+def _of_others(asking: Iterable[tuple[Case, str]]) -> list[Any]:
+    return [
+        *map(list, zip(*((case.case_no, person, ",".join(ALIKE[case.scheme])) for case, person in asking), strict=True)),
+        _MOST_OTHER_CASES,
+    ]
 
 
 def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:
@@ -96,11 +127,11 @@ class Handler:
         now: datetime,
         *,
         published_questions: Sequence[bytes] | None = None,
-        outside: Outside = NOTHING,
+        outside: Outside | None = None,
     ) -> None:
         """`published_questions`: of a dry run of earlier days, what was published for others to ask.
 
-        `outside` finds what holds an order and is not in its case.
+        `outside` finds what holds an order and is not in its case; None where nothing can be found.
         """
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
         self._published_questions, self._outside = published_questions, outside
@@ -263,10 +294,8 @@ class Handler:
         orders: Sequence[Order],
         state: CaseState,
     ) -> MessageState:
-        pay, source = own_pay(orders, state, forwards=self._contract.forwards), source_of(self._contract, message)
-        asked_for = [AskedFor(case, order, own, source) for order, own in zip(orders, pay, strict=True)]
-        found = [self._outside.findings(each) for each in asked_for]
-        held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, found)
+        looked = look_outside(self._outside, case, state, orders, contract=self._contract, message=message) if self._outside else ()
+        held: Sequence[Sequence[HoldReason]] = self._reasons(orders, state, [found for _, found in looked])
         seen = self._contract.named_simulation(message)
         if (self._rails.checks or seen) and any(order.lines for order in orders):
             checked = CheckedMessage(case.case_no, message.message_no, self._contract.name, self._now, seen)
@@ -296,18 +325,20 @@ class Handler:
         self._note_outcome(case, message, record, DecisionOutcome.ORDERED)
         self._note(case, message, What.ORDERED, digest(message.body, *messages))
         case.orders_made += len(orders)
-        case.numbered = max([case.numbered, *map(numbers_used, orders)])
+        case.numbered = max([case.numbered, *(order.numbered for order in orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
         case.ordered_for = orders[0].person
-        for asked, findings in zip(asked_for, found, strict=True):
-            self._work.source_hours += self._outside.made(asked, findings)
+        for asked, findings in looked:
+            self._work.source_hours += self._outside.made(asked, findings) if self._outside else ()
             self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]
         return MessageState.DERIVED
 
     def _reasons(self, orders: Sequence[Order], state: CaseState, found: Sequence[OutsideFindings]) -> list[tuple[HoldReason, ...]]:
-        """Why each order is held: by what its case shows, and by what was found outside it."""
+        """Why each order is held: by what its case shows, and by what was found outside it, where that was looked at."""
         held = reasons_to_hold_lines(orders, state) if self._contract.forwards else reasons_to_hold(orders, state)
+        if not found:
+            return [*held]
         return [(*by_case, *(each.reason for each in outside)) for by_case, outside in zip(held, found, strict=True)]
 
     def _store_message(

@@ -388,7 +388,7 @@ def _rail_name(each: AtRail) -> str:
 def _pays(source: str, payment: Payment, periods: Sequence[Period] | Iterator[Period]) -> Iterator[Paid]:
     code = BENEFITS[payment.benefit].class_code
     for each in periods:
-        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, payment.rate_of(each))
+        yield Paid(source, code, each.start.toordinal(), each.end.toordinal(), each.amount, each.rate_type or payment.rate_type)
 
 
 def _unknown_payments(order: Order, state: CaseState) -> tuple[HoldReason, ...]:

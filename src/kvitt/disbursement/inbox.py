@@ -14,8 +14,11 @@ from kvitt.disbursement.values import (
     Refusal,
     Scheme,
 )
+from kvitt.kernel.fetch import Source, fetch_one
 from kvitt.kernel.leases import Lease
+from kvitt.kernel.queries import load
 
+_SQL = load("cases", "kvitt.disbursement")
 _REASON_CHARACTERS = 500
 Content = Instruction | Refusal
 """What a message asks for, in the values of its contract, or why nothing can be made of it."""
@@ -134,6 +137,20 @@ class ReconciliationTrigger(Struct, frozen=True):
 
 Interpreted = ParsedRecord | ReconciliationTrigger | Skipped
 """A record as its contract reads it."""
+
+
+class EdgeAnswer(NamedTuple):
+    """The message that came in under an edge identity, and its answer so far."""
+
+    message_no: int
+    digest: bytes
+    state: str
+    answer: bytes | None
+
+
+def answer_of_edge(source: Source, topic: str, place: tuple[int, int]) -> EdgeAnswer | None:
+    """The message that a record at a place (partition, position) of a topic became; None while it has not come in."""
+    return fetch_one(source, EdgeAnswer, _SQL.answer_of_edge, (topic, *place))
 
 
 def failure(incoming: Incoming, error: Exception) -> Refusal:

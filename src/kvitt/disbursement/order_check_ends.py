@@ -148,7 +148,7 @@ class OrderChecks:
     def _pay(self, cursor: psycopg.Cursor[Any], case: Case, areas: Mapping[str, str]) -> dict[str, ExpectedPay]:
         """The pay of each order, as the derivation has it; `areas` has the area of each."""
         order_ids = list(areas)
-        if self._ports.contracts.forwards(case.scheme):
+        if case.scheme in self._ports.contracts.forwarding:
             load_lines(cursor, [case])
             lines: dict[str, list[LineAtRail]] = {each: [] for each in order_ids}
             for ordered in fetch(cursor, _OrderedLine, _SQL.lines_of_orders, [order_ids], line=LineAtRail):

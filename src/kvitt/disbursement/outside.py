@@ -6,8 +6,7 @@ takes it as a fact of that day.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,8 +16,8 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.caller import call_headers
-from kvitt.disbursement.case import Case, CaseKey
-from kvitt.disbursement.catalogue import SCHEMES, PaidTwice, benefits_of
+from kvitt.disbursement.case import Case, is_person
+from kvitt.disbursement.catalogue import SCHEMES, PaidTwice
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts
 from kvitt.disbursement.derive.forwarded import pay_of_forwarded, pay_of_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
@@ -33,19 +32,14 @@ from kvitt.disbursement.holding import (
     pay_of_orders,
     pay_of_payment,
 )
-from kvitt.disbursement.inbox import Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rows import OutsideFindingRow, SourceHourRow
+from kvitt.disbursement.rows import LineElsewhere, OtherCase, OutsideFindingRow, PaymentElsewhere, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, kroner_of
-from kvitt.disbursement.values import LineAtRail, Order, Refusal, Scheme
-from kvitt.kernel.fetch import fetch
+from kvitt.disbursement.values import Order
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("elsewhere", "kvitt.disbursement")
-_MOST_CASES: Final = 100
-"""So many other cases of a person are looked at, newest first."""
-_PERSON_DIGITS: Final = 11
-"""An organisation has nine, and rightly is paid by many cases."""
 
 
 class OutsideFinding(Struct, frozen=True):
@@ -71,6 +65,9 @@ class AskedFor(Struct, frozen=True):
     source: str
 
 
+Looked = tuple[AskedFor, OutsideFindings]
+
+
 class Outside(Protocol):
     """Finds what outside its case holds an order."""
 
@@ -81,31 +78,15 @@ class Outside(Protocol):
         """This order is made: whoever comes next in the transaction sees what it pays. Returns what is to be written besides."""
 
 
-class Nothing:
-    """Finds nothing: where nobody looks."""
-
-    def findings(self, asked: AskedFor) -> OutsideFindings:  # noqa: ARG002 - it looks at nothing
-        """Returns nothing."""
-        return ()
-
-    def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:  # noqa: ARG002 - as above
-        """Keeps nothing."""
-        return ()
-
-
-NOTHING: Final = Nothing()
-
-
 class LookedUp:
     """Finds what was looked up in the transaction: what other cases pay, and what limited sources had paid."""
 
     def __init__(self, ports: Ports, now: datetime) -> None:
-        self._elsewhere = PaidElsewhere(ports.contracts)
+        self._elsewhere = PaidElsewhere()
         self._hours = SourceHours(ports.limits, now) if ports.limits else None
 
-    def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]], sources: Iterable[str] = ()) -> None:
-        """Looks up what cases that may be ordered for must know; their persons are locked. `sources` are those that ask."""
-        self._elsewhere.look(cursor, asking)
+    def look(self, cursor: psycopg.Cursor[Any], sources: Iterable[str]) -> None:
+        """Looks up what those that ask had paid, as far as they are limited."""
         if self._hours:
             self._hours.look(cursor, sources)
 
@@ -132,32 +113,17 @@ def _kroner(asked: AskedFor) -> int:
     return kroner_of(asked.own, asked.order.made_at.date())
 
 
-def own_pay(orders: Sequence[Order], state: CaseState, *, forwards: bool) -> list[OwnPay]:
-    """The pay that each of the orders of a message changes."""
-    return [pay_of_forwarded(order, state.lines) if forwards else pay_of_orders([order], state) for order in orders]
+def look_outside(
+    outside: Outside, case: Case, state: CaseState, orders: Sequence[Order], *, contract: Contract, message: InboxMessage
+) -> list[Looked]:
+    """Each order of a message that is about to be made, with what outside its case holds it."""
+    source = source_of(contract, message)
+    asked = (AskedFor(case, order, _own_pay(order, state, forwards=contract.forwards), source) for order in orders)
+    return [(each, outside.findings(each)) for each in asked]
 
 
-class _OtherCase(NamedTuple):
-    asked_by: int
-    case_no: int
-    scheme: str
-    case_id: str
-    exempt: Sequence[str] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"of {self.scheme} case {self.case_id}"
-
-
-class _FoundPayment(NamedTuple):
-    other: _OtherCase
-    document: bytes | None
-
-
-class _FoundLine(NamedTuple):
-    other: _OtherCase
-    recipient: str
-    line: LineAtRail
+def _own_pay(order: Order, state: CaseState, *, forwards: bool) -> OwnPay:
+    return pay_of_forwarded(order, state.lines) if forwards else pay_of_orders([order], state)
 
 
 class _Elsewhere(NamedTuple):
@@ -169,25 +135,10 @@ class _Elsewhere(NamedTuple):
 
 
 class PaidElsewhere:
-    """Holds what other cases pay the persons of a transaction."""
+    """Finds what other cases pay: what was looked up of them (`Case.elsewhere`), and what was ordered since in this transaction."""
 
-    def __init__(self, contracts: Contracts) -> None:
-        self._contracts = contracts
-        self._payments: dict[int, list[_FoundPayment]] = defaultdict(list)
-        self._lines: dict[int, list[_FoundLine]] = defaultdict(list)
+    def __init__(self) -> None:
         self._made: dict[str, list[_Elsewhere]] = defaultdict(list)
-
-    def look(self, cursor: psycopg.Cursor[Any], asking: Iterable[tuple[Case, str]]) -> None:
-        """Looks up what other cases pay these persons, for cases that may be ordered for; the persons are locked."""
-        asked: dict[bool, list[tuple[int, str, str]]] = defaultdict(list)
-        for case, person in asking:
-            asked[self._contracts.forwards(case.scheme)].append((case.case_no, person, _ALIKE[case.scheme]))
-        if of_payments := asked[False]:
-            rows = fetch(cursor, _FoundPayment, _SQL.payments_elsewhere, _columns(of_payments), other=_OtherCase)
-            _by_asking(rows, self._payments)
-        if of_lines := asked[True]:
-            lines = fetch(cursor, _FoundLine, _SQL.lines_elsewhere, _columns(of_lines), other=_OtherCase, line=LineAtRail)
-            _by_asking(lines, self._lines)
 
     def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
         """A reason for each other case, and class code, that pays the same recipient what the order pays as well."""
@@ -196,38 +147,35 @@ class PaidElsewhere:
             return ()
         recipient = recipient_of(order)
         others = [each for each in self._others(case, order) if each.recipient == recipient]
-        return tuple(self._reasons(case.case_no, others, own, policy)) if others else ()
+        return tuple(_reasons(case, others, own, policy)) if others else ()
 
     def made(self, case: Case, order: Order, own: OwnPay) -> None:
         """Counts what the order pays as paid elsewhere, for all that comes after it in the transaction."""
-        other = _OtherCase(0, case.case_no, case.scheme.value, case.case_id)
+        other = OtherCase(0, case.case_no, case.scheme.value, case.case_id)
         self._made[order.person].append(_Elsewhere(case.case_no, recipient_of(order), _named(own.after, other)))
 
     def _others(self, case: Case, order: Order) -> Iterator[_Elsewhere]:
-        for found in self._payments.get(case.case_no, ()):
-            if found.document is not None:
+        for found in case.elsewhere:
+            if isinstance(found, PaymentElsewhere) and found.document is not None:
                 payment = payment_document.decode(found.document)
                 yield _Elsewhere(found.other.case_no, payment.person, _named(pay_of_payment(payment), found.other))
-        yield from _chains(self._lines.get(case.case_no, ()))
+        yield from _chains([each for each in case.elsewhere if isinstance(each, LineElsewhere)])
         yield from (each for each in self._made.get(order.person, ()) if each.case_no != case.case_no)
 
-    def _reasons(self, case_no: int, others: Sequence[_Elsewhere], own: OwnPay, policy: PaidTwice) -> Iterator[OutsideFinding]:
-        codes = {each.class_code for each in own.after}
-        case_of = {paid.source: each.case_no for each in others for paid in each.pays}
-        pays = [paid for each in others for paid in each.pays if paid.class_code in codes]
-        before = {name: tuple(paid for paid in pays if paid.source == name) for name in case_of}
-        found: dict[tuple[int, str], list[Twice]] = defaultdict(list)
-        for each in paid_twice([*own.after, *pays], lambda: {**own.before(), **before}, own.touched, policy):
-            # What the case itself pays twice has a reason of its own.
-            if other := case_of.get(each.one) or case_of.get(each.other):
-                found[other, each.class_code].append(each)
-        for (other, class_code), twice in sorted(found.items()):
-            if class_code not in self._exempt_codes(case_no, other):
-                yield OutsideFinding(_reason(twice), other)
 
-    def _exempt_codes(self, case_no: int, other: int) -> AbstractSet[str]:
-        rows: Iterable[_FoundPayment | _FoundLine] = (*self._payments.get(case_no, ()), *self._lines.get(case_no, ()))
-        return frozenset(code for row in rows if row.other.case_no == other for code in row.other.exempt or ())
+def _reasons(case: Case, others: Sequence[_Elsewhere], own: OwnPay, policy: PaidTwice) -> Iterator[OutsideFinding]:
+    codes = {each.class_code for each in own.after}
+    case_of = {paid.source: each.case_no for each in others for paid in each.pays}
+    pays = [paid for each in others for paid in each.pays if paid.class_code in codes]
+    before = {name: tuple(paid for paid in pays if paid.source == name) for name in case_of}
+    found: dict[tuple[int, str], list[Twice]] = defaultdict(list)
+    for each in paid_twice([*own.after, *pays], lambda: {**own.before(), **before}, own.touched, policy):
+        # What the case itself pays twice has a reason of its own.
+        if other := case_of.get(each.one) or case_of.get(each.other):
+            found[other, each.class_code].append(each)
+    for (other, class_code), twice in sorted(found.items()):
+        if not any(class_code in (row.other.exempt or ()) for row in case.elsewhere if row.other.case_no == other):
+            yield OutsideFinding(_reason(twice), other)
 
 
 def source_of(contract: Contract, record: Incoming | ReplyTo) -> str:
@@ -240,23 +188,6 @@ def recipient_of(order: Order) -> str:
     return order.forwarded.recipient if order.forwarded else order.person
 
 
-def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
-    """The cases that may be ordered for by these messages, each with the person that it pays; none that are organisations."""
-    asked: dict[int, tuple[Case, str]] = {}
-    for each in records:
-        case = cases.get(each.case_key) if each.case_key else None
-        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
-            continue
-        person = case.person or each.content.payee or case.ordered_for
-        if person and _is_person(person):
-            asked[case.case_no] = case, person
-    return list(asked.values())
-
-
-def _is_person(payee: str) -> bool:
-    return len(payee) == _PERSON_DIGITS
-
-
 def sources_of(contracts: Contracts, records: Iterable[ParsedRecord]) -> set[str]:
     """Who asks in these messages, as limits count."""
     return {source_of(contracts.of[each.incoming.source], each.incoming) for each in records}
@@ -264,7 +195,7 @@ def sources_of(contracts: Contracts, records: Iterable[ParsedRecord]) -> set[str
 
 def lock_persons(cursor: psycopg.Cursor[Any], persons: Iterable[str]) -> None:
     """Has this transaction decide alone about what these persons are paid. Cases are locked before persons, and persons at once."""
-    if named := sorted({each for each in persons if _is_person(each)}):
+    if named := sorted({each for each in persons if is_person(each)}):
         cursor.execute(_SQL.lock_persons, [named])
 
 
@@ -273,23 +204,13 @@ def remember_exempt_pairs(cursor: psycopg.Cursor[Any], order_id: str) -> None:
     cursor.execute(_SQL.exempt_pairs, {"order_id": order_id})
 
 
-def _columns(asked: Sequence[tuple[int, str, str]]) -> list[Any]:
-    return [*map(list, zip(*asked, strict=True)), _MOST_CASES]
-
-
-def _by_asking(rows: Iterable[Any], into: dict[int, list[Any]]) -> None:
-    asking = {row.other.asked_by for row in rows}
-    for number in asking:
-        into[number] = [row for row in rows if row.other.asked_by == number]
-
-
-def _named(pays: Iterable[Paid], other: _OtherCase) -> tuple[Paid, ...]:
+def _named(pays: Iterable[Paid], other: OtherCase) -> tuple[Paid, ...]:
     return tuple(replace(each, source=f"{each.source} {other.name}") for each in pays)
 
 
-def _chains(rows: Sequence[_FoundLine]) -> Iterator[_Elsewhere]:
+def _chains(rows: Sequence[LineElsewhere]) -> Iterator[_Elsewhere]:
     """Returns what the lines of other cases pay, as they stand and as they will once the rail has accepted what is under way."""
-    by_case: dict[tuple[int, str], list[_FoundLine]] = defaultdict(list)
+    by_case: dict[tuple[int, str], list[LineElsewhere]] = defaultdict(list)
     for row in rows:
         by_case[row.other.case_no, row.recipient].append(row)
     for (case_no, recipient), found in by_case.items():
@@ -304,12 +225,3 @@ def _reason(found: Sequence[Twice]) -> HoldReason:
     more = f", and {len(others)} more like it" if others else ""
     (reason,) = paid_twice_reasons([first])
     return replace(reason, kind=HoldKind.PAID_ELSEWHERE, text=f"{reason.text}{more}", more=len(others))
-
-
-def _alike(scheme: Scheme) -> str:
-    """The schemes whose cases may pay what one of this scheme pays: those that have a class code in common."""
-    codes = {other: {each.class_code for each in benefits_of(other)} - {""} for other in Scheme}
-    return ",".join(sorted({scheme.value, *(other.value for other in Scheme if codes[other] & codes[scheme])}))
-
-
-_ALIKE: Final = {scheme: _alike(scheme) for scheme in Scheme}

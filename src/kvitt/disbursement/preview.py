@@ -7,11 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
-from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments
-from kvitt.disbursement.handle import Handler, numbered, parse
+from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments, persons_asked_about
+from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
-from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about
+from kvitt.disbursement.outside import LookedUp
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import (
@@ -66,10 +66,10 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         case, waits = _load(connection, parsed)
-        outside = _outside(connection, ports, case, parsed, now)
+        _look_elsewhere(connection, ports, case, parsed)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
-    work = _decided(ports, message, case, now, parsed, outside=outside)
+    work = _decided(ports, message, case, now, parsed)
     answer = work.steps[0].answer
     return Preview(
         scheme=scheme,
@@ -85,13 +85,11 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     )
 
 
-def _decided(
-    ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord, *, outside: Outside
-) -> UnitOfWork:
+def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
     """Returns what handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
     contract, work = ports.contracts.of[message.source], UnitOfWork()
     try:
-        handler = Handler(contract, ports.rails, work, now, outside=outside)
+        handler = Handler(contract, ports.rails, work, now, outside=LookedUp(ports, now))
         if isinstance(message.content, Refusal):
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:
@@ -129,13 +127,11 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
     return case, case.must_queue or case.deferred
 
 
-def _outside(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord, now: datetime) -> Outside:
-    """Returns what other cases pay its person at this moment."""
-    outside = LookedUp(ports, now)
+def _look_elsewhere(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord) -> None:
+    """Looks up what other cases pay its person at this moment."""
     if case:
         with connection.cursor() as cursor:
-            outside.look(cursor, persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)]))
-    return outside
+            find_elsewhere(cursor, persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)]), ports.contracts.forwarding)
 
 
 def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:

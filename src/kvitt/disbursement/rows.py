@@ -1,12 +1,45 @@
-"""The rows that a transaction about cases writes, each with its statement of `write.sql`."""
+"""The rows that a transaction about cases writes, each with its statement of `write.sql`, and those of other cases that it reads."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
+from kvitt.disbursement.values import LineAtRail
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row
 
 _WRITE = load("write", "kvitt.disbursement")
+
+
+class OtherCase(NamedTuple):
+    """Another case that pays the person of the case `asked_by`. `exempt`: the class codes that two people have let both pay."""
+
+    asked_by: int
+    case_no: int
+    scheme: str
+    case_id: str
+    exempt: Sequence[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name under which its pay is shown."""
+        return f"of {self.scheme} case {self.case_id}"
+
+
+class PaymentElsewhere(NamedTuple):
+    """A payment of another case, or (None) that the case has none."""
+
+    other: OtherCase
+    document: bytes | None
+
+
+class LineElsewhere(NamedTuple):
+    """A line that another case's sender made, and who gets its money."""
+
+    other: OtherCase
+    recipient: str
+    line: LineAtRail
 
 
 class MessageRow(Row, frozen=True):

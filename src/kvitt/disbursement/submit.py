@@ -14,7 +14,6 @@ from psycopg.errors import LockNotAvailable
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    answer_of_edge,
     ensure_cases,
     find_decisions,
     find_ids_in_use,
@@ -23,9 +22,10 @@ from kvitt.disbursement.case import (
     load_payments,
     lock_cases,
     lock_free_cases,
+    persons_asked_about,
 )
 from kvitt.disbursement.decisions import DecisionKey
-from kvitt.disbursement.handle import Handler, numbered, parse
+from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
 from kvitt.disbursement.inbox import (
     InboxMessage,
     Incoming,
@@ -34,24 +34,25 @@ from kvitt.disbursement.inbox import (
     ReconciliationTrigger,
     Skipped,
     StoredRecord,
+    answer_of_edge,
     failed,
     failure,
 )
-from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
 from kvitt.disbursement.values import Refusal
-from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import fetch, fetch_values
+from kvitt.kernel.leases import Lease, advance
 from kvitt.kernel.queries import load
 
-_CASES, _LEASES, _DEFERRED = load("cases", "kvitt.disbursement"), load("leases", "kvitt.kernel"), load("deferred", "kvitt.disbursement")
+_CASES, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 _log = structlog.get_logger(__name__)
 _private = structlog.get_logger("kvitt.restricted")
 
@@ -195,7 +196,7 @@ class Submit:
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
         numbers: list[int] = []
-        outside = LookedUp(self._ports, self._clock())
+        outside: LookedUp | None = None
         if now:
             find_ids_in_use(cursor, cases, now)
             find_stored_answers(cursor, cases, now)
@@ -205,8 +206,18 @@ class Submit:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
             asking = persons_asked_about(cases, now)
             numbers = fetch_values(cursor, _CASES.next_message_numbers, [[person for _, person in asking], len(now)])
-            outside.look(cursor, asking, sources_of(self._ports.contracts, now) if self._ports.limits else ())
+            find_elsewhere(cursor, asking, self._ports.contracts.forwarding)
+            outside = self._outside(cursor, asking, now)
         return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
+
+    def _outside(self, cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], records: Sequence[ParsedRecord]) -> LookedUp | None:
+        """Returns what finds reasons outside the cases; None where there are none: no other case pays these persons, nobody is limited."""
+        alone = len({person for _, person in asking}) == len(asking) and not any(case.elsewhere for case, _ in asking)
+        if alone and not self._ports.limits:
+            return None
+        outside = LookedUp(self._ports, self._clock())
+        outside.look(cursor, sources_of(self._ports.contracts, records) if self._ports.limits else ())
+        return outside
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
         """The decisions that messages are, and name as previous, by case; for contracts that keep a chain of them."""
@@ -224,35 +235,20 @@ class Submit:
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
-    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    spans: dict[Lease, tuple[int, int]] = {}
     for each in batch:
         if each.lease:
-            key = (each.lease.name, each.lease.token)
             follows = each.position if each.follows is None else each.follows
-            first = spans[key][0] if key in spans else follows
-            spans[key] = (first, each.position + 1)
-    if not spans:
-        return
-    ordered = sorted(spans)
-    columns = [
-        [name for name, _ in ordered],
-        [token for _, token in ordered],
-        *map(list, zip(*(spans[key] for key in ordered), strict=True)),
-    ]
-    named = ", ".join(name for name, _ in ordered)
-    try:
-        moved = fetch_values(cursor, _LEASES.advance_positions, columns)
-    except LockNotAvailable as error:
-        # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
-        raise LeaseLost(f"somebody else has locked a source partition among {named}") from error
-    if len(moved) < len(ordered):
-        raise LeaseLost(f"or not read up to here: a source partition among {named}")
+            first, _ = spans.get(each.lease, (follows, 0))
+            spans[each.lease] = first, each.position + 1
+    if spans:
+        advance(cursor, spans)
 
 
 class _Sorting:
     """Decides record by record, in the order in which they came, what becomes of each; `now` was read under the locks of their cases."""
 
-    def __init__(self, cases: dict[CaseKey, Case], numbers: Iterator[int], now: datetime, ports: Ports, outside: Outside) -> None:
+    def __init__(self, cases: dict[CaseKey, Case], numbers: Iterator[int], now: datetime, ports: Ports, outside: Outside | None) -> None:
         self.work, self._cases, self._numbers, self._now, self._ports = UnitOfWork(), cases, numbers, now, ports
         self._outside = outside
 

@@ -216,7 +216,7 @@ class Order(Struct, frozen=True, gc=False):
     """All that the rail gets for one case and area; `made_at`, the clock in Oslo local time, is all that is not a function of content.
 
     `forwarded` is given where the sender made the lines, and then there are no payments. Of a lower `priority` is what may not hold up the
-    rest on the queue.
+    rest on the queue. `numbered` is how many numbers of its case are used up once it is made; 0 where its lines have none of ours.
     """
 
     order_id: OrderId
@@ -236,6 +236,7 @@ class Order(Struct, frozen=True, gc=False):
     priority: int = 4
     reconciliation_key: int | None = None
     forwarded: ForwardedOrder | None = None
+    numbered: int = 0
 
 
 class Refusal(Struct, frozen=True):

@@ -5,6 +5,7 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import psycopg
@@ -39,6 +40,22 @@ class LeaseGrant(Struct, frozen=True):
 class _TakenLease(NamedTuple):
     fencing_token: int
     position: int
+
+
+def advance(cursor: psycopg.Cursor[Any], spans: Mapping[Lease, tuple[int, int]]) -> None:
+    """Moves the positions of leases on, each from where its span begins to where it ends, in the cursor's transaction.
+
+    Raises LeaseLost where one of them is no longer ours, stands elsewhere, or is locked by somebody else.
+    """
+    ordered = sorted((lease.name, lease.token, *span) for lease, span in spans.items())
+    named = ", ".join(name for name, *_ in ordered)
+    try:
+        moved = fetch_values(cursor, _SQL.advance_positions, [*map(list, zip(*ordered, strict=True))])
+    except LockNotAvailable as error:
+        # Nobody's record is at fault, and each would wait anew: the source is read again, without what is locked.
+        raise LeaseLost(f"somebody else has locked a source partition among {named}") from error
+    if len(moved) < len(ordered):
+        raise LeaseLost(f"or not read up to here: a source partition among {named}")
 
 
 class LeaseKeeper:

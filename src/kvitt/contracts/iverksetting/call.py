@@ -5,6 +5,7 @@ handled again years later.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -48,6 +49,7 @@ class EnactmentCall(Struct, frozen=True):
         return CallHeaders(POST, self.terms.generation.value, by.application, by.person, approver=by.approver, policy=policy)
 
 
+@lru_cache(maxsize=1024)
 def enactment_call(headers: bytes | None) -> EnactmentCall:
     """The call in the headers of a record. Raises KeyError and ValueError for what is none."""
     found = call_headers(headers)

@@ -38,7 +38,7 @@ class Handling:
         published_questions: PublishedQuestions,
         policies: Mapping[tuple[int, datetime], Mapping[Scheme, CheckPolicy]],
         *,
-        outside: Outside,
+        outside: Outside | None,
     ) -> None:
         """`policies`: by what policy the orders of a message were checked, at each time at which it was derived.
 

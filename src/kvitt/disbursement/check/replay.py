@@ -72,13 +72,18 @@ class Replay:
         self.released, self.resent = released, resent
         self.early = stored.early_messages
         number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
-        self.forwards = ports.contracts.forwards(Scheme(scheme))
+        self.forwards = scheme in ports.contracts.forwarding
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
         then = policies(self.case.scheme, stored.checks)
         self._handling = Handling(
-            self.case, ports.rails, ids_of_other_cases, partial(questions_of_then, stored), then, outside=FoundBefore(stored.outside)
+            self.case,
+            ports.rails,
+            ids_of_other_cases,
+            partial(questions_of_then, stored),
+            then,
+            outside=FoundBefore(stored.outside) if stored.outside else None,
         )
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}

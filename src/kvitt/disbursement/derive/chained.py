@@ -219,11 +219,6 @@ def _office(wanted: Iterable[WantedPeriod]) -> str | None:
     return max(named, key=_by_start).office if named else None
 
 
-def numbers_used(order: Order) -> int:
-    """How many numbers of its case are used up once this order is made; 0 for one whose lines have none of ours."""
-    return 0 if order.forwarded or not order.lines else numbers_up_to(order.case_id, order.lines[-1].line_id)
-
-
 def numbers_up_to(case_id: str, line: str) -> int:
     """How many numbers of a case are used up by this line and those before it; 0 for a line with an id of another kind."""
     of_case, _, number = line.rpartition("#")
@@ -356,4 +351,5 @@ class _ChainedOrder:
             made_at=made_at,
             lines=(*self._ceased, *self._new),
             payments=tuple(self.payments),
+            numbered=self.number,
         )

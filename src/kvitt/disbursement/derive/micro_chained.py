@@ -321,7 +321,7 @@ class _OrderBuilder:
             end=period.end,
             amount=period.amount,
             decided_rate=period.decided_rate,
-            rate_type=by.rate_of(period),
+            rate_type=period.rate_type or by.rate_type,
             ceased_from=ceased_from,
             decided_on=by.decided_at[:10],
             caseworker=by.caseworker,

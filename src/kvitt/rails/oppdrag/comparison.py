@@ -142,7 +142,7 @@ _Key = tuple[str, str]
 
 def _is_forwarded(area: str, contracts: Contracts) -> bool:
     terms = AREAS.get(Area(area))
-    return terms is not None and contracts.forwards(terms.scheme)
+    return terms is not None and terms.scheme in contracts.forwarding
 
 
 def _side_by_side(

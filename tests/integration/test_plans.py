@@ -82,7 +82,8 @@ FILL = (
     """INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
        SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO imported_decisions (message_no, case_no, subject, name, state, digest, answer)
-       SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, 'accepted', sha256('x'), '{}' FROM generate_series(1, %(rows)s) AS n""",
+       SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, 'accepted', sha256('x'), '{}'
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)

@@ -321,7 +321,7 @@ def test_what_is_no_json_and_no_case_is_refused_by_its_table() -> None:
     assert [str(each.subject) for each in (*decided.findings, *paid.findings)] == [
         "S1, iverksetting message is not JSON",
         "S1, iverksettingsresultat fagsystem is missing",
-        "A1, utbetaling message must be an object, not an array",
+        "A1, utbetaling message must be object, not array",
     ]
 
 

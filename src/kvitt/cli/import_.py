@@ -153,7 +153,7 @@ def iverksetting(
             raise SourceUnreadable(f"there are none of the tables {', '.join(_TABLES)} on its search path")
         reads = [partial(read_cases, tables), partial(read_payments, tables)]
         take_over = TakeOver(connection, utc_now)
-        report = take_over.run(reads, operator, dry_run=dry_run, leave_out=leave_out, progress=_Progress())
+        report = take_over.run(reads, operator, dry_run=dry_run, leave_out=leave_out, progress=_SaidNowAndThen())
     if as_json:
         click.echo(shown_json(encode(_members(report)).decode()))
     else:
@@ -210,7 +210,7 @@ def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:
         yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
 
 
-class _Progress:
+class _SaidNowAndThen:
     """Says on standard error how far it has come, every few seconds; a short run says nothing."""
 
     def __init__(self) -> None:

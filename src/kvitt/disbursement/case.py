@@ -202,14 +202,13 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
-        unknown = ",".join(self.unknown)
         return CaseStep(
             self.case_no,
             self.person,
             areas,
             *counts,
             *chain,
-            unknown,
+            ",".join(self.unknown),
             self.contradictions,
             self.contract,
             *frame,
@@ -394,9 +393,8 @@ def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable
     keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() for each in all_named})
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
     rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
-    for found in rows:
-        case, decision = by_number[found.case_no], found.decision
-        case.received[decision.key] = decision
-        if found.digest is not None:
-            record = IdempotencyRecord(decision.message_no, found.digest, MessageState.ANSWERED, found.answer)
-            case.idempotency.setdefault(decision.key, record)
+    for each in rows:
+        by_number[each.case_no].received[each.decision.key] = each.decision
+        if each.digest is not None:
+            record = IdempotencyRecord(each.decision.message_no, each.digest, MessageState.ANSWERED, each.answer)
+            by_number[each.case_no].idempotency.setdefault(each.decision.key, record)

@@ -1,7 +1,7 @@
 """Takes over cases from an older system's tables, as contracts have read them: a batch in a transaction, over again as often as wanted.
 
 A case that something is wrong with is left out whole, with the reason. What was taken over before is passed by where it is the same, and
-is a named difference where it is not (design §20).
+is a named difference where it is not (iverksetting §9).
 """
 
 import heapq
@@ -122,7 +122,7 @@ class TakeOverReport(Struct, frozen=True):
         return sum(count for rule, count in self.counts.items() if rule.is_fault)
 
 
-Read = Callable[[], Iterable[ReadCase]]
+CaseReader = Callable[[], Iterable[ReadCase]]
 """Reads the cases of one contract, sorted by case id as text; may be called again."""
 
 
@@ -152,7 +152,7 @@ class TakeOver:
 
     def run(
         self,
-        reads: Sequence[Read],
+        reads: Sequence[CaseReader],
         operator: Operator | None,
         *,
         dry_run: bool = False,
@@ -176,7 +176,7 @@ class TakeOver:
         return _TakingOver(self._connection, self._clock, operator).run(_together(reads), progress)
 
 
-def _together(reads: Sequence[Read]) -> Iterator[ReadCase]:
+def _together(reads: Sequence[CaseReader]) -> Iterator[ReadCase]:
     """The cases of all contracts; one that two of them have is nobody's."""
     streams = [sorted_cases(read()) for read in reads]
     for _, same_id in groupby(heapq.merge(*streams, key=_case_id), key=_case_id):

@@ -1,4 +1,4 @@
-"""Tables of an older system's PostgreSQL, read in one read-only snapshot, row by row through cursors of the server (design §20)."""
+"""Tables of an older system's PostgreSQL, read in one read-only snapshot, row by row through cursors of the server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

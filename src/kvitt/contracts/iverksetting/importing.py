@@ -20,7 +20,7 @@ from kvitt.contracts.iverksetting.call import SOURCE_OF
 from kvitt.contracts.iverksetting.contract import Iverksetting
 from kvitt.contracts.iverksetting.decision import EnactmentKey
 from kvitt.contracts.iverksetting.old_rows import ENDED, OldDecision, OldEntry, OldResult, RailState, read_received, read_result, row_name
-from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES
+from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, EARLIER_BENEFITS, SCHEMES
 from kvitt.disbursement.decisions import DecisionState, Frame
 from kvitt.disbursement.derive.chained import MAX_CASE_ID_CHARACTERS, ChainKey, WantedPeriod, chain_payment_id
 from kvitt.disbursement.imported import ImportedCase, ImportedDecision, is_name
@@ -34,7 +34,7 @@ from kvitt.kernel.source_tables import SourceTables
 
 _SQL: Final = load("importing", "kvitt.contracts.iverksetting")
 _TABLES: Final = ("iverksetting", "iverksettingsresultat")
-_OLD_CODE: Final = BENEFITS["AAP_UNDER_ARBEIDSAVKLARING_FØR_2025-09"]
+_OLD_CODE: Final = EARLIER_BENEFITS["AAP_UNDER_ARBEIDSAVKLARING_FØR_2025-09"]
 _CODE: Final = BENEFITS["AAP_UNDER_ARBEIDSAVKLARING"]
 _NOT_TAKEN: Final = Refusal(400, "Oppdragssystemet (OS) avviste vedtaket før saken ble flyttet hit", BASE, "OSUR")
 _STATUSES: Final = {
@@ -46,7 +46,7 @@ _DECISION, _RESULT = 0, 1
 
 
 class _WrongRow(Exception):
-    """What keeps a case from being taken over, or is to be known of it: where it is, and what."""
+    """Something that keeps a case from being taken over, or is to be known of it: where it is, and what."""
 
     def __init__(self, rule: RowRule, row: str = "", detail: str = "") -> None:
         super().__init__(rule)

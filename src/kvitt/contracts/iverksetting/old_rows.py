@@ -50,7 +50,7 @@ ENDED: Final[Mapping[RailState, DecisionState]] = {
 """What became of a decision; of the other states nobody can say."""
 
 
-class _DaysShape(Struct):
+class _FromToShape(Struct):
     start: date = field(name="fom")
     end: date = field(name="tom")
 
@@ -61,7 +61,7 @@ class _PaidShape(Struct):
     amount: UnsignedKroner = field(name="beløp")
     rate: SpanRate = field(name="satstype")
     terms: TermsShape = field(name="stønadsdata")
-    days: _DaysShape | None = field(name="periode", default=None)
+    days: _FromToShape | None = field(name="periode", default=None)
     start: date | None = field(name="fom", default=None)
     end: date | None = field(name="tom", default=None)
     number: int | None = field(name="periodeId", default=None)

@@ -127,7 +127,7 @@ class OldVersion(Struct, frozen=True):
 
 
 class _WrongVersion(Exception):
-    """What keeps a case from being taken over: where it is, and what."""
+    """Something that keeps a case from being taken over: where it is, and what."""
 
     def __init__(self, rule: RowRule, row: str = "", detail: str = "") -> None:
         super().__init__(rule)

@@ -52,7 +52,7 @@ def _shown(found: list[_FoundVersion]) -> Payment | None:
 
 
 def _status(newest: _FoundVersion) -> PaymentStatus:
-    """What was moved here, or taken over, had ended well before."""
+    """The status of the newest change; one that was moved here, or taken over, had ended well before."""
     if newest.message_no is None:
         return PaymentStatus.OK
     kept = decode_kept(newest.answer) if newest.answer else None

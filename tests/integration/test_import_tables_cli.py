@@ -77,7 +77,7 @@ def test_what_it_can_not_read_from_is_named(database: str, old: OldSystem) -> No
 
     assert said("postgresql://", "--dry-run", "--leave-out")[0] != 0
     status, words = said("no address at all", "--dry-run")
-    assert (status, "--from is no address of a PostgreSQL" in words) == (2, True)
+    assert (status, "this is no address of a PostgreSQL" in words) == (2, True)
     status, words = said(old.conninfo)
     assert (status, "--by NAME --reason TEXT" in words) == (2, True)
     status, words = said(old.conninfo, "--by", "kari", "--reason", "kvitt takes over")

@@ -11,8 +11,6 @@ from typing import Final
 import click
 from msgspec.json import encode
 from msgspec.structs import replace
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import SchemeName, case_of
@@ -144,10 +142,6 @@ def iverksetting(
     passes by what is there. Exit status 1 when something is wrong with cases.
     """
     operator = None if dry_run else operator_of(by, reason, approved_by)
-    try:
-        conninfo_to_dict(source)
-    except ProgrammingError:
-        raise click.UsageError("--from is no address of a PostgreSQL: postgresql://user@host/name") from None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection, source_tables(source) as tables:
         if not any(map(tables.has, _TABLES)):
             raise SourceUnreadable(f"there are none of the tables {', '.join(_TABLES)} on its search path")

@@ -74,7 +74,7 @@ def _read_benefits(name: str) -> dict[str, Benefit]:
 STREAM_BENEFITS = _read_benefits("class_codes.csv")
 """The benefits that case streams and single payments name, by their names on the wire; decisions over REST name many of them too."""
 EARLIER_BENEFITS = _read_benefits("earlier_class_codes.csv")
-"""Benefits of payments that were taken over with a class code of earlier days, under names of ours: they are ceased, and nobody asks for one."""
+"""Benefits of payments that were taken over with an earlier class code, under names of ours: they are ceased, and nobody asks for one."""
 
 
 class _Benefits(dict[str, Benefit]):

@@ -58,5 +58,8 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+            # Not in the driver's words, which repeat what they do not understand.
+            raise SourceUnreadable("this is no address of a PostgreSQL: postgresql://user@host/name") from None
         said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
         raise SourceUnreadable(f"the tables of the older system can not be read: {said}") from None

@@ -265,8 +265,8 @@ class ReconciliationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_f
     """When the orders of each area are reported to its rail: each working day `at` an Oslo time, or at its own in `areas`.
 
     Those of areas that are `off`, or of all where `on` is false, are only reported when somebody asks for it. An area that was never
-    reconciled begins at `first_day`; None: at the working day before. Where `on_events` is false nothing is done when a record of a topic
-    asks for it: somebody else does.
+    reconciled begins at `first_day`, which is to be set where another system reported before; None: with its first order, at the latest
+    at the working day before. Where `on_events` is false nothing is done when a record of a topic asks for it: somebody else does.
     """
 
     on: bool = True

@@ -282,3 +282,37 @@ def test_a_run_leaves_when_all_of_it_is_made_and_not_before(database: str) -> No
         assert read_lines_run(hub.connection, made.run_no).state is RunState.GOOD
         assert message_states(hub.connection, made.run_no) == {"sent": made.messages}
         hub.check()
+
+
+def test_a_run_that_nobody_makes_whole_is_dropped_and_its_day_is_reported_by_another(database: str) -> None:
+    class Killed(Exception):
+        """The process is no more."""
+
+    def die(_run: LinesRun) -> None:
+        raise Killed
+
+    with kvitt.testing.hub(conninfo=database) as hub:
+        for number in (1, 2):
+            hub.put(primary_input(Scheme.AAP), f"S-{number}", text(aap(f"S-{number}")))
+        hub.clock.set(NOON)
+        hub.run()
+        works = Consistency(hub.connection, PORTS, hub.clock, at_once=1)
+        with pytest.raises(Killed):
+            works.make("AAP", BY_KARI, made=die)
+        (begun,) = lines_runs(hub.connection, limit=9)
+        command = ["reconcile", "consistency", "drop", str(begun.run_no), "--by", "kari", "--reason", "the wrong day", "--json"]
+        said = CliRunner().invoke(main, [*command, "--data", str(hub.settings.data)], env={"KVITT_DATABASE_URL": database})
+        assert (said.exit_code, json.loads(said.stdout)["state"]) == (0, "dropped")
+        assert message_states(hub.connection, begun.run_no) == {"dropped": begun.messages}
+        assert works.go_on(begun.run_no).state is RunState.DROPPED, "whoever is still at it makes no more of it"
+        for act, why in ((works.drop, "is dropped"), (works.again, "was given up")):
+            with pytest.raises(NotInThatState, match=why):
+                act(begun.run_no, KARI)
+        made = works.make("AAP", BY_KARI)
+        hub.run("reconciler")
+        assert (read_lines_run(hub.connection, made.run_no).state, made.cases) == (RunState.GOOD, 2)
+        with pytest.raises(NotInThatState, match="is good: only one that is not made whole"):
+            works.drop(made.run_no, KARI)
+        acts = hub.connection.execute("SELECT what FROM kvitt_views.operator_acts ORDER BY seq").fetchall()
+        assert acts == [("reconcile lines",), ("drop reconciliation of lines",), ("reconcile lines",)]
+        hub.check()

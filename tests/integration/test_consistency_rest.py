@@ -11,7 +11,11 @@ from lxml import etree
 
 import kvitt.testing
 from kvitt.api.rest.callers import Permission
+from kvitt.disbursement.reconcile.consistency import Consistency
+from kvitt.disbursement.reconcile.runs import RunState
 from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
+from kvitt.rails.oppdrag.reconciliation import run_name
 from kvitt.testing import Hub, TestServer
 
 PATH, OLDER = "/api/v2/konsistensavstemming", "/api/konsistensavstemming"
@@ -110,14 +114,19 @@ def last(connection: Connection) -> tuple[int, str, str]:
     return rows[0] if rows else (0, "", "")  # type: ignore[return-value]
 
 
+def parsed(connection: Connection) -> list[etree._Element]:
+    """The messages of the newest run, in their order."""
+    query = b"SELECT body FROM reconciliation_messages WHERE run_no = %s ORDER BY place"
+    return [etree.fromstring(body) for (body,) in connection.execute(query, (last(connection)[0],)).fetchall()]  # type: ignore[arg-type]
+
+
 def messages(connection: Connection) -> list[str]:
     """The messages of the newest run in a word or two each: START, a case with amounts, a total, AVSL."""
-    query = b"SELECT body FROM reconciliation_messages WHERE run_no = %s ORDER BY place"
-    return [said(bytes(body)) for (body,) in connection.execute(query, (last(connection)[0],)).fetchall()]  # type: ignore[arg-type]
+    return [*map(said, parsed(connection))]
 
 
-def said(body: bytes) -> str:
-    (data,) = etree.fromstring(body).iter("konsistensavstemmingsdata")
+def said(message: etree._Element) -> str:
+    (data,) = message.iter("konsistensavstemmingsdata")
     if (total := data.find("totaldata")) is not None:
         return f"total {total.findtext('totalAntall')} {total.findtext('totalBelop')} {total.findtext('fortegn')}"
     if (case := data.find("oppdragsdataListe")) is not None:
@@ -169,7 +178,22 @@ def test_batches_of_a_transaction_leave_together_with_the_total_of_all(hub: Hub,
     taken(client.post(PATH, json=end, params=flags(transaction, ends=True)))
     assert messages(hub.connection) == ["START", "71: 71#1=120", "71: 71#3=210", "total 2 330 T", "AVSL"]
     assert last(hub.connection)[1] == "made"
+    for field, said in (("avleverendeAvstemmingId", run_name(str(transaction))), ("tidspunktAvstemmingTom", "2026-05-05-08.00.00.000000")):
+        assert [each.findtext(f".//aksjonsdata/{field}") for each in parsed(hub.connection)] == [said] * 5
     assert "Avsluttmelding er mottatt" in failed(client.post(PATH, json=first, params=flags(transaction)))
+
+
+def test_a_transaction_that_was_given_up_takes_no_batch_and_another_begins_anew(hub: Hub, client: httpx.Client) -> None:
+    given_up, transaction = uuid4(), uuid4()
+    first, end = named({"B10": [1]}), named({"B11": [3]})
+    taken(client.post(PATH, json=first, params=flags(given_up, starts=True)))
+    dropped = Consistency(hub.connection, hub.ports, hub.clock).drop(last(hub.connection)[0], Operator("kari", "its caller is gone"))
+    assert (dropped.state, messages(hub.connection)) == (RunState.DROPPED, ["START", "71: 71#1=120"])
+    for body, said in ((first, flags(given_up, starts=True)), (end, flags(given_up)), (end, flags(given_up, ends=True))):
+        assert failed(client.post(PATH, json=body, params=said)).startswith("Avstemmingen er avbrutt")
+    taken(client.post(PATH, json=first, params=flags(transaction, starts=True)))
+    taken(client.post(PATH, json=end, params=flags(transaction, ends=True)))
+    assert messages(hub.connection) == ["START", "71: 71#1=120", "71: 71#3=210", "total 2 330 T", "AVSL"]
 
 
 def test_empty_batches_start_and_end(hub: Hub, client: httpx.Client) -> None:

@@ -312,6 +312,8 @@ def test_a_case_moves_to_single_payments_with_its_lines(site: DecisionSite) -> N
     for _ in range(2):
         answer = moved(site, body)
         assert (answer.status_code, answer.content) == (200, b"")
+    seen = [site.client.get(f"/utbetalinger/{path}", headers=site.headers(TS)) for path in (uid, f"{uid}/status")]
+    assert (seen[0].json(), seen[1].json()) == (shown, "OK")
     assert said(moved(site, {**body, "uidToStønad": {"first": other, "second": "TILSYN_BARN_AAP"}}))[0] == 409
     refused = said(site.post(v2("MOVE1", "B2", [], after=previous("B1"), personident=person)))
     assert refused == (409, "Saken hører til kontrakten utbetalinger, og kan bare endres gjennom den")

@@ -48,7 +48,9 @@ def move(
     def choose(payments: Sequence[Payment]) -> Sequence[Move]:
         return [Move(each.payment_id, PaymentId(to), "key") for each in payments if each.payment_id == of]
 
-    return MigrateCase(stage.connection, stage.clock).run((scheme, "C1"), way, choose, by="an application", reason="moved", dry_run=dry_run)
+    return MigrateCase(stage.connection, stage.clock, PORTS.contracts).run(
+        (scheme, "C1"), way, choose, by="an application", reason="moved", dry_run=dry_run
+    )
 
 
 def paid(stage: Stage, *, by: str = COUNTED) -> None:
@@ -190,7 +192,9 @@ def test_chains_of_decisions_go_on_in_the_stream_where_their_counter_stood(datab
             return [Move(each.payment_id, PaymentId(NEW), "B1") for each in payments]
 
         way = ("iverksetting", "helved")
-        moved = MigrateCase(hub.connection, hub.clock).run((TS, "C1"), way, choose, by="ts-sak", reason="the stream takes over")
+        moved = MigrateCase(hub.connection, hub.clock, PORTS.contracts).run(
+            (TS, "C1"), way, choose, by="ts-sak", reason="the stream takes over"
+        )
         assert isinstance(moved, MovedChains)
         assert [(each.last_line, len(each.periods), each.reporting_card) for each in moved.payments] == [("C1#1", 2, UNSET)]
         refused = site.post(v2("C1", "B2", [days("2026-06-01")], after=previous("B1")))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from kvitt.app.ports import PORTS
-from kvitt.disbursement.approvable import OrderNamed, order_acts
+from kvitt.disbursement.approvable import OrderNamed, order_acts, pairs_act
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.operate import OpenOrder, Operate
@@ -13,6 +13,7 @@ from kvitt.disbursement.preview import preview
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import NeedsSecondPerson, NotInThatState
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from support.hub_messages import OTHER_PERSON, PERSON, Json, aap, dp, payment_uid, text, ts, ts_payment
@@ -132,6 +133,32 @@ def test_one_person_alone_releases_nothing_and_the_effect_is_shown(stage: Stage)
     act = next(each for each in order_acts(stage.clock, PORTS) if each.name == "order release")
     assert "it would be sent" in act.preview(stage.connection, OrderNamed(order.order_id)).text
     assert stage.rows("SELECT count(*) FROM exempt_pairs") == [(0,)]
+
+
+def test_two_people_have_two_cases_hold_each_others_orders_again(stage: Stage) -> None:
+    stage.hand_in(DP, ("one", dp("A", **KARI)), ("other", dp("B", **KARI)))
+    (order,) = held(stage)
+    operate = Operate(stage.connection, stage.clock, PORTS)
+    act = pairs_act(stage.clock, PORTS)
+    with pytest.raises(NotInThatState, match="exempts no cases"):
+        act.preview(stage.connection, OrderNamed(order.order_id))
+    let_go(stage)
+    (pair,) = operate.exempt_pairs()
+    assert (pair.case_id, pair.other_case_id, pair.class_code, pair.order_id) == ("A", "B", "DAGPENGER", order.order_id)
+    assert act.preview(stage.connection, OrderNamed(order.order_id)).text == (
+        "DAGPENGER case A and DAGPENGER case B would hold each other's orders of DAGPENGER again"
+    )
+    with pytest.raises(NeedsSecondPerson):
+        operate.hold_again(order.order_id, Operator("Kari", "one case after all"))
+    assert operate.exempt_pairs(order.order_id) == [pair]
+    assert act.run(stage.connection, OrderNamed(order.order_id), TWO) == "pairs of cases that hold each other's orders again: 1"
+    assert (operate.exempt_pairs(), held(stage)) == ([], [])
+    noted = stage.one("SELECT note::jsonb ->> 'approved_by' FROM audit WHERE chain = 0 AND what = 'hold again'")
+    assert noted == "Ola"
+    stage.hand_in(DP, ("longer", dp("A", days=[1, 2, 3, 4, 5], **KARI)))
+    stage.finish()
+    stage.hand_in(DP, ("as long", dp("B", days=[1, 2, 3, 4, 5], **KARI)))
+    assert [each.case_id for each in held(stage)] == ["B"]
 
 
 def test_a_message_that_waited_is_judged_when_its_turn_comes(stage: Stage) -> None:

@@ -137,7 +137,7 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
-ENACTMENT = "kvitt.contracts.iverksetting"
+ENACTMENT, SINGLE = "kvitt.contracts.iverksetting", "kvitt.contracts.utbetalinger"
 DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (HUB, "cases"): {
@@ -263,6 +263,11 @@ HOT[HUB, "take_over"] = {
     "imported_entries": [NUMBERS],
     "owners_of_payments": [IDS],
 }
+HOT[SINGLE, "payments"] = {
+    "versions": {"payment_id": IDS[0], "contract": "utbetalinger"},
+    "cases_of_payments": {"payment_ids": IDS, "owner": "utbetalinger", "moved_to": "helved"},
+    "newest_correction": {"scheme": "DAGPENGER", "case_id": "case-7", "contract": "utbetalinger", "key": b"k"},
+}
 HOT[HUB, "deferred"] = {
     "lock_free_cases": NAMED_CASES,
     "known_cases": NAMED_CASES,
@@ -293,7 +298,8 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "deferred_astray",  # a part of the check
         "waiting_for_cases",  # for a figure: as much as waits
     },
-    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs"},  # locks, and an operator's
+    # Locks, and what an operator asks for.
+    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
     (HUB, "source_limits"): set(),
     (HUB, "take_over"): {"add_accepted", "add_decisions"},  # plain inserts
     (HUB, "orders"): set(),
@@ -322,6 +328,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "prune",  # by an operator or once a day; as much as there is
     },
     (ENACTMENT, "statuses"): {"stopped_areas"},  # a few rows
+    (SINGLE, "payments"): set(),
     (RAIL, "emulator"): {
         *("take_turns", "get_faults", "lock_faults", "set_faults"),  # locks, and a table of one row
         *("add_received", "add_cases", "add_entries", "put_hold_backs", "add_receipts", "add_conflicts"),  # plain inserts

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.reconcile.consistency import Consistency
 from kvitt.disbursement.reconcile.reconcile import Reconcile
-from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger, read
+from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger, messages, read
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
 from kvitt.formats.topics import RAPID
@@ -21,6 +21,7 @@ from kvitt.rails.oppdrag.reconciliation import run_name
 from kvitt.testing import Hub, TestServer, hub
 from support import rapid_messages
 from support.hub_messages import aap, payment_uid, person_of
+from support.reconciled import put_need, texts
 from support.tried import tried
 
 BY_KARI = Cause(Trigger.OPERATOR, operator=Operator("kari", "the day is to be reported"))
@@ -95,6 +96,44 @@ def test_the_rail_and_the_hub_agree_about_days_of_any_kind(site: Hub, days: Sequ
             if run.state is not RunState.EMPTY:
                 found = judged(site, run)
                 assert (found.agrees, kinds(found)) == (not lost[area], ["reported, not received"] * lost[area])
+
+
+@pytest.mark.parametrize(
+    ("amounts", "total"),
+    [
+        ([2_000_000_000, 2_000_000_000], ("4000000000", "T")),
+        ([700, -900], ("200", "F")),
+        ([900, -900], ("0", "T")),
+        ([0], ("0", "T")),
+    ],
+)
+def test_sums_above_32_bits_of_zero_and_below_are_the_rails_too(
+    kvitt_server: TestServer, amounts: list[int], total: tuple[str, str]
+) -> None:
+    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as site:
+        for amount in amounts:
+            put_need(site, amount)
+            site.run()
+        site.clock.advance(days=1)
+        run = made_over(site, "SPREF")
+        assert judged(site, run).agrees
+        (_, data, _) = messages(site.connection, run.run_no)
+        assert (*texts([data], "total/totalBelop"), *texts([data], "total/fortegn")) == total
+        site.check()
+
+
+def test_a_day_of_refused_orders_only_is_a_day(kvitt_server: TestServer) -> None:
+    with kvitt_server.database() as conninfo, hub(conninfo=conninfo, start=MONDAY) as site:
+        site.rail.fault(refuse=1.0, severity="12", text="Nei & aldri: Ж 東京", code="B110008F")
+        for area in (*AREAS, *AREAS):
+            put(site, area, 700)
+        site.run()
+        site.clock.advance(days=1)
+        for area in AREAS:
+            run = made_over(site, area)
+            assert (run.orders, run.rejected, judged(site, run).agrees) == (2, 2, True)
+            assert {*texts(messages(site.connection, run.run_no), "detalj/tekstMelding")} == {"Nei & aldri: Ж 東京"}
+        site.check()
 
 
 def test_an_order_that_only_the_rail_has_is_a_difference(site: Hub) -> None:

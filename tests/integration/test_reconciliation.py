@@ -17,6 +17,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, NotInThatState
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper
+from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer, hub
 from support.hub_messages import payment_uid, ts, ts_payment
 from support.reconciled import (
@@ -35,12 +36,11 @@ from support.reconciled import (
     texts,
 )
 
-"""The only order so many times more, each without an answer."""
-
 _UNANSWERED = """
     INSERT INTO orders SELECT c.* FROM orders AS o, generate_series(1, %(orders)s) AS n, jsonb_populate_record(
         o, jsonb_build_object('order_id', gen_random_uuid(), 'number', 1 + n, 'state', 'sent', 'receipt_no', NULL, 'settled_at', NULL)) AS c
 """
+"""The only order so many times more, each without an answer."""
 
 
 @pytest.fixture
@@ -81,6 +81,39 @@ def test_a_day_is_reported_with_what_the_rail_said_of_each_order(site: Hub) -> N
     assert texts(found, "detalj/tekstMelding")[-1] == "Nei & <aldri>"
     assert texts(found, "detalj/meldingKode")[-1] == "B110008F"
     assert len({*texts(found, "aksjon/avleverendeAvstemmingId")}) == 1
+
+
+@pytest.mark.parametrize("area", ["AAP", "SPREF"])
+@pytest.mark.parametrize(
+    ("severity", "bucket"),
+    [("00", "accepted"), ("04", "warned"), ("08", "rejected"), ("12", "rejected"), ("16", "missing"), ("", "missing"), (None, "missing")],
+)
+def test_an_order_counts_by_the_severity_of_its_receipt(site: Hub, area: str, severity: str | None, bucket: str) -> None:
+    """Whatever the rail says that is neither a yes nor a no: the order is missing, and the four add up."""
+    match severity:
+        case "00":
+            site.rail.fault()
+        case "04":
+            site.rail.fault(warn=1)
+        case None:
+            site.rail.fault(swallow=1)
+        case _:
+            site.rail.fault(refuse=1, severity=severity)
+    (put if area == "AAP" else put_need)(site)
+    site.run()
+    site.clock.advance(days=1)
+    made = make(site, area)
+    assert (counts(made), made.orders) == ({bucket: 1}, 1)
+
+
+def test_messages_leave_with_the_usual_priority_and_nobody_is_to_answer_them(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    make(site)
+    site.run("reconciler")
+    left = site.connection.execute("SELECT reply_to, priority FROM queue.message WHERE queue = %s", (Settings().reconciliation_queue,))
+    assert left.fetchall() == [("", 4)] * 3
 
 
 def test_a_sum_adds_up_the_amounts_of_lines_of_those_that_cease_too(site: Hub) -> None:
@@ -290,7 +323,8 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
     assert "<godkjentAntall>1</godkjentAntall>" in shown
     assert "nothing of the kind was reported" in kvitt("reconcile", "list")
     head = ("reconcile", "run", "--area", "AAP", "--from", "2026-06-29", "--day", "2026-06-30")
-    assert "made" in kvitt(*head, "--by", "kari", "--reason", "the scheduler was down")
+    made = kvitt(*head, "--by", "kari", "--reason", "the scheduler was down")
+    assert "AAP: 3 messages are made" in made, "long runs say how far they have come"
     assert "2026-06-29" in kvitt("reconcile", "list", "--area", "AAP", "--day", "2026-06-30")
     number = str(site.connection.execute("SELECT run_no FROM reconciliation_runs").fetchall()[0][0])
     assert "3 messages are ready" in kvitt("reconcile", "show", number)

@@ -10,6 +10,7 @@ from kvitt.disbursement.reconcile.consistency import Consistency
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger
 from kvitt.disbursement.values import Area, Scheme
+from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import ReconciliationDeadline, list_alarms, watch_reconciliation
 from kvitt.ops.figures import read_figures
 from kvitt.ops.metrics import figures_of
@@ -92,14 +93,29 @@ def test_a_run_that_is_made_and_does_not_leave_is_late_as_well(site: Hub) -> Non
     assert look(site) == ([], [("AAP", "interface")])
 
 
-def test_lines_that_a_caller_began_to_name_are_late_until_a_later_run_has_left(site: Hub) -> None:
+def begin_to_name(site: Hub) -> int:
+    """A caller's run of which the end never comes; returns its number."""
     begun = {"day": MONDAY.date(), "now": site.clock()}
-    site.connection.execute(
+    rows = site.connection.execute(
         """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, last_at, trigger, made_by, made_at, state)
            VALUES (gen_random_uuid(), 'oppdrag', 'AAP', 'consistency', 'helved', %(day)s, %(day)s, %(now)s, 'call', 'x', %(now)s,
-                   'making')""",
+                   'making')
+           RETURNING run_no""",
         begun,
     )
+    return int(rows.fetchall()[0][0])
+
+
+def test_lines_that_a_caller_began_to_name_are_late_until_an_operator_drops_them(site: Hub) -> None:
+    run_no = begin_to_name(site)
+    site.clock.advance(hours=2)
+    assert look(site) == ([("AAP", "consistency")], [])
+    Consistency(site.connection, site.ports, site.clock).drop(run_no, Operator("kari", "its caller is gone"))
+    assert (look(site), metrics(site)) == (([], [("AAP", "consistency")]), {})
+
+
+def test_lines_that_a_caller_began_to_name_are_late_until_a_later_run_has_left(site: Hub) -> None:
+    begin_to_name(site)
     site.clock.advance(hours=2)
     assert look(site) == ([("AAP", "consistency")], [])
     later = Consistency(site.connection, site.ports, site.clock).make("AAP", Cause(Trigger.CALL, "x"))

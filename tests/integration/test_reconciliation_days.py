@@ -8,6 +8,7 @@ import pytest
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_page import order_page
 from kvitt.disbursement.reconcile import reconcile as making
+from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, RunState, messages
 from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
 from kvitt.errors import NotAWorkingDay, NotInThatState, NotReconciled
@@ -35,6 +36,22 @@ def test_a_range_follows_the_last_one_over_days_without_a_run(site: Hub) -> None
     made = make(site)
     assert (made.days, counts(made)) == (DayRange(date(2026, 6, 30), date(2026, 7, 6)), {"accepted": 1})
     assert reconcile(site).next_range("AAP") is None
+
+
+def test_an_area_whose_first_run_falls_out_begins_with_its_first_order(site: Hub) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=3)
+    put(site)
+    site.run()
+    monday, wednesday = date(2026, 6, 29), date(2026, 7, 1)
+    begins_later = Reconcile(site.connection, site.ports, site.clock, first_day=wednesday)
+    assert begins_later.next_range("AAP") == DayRange(wednesday, wednesday), "before that day somebody else reports"
+    assert reconcile(site).next_range("TILTPENG") == DayRange(wednesday, wednesday), "it has no order yet"
+    made = make(site)
+    assert (made.days, counts(made)) == (DayRange(monday, wednesday), {"accepted": 1})
+    site.clock.advance(days=1)
+    assert counts(make(site)) == {"accepted": 1}
 
 
 def test_days_are_not_left_out_and_have_to_be_over(site: Hub) -> None:
@@ -112,6 +129,17 @@ def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_no
     assert bodies == [*messages(site.connection, made.run_no)]
 
 
+def test_what_is_only_shown_does_not_rest(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 1)
+    monkeypatch.setattr(making, "_REST_SECONDS", 3600.0)
+    days = reconcile(site).next_range("AAP")
+    assert days is not None
+    assert counts(reconcile(site).preview("AAP", days)) == {"accepted": 1}
+
+
 def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_that_one(site: Hub) -> None:
     put(site)
     site.run("intake")
@@ -171,3 +199,5 @@ def test_a_day_on_which_the_clocks_change_is_reported_whole(site: Hub, last_hour
     site.clock.advance(hours=12)
     made = reconcile(site).make("AAP", DayRange(day, day), BY_KARI)
     assert (counts(made), made.first_key, made.last_key) == ({"accepted": 2}, f"{day}-00.00.00.000000", f"{day}-23.59.59.999999")
+    data = messages(site.connection, made.run_no)[1:2]
+    assert [texts(data, f"periode/datoAvstemt{end}") for end in ("Fom", "Tom")] == [[f"{day:%Y%m%d}00"], [f"{day:%Y%m%d}23"]]

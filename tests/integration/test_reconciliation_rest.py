@@ -87,6 +87,17 @@ def test_a_day_is_asked_for_and_reconciled_once_in_every_area(hub: Hub, client: 
     assert client.post("/api/next_range", json={"date": "2026-07-03"}).json()["fom"] == "2026-07-02T00:00:00"
 
 
+def test_a_first_call_that_falls_out_leaves_no_hole(hub: Hub, client: httpx.Client) -> None:
+    pay(hub, Scheme.AAP, "A-1", aap("A-1"))
+    wake_up_on(hub, MONDAY)
+    asked = client.post("/api/next_range", json={"date": MONDAY}).json()
+    assert asked == days(WEDNESDAY, SUNDAY, MONDAY)
+    refused = client.post("/api/avstem", json=days(THURSDAY, SUNDAY, MONDAY))
+    assert (refused.status_code, "would leave out 2026-07-01" in refused.text) == (400, True)
+    assert client.post("/api/avstem", json=asked).status_code == 200
+    assert [run[:4] for run in runs(hub)] == [("AAP", WEDNESDAY, SUNDAY, 1)]
+
+
 def test_after_days_without_work_one_range_covers_all_of_them(hub: Hub, client: httpx.Client) -> None:
     wake_up_on(hub, "2026-07-03")
     assert client.post("/api/avstem", json=days(THURSDAY, THURSDAY, "2026-07-03")).status_code == 200

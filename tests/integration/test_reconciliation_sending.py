@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger, lis
 from kvitt.disbursement.reconcile.send import resolve, run_sender
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import AlreadyReconciled, LeaseLost, NotInThatState
+from kvitt.formats.topics import RAPID
+from kvitt.kernel.clock import oslo, utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.fault_points import OF_RECONCILIATION
 from kvitt.kernel.leases import LeaseKeeper
@@ -30,6 +32,8 @@ from kvitt.testing import Hub, TestServer, hub
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import aap, payment_uid, tp
 from support.patience import PATIENCE_SECONDS, until
+from support.rapid_messages import manual_event
+from support.reconciled import put_need
 from support.weak_queue import Weak
 
 KVITT = "from kvitt.app.main import main; main()"
@@ -185,6 +189,56 @@ def test_a_process_that_dies_anywhere_leaves_each_message_once_and_in_order(data
         site.check()
 
 
+def test_two_live_processes_report_each_day_once(database: str, tmp_path: Path) -> None:
+    """Each makes runs that were asked for, and sends them; they know of each other by the database alone."""
+    start = utc_now() - timedelta(days=6)
+    with hub(conninfo=database, start=start) as site:
+        asked = [oslo(start + timedelta(days=number)).date() for number in range(4)]
+        for _ in asked:
+            put_need(site)
+            site.run(*OTHERS)
+            site.clock.advance(days=1)
+        for day in (*asked, *asked):
+            site.put(RAPID, None, manual_event(str(day)))
+        site.run(*OTHERS)
+        processes = [live(site, tmp_path / name) for name in ("one", "other")]
+        try:
+            until(lambda: is_reported(site, asked[-1]) or ended(processes), what="not every day was reported")
+            assert not ended(processes)
+        finally:
+            for process in processes:
+                process.terminate()
+        assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
+        runs = [run for run in listing(site.connection, limit=100, area="SPREF") if run.orders]
+        assert sorted(run.last_day for run in runs) == asked
+        assert {(run.orders, run.state) for run in runs} == {(1, RunState.GOOD)}
+        assert queued(site) == [body for run in reversed(runs) for body in messages(site.connection, run.run_no)]
+        site.run("emulator", "relay")
+        assert [run.differences for run in site.rail.reconciliation()] == [()] * len(asked)
+        assert [each.json["@id"] for each in site.published(RAPID) if each.json["@event_name"] == "avstemming"] == [
+            run.run_id for run in reversed(runs)
+        ]
+        site.check()
+
+
+def live(site: Hub, directory: Path) -> subprocess.Popen[bytes]:
+    """A process that makes runs when they are asked for, and sends them."""
+    directory.mkdir()
+    return started(site, directory, roles="scheduler,reconciler")
+
+
+def ended(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
+    return any(process.poll() is not None for process in processes)
+
+
+def is_reported(site: Hub, last: date) -> bool:
+    """Whether all that was asked for is done, and has left."""
+    open_work = """SELECT (SELECT count(*) FROM reconciliation_triggers WHERE done_at IS NULL)
+                          + (SELECT count(*) FROM reconciliation_runs WHERE state = 'made')"""
+    days = Reconcile(site.connection, site.ports, site.clock).last_day("SPREF")
+    return days == last and site.connection.execute(open_work.encode()).fetchall() == [(0,)]
+
+
 def takes_over(site: Hub) -> bool:
     """Whether the lease of the one that died has run out, and all has been sent."""
     try:
@@ -196,19 +250,25 @@ def takes_over(site: Hub) -> bool:
 
 def dies(site: Hub, directory: Path, place: str) -> None:
     """Runs the role in a process of its own until it kills itself at that place."""
-    config = directory / "kvitt.toml"
-    config.write_text(
-        f"database_url = {json.dumps(site.conninfo)}\ndata = {json.dumps(str(directory))}\nlease_seconds = 0.4\n[ops]\nport = 0\n"
-    )
-    command = [sys.executable, "-c", KVITT, "run", "--roles", "reconciler", "--config", str(config)]
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, "KVITT_DIE_AT": place}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    process = started(site, directory, roles="reconciler", place=place)
     try:
         until(lambda: process.poll() is not None, what=f"{place} was not reached")
     finally:
         if process.poll() is None:
             process.kill()
     assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL, (directory / "log").read_text()
+
+
+def started(site: Hub, directory: Path, *, roles: str, place: str = "") -> subprocess.Popen[bytes]:
+    """Roles in a process of their own, which kills itself at a place if one is named."""
+    config = directory / "kvitt.toml"
+    config.write_text(
+        f"database_url = {json.dumps(site.conninfo)}\ndata = {json.dumps(str(directory))}\nlease_seconds = 0.4\n[ops]\nport = 0\n"
+    )
+    command = [sys.executable, "-c", KVITT, "run", "--roles", roles, "--config", str(config)]
+    environment = {**os.environ, **({"KVITT_DIE_AT": place} if place else {})}
+    with (directory / "log").open("wb") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def queued(site: Hub) -> Sequence[bytes]:

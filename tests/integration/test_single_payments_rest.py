@@ -350,9 +350,13 @@ def test_a_hold_back_that_was_registered_by_mistake_is_corrected(payers: Payers,
     assert error(payers.call("POST", f"{uid}/avvent", asked))[:2] == (400, "overføres må være satt")
     assert error(payers.call("POST", f"{uid}/avvent", known))[:2] == (404, f"Fant ikke utbetaling med uid {uid}")
     assert payers.call("POST", uid, paid(uid, *days(1, 5))).status_code == 201
+    none = error(payers.call("GET", f"{uid}/avvent/status"))
+    assert none[:2] == (404, f"Fant ikke status for retting av avvent for utbetaling med uid {uid}")
     waits = payers.call("POST", f"{uid}/avvent", known)
     assert (waits.status_code, waits.content) == (201, b"")
+    assert payers.call("GET", f"{uid}/avvent/status").json() == "IKKE_PÅBEGYNT"
     payers.hub.run()
+    assert payers.call("GET", f"{uid}/avvent/status").json() == "OK"
     xml = payers.hub.sent()[-1].message
     validate(xml)
     assert (b"<feilreg>J<" in xml, b"oppdrags-linje-150" in xml, b"avstemming-115" in xml) == (True, False, False)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kvitt.contracts.iverksetting.person import is_person
+from kvitt.contracts.iverksetting.read import is_person
 
 PERSON = "01820390012"
 CARD = "M-2026-20"

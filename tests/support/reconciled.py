@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from lxml import etree
 
@@ -46,11 +47,12 @@ def put(site: Hub, amount: int = 700) -> str:
     return case
 
 
-def put_need(site: Hub) -> None:
-    """A need of the rapid, of a case of its own."""
+def put_need(site: Hub, *amounts: int) -> None:
+    """A need of the rapid, of a case of its own; with lines of these amounts, or with the example's."""
     number = next(_numbers)
-    names = {"fagsystemId": f"F{number:025}", "utbetalingId": payment_uid(str(number)), "fødselsnummer": f"{number:011}"}
-    site.put(RAPID, None, rapid_messages.need(**names))
+    names: dict[str, Any] = {"fagsystemId": f"F{number:025}", "utbetalingId": payment_uid(str(number)), "fødselsnummer": f"{number:011}"}
+    lines = [rapid_messages.line(sats=amount, delytelseId=place) for place, amount in enumerate(amounts, 1)]
+    site.put(RAPID, None, rapid_messages.need(**names, **({"linjer": lines} if lines else {})))
 
 
 def reconcile(site: Hub) -> Reconcile:

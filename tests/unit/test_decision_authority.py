@@ -153,6 +153,16 @@ def test_system_callers_are_bound_by_the_list_and_persons_are_not() -> None:
         access(system_callers=frozenset()).authority(caller(**MACHINE), DP, {})
 
 
+def test_an_application_looks_at_schemes_that_let_it_call_without_a_person() -> None:
+    both = {DP: DecisionPolicy(system_callers=frozenset({"other"})), AAP: DecisionPolicy(system_callers=frozenset({"dp-mellom"}))}
+    grants = Grants(schemes={"dp-mellom": [DP, AAP]})
+    machine, person = (caller(grants=grants, **claims) for claims in (MACHINE, PERSON))
+    assert DecisionAccess(both).schemes(machine, {}) == {AAP}
+    assert DecisionAccess(both).schemes(person, {}) == {DP, AAP}
+    with pytest.raises(SystemCallRefused):
+        DecisionAccess({**both, AAP: both[DP]}).schemes(machine, {})
+
+
 def test_settings_become_rules_of_schemes() -> None:
     usual = decision_access(Settings()).policies
     assert (usual[DP].cap_kroner, usual[AAP].cap_kroner) == (5000, None)

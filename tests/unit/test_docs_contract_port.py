@@ -16,6 +16,15 @@ def test_the_smallest_contract_of_the_documentation_is_the_one_that_is_tried() -
     assert source.partition('"""\n\n')[2] == code, "nothing of it is left out, what it imports neither"
 
 
+def test_every_attribute_is_reported() -> None:
+    attributes = {name for name in Contract.__annotations__ if not name.startswith("_")}
+    assert attributes - set(re.findall(r"`(\w+)", PAGE)) <= SELDOM
+
+
+SELDOM = frozenset({"lists_on", "copies_on", "forwards", "answers_invalid"})
+"""What those contracts alone set whose senders have topics for it, or lines of their own; the port says what they are."""
+
+
 def test_every_event_and_every_question_is_reported() -> None:
     published = set(re.findall(r"`(\w+)", PAGE))
     assert {kind.__name__ for kind in events.Event.__args__} <= published

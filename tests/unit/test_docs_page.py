@@ -12,9 +12,8 @@ import msgspec
 import pytest
 
 from kvitt.api.rest.app import make_app
-from kvitt.api.rest.docs_page import headers, page_of
+from kvitt.api.rest.docs_page import PublicPages, headers, page_of
 from kvitt.api.rest.problems import Problem
-from kvitt.api.rest.public_pages import PublicPages
 
 
 @pytest.fixture(scope="module")

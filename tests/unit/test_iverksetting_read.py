@@ -18,8 +18,7 @@ from kvitt.contracts.iverksetting.decision import (
     Generation,
     HolidaySupplement,
 )
-from kvitt.contracts.iverksetting.person import is_organisation, is_person
-from kvitt.contracts.iverksetting.read import ReadingTerms, form_of, read_decision, short_id
+from kvitt.contracts.iverksetting.read import ReadingTerms, form_of, is_organisation, is_person, read_decision, short_id
 from kvitt.contracts.iverksetting.texts import NOT_READ
 from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.values import RateType, Refusal, Scheme

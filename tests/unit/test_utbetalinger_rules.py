@@ -18,6 +18,7 @@ from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions
 from kvitt.disbursement.values import Action, Order, Payment, PaymentId, RateType, Refusal, Scheme
 from kvitt.errors import Undecodable
+from support.contract_tables import BROKEN_PAYMENTS, JOINED
 from support.single_payments import UID, Body, days, single, span, spans_of, supplement, text
 from support.tried import tried
 
@@ -57,38 +58,7 @@ def _stored(body: Body) -> Payment:
     return _made(body)[0].payments[0]
 
 
-@pytest.mark.parametrize(
-    ("body", "message", "doc"),
-    [
-        (single(), "Mangler perioder", f"{_CREATE}#mangler-perioder"),
-        (
-            supplement(span("2026-12-30", "2027-01-02"), kind="EN_GANG"),
-            "Engangsutbetalinger kan ikke strekke seg over årsskifte",
-            f"{_CREATE}#engangs-aarsskifte",
-        ),
-        (single(_DAY, _DAY), "Kan ikke sende inn duplikate perioder", f"{_CREATE}#duplikate-perioder"),
-        (
-            single(span("2026-06-01", "2026-06-05"), span("2026-06-02", "2026-06-05")),
-            "Kan ikke sende inn duplikate perioder",
-            f"{_CREATE}#duplikate-perioder",
-        ),
-        (single(span("2026-06-02", "2026-06-01")), "Tom må være >= fom", f"{_CREATE}#ugyldig-periode"),
-        (supplement(span("2026-06-01", fastsattDagsats=900)), "reservert felt for Dagpenger og AAP", "opprett_en_utbetaling"),
-        (single(span("2026-06-01", "2026-06-02")), "inkonsistens blant datoene i periodene.", "opprett_en_utbetaling"),
-        (single(span("2026-06-06")), "inkonsistens blant datoene i periodene.", "opprett_en_utbetaling"),
-        (single(span("2026-06-01", "2026-06-02"), kind="DAG"), "inkonsistens blant datoene i periodene.", "opprett_en_utbetaling"),
-        (single(span("2026-06-01", "2026-07-31"), kind="MND"), "inkonsistens blant datoene i periodene.", "opprett_en_utbetaling"),
-        (single(span("2026-06-01", "2026-06-29"), kind="MND"), "inkonsistens blant datoene i periodene.", "opprett_en_utbetaling"),
-        (
-            single(span("2023-01-02"), span("2026-01-07")),
-            "Utbetalinger kan ikke strekke seg over 1100 dager",
-            f"{_CREATE}#for-lang-utbetaling",
-        ),
-        (single(span("2026-06-01", amount=0)), "Beløp må være > 0", f"{_CREATE}#ugyldig-belop"),
-        (single(_DAY, sakId=_LONG), "Sak-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-sak-id"),
-        (single(_DAY, behandlingId=_LONG), "Behandling-ID må være mellom 1 og 30 tegn", f"{_CREATE}#ugyldig-behandling-id"),
-    ],
-)
+@pytest.mark.parametrize(("body", "message", "doc"), BROKEN_PAYMENTS)
 def test_the_first_broken_rule_is_the_answer(body: Body, message: str, doc: str) -> None:
     assert read_single(text(body)) == Refusal(400, message, doc)
 
@@ -174,19 +144,7 @@ def test_what_is_no_uuid_is_refused(uid: str) -> None:
     assert payment_id_of(uid) == Refusal(400, "Path param må være UUID", refusals.BASE)
 
 
-@pytest.mark.parametrize(
-    ("kind", "given", "made"),
-    [
-        ("UKEDAG", [span(f"2026-07-0{day}", amount=90) for day in (6, 2, 3)], [("2026-07-02", "2026-07-06", 90)]),
-        ("DAG", days(1, 5), [("2026-06-01", "2026-06-05", 640)]),
-        ("DAG", [*days(1, 1), *days(3, 3)], [("2026-06-01", "2026-06-01", 640), ("2026-06-03", "2026-06-03", 640)]),
-        (
-            "MND",
-            [span("2026-04-01", "2026-04-30", 7600), span("2026-05-01", "2026-05-31", 7600)],
-            [("2026-04-01", "2026-05-31", 7600)],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("kind", "given", "made"), JOINED)
 def test_periods_that_follow_each_other_are_joined(kind: str, given: list[Body], made: list[tuple[str, str, int]]) -> None:
     payment = _read(single(*given, kind=kind))
     assert [(str(each.start), str(each.end), each.amount) for each in joined(payment.spans, payment.rate_type)] == made

@@ -135,16 +135,16 @@ class Apis:
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
         from kvitt.api.rest.contract_forms import DECISION_PATHS
-        from kvitt.api.rest.dry_runs import PATHS as DRY_RUN_PATHS
-        from kvitt.api.rest.dry_runs import TRANSACTION_ID
+        from kvitt.api.rest.dry_runs import DECISION_PATH, PATHS, TRANSACTION_ID
         from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
         requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
-        bodies = dict.fromkeys((*DECISION_PATHS, *DRY_RUN_PATHS), self._settings.rest.decision_bytes)
-        limits = GateLimits(bodies, rates_of(self._settings.rest), dict.fromkeys(DRY_RUN_PATHS, TRANSACTION_ID))
+        dry_runs = (DECISION_PATH, *PATHS)
+        bodies = dict.fromkeys((*DECISION_PATHS, *dry_runs), self._settings.rest.decision_bytes)
+        limits = GateLimits(bodies, rates_of(self._settings.rest), dict.fromkeys(dry_runs, TRANSACTION_ID))
         app = make_app(
             tokens_of(self._settings),
             requests,

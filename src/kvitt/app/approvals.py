@@ -13,6 +13,7 @@ from kvitt.disbursement.approvable import (
     forget_act,
     letter_act,
     order_acts,
+    pairs_act,
 )
 from kvitt.disbursement.dead import Put, Replayed
 from kvitt.errors import BadSettings, NotInThatState
@@ -29,6 +30,7 @@ def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:
     """All acts that can be asked for."""
     return (
         *order_acts(utc_now, PORTS),
+        pairs_act(utc_now, PORTS),
         *payout_acts(utc_now),
         letter_act(utc_now, PORTS, lambda connection: put_of(settings, connection)),
         forget_act(utc_now, PORTS),

@@ -7,6 +7,7 @@ from typing import Final
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.helved.dry_run_calls import HelvedCalls
 from kvitt.contracts.iverksetting.contract import Iverksetting
+from kvitt.contracts.iverksetting.simulated import SimulatedDecisions
 from kvitt.contracts.rapid.contract import Rapid
 from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.disbursement.contract import Contracts
@@ -51,6 +52,7 @@ def ports_of(
         Utbetalinger(),
         HelvedCalls(streams),
         Iverksetting(publishes=publishes_statuses),
+        SimulatedDecisions(),
     )
     return Ports(
         contracts=contracts,

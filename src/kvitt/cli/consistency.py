@@ -56,7 +56,7 @@ RUNS: Final = (
 def consistency() -> None:
     """Report all lines that are in force on a day to the rail, which compares them with its own.
 
-    A run is made part by part, and leaves when all of it is made; when it broke off, the same command goes on with it.
+    A run is made part by part, and leaves when all of it is made; when it broke off, the same command goes on with it, or it is dropped.
     """
 
 
@@ -107,6 +107,21 @@ def again(settings: Settings, *, number: int, by: str, reason: str, as_json: boo
     operator = Operator(by, reason)
     with _working(settings) as (connection, consistency):
         print_lines_run(connection, consistency.again(number, operator, made=_progress), as_json=as_json)
+
+
+@consistency.command(epilog=example('kvitt reconcile consistency drop 18 --by kari --reason "its caller never sent the end"'))
+@click.argument("number", type=NUMBER)
+@reasoned
+@json_option
+@located
+def drop(settings: Settings, *, number: int, by: str, reason: str, as_json: bool) -> None:
+    """Give up run NUMBER, which is not made whole: nothing of it leaves.
+
+    Of one whose lines a caller names, batches that come afterwards are refused; the caller begins anew under another transaction.
+    """
+    operator = Operator(by, reason)
+    with _working(settings) as (connection, consistency):
+        print_lines_run(connection, consistency.drop(number, operator), as_json=as_json)
 
 
 @contextmanager

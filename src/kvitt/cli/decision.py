@@ -180,7 +180,8 @@ def migrate(
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt decision") as connection:
         key, way = (scheme, case_of(connection, scheme, case_id)), (owner, contract)
-        moved = MigrateCase(connection, utc_now).run(key, way, choose, by=operator.name, reason=operator.reason, dry_run=dry_run)
+        cases = MigrateCase(connection, utc_now, wiring().ports.contracts)
+        moved = cases.run(key, way, choose, by=operator.name, reason=operator.reason, dry_run=dry_run)
     if isinstance(moved, Refusal):
         click.echo(f"[{moved.status}] {moved.text}", err=True)
         sys.exit(BAD_RESULT)

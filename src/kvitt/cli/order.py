@@ -7,7 +7,6 @@ from typing import Any, Final
 import click
 from msgspec import to_builtins
 
-from kvitt.cli.calendar import draw, schedule_of
 from kvitt.cli.ids import order_of
 from kvitt.cli.listing import (
     READ_AHEAD,
@@ -23,12 +22,12 @@ from kvitt.cli.listing import (
 )
 from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for, operating, operator_of, reasoned
 from kvitt.cli.order_check import CHECK, check_lines
+from kvitt.cli.order_effect import EFFECT, effect_lines
 from kvitt.cli.shell import connected, example, located, opened, print_page
-from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.disbursement.order_page import OrderShown, order_page
-from kvitt.disbursement.resolve import Effect, Resolve
+from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.states import OrderState
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
@@ -42,6 +41,7 @@ _STATES = ["ready", "sending", "sent", "unknown", "accepted", "rejected", "withd
         "kvitt order list",
         "kvitt order show 5f2c0d3a",
         'kvitt order release 5f2c0d3a --by kari --approved-by ola --reason "two children, two equal grants"',
+        "kvitt order exempt",
         'kvitt order decide 5f2c0d3a --accepted --by kari --approved-by ola --reason "confirmed by phone"',
         "kvitt order adopt 5f2c0d3a --dry-run",
     )
@@ -115,6 +115,39 @@ def release(settings: Settings, *, order_id: str, by: str, reason: str, approved
         left = operate.release(order_id, Operator(by, reason, approved_by))
     still = f"is released, and still held: {'; '.join(each.text for each in left)}" if left else "will be sent"
     click.echo(f"order {order_id} {still}")
+
+
+@order.command("exempt", epilog=example("kvitt order exempt", "kvitt order exempt 5f2c0d3a --json"))
+@click.argument("order_id", metavar="[ORDER]", required=False)
+@limit_option
+@json_option
+@located
+def list_exempt(settings: Settings, *, order_id: str | None, limit: int, as_json: bool) -> None:
+    """List the cases that hold no orders of each other, though both pay a person on the same days; or those that ORDER's release let do so.
+
+    Two people released an order then, and so said that both pay rightly. ORDER hold-again ends it.
+    """
+
+    with operating(settings) as operate:
+        named = order_of(operate.connection, order_id) if order_id is not None else None
+        pairs = operate.exempt_pairs(named, limit=limit + READ_AHEAD)
+    print_list(_PAIRS, pairs, limit=limit, as_json=as_json, nothing="all cases hold what others pay as well")
+
+
+@order.command("hold-again", epilog=example('kvitt order hold-again 5f2c0d3a --by kari --approved-by ola --reason "one case after all"'))
+@click.argument("order_id", metavar="ORDER")
+@approved
+@located
+def hold_again(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
+    """Let cases hold each other's orders again that the release of ORDER let pay the same days; what was released stays so."""
+
+    with operating(settings) as operate:
+        order_id, operator = order_of(operate.connection, order_id), Operator(by, reason, approved_by)
+        if is_asked_for():
+            ask(settings, operate.connection, "order hold-again", OrderNamed(order_id), operator)
+            return
+        ended = operate.hold_again(order_id, operator)
+    click.echo(f"pairs of cases that hold each other's orders again: {ended}")
 
 
 @order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --reason "sent twice by mistake"'))
@@ -241,6 +274,14 @@ ORDERS: Final = (
     Column("rail_says", "the rail says"),
     _HELD_FOR,
 )
+_PAIRS: Final = (
+    Column("scheme"),
+    Column("case_id", "case"),
+    Column("other_scheme", "and"),
+    Column("other_case_id", "case"),
+    Column("class_code", "class"),
+    Column("order_id", "released order"),
+)
 _LINES: Final = (
     Column("line_id", "line"),
     Column("class_code", "class"),
@@ -345,37 +386,3 @@ def _part(title: str, columns: Sequence[Column], rows: Sequence[Any], width: int
     if rows:
         yield f"\n{title}"
         yield from table(columns, rows, width)
-
-
-_DERIVED: Final = (Column("order_id", "order"), Column("area"), Column("message_no", "message"), Column("lines", kind=Fit.NUMBER))
-EFFECT: Final = (
-    Column("order_id"),
-    Column("scheme"),
-    Column("case_id"),
-    Column("state"),
-    Column("payments"),
-    Column("taken_back"),
-    Column("derived", of=lambda effect: [{column.name: column.value(each) for column in _DERIVED} for each in effect.derived]),
-    Column("left_open"),
-)
-
-
-def effect_lines(effect: Effect, *, dry_run: bool) -> Iterator[str]:
-    """The parts of the page, top to bottom."""
-    would = "would be " if dry_run else "is "
-    yield shown(f"order {effect.order_id} of {effect.scheme.value} case {effect.case_id} {would}{effect.state.value}")
-    for payment_id in effect.payments:
-        yield f"  payment {payment_id} {would}{'accepted' if effect.state.value == 'accepted' else 'dropped, and holds as it did before'}"
-    for order_id in effect.taken_back:
-        yield f"order {order_id}, which has not left, {would}taken back, and its message derived again"
-    if effect.derived:
-        yield f"{'would be' if dry_run else 'are'} derived now:"
-        yield from table(_DERIVED, effect.derived, terminal_width())
-    if effect.left_open:
-        yield f"the case goes on to wait: {effect.left_open} more of its orders are contradicted"
-    paid, then = schedule_of(effect.paid), schedule_of(effect.then_paid)
-    yield from draw(paid.days, f"case {shown(effect.case_id)}: accepted by this", paid.beyond)
-    if effect.derived:
-        yield from draw(then.days, "once the rail has accepted what is derived", then.beyond)
-    if dry_run:
-        yield "nothing was stored, nothing was sent"

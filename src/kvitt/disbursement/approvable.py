@@ -125,6 +125,28 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
     ]
 
 
+def pairs_act(clock: Clock, ports: Ports) -> ApprovableAct[OrderNamed]:
+    """From now on cases hold each other's orders again that the release of an order let pay the same days."""
+
+    def preview(connection: Connection, asked: OrderNamed) -> ShownEffect:
+        operate = Operate(connection, clock, ports)
+        with connection.transaction(force_rollback=True):
+            pairs = operate.exempt_pairs(asked.order_id)
+            operate.hold_again(asked.order_id, LOOKING)
+        lines = [
+            f"{each.scheme} case {each.case_id} and {each.other_scheme} case {each.other_case_id} would hold each other's orders of "
+            f"{each.class_code} again"
+            for each in pairs
+        ]
+        return ShownEffect.of("\n".join(lines), *pairs)
+
+    def run(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        ended = Operate(connection, clock, ports).hold_again(asked.order_id, operator)
+        return f"pairs of cases that hold each other's orders again: {ended}"
+
+    return ApprovableAct("order hold-again", OrderNamed, lambda asked: asked.order_id, preview, run)
+
+
 def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
     """The replay of a dead letter; `put` returns what appends its record in the transaction of a connection."""
 

@@ -28,7 +28,7 @@ from kvitt.disbursement.inbox import (
     ReplyTo,
 )
 from kvitt.disbursement.reconciliation import ReconciliationForm
-from kvitt.disbursement.refusals import USED_OTHERWISE, owned_by_another
+from kvitt.disbursement.refusals import BASE, USED_OTHERWISE, owned_by_another
 from kvitt.disbursement.simulation import ONCE, Again
 from kvitt.disbursement.values import Instruction, Order, Payment, Refusal, Scheme
 from kvitt.errors import UnknownSource
@@ -100,6 +100,10 @@ class Contract(Protocol):
     def named_simulation(self, message: InboxMessage) -> bytes | None:  # noqa: ARG002 - the usual answer looks at nothing
         """The key of the dry run whose simulation an approver saw, if a message names one; it is refused where that is no more so."""
         return None
+
+    def refused_while_busy(self, message: InboxMessage, text: str) -> Refusal:  # noqa: ARG002 - the usual answer looks at nothing
+        """The refusal of a dry run whose case has an open order, or is contradicted; `text` says which, and since when."""
+        return Refusal(409, text, BASE)
 
     def previous_decision(self, instruction: Instruction) -> DecisionKey | None:  # noqa: ARG002 - the usual answer looks at nothing
         """The decision that another one names as the one before it; None: it is the first of its case."""
@@ -179,10 +183,6 @@ class Contracts:
     def __iter__(self) -> Iterator[Contract]:
         return iter(self._contracts)
 
-    def of_name(self, name: str) -> Contract:
-        """The contract of a name. Raises KeyError."""
-        return {contract.name: contract for contract in self._contracts}[name]
-
     def answering_on(self, topic: str) -> Contract | None:
         """The contract whose answers stand on a topic."""
         return self._by_answers.get(topic)
@@ -195,6 +195,10 @@ class Contracts:
     def topics(self) -> Sequence[TopicTerms]:
         """The topics of all of them."""
         return [terms for contract in self._contracts for terms in contract.topics]
+
+    def named(self, name: str) -> Sequence[Contract]:
+        """The contracts of this name: one may be several, each heard in another way."""
+        return [contract for contract in self._contracts if contract.name == name]
 
     def inputs(self, role: str | None = None) -> Mapping[str, Scheme]:
         """The topics that a process with this role reads, None: all, each with the scheme of what stands there; calls come on none."""

@@ -13,6 +13,7 @@ from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import (
     Area,
     Order,
+    Payment,
     Refusal,
     Scheme,
 )
@@ -257,7 +258,21 @@ class ReconciliationGood(Struct, frozen=True):
     caused_by: TriggeringRecord | None = None
 
 
-Announcement = CaseListed | ReceiptArrived | ReconciliationGood
+class PaymentsMoved(Struct, frozen=True):
+    """Payments of a case came to this contract from another one, as they go on here; `payment_ids` live in the case now, as `CaseListed`.
+
+    `version` is the number of the move among the orders of the case.
+    """
+
+    scheme: Scheme
+    case_id: str
+    case_no: int
+    version: int
+    payments: Sequence[Payment]
+    payment_ids: Sequence[str]
+
+
+Announcement = CaseListed | ReceiptArrived | ReconciliationGood | PaymentsMoved
 """What happens to no message alone."""
 
 
@@ -265,7 +280,7 @@ class OutboxRecord(Struct, frozen=True):
     """A record to publish. `event_id` is a function of what it says, so that a reader can drop a repeat.
 
     `value` None with `order_id`: the bytes of that order as they leave; else a tombstone. `payment` names the version (case, payment id,
-    version) that a record about a payment names.
+    version) that a record about a payment names; one about a case itself names that alone.
     """
 
     topic: str
@@ -274,7 +289,7 @@ class OutboxRecord(Struct, frozen=True):
     headers: bytes
     event_id: str
     order_id: str | None = None
-    payment: tuple[int, str, int] | None = None
+    payment: tuple[int, str | None, int | None] | None = None
 
 
 class Reply(Struct, frozen=True):

@@ -146,7 +146,7 @@ class Handler:
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
         if message.dry_run and (waits := open_order_failure(case, self._now)):
-            return self.refuse(case, message, record, Refusal(409, waits.text, BASE))
+            return self.refuse(case, message, record, self._contract.refused_while_busy(message, waits.text))
         if case.must_queue:
             decided = self._contract.when_order_is_open(message)
             if decided is WhenOrderIsOpen.QUEUE:
@@ -385,4 +385,6 @@ class Handler:
 def _outcome(event: Event) -> DecisionOutcome:
     if isinstance(event, Refused):
         return DecisionOutcome.REFUSED
+    if isinstance(event, Unchanged) and event.dry_run:
+        return DecisionOutcome.SIMULATED
     return DecisionOutcome.REPEATED if isinstance(event, Repeated) else DecisionOutcome.UNCHANGED

@@ -17,13 +17,15 @@ from psycopg.errors import UniqueViolation
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import Case, CaseKey, load_cases
 from kvitt.disbursement.catalogue import BENEFITS
+from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.derive.micro_chained import order_id
+from kvitt.disbursement.events import OutboxRecord, PaymentsMoved
 from kvitt.disbursement.instructions import in_order, merge
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
-from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Payment, PaymentId, Period, RateType, Refusal
+from kvitt.disbursement.unit_of_work import UnitOfWork, publish
+from kvitt.disbursement.values import Action, Payment, PaymentId, Period, RateType, Refusal
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
@@ -43,7 +45,8 @@ class Move(Struct, frozen=True):
     """A chain, by its payment's id, and what it is called in the other contract.
 
     `key` is the sender's key under which it goes on; `benefit` its name there, of the same class code, None: as it is. `chosen`: a caller
-    chose the id, and no other case may have it.
+    chose the id, and no other case may have it. `names_rates`: the other contract always says what was decided a day, and what is paid is
+    that where nothing was said.
     """
 
     payment_id: PaymentId
@@ -51,6 +54,7 @@ class Move(Struct, frozen=True):
     key: str
     benefit: str | None = None
     chosen: bool = True
+    names_rates: bool = False
 
 
 class MoveNote(Struct, frozen=True):
@@ -81,8 +85,9 @@ Choose = Callable[[Sequence[Payment]], Sequence[Move] | Refusal]
 class MigrateCase:
     """Moves cases on one connection. Not for sharing between threads."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection, self._clock = connection, clock
+    def __init__(self, connection: Connection, clock: Clock, contracts: Contracts) -> None:
+        """`contracts` publish what they say of cases that come to them."""
+        self._connection, self._clock, self._contracts = connection, clock, contracts
 
     def run(
         self, key: CaseKey, contracts: tuple[str, str], choose: Choose, *, by: str, reason: str, dry_run: bool = False
@@ -122,9 +127,23 @@ class MigrateCase:
         if isinstance(payments, Refusal):
             return payments
         if fresh and not dry_run:
-            _store(cursor, case, replace(note, moves=fresh), payments, case.moment(self._clock()))
+            self._store(cursor, case, replace(note, moves=fresh), payments)
         there = tuple(case.payments[PaymentId(each.to)] for each in moves if each.payment_id in before)
         return MovedChains((*there, *payments), done=bool(fresh) and not dry_run)
+
+    def _store(self, cursor: psycopg.Cursor[Any], case: Case, note: MoveNote, payments: Sequence[Payment]) -> None:
+        now = case.moment(self._clock())
+        rows = moved_rows(case, note.moves, payments)
+        cursor.execute(_SQL.supersede, [[case.case_no] * len(rows), [each.payment_id for each in note.moves]], binary=True)
+        cursor.execute(_SQL.add_moved, columns(rows))
+        ids = [each.payment_id for each in note.moves], [row.payment_id for row in rows]
+        cursor.execute(_SQL.note_moves, (case.case_no, *ids, note.contract, rows[0].version, now))
+        apply_move(case, note, rows)
+        work, said = UnitOfWork(), msgspec.json.encode(note).decode()
+        case.note(work, now, What.MIGRATED, content_of(said, rows), said=said)
+        publish(work, announced(self._contracts, case, note, payments, now), None, now)
+        work.cases = [case.step()]
+        work.write(cursor)
 
 
 def elsewhere(owner: str) -> Refusal:
@@ -162,9 +181,13 @@ def _moved(stored: Payment, move: Move, rate: RateType) -> Payment:
         first_of_case=False,
         rate_type=rate,
         last_sent=None if stored.last_sent is None else replace(stored.last_sent, rate_type=None, line=None),
-        periods=_joined(stored.periods, rate),
+        periods=_joined([_with_rate(each) for each in stored.periods] if move.names_rates else stored.periods, rate),
         reporting_card=UNSET,
     )
+
+
+def _with_rate(period: Period) -> Period:
+    return period if period.decided_rate is not None else replace(period, decided_rate=period.amount)
 
 
 def _joined(periods: Sequence[Period], rate: RateType) -> tuple[Period, ...]:
@@ -205,8 +228,17 @@ def apply_move(case: Case, note: MoveNote, rows: Sequence[PaymentRow]) -> None:
     for move, row in zip(note.moves, rows, strict=True):
         del case.payments[move.payment_id], case.position_in_case[move.payment_id]
         case.accepted(row.document, row.position_in_case)
+    # As they are loaded: whatever goes through them goes in the order in which they joined.
+    case.payments = dict(sorted(case.payments.items(), key=lambda each: case.position_in_case[each[0]]))
     case.orders_made += 1
     case.contract = note.contract
+
+
+def announced(contracts: Contracts, case: Case, note: MoveNote, payments: Sequence[Payment], at: datetime) -> list[OutboxRecord]:
+    """The records with which a case's new contract publishes what came to it; `apply_move` was before."""
+    living = [each.payment_id for each in case.payments.values() if each.action is not Action.DELETE]
+    event = PaymentsMoved(case.scheme, case.case_id, case.case_no, case.orders_made, payments, living)
+    return [record for contract in contracts.named(note.contract) for record in contract.announce(event, at)]
 
 
 def content_of(said: str, rows: Sequence[PaymentRow]) -> bytes:
@@ -217,19 +249,6 @@ def content_of(said: str, rows: Sequence[PaymentRow]) -> bytes:
 def note_in(entry: AuditRow) -> MoveNote:
     """The move that an entry is about. Raises msgspec.MsgspecError."""
     return msgspec.json.decode(entry.note or "", type=MoveNote)
-
-
-def _store(cursor: psycopg.Cursor[Any], case: Case, note: MoveNote, payments: Sequence[Payment], now: datetime) -> None:
-    rows = moved_rows(case, note.moves, payments)
-    cursor.execute(_SQL.supersede, [[case.case_no] * len(rows), [each.payment_id for each in note.moves]], binary=True)
-    cursor.execute(_SQL.add_moved, columns(rows))
-    ids = [each.payment_id for each in note.moves], [row.payment_id for row in rows]
-    cursor.execute(_SQL.note_moves, (case.case_no, *ids, note.contract, rows[0].version, now))
-    apply_move(case, note, rows)
-    work, said = UnitOfWork(), msgspec.json.encode(note).decode()
-    case.note(work, now, What.MIGRATED, content_of(said, rows), said=said)
-    work.cases = [case.step()]
-    work.write(cursor)
 
 
 def _as_before(case: Case, before: dict[str, str]) -> Sequence[Payment]:

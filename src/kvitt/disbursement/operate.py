@@ -14,7 +14,7 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holding import RELEASABLE, UNCHECKED, HoldKind, HoldReason, decode_all
 from kvitt.disbursement.order_checks import skip_check
-from kvitt.disbursement.outside import remember_exempt_pairs
+from kvitt.disbursement.outside import ExemptPair, end_exempt_pairs, exempt_pairs, remember_exempt_pairs
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rail, ReceiptOutcome
 from kvitt.disbursement.receipts import BY_HAND, lock_messages, progress_of
@@ -250,6 +250,23 @@ class Operate:
                 remember_exempt_pairs(cursor, order_id)
             note(cursor, now, "release", operator, order_id)
             return held_for
+
+    def exempt_pairs(self, order_id: str | None = None, *, limit: int = 100) -> list[ExemptPair]:
+        """Pairs of cases that hold no orders of each other, newest release first; those of the release of one order if that is named."""
+        return exempt_pairs(self._connection, order_id, limit)
+
+    def hold_again(self, order_id: str, operator: Operator) -> int:
+        """Cases that the release of an order let pay the same days hold each other's orders again; returns how many pairs they are.
+
+        What was released stays so. Raises NeedsSecondPerson, OrderNotFound, and NotInThatState where no pair is exempt by that release.
+        """
+        operator.need_second_person()
+        with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
+            order_in_short(cursor, order_id)
+            if not (ended := end_exempt_pairs(cursor, order_id)):
+                raise NotInThatState(f"the release of order {order_id} exempts no cases from each other (see `kvitt order exempt`)")
+            note(cursor, self._clock(), "hold again", operator, order_id)
+            return ended
 
     def resend(self, order_id: str, operator: Operator) -> None:
         """An unknown order, or one whose receipt does not come, is sent once more: the stored bytes, as a copy that no queue drops.

@@ -37,6 +37,7 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import LineElsewhere, OtherCase, OutsideFindingRow, PaymentElsewhere, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, kroner_of
 from kvitt.disbursement.values import Order
+from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("elsewhere", "kvitt.disbursement")
@@ -199,9 +200,30 @@ def lock_persons(cursor: psycopg.Cursor[Any], persons: Iterable[str]) -> None:
         cursor.execute(_SQL.lock_persons, [named])
 
 
+class ExemptPair(Struct, frozen=True):
+    """Two cases that rightly pay a person the same class code on the same days, by the word of the two people who released an order."""
+
+    scheme: str
+    case_id: str
+    other_scheme: str
+    other_case_id: str
+    class_code: str
+    order_id: str
+
+
 def remember_exempt_pairs(cursor: psycopg.Cursor[Any], order_id: str) -> None:
     """Two people let an order go: what it was found to pay besides another case is right, and holds no order of the two again."""
     cursor.execute(_SQL.exempt_pairs, {"order_id": order_id})
+
+
+def exempt_pairs(source: Source, order_id: str | None, limit: int) -> list[ExemptPair]:
+    """The pairs of cases that hold no orders of each other, newest release first; those of one release if its order is named."""
+    return fetch(source, ExemptPair, _SQL.list_exempt_pairs, {"order_id": order_id, "limit": limit})
+
+
+def end_exempt_pairs(cursor: psycopg.Cursor[Any], order_id: str) -> int:
+    """Ends what the release of an order let be; returns how many pairs of cases hold each other's orders again."""
+    return cursor.execute(_SQL.end_exempt_pairs, {"order_id": order_id}).rowcount
 
 
 def _named(pays: Iterable[Paid], other: OtherCase) -> tuple[Paid, ...]:

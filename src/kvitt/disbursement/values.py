@@ -5,7 +5,7 @@ Design §2 names them; the wire's words are mapped in the contracts and rails. D
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Final, NewType, Self
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -95,6 +95,26 @@ class HoldBack(Struct, frozen=True, omit_defaults=True):
     transferred_on: date | None = None
     cause: str | None = None
     registered_by_mistake: bool = False
+
+
+class HoldBackShape(Struct, frozen=True):
+    """A hold-back as contracts read and write it in JSON (`avvent`, helved §2.4, iverksetting §3.1)."""
+
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    transferred_on: date | None = field(name="overføres", default=None)
+    cause: HoldBackCause | None = field(name="årsak", default=None)
+    registered_by_mistake: bool = field(name="feilregistrering", default=False)
+
+    @classmethod
+    def of(cls, held: HoldBack) -> Self:
+        """The shape of a hold-back."""
+        cause = HoldBackCause(held.cause) if held.cause else None
+        return cls(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake)
+
+    def value(self) -> HoldBack:
+        """The hold-back as the rules know it, its cause as plain text."""
+        return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
 
 
 class Payment(Struct, frozen=True, gc=False):

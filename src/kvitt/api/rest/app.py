@@ -23,6 +23,7 @@ from kvitt.api.rest import docs_page
 from kvitt.api.rest import dry_runs as dry_run_routes
 from kvitt.api.rest import iverksetting as iverksetting_routes
 from kvitt.api.rest import ledger as ledger_routes
+from kvitt.api.rest import moves as move_routes
 from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
@@ -31,7 +32,6 @@ from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
-from kvitt.api.rest.public_pages import PublicPage, PublicPages
 from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
 from kvitt.api.rest.routes import CHECK, RouteWork
@@ -84,7 +84,8 @@ def make_app(
         *([reconciliation_routes.router(reconciliations, work)] if reconciliations else []),
         *([consistency_routes.router(consistency, work)] if consistency else []),
         *([iverksetting_routes.router(decisions, work)] if decisions else []),
-        *([utbetalinger_routes.router(decisions, work), *dry_run_routes.routers(decisions, work)] if decisions else []),
+        *([utbetalinger_routes.router(decisions, work), move_routes.router(decisions, work)] if decisions else []),
+        *(dry_run_routes.routers(decisions, work) if decisions else []),
     ]
     forms = ProblemForms(
         {
@@ -92,7 +93,9 @@ def make_app(
             **(dict.fromkeys(consistency_routes.PATHS, consistency_routes.consistency_form) if consistency else {}),
         },
         {
-            iverksetting_routes.PATH: iverksetting_routes.problem_form(decisions.iverksetting),
+            **dict.fromkeys(
+                (iverksetting_routes.PATH, dry_run_routes.DECISION_PATH), iverksetting_routes.problem_form(decisions.iverksetting)
+            ),
             **dict.fromkeys((utbetalinger_routes.PATH, *dry_run_routes.PATHS), contract_form(utbetalinger_routes.write_refusal)),
         }
         if decisions
@@ -116,13 +119,15 @@ def make_app(
         logging_config=None,
     )
     gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
-    return PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+    return docs_page.PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
 
 
-def _pages(described: Mapping[str, Any]) -> Mapping[str, PublicPage]:
+def _pages(described: Mapping[str, Any]) -> Mapping[str, docs_page.PublicPage]:
     return {
-        docs_page.DESCRIPTION: PublicPage({"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)),
-        docs_page.PATH: PublicPage(docs_page.headers(), docs_page.page_of(described)),
+        docs_page.DESCRIPTION: docs_page.PublicPage(
+            {"content-type": _JSON, "x-content-type-options": "nosniff"}, msgspec.json.encode(described)
+        ),
+        docs_page.PATH: docs_page.PublicPage(docs_page.headers(), docs_page.page_of(described)),
     }
 
 

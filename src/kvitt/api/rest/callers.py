@@ -115,8 +115,8 @@ class DecisionAccess(Struct, frozen=True):
         application = short_name(caller.application or "")
         if scheme not in schemes:
             raise OtherScheme(f"{application} har ikke tilgang til {scheme}")
-        if caller.person is None and policy.system_callers is not None and application not in policy.system_callers:
-            raise SystemCallRefused(f"Forsøker å gjøre systemkall fra {application} uten å være godkjent app")
+        if not self._may_call(caller, scheme):
+            raise _not_on_the_list(application)
         approver = caller.person is not None and (scheme in caller.approver_of or not caller.groups.isdisjoint(policy.approver_groups))
         free = single and not policy.approver_groups
         return Authority(
@@ -130,12 +130,16 @@ class DecisionAccess(Struct, frozen=True):
         )
 
     def schemes(self, caller: Caller, headers: Mapping[str, str]) -> frozenset[Scheme]:
-        """The schemes that a caller may touch. Raises MissingClaim, UnknownApplication, BadRequest."""
-        return self._schemes(caller, headers)
+        """The schemes that a caller may touch, one at least. Raises MissingClaim, UnknownApplication, SystemCallRefused, BadRequest."""
+        found = frozenset([scheme for scheme in self._schemes(caller, headers) if self._may_call(caller, scheme)])
+        if not found:
+            raise _not_on_the_list(short_name(caller.application or ""))
+        return found
 
-    def known(self, caller: Caller, headers: Mapping[str, str]) -> None:
-        """Raises MissingClaim, UnknownApplication for who has no scheme at all."""
-        self._schemes(caller, headers)
+    def _may_call(self, caller: Caller, scheme: Scheme) -> bool:
+        """Whether there is a person behind the call, or the scheme lets the application call for itself."""
+        policy = self.policies.get(scheme) or DecisionPolicy()
+        return caller.person is not None or policy.system_callers is None or short_name(caller.application or "") in policy.system_callers
 
     def _schemes(self, caller: Caller, headers: Mapping[str, str]) -> frozenset[Scheme]:
         if caller.application is None:
@@ -150,6 +154,10 @@ class DecisionAccess(Struct, frozen=True):
 def short_name(known_as: str) -> str:
     """The name of an application without its cluster and team: what is behind the last colon (iverksetting §6.1)."""
     return known_as.rpartition(":")[2]
+
+
+def _not_on_the_list(application: str) -> SystemCallRefused:
+    return SystemCallRefused(f"Forsøker å gjøre systemkall fra {application} uten å være godkjent app")
 
 
 def who_tries(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -11,17 +11,28 @@ from litestar.openapi.spec import Example
 from kvitt.api.rest.contract_forms import api_error, refusal_of
 from kvitt.api.rest.problems import problem_of
 from kvitt.api.rest.routes import EXAMPLES
-from kvitt.contracts.iverksetting import texts
-from kvitt.contracts.iverksetting.decision import Generation
-from kvitt.contracts.utbetalinger import avvent, changes, read, rules
+from kvitt.contracts.iverksetting import simulated, texts
+from kvitt.contracts.iverksetting.decision import DecisionForm, Generation
+from kvitt.contracts.iverksetting.rules import RULES
+from kvitt.contracts.utbetalinger import avvent, changes, moving, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
+from kvitt.disbursement.migrate_case import TAKEN, moved_to
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import UnknownApplication
 
 _UNAUTHORIZED: Final = 401
 _UID: Final = PaymentId("7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01")
+_ONE_DAY: Final = [
+    {
+        "beløp": 1270,
+        "satstype": "DAGLIG",
+        "fraOgMedDato": "2026-03-03",
+        "tilOgMedDato": "2026-03-03",
+        "stønadsdata": {"stønadstype": "TILSYN_BARN_AAP", "brukersNavKontor": None},
+    }
+]
 A_DECISION: Final = Example(
     summary="one day of child care, behind an earlier decision",
     value={
@@ -33,15 +44,7 @@ A_DECISION: Final = Example(
             "vedtakstidspunkt": "2026-03-03T12:20:00",
             "saksbehandlerId": "A100001",
             "beslutterId": "B200002",
-            "utbetalinger": [
-                {
-                    "beløp": 1270,
-                    "satstype": "DAGLIG",
-                    "fraOgMedDato": "2026-03-03",
-                    "tilOgMedDato": "2026-03-03",
-                    "stønadsdata": {"stønadstype": "TILSYN_BARN_AAP", "brukersNavKontor": None},
-                }
-            ],
+            "utbetalinger": _ONE_DAY,
         },
         "forrigeIverksetting": {"behandlingId": "20131", "iverksettingId": "6b09"},
     },
@@ -61,6 +64,17 @@ AN_OLD_DECISION: Final = Example(
             "utbetalinger": [{"belopPerDag": 1180, "fraOgMedDato": "2023-09-04", "tilOgMedDato": "2023-09-08"}],
         },
         "forrigeIverksetting": {"behandlingId": "a7e0b7c4-88a1-4f0f-b2ce-5d8e5f0d1e01", "utbetalinger": []},
+    },
+)
+A_SIMULATED_DECISION: Final = Example(
+    summary="one day of child care, behind an earlier decision",
+    value={
+        "sakId": "TS-70530",
+        "behandlingId": "20155",
+        "personident": "01820390012",
+        "saksbehandlerId": "A100001",
+        "utbetalinger": _ONE_DAY,
+        "forrigeIverksetting": {"behandlingId": "20131", "iverksettingId": "6b09"},
     },
 )
 A_PAYMENT: Final = Example(
@@ -84,6 +98,9 @@ A_PAYMENT: Final = Example(
 A_MOVE: Final = Example(
     summary="the payments of one reporting card", value={"sakId": "TP-55310", "behandlingId": "77", "meldeperiode": "2026-05-18/2026-05-31"}
 )
+_MOVED_TO: Final = PaymentId("1a7c6f30-5b0d-4c8e-8f0a-2d4b6c8e0f02")
+A_MOVED_PAYMENT: Final = Example(summary="the id under which the stream has it", value={"id": _MOVED_TO})
+MOVED_PAYMENTS: Final = Example(summary="one of several payments", value={"items": [{"uid": _UID, "id": _MOVED_TO}]})
 _IDS: Final[Mapping[str, object]] = {
     "case": "S700",
     "decision": "5",
@@ -97,7 +114,7 @@ _IDS: Final[Mapping[str, object]] = {
     "benefit": "TILSYN_BARN_AAP",
     "fields": "vedtak.utbetalinger",
 }
-_OLDER_ALONE: Final = (
+_OF_OTHERS: Final = (
     texts.RECEIVED_ALREADY,
     texts.GRANTED_WITHOUT_SPANS,
     texts.REFUSED_WITH_SPANS,
@@ -107,21 +124,34 @@ _OLDER_ALONE: Final = (
     texts.NOT_CONSISTENT,
     texts.NO_FRAME_YET,
     texts.SCHEME_STOPPED,
+    texts.NOT_TO_BE_SIMULATED,
 )
-"""Rules of older generations alone, and the text that is no object."""
+"""Rules of older generations alone, of simulations, and the text that is no object."""
 _AUTHORITY: Final = (NOT_OPENED, NOT_FRAMED, ONE_PERSON, SENT_BY_CASEWORKER)
 OF_DECISIONS: Final[Iterable[Refusal]] = (
     Refusal(400, texts.NOT_READ, texts.CREATE_PAGE),
     *(
         each.refusal(Generation.THIRD, **_IDS)
         for each in vars(texts).values()
-        if isinstance(each, texts.Wording) and each not in _OLDER_ALONE
+        if isinstance(each, texts.Wording) and each not in _OF_OTHERS
     ),
     Refusal(501, "kan ikke migrere AAP enda", BASE),
     *_AUTHORITY,
     refusals.owned_by_another("utbetalinger"),
 )
 """Refusals of decisions, in the words of the newest generation."""
+NOT_IN_TIME: Final = Refusal(408, "Simuleringen ble ikke besvart i tide", BASE)
+OF_SIMULATED_DECISIONS: Final[Iterable[Refusal]] = (
+    Refusal(400, texts.NOT_READ, texts.CREATE_PAGE),
+    *(rule.wording.refusal(Generation.THIRD) for rule in RULES[DecisionForm.SIMULATED]),
+    *(each.refusal(Generation.THIRD, **_IDS) for each in (texts.OTHER_SCHEME, texts.NOT_TO_BE_SIMULATED, texts.PREVIOUS_NOT_LATEST)),
+    refusals.owned_by_another("utbetalinger"),
+    refusals.NOT_SIMULATED,
+    refusals.TOO_MANY_TO_SIMULATE,
+    NOT_IN_TIME,
+    *simulated.REFUSALS,
+)
+"""Refusals of decisions that are simulated, in the words of the newest generation."""
 OF_PAYMENTS: Final[Iterable[Refusal]] = (
     read.NO_UUID,
     read.UNREADABLE,
@@ -145,6 +175,7 @@ OF_PAYMENTS: Final[Iterable[Refusal]] = (
     changes.not_found(_UID),
     changes.never_made(_UID),
     changes.no_status(_UID),
+    changes.no_correction(_UID),
     changes.exists_already(_UID),
     refusals.NO_REAL_CHANGE,
     refusals.owned_by_another("iverksetting"),
@@ -155,6 +186,20 @@ OF_PAYMENTS: Final[Iterable[Refusal]] = (
     ONE_PERSON,
 )
 """Refusals of single payments."""
+OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
+    read.NO_UUID,
+    read.UNREADABLE,
+    moving.NO_ITEMS,
+    moving.NAMED_TWICE,
+    moving.several_cases(["S700", "S701"]),
+    moving.NOT_WEEKDAYS,
+    moving.unknown(_UID),
+    moved_to(_MOVED_TO),
+    TAKEN,
+    changes.BUSY_TO_UPDATE,
+    moving.not_moved(Scheme.TILLEGGSSTONADER),
+)
+"""Refusals of payments that are to move."""
 _OF_ALL: Final = tuple(
     refusal_of(problem_of(error)) for error in (UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"), *EXAMPLES)
 )

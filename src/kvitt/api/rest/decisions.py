@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
@@ -14,6 +14,9 @@ from kvitt.disbursement.decide import CallReader, Decided, DecisionService
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import Clock, utc_now
+
+SEEN: Final = "simulering"
+"""The header that names the dry run whose simulation an approver saw."""
 
 
 class DecisionCalls(Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""Makes the page on which people read the API's description: one document without scripts, so that it asks nobody for anything."""
+"""Makes the page on which people read the API's description, and answers it to anybody, around the gate.
+
+It is one document without scripts, so that it asks nobody for anything.
+"""
 
 import base64
 import hashlib
@@ -7,6 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
+
+from msgspec import Struct
+
+from kvitt.api.rest.gate import App
 
 PATH: Final = "/docs"
 DESCRIPTION: Final = "/schema/openapi.json"
@@ -25,6 +32,32 @@ th { background: var(--soft); }
 a:focus-visible, summary:focus-visible { outline: 2px solid; outline-offset: 2px; }
 """
 Node = Mapping[str, Any]
+_READING: Final = ("GET", "HEAD")
+
+
+class PublicPage(Struct, frozen=True):
+    """A document as it is answered."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class PublicPages:
+    """An ASGI app around another one: documents by their paths, without a token. They say nothing of anybody, and cost no work."""
+
+    def __init__(self, app: App, pages: Mapping[str, PublicPage]) -> None:
+        self._app, self._pages = app, pages
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        page = self._pages.get(scope["path"].rstrip("/")) if scope["type"] == "http" and scope["method"] in _READING else None
+        if page is None:
+            await self._app(scope, receive, send)
+            return
+        shown = {**page.headers, "content-length": str(len(page.body))}
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in shown.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
 
 
 def headers() -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Dry runs over REST: a message of a case stream, simulated by the rail, whose answer the call waits for (iverksetting §4.4)."""
+"""Dry runs over REST: a decision, or a message of a case stream; the call waits for what the rail's simulation says (iverksetting §4)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,27 @@ from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
+from kvitt.api.rest.contract_examples import A_SIMULATED_DECISION, NOT_IN_TIME
 from kvitt.api.rest.contract_forms import api_error
 from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED
 from kvitt.api.rest.problems import RETRY_SECONDS
-from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
 from kvitt.api.rest.watch import RowWatch
 from kvitt.contracts.helved.dry_run_calls import SOURCES, http_status
+from kvitt.contracts.iverksetting.answers import ContractBody, refusal_body
+from kvitt.contracts.iverksetting.call import EnactmentCall
+from kvitt.contracts.iverksetting.contract import as_read, checked
+from kvitt.contracts.iverksetting.decision import DecisionForm
+from kvitt.contracts.iverksetting.read import ReadingTerms
+from kvitt.contracts.iverksetting.shapes import SimulatedShape
+from kvitt.contracts.iverksetting.simulated import SOURCE_OF, as_simulated
+from kvitt.contracts.iverksetting.simulated import answered as said_of_decision
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided
 from kvitt.disbursement.decisions import DecisionOutcome
+from kvitt.disbursement.inbox import Incoming, ParsedRecord
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import BadRequest
@@ -32,12 +43,12 @@ from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 
 PATHS: Final = ("/api/simulering/v3", "/api/dryrun")
+DECISION_PATH: Final = "/api/simulering/v2"
 TRANSACTION_ID: Final = "transaction-id"
 _SQL = load("dry_runs", "kvitt.contracts.helved")
 _JSON: Final = "application/json"
 _FORM: Final = "v1"
 _LONGEST_ID: Final = 255
-_NOT_IN_TIME: Final = Refusal(408, "Simuleringen ble ikke besvart i tide", BASE)
 _SCHEMES: Final[Mapping[str, Scheme]] = {
     "aap": Scheme.AAP,
     "dagpenger": Scheme.DAGPENGER,
@@ -69,6 +80,30 @@ class DryRunRoutes(Struct, frozen=True):
         answer = await self.watch.holding(ask, self.calls.dry_run_seconds)
         return _said(answer) if answer is not None else _late()
 
+    async def decided(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The outcome that a decision would have, or a refusal in the words of its generation; 408 where nothing came in time."""
+        scheme, by = authority_in(request)
+        terms = self.calls.iverksetting[scheme]
+        transaction, body = _transaction_of(request), await request.body()
+        call = EnactmentCall(ReadingTerms(DecisionForm.SIMULATED, terms.generation, terms.may_lack_spans), by)
+        decision = checked(body, scheme, call)
+        if isinstance(decision, Refusal):
+            return _shown(decision.status, refusal_body(decision, terms.generation))
+
+        def read(record: Incoming) -> ParsedRecord:
+            return as_simulated(as_read(record, decision, scheme))
+
+        async def ask() -> int | bytes:
+            identity = f"simulering/{transaction}"
+            return _known(
+                await self.calls.decided(SOURCE_OF[scheme], transaction.encode(), body, call.headers, identity=identity, read=read)
+            )
+
+        answer = await self.watch.holding(ask, self.calls.dry_run_seconds)
+        if answer is None:
+            return _shown(NOT_IN_TIME.status, refusal_body(NOT_IN_TIME, terms.generation))
+        return _shown(*said_of_decision(answer, terms.generation))
+
 
 def _known(decided: Decided) -> int | bytes:
     """The answer, or by which message it comes."""
@@ -82,9 +117,14 @@ def _said(answer: bytes) -> Response[bytes]:
     return Response(answer, status_code=status, media_type=_JSON, headers=again)
 
 
+def _shown(status: int, content: ContractBody) -> Response[bytes]:
+    again = {"retry-after": RETRY_SECONDS} if status == HTTPStatus.CONFLICT else {}
+    return Response(content.body, status_code=status, media_type=content.content_type, headers=again)
+
+
 def _late() -> Response[bytes]:
-    content_type, body = api_error(_NOT_IN_TIME)
-    return Response(body, status_code=_NOT_IN_TIME.status, media_type=content_type)
+    content_type, body = api_error(NOT_IN_TIME)
+    return Response(body, status_code=NOT_IN_TIME.status, media_type=content_type)
 
 
 def _transaction_of(request: Request[Any, Any, Any]) -> str:
@@ -108,6 +148,9 @@ def routers(calls: DecisionCalls, work: RouteWork) -> Sequence[Router]:
     given: dict[str, Callable[..., Any] | Provide] = {"dry_runs": Provide(lambda: routes, sync_to_thread=False, use_cache=True)}
     own, named = PATHS
     return (
+        Router(
+            DECISION_PATH, route_handlers=[simulate_decision], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]
+        ),
         Router(own, route_handlers=[dry_run], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]),
         Router(named, route_handlers=[dry_run_of], dependencies=given, guards=[may_decide_somewhere(calls.access)], tags=["simulations"]),
     )
@@ -155,6 +198,32 @@ class _DryRunOperation(Operation):
 
 def _any_message(_: bytes) -> None:
     """Nothing is checked before the contract reads it; only that it is said to be JSON."""
+
+
+@dataclass
+class _SimulatedDecisionOperation(_DryRunOperation):
+    """The operation of a decision."""
+
+    def __post_init__(self) -> None:
+        """Adds the body that it has."""
+        super().__post_init__()
+        media = OpenAPIMediaType(schema=FormSchema.of(SimulatedShape), examples={"decision": A_SIMULATED_DECISION})
+        self.request_body = RequestBody(content={_JSON: media}, required=True)
+        self.parameters = [*(self.parameters or []), SCHEME_PARAMETER]
+
+
+@post(
+    "/",
+    responses=SIMULATED,
+    operation_class=_SimulatedDecisionOperation,
+    opt={CHECK: _any_message},
+    status_code=200,
+    summary="Simulate a decision",
+    description="All that a case shall pay, with the decision before it, as `/api/iverksetting/v2` takes it; nothing is received.",
+)
+async def simulate_decision(request: Request[Any, Any, Any], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
+    """The outcome that the decision would have."""
+    return await dry_runs.decided(request)
 
 
 @post(

@@ -16,7 +16,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.contract_forms import contract_form
-from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.iverksetting_description import (
     MOVED,
     RECEIVED,
@@ -78,14 +78,14 @@ class EnactmentRoutes(Struct, frozen=True):
             return _response(refusal.status, stopped_body(refusal))
         body = await request.body()
         reading = ReadingTerms(form or form_of(body), terms.generation, terms.may_lack_spans)
-        call = EnactmentCall(reading, by, terms.publishes)
+        call = EnactmentCall(reading, by, terms.publishes, request.headers.get(SEEN) or None)
         decision = checked(body, scheme, call)
         if isinstance(decision, Refusal):
             return _refused(decision, terms.generation)
         identity = "/".join(filter(None, (scheme.value, decision.case_name, decision.key.decision_id, decision.key.enactment_id)))
         source, key = SOURCE_OF[scheme], call_key(decision.key)
         decided = await self.calls.decided(
-            source, key, body, call.headers, identity=identity, read=lambda record: as_read(record, decision)
+            source, key, body, call.headers, identity=identity, read=lambda record: as_read(record, decision, scheme)
         )
         return _answer(decided, decision, scheme, terms.generation)
 
@@ -120,12 +120,12 @@ class EnactmentRoutes(Struct, frozen=True):
 
         def do() -> MovedChains | Refusal:
             with self.calls.pool.connection() as connection:
-                return move(connection, self.calls.clock, asked, scheme, by, generation=generation, dry_run=dry_run)
+                return move(connection, self.calls, asked, scheme, by, generation=generation, dry_run=dry_run)
 
         found = await self.work.on_thread(do)
         if isinstance(found, Refusal):
             return _refused(found, generation)
-        return _response(HTTPStatus.OK, ContractBody(_JSON, payments_body(found)) if dry_run else EMPTY_BODY)
+        return _response(HTTPStatus.OK, ContractBody(_JSON, payments_body(found.payments)) if dry_run else EMPTY_BODY)
 
 
 class _Switches:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 from litestar.openapi import ResponseSpec
@@ -11,10 +11,13 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from msgspec import Struct
 
 from kvitt.api.rest.callers import SCHEME_HEADER
-from kvitt.api.rest.contract_examples import A_DECISION, A_MOVE, AN_OLD_DECISION, OF_DECISIONS, with_examples
+from kvitt.api.rest.contract_examples import A_DECISION, A_MOVE, AN_OLD_DECISION, OF_DECISIONS, OF_SIMULATED_DECISIONS, with_examples
+from kvitt.api.rest.decisions import SEEN
+from kvitt.api.rest.routes import FormSchema
 from kvitt.contracts.iverksetting.call import SOURCE_OF
 from kvitt.contracts.iverksetting.moving import MoveShape
 from kvitt.contracts.iverksetting.shapes import LastShape, OldShape, V2Shape
+from kvitt.contracts.iverksetting.simulated import SimulatedDecision
 from kvitt.contracts.utbetalinger.shapes import SinglePayment
 
 _JSON: Final = "application/json"
@@ -43,6 +46,20 @@ _MEANINGS: Final[Mapping[int, str]] = {
 }
 
 
+_OF_SIMULATIONS: Final[Mapping[int, str]] = {
+    **{status: meaning for status, meaning in _MEANINGS.items() if status in (400, 403, 413, 415, 429, 500)},
+    404: "the rail does not know the person, or the case, or the line before",
+    408: "the rail did not answer in time",
+    409: "the decision before has not ended well, or the case is busy, or another contract's; the rail has the order already; "
+    "or the `Transaction-ID` was used for another question",
+    422: "the order can not be simulated, or breaks a rule of the rail",
+    501: "the scheme's rail does not simulate",
+    502: "the rail's simulation is closed, or answers what can not be read",
+    503: "the rail's simulation is away; or too many calls wait, or the database or the issuer is away",
+    504: "it is not known whether it was asked",
+}
+
+
 def _refusal(meaning: str) -> ResponseSpec:
     return ResponseSpec(ApiErrorShape, description=meaning, media_type=_JSON, generate_examples=False)
 
@@ -64,7 +81,13 @@ STATUS: Final = {
     **_UNKNOWN,
     **{status: spec for status, spec in REFUSALS.items() if status in (400, 401, 403, 429, 500, 503)},
 }
-_HEADER: Final = HeaderParameter(
+SIMULATED: Final = {
+    200: ResponseSpec(SimulatedDecision, description="what the decision would lead to", media_type=_JSON, generate_examples=False),
+    204: ResponseSpec(None, description="nothing would change"),
+    401: ResponseSpec(None, description="no valid token; the answer has no body"),
+    **with_examples({status: _refusal(meaning) for status, meaning in _OF_SIMULATIONS.items()}, OF_SIMULATED_DECISIONS),
+}
+SCHEME_PARAMETER: Final = HeaderParameter(
     SCHEME_HEADER,
     "header",
     schema=Schema(type=OpenAPIType.STRING, enum=[*SOURCE_OF]),
@@ -72,27 +95,12 @@ _HEADER: Final = HeaderParameter(
 )
 
 
-class _FormSchema(Schema):
-    """The schema of forms, as their shapes are read."""
-
-    forms: tuple[type[Struct], ...]
-
-    def to_schema(self) -> dict[str, Any]:
-        found = [_schema_of(form) for form in self.forms]
-        return found[0] if len(found) == 1 else {"anyOf": found}
-
-
-def _schema_of(form: type[Struct]) -> dict[str, Any]:
-    """The schema of a shape with all that it refers to in place; none refers to itself."""
-    (schema,), components = msgspec.json.schema_components((form,), ref_template="{name}")
-
-    def inlined(value: Any) -> Any:
-        if isinstance(value, dict):
-            return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
-        return [inlined(each) for each in value] if isinstance(value, list) else value
-
-    found: dict[str, Any] = inlined(schema)
-    return found
+_SEEN: Final = HeaderParameter(
+    SEEN,
+    "header",
+    schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$"),
+    description="the `Transaction-ID` of the dry run whose simulation an approver saw",
+)
 
 
 @dataclass
@@ -101,22 +109,23 @@ class SchemeOperation(Operation):
 
     def __post_init__(self) -> None:
         """Adds what no signature has."""
-        self.parameters = [*(self.parameters or []), _HEADER]
+        self.parameters = [*(self.parameters or []), SCHEME_PARAMETER]
 
 
 @dataclass
 class DecisionOperation(SchemeOperation):
     """An operation whose body the route reads by the contract's own rules."""
 
+    names_simulation: ClassVar[bool] = True
     forms: ClassVar[tuple[type[Struct], ...]] = (V2Shape,)
     examples: ClassVar[Mapping[str, Example]] = {"decision": A_DECISION}
 
     def __post_init__(self) -> None:
-        """Adds the body."""
+        """Adds the body, and the header that names a simulation."""
         super().__post_init__()
-        schema = _FormSchema()
-        schema.forms = self.forms
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema, examples={**self.examples})}, required=True)
+        self.parameters = [*(self.parameters or []), *([_SEEN] if self.names_simulation else [])]
+        media = OpenAPIMediaType(schema=FormSchema.of(*self.forms), examples={**self.examples})
+        self.request_body = RequestBody(content={_JSON: media}, required=True)
 
 
 @dataclass
@@ -131,5 +140,6 @@ class OlderDecisionOperation(DecisionOperation):
 class MoveOperation(DecisionOperation):
     """The same for a move."""
 
+    names_simulation: ClassVar[bool] = False
     forms: ClassVar[tuple[type[Struct], ...]] = (MoveShape,)
     examples: ClassVar[Mapping[str, Example]] = {"card": A_MOVE}

@@ -50,6 +50,11 @@ class IdempotentRequest:
         self.name = f"rest/{caller.subject}/{key}"
         self.begun: Begun | None = None
 
+    @property
+    def digest(self) -> str:
+        """The name as a digest, to be kept with what is done for the request."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
     async def begin(self, body: bytes) -> StoredAnswer | None:
         """Takes the request with this body; returns its earlier answer, or None where it is ours to answer.
 
@@ -116,3 +121,9 @@ def repeat_of(connection: ASGIConnection[Any, Any, Any, Any]) -> IdempotentReque
     """The request as one that may be repeated; None: it has no key."""
     repeat = connection.scope.get("repeat")
     return repeat if isinstance(repeat, IdempotentRequest) else None
+
+
+def is_again(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the same request came before under its key and was not answered: what it asks for may be done already."""
+    repeat = repeat_of(connection)
+    return repeat is not None and repeat.begun is not None and repeat.begun.again

@@ -17,6 +17,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
+from msgspec import Struct
 
 from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
@@ -43,7 +44,7 @@ Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
 _NOT_ASKED: Final = frozenset(
     {
-        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs"),
+        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs", "moves"),
         *("work", "access", "request", "data"),
     }
 )
@@ -89,6 +90,36 @@ class Repeatable(Operation):
         key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
         meaning = "the same request with the same key is done once, and answered alike"
         self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
+
+
+class FormSchema(Schema):
+    """The schema of forms, as their shapes are read, with all that they refer to in place; none refers to itself."""
+
+    forms: tuple[type[Struct], ...]
+
+    @classmethod
+    def of(cls, *forms: type[Struct]) -> "FormSchema":
+        """The schema of these forms: any of them, where there are several."""
+        made = cls()
+        made.forms = forms
+        return made
+
+    def to_schema(self) -> dict[str, Any]:
+        """The schema as it is described."""
+        found = [_schema_of(form) for form in self.forms]
+        return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _schema_of(form: type[Struct]) -> dict[str, Any]:
+    (schema,), components = msgspec.json.schema_components((form,), ref_template="{name}")
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, dict):
+            return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
+        return [inlined(each) for each in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = inlined(schema)
+    return found
 
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Coroutine[Any, Any, None]]
@@ -143,11 +174,11 @@ def may_decide(access: DecisionAccess) -> Guard:
 def may_decide_somewhere(access: DecisionAccess) -> Guard:
     """A guard that lets in applications that have a scheme, where only the body says which one is meant (`authority_over`).
 
-    Raises MissingClaim, UnknownApplication, BadRequest.
+    Raises MissingClaim, UnknownApplication, SystemCallRefused, BadRequest.
     """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        access.known(connection.scope["caller"], connection.headers)  # type: ignore[typeddict-item]
+        access.schemes(connection.scope["caller"], connection.headers)  # type: ignore[typeddict-item]
         connection.scope["access"] = access  # type: ignore[typeddict-unknown-key]
         _refuse_strange(connection, handler)
 

@@ -1,44 +1,47 @@
 """Single payments over REST: thin routes around the contract, one path for each payment (iverksetting §3.2, §6.3)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
 from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_examples
-from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
-from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
+from kvitt.api.rest.repeats import is_again, repeat_of
+from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
-from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_status, not_found
-from kvitt.contracts.utbetalinger.contract import IF_MATCH, NAME, SIMULATION, SOURCES
-from kvitt.contracts.utbetalinger.lookup import PaymentSeen, look_up
+from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_correction, no_status, not_found
+from kvitt.contracts.utbetalinger.contract import IF_MATCH, NAME, REQUEST, SIMULATION, SOURCES, as_read
+from kvitt.contracts.utbetalinger.lookup import PaymentSeen, correction_status, look_up
 from kvitt.contracts.utbetalinger.read import broken_by, parse_single, payment_id_of
 from kvitt.contracts.utbetalinger.shapes import AvventCorrection, SinglePayment, encode_payment_shape
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.caller import CallHeaders
-from kvitt.disbursement.values import PaymentId, Refusal
+from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import InvalidInput
+from kvitt.kernel.database import Connection
 
 PATH: Final = "/utbetalinger"
 _JSON: Final = "application/json"
 _FORM: Final = "v1"
-_SEEN: Final = "simulering"
-"""The header that names the dry run whose simulation an approver saw."""
 _LATER: Final = HTTPStatus.LOCKED
+
+
+LookUp = Callable[[Connection, str, PaymentId, Collection[Scheme]], PaymentSeen | None]
+"""Finds the payment of an id and a contract, if it is one of these schemes."""
 
 
 class SinglePaymentRoutes(Struct, frozen=True):
@@ -49,48 +52,60 @@ class SinglePaymentRoutes(Struct, frozen=True):
 
     async def change(self, request: Request[Any, Any, Any], uid: str, operation: PaymentOperation) -> Response[Any]:
         """The answer to a call that changes a payment, durable when it is given."""
-        payment_id, body = _id_of(uid), await request.body()
+        payment_id, body = id_of(uid), await request.body()
         payment = parse_single(body)
         if isinstance(payment, Refusal):
-            return _refused(payment)
+            return refused(payment)
         by = authority_over(request, payment.benefit.scheme)
         if broken := broken_by(payment):
-            return _refused(broken)
+            return refused(broken)
         source, headers = SOURCES[payment.benefit.scheme], _headers(request, by, operation)
-        decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}")
-        return _refused(decided.refusal) if decided.refusal else _done(operation, payment_id)
+        decided = await self.calls.decided(
+            source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}", read=lambda record: as_read(record, payment)
+        )
+        return refused(decided.refusal) if decided.refusal else _done(operation, payment_id)
 
     async def correct(self, request: Request[Any, Any, Any], uid: str) -> Response[bytes]:
         """The answer to a correction of a hold-back, which waits where an order of its case is open."""
-        payment_id, body = _id_of(uid), await request.body()
+        payment_id, body = id_of(uid), await request.body()
         asked = read_avvent(body)
         if isinstance(asked, Refusal):
-            return _refused(asked)
+            return refused(asked)
         by = authority_over(request, asked.benefit.scheme)
 
         def look() -> PaymentSeen | None:
             with self.calls.pool.connection() as connection:
                 return look_up(connection, NAME, payment_id, [asked.benefit.scheme])
 
-        found = await self.work.on_thread(look)
-        if found is None or found.shown is None or found.case_id != asked.case_id:
-            return _refused(not_found(payment_id))
+        # What was done before nobody knows here; then the contract says whether the payment is there.
+        if not is_again(request):
+            found = await self.work.on_thread(look)
+            if found is None or found.shown is None or found.case_id != asked.case_id:
+                return refused(not_found(payment_id))
         source, headers = SOURCES[asked.benefit.scheme], _headers(request, by, PaymentOperation.AVVENT)
-        decided = await self.calls.decided(source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}/avvent")
-        return _refused(decided.refusal) if decided.refusal else Response(b"", status_code=HTTPStatus.CREATED, media_type=None)
+        decided = await self.calls.decided(
+            source, payment_id.encode(), body, headers, identity=f"{NAME}/{payment_id}/avvent", read=lambda record: as_read(record, asked)
+        )
+        return refused(decided.refusal) if decided.refusal else Response(b"", status_code=HTTPStatus.CREATED, media_type=None)
 
     async def seen(
-        self, request: Request[Any, Any, Any], uid: str, show: Callable[[PaymentSeen], Response[bytes] | None], missing: Refusal
+        self,
+        request: Request[Any, Any, Any],
+        uid: str,
+        show: Callable[[PaymentSeen], Response[bytes] | None],
+        missing: Refusal,
+        *,
+        look_up: LookUp = look_up,
     ) -> Response[bytes]:
-        """A payment of the caller's schemes, as `show` has it."""
-        payment_id, schemes = _id_of(uid), self.calls.access.schemes(request.scope["caller"], request.headers)  # type: ignore[typeddict-item]
+        """A payment of the caller's schemes, as `show` has it; `look_up` finds it."""
+        payment_id, schemes = id_of(uid), self.calls.access.schemes(request.scope["caller"], request.headers)  # type: ignore[typeddict-item]
 
         def look() -> PaymentSeen | None:
             with self.calls.pool.connection() as connection:
                 return look_up(connection, NAME, payment_id, schemes)
 
         found = await self.work.on_thread(look)
-        return (show(found) if found else None) or _refused(missing)
+        return (show(found) if found else None) or refused(missing)
 
 
 def router(calls: DecisionCalls, work: RouteWork) -> Router:
@@ -98,9 +113,9 @@ def router(calls: DecisionCalls, work: RouteWork) -> Router:
     routes = SinglePaymentRoutes(calls, work)
     return Router(
         PATH,
-        route_handlers=[make, show, change, cease, status, correct],
+        route_handlers=[make, show, change, cease, status, correct, status_of_correction],
         dependencies={NAME: Provide(lambda: routes, sync_to_thread=False, use_cache=True)},
-        guards=[_refuse_other_ids, may_decide_somewhere(calls.access)],
+        guards=[refuse_other_ids, may_decide_somewhere(calls.access)],
         tags=[NAME],
     )
 
@@ -110,12 +125,14 @@ def write_refusal(refusal: Refusal) -> tuple[str | None, bytes]:
     return _JSON, encode_refusal(refusal if refusal.status != HTTPStatus.INTERNAL_SERVER_ERROR else UNEXPECTED)
 
 
-def _refuse_other_ids(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def refuse_other_ids(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """An id in the path that is none is refused before all else. Raises InvalidInput."""
-    _id_of(connection.path_params["uid"])
+    if (uid := connection.path_params.get("uid")) is not None:
+        id_of(uid)
 
 
-def _id_of(uid: str) -> PaymentId:
+def id_of(uid: str) -> PaymentId:
+    """The id of a payment in a path. Raises InvalidInput for what is none."""
     found = payment_id_of(uid)
     if isinstance(found, Refusal):
         raise InvalidInput(found.text)
@@ -123,7 +140,8 @@ def _id_of(uid: str) -> PaymentId:
 
 
 def _headers(request: Request[Any, Any, Any], by: Authority, operation: PaymentOperation) -> CallHeaders:
-    named = {IF_MATCH: request.headers.get("if-match"), SIMULATION: request.headers.get(_SEEN)}
+    repeat = repeat_of(request)
+    named = {IF_MATCH: request.headers.get("if-match"), SIMULATION: request.headers.get(SEEN), REQUEST: repeat.digest if repeat else None}
     policy = {**by.rules(), **{name: value for name, value in named.items() if value is not None}}
     return CallHeaders(operation.value, _FORM, by.application, by.person, by.approver, policy)
 
@@ -134,7 +152,7 @@ def _done(operation: PaymentOperation, payment_id: PaymentId) -> Response[bytes]
     return Response(b"", status_code=HTTPStatus.NO_CONTENT, media_type=None)
 
 
-def _refused(refusal: Refusal) -> Response[bytes]:
+def refused(refusal: Refusal) -> Response[bytes]:
     """The contract's object; what may be asked again once an order has its receipt says so."""
     content_type, body = write_refusal(refusal)
     headers = {"retry-after": RETRY_SECONDS} if refusal.status == _LATER else {}
@@ -182,74 +200,57 @@ _STATUS: Final = {
 }
 
 
-class _PaymentFormSchema(Schema):
-    """The schema of a form, as it is read, with all that it refers to in place."""
-
-    form: type[Struct]
-
-    def to_schema(self) -> dict[str, Any]:
-        (schema,), components = msgspec.json.schema_components((self.form,), ref_template="{name}")
-
-        def inlined(value: Any) -> Any:
-            if isinstance(value, dict):
-                return inlined(components[value["$ref"]]) if "$ref" in value else {name: inlined(each) for name, each in value.items()}
-            return [inlined(each) for each in value] if isinstance(value, list) else value
-
-        found: dict[str, Any] = inlined(schema)
-        return found
-
-
 def _header(name: str, meaning: str) -> HeaderParameter:
     schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
     return HeaderParameter(name, "header", schema=schema, description=meaning)
 
 
 @dataclass
-class _PaymentCallOperation(Operation):
+class PaymentCallOperation(Operation):
     """An operation whose body the route reads by the contract's own rules."""
 
     form: ClassVar[type[Struct]] = SinglePayment
+    examples: ClassVar[Mapping[str, Example]] = {"payment": A_PAYMENT}
     headers: ClassVar[Sequence[HeaderParameter]] = (
         _header("Idempotency-Key", "the same request with the same key is done once, and answered alike"),
-        _header(_SEEN, "the key of the dry run whose simulation an approver saw"),
+        _header(SEEN, "the key of the dry run whose simulation an approver saw"),
     )
 
     def __post_init__(self) -> None:
         """Adds what no signature has."""
-        schema = _PaymentFormSchema()
-        schema.form = self.form
-        media = OpenAPIMediaType(schema=schema, examples={"payment": A_PAYMENT} if self.form is SinglePayment else None)
+        media = OpenAPIMediaType(schema=FormSchema.of(self.form), examples={**self.examples} or None)
         self.request_body = RequestBody(content={_JSON: media}, required=True)
         self.parameters = [*(self.parameters or []), *self.headers]
 
 
 @dataclass
-class _CorrectionOperation(_PaymentCallOperation):
+class _CorrectionOperation(PaymentCallOperation):
     """The same for a correction of a hold-back."""
 
     form: ClassVar[type[Struct]] = AvventCorrection
-    headers: ClassVar[Sequence[HeaderParameter]] = _PaymentCallOperation.headers[:1]
+    examples: ClassVar[Mapping[str, Example]] = {}
+    headers: ClassVar[Sequence[HeaderParameter]] = PaymentCallOperation.headers[:1]
 
 
 @dataclass
-class _PaymentChangeOperation(_PaymentCallOperation):
+class _PaymentChangeOperation(PaymentCallOperation):
     """The same for a payment that is there."""
 
     headers: ClassVar[Sequence[HeaderParameter]] = (
-        *_PaymentCallOperation.headers,
+        *PaymentCallOperation.headers,
         _header("If-Match", "the `ETag` of the state that is changed"),
     )
 
 
-def _any_json(_: bytes) -> None:
+def any_json(_: bytes) -> None:
     """Nothing is checked before the contract reads it; only that it is said to be JSON."""
 
 
 @post(
     "/{uid:str}",
     responses=_MADE,
-    operation_class=_PaymentCallOperation,
-    opt={CHECK: _any_json},
+    operation_class=PaymentCallOperation,
+    opt={CHECK: any_json},
     status_code=201,
     summary="Make a payment",
     description="Under an id that the caller chooses. One that has ceased, or that the rail did not take, may be made again.",
@@ -263,7 +264,7 @@ async def make(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger
     "/{uid:str}",
     responses=_CHANGED,
     operation_class=_PaymentChangeOperation,
-    opt={CHECK: _any_json},
+    opt={CHECK: any_json},
     status_code=204,
     summary="Change a payment",
     description="The body is its whole new state.",
@@ -277,7 +278,7 @@ async def change(request: Request[Any, Any, Any], uid: FromPath[str], utbetaling
     "/{uid:str}",
     responses=_CHANGED,
     operation_class=_PaymentChangeOperation,
-    opt={CHECK: _any_json},
+    opt={CHECK: any_json},
     status_code=204,
     summary="Cease a payment",
     description="The body is the payment as it stands; its periods must be those that are paid.",
@@ -296,7 +297,7 @@ async def show(request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger
             return None
         return Response(encode_payment_shape(found.shown), media_type=_JSON, headers={"etag": etag_of(found.shown)})
 
-    return await utbetalinger.seen(request, uid, shown, not_found(_id_of(uid)))
+    return await utbetalinger.seen(request, uid, shown, not_found(id_of(uid)))
 
 
 @get("/{uid:str}/status", responses=_STATUS, summary="How far the last change of a payment has come")
@@ -304,18 +305,26 @@ async def status(
     request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
 ) -> Response[bytes]:
     """A JSON text; also of a payment that has ceased."""
+    return await utbetalinger.seen(request, uid, _said, no_status(id_of(uid)))
 
-    def said(found: PaymentSeen) -> Response[bytes]:
-        return Response(encode_word(found.status), media_type=_JSON)
 
-    return await utbetalinger.seen(request, uid, said, no_status(_id_of(uid)))
+def _said(found: PaymentSeen) -> Response[bytes]:
+    return Response(encode_word(found.status), media_type=_JSON)
+
+
+@get("/{uid:str}/avvent/status", responses=_STATUS, summary="How far the last correction of a hold-back has come")
+async def status_of_correction(
+    request: Request[Any, Any, Any], uid: FromPath[str], utbetalinger: NamedDependency[SinglePaymentRoutes]
+) -> Response[bytes]:
+    """A JSON text."""
+    return await utbetalinger.seen(request, uid, _said, no_correction(id_of(uid)), look_up=correction_status)
 
 
 @post(
     "/{uid:str}/avvent",
     responses=_CORRECTED,
     operation_class=_CorrectionOperation,
-    opt={CHECK: _any_json},
+    opt={CHECK: any_json},
     status_code=201,
     summary="Correct a hold-back that was registered by mistake",
     description="An order of its own, without lines; the status of the payment stays as it is.",

@@ -7,9 +7,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from kvitt.contracts.helved import topics as helved_topics
-from kvitt.contracts.helved.outputs import decode_status, encode_payment
+from kvitt.contracts.helved.outputs import decode_status, encode_key, encode_payment, encode_payments
 from kvitt.contracts.helved.read import decode, flawed_ids, instructions_of
-from kvitt.contracts.helved.reply import case_list, reply_to
+from kvitt.contracts.helved.reply import EVENTS, reply_to
 from kvitt.disbursement.answers import Answer, Details
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.contract import Contract
@@ -20,6 +20,7 @@ from kvitt.disbursement.events import (
     CaseListed,
     Event,
     OutboxRecord,
+    PaymentsMoved,
     Reply,
 )
 from kvitt.disbursement.inbox import (
@@ -33,10 +34,11 @@ from kvitt.disbursement.instructions import PaymentInstructions, broken_case_id
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.reconciliation import KeyForm, ReconciliationForm
 from kvitt.disbursement.refusals import BASE
-from kvitt.disbursement.values import Order, Payment, Refusal, Scheme
+from kvitt.disbursement.values import CaseId, Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.errors import Undecodable
-from kvitt.formats.topics import decode_headers
+from kvitt.formats.topics import decode_headers, encode_headers
 from kvitt.kernel.clock import oslo
+from kvitt.kernel.identifiers import named_uuid
 
 SIMULATION_HEADER: Final = "simulering"
 _NO_KEY = "the record has no key, so its sender can not be answered"
@@ -103,8 +105,10 @@ class Helved(Contract):
         return reply_to(event, message, self._rails)
 
     def announce(self, event: Announcement, at: datetime) -> Sequence[OutboxRecord]:  # noqa: ARG002 - as above
-        """The payments of cases."""
-        return (case_list(event),) if isinstance(event, CaseListed) else ()
+        """The payments of cases, also of those that come from another contract."""
+        if isinstance(event, PaymentsMoved):
+            return _payments_moved(event)
+        return (_case_list(event),) if isinstance(event, CaseListed) else ()
 
     def in_short(self, answer: bytes) -> Answer:
         """A StatusReply."""
@@ -120,6 +124,28 @@ class Helved(Contract):
     def import_form(self, payment: Payment) -> bytes:
         """As it stood on the state topic (helved §2.7)."""
         return encode_payment(payment)
+
+
+def _case_list(event: CaseListed) -> OutboxRecord:
+    """The ids of a case's living payments, under the case's own key (helved §1.2)."""
+    key = encode_key(CaseId(event.case_id), event.scheme)
+    value = encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
+    name = f"{event.scheme}\0{event.case_id}\0list\0{event.message_no}\0{','.join(event.payment_ids)}\0{event.by}"
+    return OutboxRecord(helved_topics.CASES, key, value, encode_headers([("fagsystem", event.scheme.value)]), named_uuid(EVENTS, name))
+
+
+def _payments_moved(event: PaymentsMoved) -> tuple[OutboxRecord, ...]:
+    """Payments that come from another contract, each with a header `migrated`, and the list of their case (helved §1.2)."""
+    by = f"moved {event.version}"
+    listed = _case_list(CaseListed(event.scheme, event.case_id, event.payment_ids, 0, by))
+    return (*(_moved_here(event, each, by) for each in event.payments), replace(listed, payment=(event.case_no, None, None)))
+
+
+def _moved_here(event: PaymentsMoved, payment: Payment, by: str) -> OutboxRecord:
+    headers = encode_headers([("original-key", payment.original_key), ("fagsystem", event.scheme.value), ("migrated", "true")])
+    record = named_uuid(EVENTS, f"{event.scheme}\0{event.case_id}\0payment {payment.payment_id}\0{by}")
+    named = (event.case_no, payment.payment_id, event.version)
+    return OutboxRecord(helved_topics.PAYMENTS, payment.payment_id.encode(), encode_payment(payment), headers, record, payment=named)
 
 
 def _text(key: bytes | None) -> str | None:

@@ -21,9 +21,7 @@ from kvitt.contracts.helved.outputs import (
     carried,
     decode_status,
     details_of,
-    encode_key,
     encode_payment,
-    encode_payments,
     encode_status,
     with_outcome,
     without_outcomes,
@@ -35,7 +33,6 @@ from kvitt.disbursement.events import (
     CORRECTED,
     AllSettled,
     AreaOutcome,
-    CaseListed,
     Corrected,
     Event,
     MessageInProgress,
@@ -69,16 +66,14 @@ from kvitt.disbursement.refusals import BASE, WITHDRAWN
 from kvitt.disbursement.simulation import Simulation, of_case
 from kvitt.disbursement.values import (
     Area,
-    CaseId,
     Order,
     OrderId,
-    PaymentId,
     Refusal,
 )
 from kvitt.formats import topics
 from kvitt.kernel.identifiers import event_id, named_uuid
 
-_EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
+EVENTS = UUID("0b9f3c56-51b5-5d55-8f0e-a6f6a4b6f0c3").bytes
 _NONE = Details(None, ())
 _ENDS = {Status.OK: "utført", Status.FAILED: "ikke utført", None: "uavklart"}
 _SAID_BEFORE = re.compile(rf" \((?:{'|'.join(_ENDS.values())}): [^()]*\)$")
@@ -112,7 +107,7 @@ class _Records:
     def event(self, kind: str) -> str:
         """The id of something published about the message itself."""
         message = self._message
-        return named_uuid(_EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}")
+        return named_uuid(EVENTS, f"{message.source}\0{message.partition}\0{message.position}\0{kind}")
 
     def headers(self, *more: topics.Header) -> bytes:
         """The headers with more behind them."""
@@ -325,16 +320,6 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, Rails], Reply]] = {
     OrderWithdrawn: _withdrawn,
     Corrected: _corrected,
 }
-
-
-def case_list(event: CaseListed) -> OutboxRecord:
-    """The ids of a case's living payments, under the case's own key (helved §1.2)."""
-    key = encode_key(CaseId(event.case_id), event.scheme)
-    value = encode_payments([PaymentId(payment_id) for payment_id in event.payment_ids])
-    name = f"{event.scheme}\0{event.case_id}\0list\0{event.message_no}\0{','.join(event.payment_ids)}\0{event.by}"
-    return OutboxRecord(
-        helved_topics.CASES, key, value, topics.encode_headers([("fagsystem", event.scheme.value)]), named_uuid(_EVENTS, name)
-    )
 
 
 def answer_for(accepted: bool, receipt: Observation, details: Details) -> Answer:

@@ -5,13 +5,13 @@ They live only in this contract: a shape is decoded, turned into a value of the 
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
 from kvitt.contracts.helved.messages import DpKind
-from kvitt.disbursement.values import HoldBack, HoldBackCause, RateType
+from kvitt.disbursement.values import HoldBackShape, RateType
 from kvitt.kernel.money import Kroner
 
 Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
@@ -39,26 +39,6 @@ _RATES = {
     RateName.EN_GANG: RateType.ONE_OFF,
 }
 RATE_NAMES = {rate_type: name for name, rate_type in _RATES.items()}
-
-
-class HoldBackShape(Struct):
-    """`avvent`."""
-
-    start: date = field(name="fom")
-    end: date = field(name="tom")
-    transferred_on: date | None = field(name="overføres", default=None)
-    cause: HoldBackCause | None = field(name="årsak", default=None)
-    registered_by_mistake: bool = field(name="feilregistrering", default=False)
-
-    @classmethod
-    def of(cls, held: HoldBack) -> Self:
-        """The shape of a hold-back."""
-        cause = HoldBackCause(held.cause) if held.cause else None
-        return cls(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake)
-
-    def value(self) -> HoldBack:
-        """The hold-back as the rules know it, its cause as plain text."""
-        return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
 
 
 class DpDayShape(Struct, gc=False):

@@ -22,7 +22,7 @@ SOURCES: Final[Mapping[str, Scheme]] = {
 }
 """Under which calls are stored, by scheme."""
 SOURCE_OF: Final = {scheme: source for source, scheme in SOURCES.items()}
-_FORM, _MAY_LACK_SPANS, _PUBLISHES, _YES = "form", "may_lack_spans", "publishes", "yes"
+_FORM, _MAY_LACK_SPANS, _PUBLISHES, _SEEN, _YES = "form", "may_lack_spans", "publishes", "simulation", "yes"
 
 
 class EnactmentTerms(Struct, frozen=True):
@@ -34,17 +34,22 @@ class EnactmentTerms(Struct, frozen=True):
 
 
 class EnactmentCall(Struct, frozen=True):
-    """A call: how its body is to be read, with what authority it came, and whether its status is published."""
+    """A call: how its body is to be read, with what authority it came, and whether its status is published.
+
+    `seen` is the key of the dry run whose simulation an approver saw, where the caller names one.
+    """
 
     terms: ReadingTerms
     by: Authority
     publishes: bool = False
+    seen: str | None = None
 
     @property
     def headers(self) -> CallHeaders:
         """The headers of its record."""
         switches = {_MAY_LACK_SPANS: self.terms.may_lack_spans, _PUBLISHES: self.publishes}
         policy = {_FORM: self.terms.form.value, **{name: _YES for name, on in switches.items() if on}, **self.by.rules()}
+        policy |= {_SEEN: self.seen} if self.seen else {}
         by = self.by
         return CallHeaders(POST, self.terms.generation.value, by.application, by.person, approver=by.approver, policy=policy)
 
@@ -56,4 +61,4 @@ def enactment_call(headers: bytes | None) -> EnactmentCall:
     policy = found.policy
     terms = ReadingTerms(DecisionForm(policy[_FORM]), Generation(found.generation), policy.get(_MAY_LACK_SPANS) == _YES)
     by = authority_of(found.application, found.person, policy, approver=found.approver)
-    return EnactmentCall(terms, by, policy.get(_PUBLISHES) == _YES)
+    return EnactmentCall(terms, by, policy.get(_PUBLISHES) == _YES, policy.get(_SEEN))

@@ -81,15 +81,16 @@ def _refused_chain(asked: DecisionInCase) -> Refusal | None:
     assert chain is not None, "the contract keeps a chain"
     fault = chain.fault(previous.names if previous else None)
     if fault is ChainFault.UNKNOWN:
-        return _wording(texts.PREVIOUS_UNKNOWN, asked)
+        return chain_wording(texts.PREVIOUS_UNKNOWN, asked)
     if fault is ChainFault.NOT_NEWEST:
-        return _wording(texts.PREVIOUS_NOT_LATEST, asked)
+        return chain_wording(texts.PREVIOUS_NOT_LATEST, asked)
     if fault is ChainFault.NOT_FINISHED or asked.case.open:
-        return _wording(texts.NOT_FINISHED, asked)
+        return chain_wording(texts.NOT_FINISHED, asked)
     return None
 
 
-def _wording(wording: texts.Wording, asked: DecisionInCase) -> Refusal:
+def chain_wording(wording: texts.Wording, asked: DecisionInCase) -> Refusal:
+    """A refusal that names the decision, the one before it, and the latest one."""
     decision, chain = asked.decision, asked.case.decisions
     previous = decision.previous or _NOTHING
     latest = _key(chain.newest.key) if chain and chain.newest else _NOTHING

@@ -45,7 +45,7 @@ class Iverksetting(Contract):
         """The decision in a body that keeps the rules it has by itself."""
         scheme, call = self.sources[record.source], enactment_call(record.headers)
         decision = checked(record.body or b"", scheme, call)
-        return ParsedRecord(record, scheme, decision) if isinstance(decision, Refusal) else as_read(record, decision)
+        return ParsedRecord(record, scheme, decision) if isinstance(decision, Refusal) else as_read(record, decision, scheme)
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:  # noqa: ARG002 - the rules of the chain say it themselves
         """A decision after an open one is refused in its turn among the rules of the chain."""
@@ -56,9 +56,14 @@ class Iverksetting(Contract):
         assert isinstance(instruction, CaseDecision), "it is ours"
         return instruction.previous.names if instruction.previous else None
 
+    def named_simulation(self, message: InboxMessage) -> bytes | None:
+        """The key of the dry run, as the caller names it."""
+        seen = enactment_call(message.headers).seen
+        return seen.encode() if seen else None
+
     def frame_after(self, message: InboxMessage, case: CaseState) -> Frame:
         """The frame once the decision is received; only those change it who may; the first decision opens the case, whatever it pays."""
-        return _in_case(message, case).frame_after
+        return in_case(message, case).frame_after
 
     def refused_reuse(self, message: InboxMessage, record: IdempotencyRecord) -> Refusal:
         """The refusal of another decision under the ids of one that was received, with the fields that differ."""
@@ -76,11 +81,10 @@ class Iverksetting(Contract):
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """The rules of the chain and of authority, then the lines across decisions (iverksetting §1.5, §2)."""
-        asked = _in_case(message, case)
-        decision, case_id = _for_core(asked.decision, message.scheme), CaseId(asked.decision.case_id)
-        wanted = wanted_of(asked.decision)
-        payments = [chain_payment_id(message.scheme, case_id, each.chain) for each in wanted]
-        return refused_in_case(asked, payments) or derive(decision, wanted, case, oslo(at))
+        asked = in_case(message, case)
+        case_id = CaseId(asked.decision.case_id)
+        payments = [chain_payment_id(message.scheme, case_id, each.chain) for each in wanted_of(asked.decision)]
+        return refused_in_case(asked, payments) or orders_of(asked.decision, message.scheme, case, at)
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it
         """The answer to keep, and the status where it is published."""
@@ -91,9 +95,9 @@ class Iverksetting(Contract):
         return in_short(decode_document(answer))
 
 
-def as_read(record: Incoming, decision: CaseDecision) -> ParsedRecord:
+def as_read(record: Incoming, decision: CaseDecision, scheme: Scheme) -> ParsedRecord:
     """A record with this decision in its body, as the contract reads it."""
-    scheme, identity = SOURCES[record.source], Identity(decision.key.names, decision.digest())
+    identity = Identity(decision.key.names, decision.digest())
     return ParsedRecord(record, scheme, decision, case_key=(scheme, decision.case_id), identity=identity)
 
 
@@ -145,6 +149,12 @@ def _decision(message: InboxMessage) -> CaseDecision:
     return message.content
 
 
-def _in_case(message: InboxMessage, case: CaseState) -> DecisionInCase:
+def orders_of(decision: CaseDecision, scheme: Scheme, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
+    """The orders of a decision that may be received; none: nothing differs."""
+    return derive(_for_core(decision, scheme), wanted_of(decision), case, oslo(at))
+
+
+def in_case(message: InboxMessage, case: CaseState) -> DecisionInCase:
+    """The decision of a call with all that the rules need."""
     call = enactment_call(message.headers)
     return DecisionInCase(_decision(message), case, message.scheme, call.by, call.terms.generation)

@@ -24,11 +24,12 @@ _SHOWN_DIGITS: Final = 8
 
 
 class DecisionForm(StrEnum):
-    """Forms of a decision: with frame and payment decisions of 2023, without them in 2024, and that of `/v2`."""
+    """Forms of a decision: of 2023 with frame and payment decisions, of 2024 without them, that of `/v2`, and what is simulated."""
 
     FIRST = "first"
     LAST = "last"
     V2 = "v2"
+    SIMULATED = "simulated"
 
 
 class Generation(StrEnum):

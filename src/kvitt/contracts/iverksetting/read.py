@@ -15,7 +15,6 @@ from msgspec.json import Decoder
 
 from kvitt.contracts.iverksetting.benefits import OLD_BENEFITS, OLD_HOLIDAYS, SCHEME_OF_BENEFIT
 from kvitt.contracts.iverksetting.decision import BenefitTerms, CaseDecision, DecidedSpan, DecisionForm, EnactmentKey, Generation
-from kvitt.contracts.iverksetting.person import is_organisation, is_person
 from kvitt.contracts.iverksetting.shapes import (
     LastDecisionShape,
     LastShape,
@@ -24,6 +23,7 @@ from kvitt.contracts.iverksetting.shapes import (
     OldSpanShape,
     PersonShape,
     PreviousShape,
+    SimulatedShape,
     TermsShape,
     V2DecisionShape,
     V2Shape,
@@ -42,10 +42,21 @@ from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
 from kvitt.formats.times import local_text
 
-_old_decoder, _last_decoder, _v2_decoder = Decoder(OldShape), Decoder(LastShape), Decoder(V2Shape)
+_old_decoder, _last_decoder, _v2_decoder, _simulated_decoder = (
+    Decoder(OldShape),
+    Decoder(LastShape),
+    Decoder(V2Shape),
+    Decoder(SimulatedShape),
+)
 _REFERENCE_CHARACTERS: Final = 20
 _OFFICE: Final = re.compile(r"[0-9]{4}")
 _MISSING: Final = "is missing"
+_PERSON: Final = re.compile(r"[0-9]{11}")
+_ORGANISATION: Final = re.compile(r"[0-9]{9}")
+_FIRST_CHECK: Final = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)
+_SECOND_CHECK: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
+_ORGANISATION_CHECK: Final = (3, 2, 7, 6, 5, 4, 3, 2, 1)
+_MODULUS: Final = 11
 Listed = TypeVar("Listed", LastSpanShape, V2SpanShape)
 
 
@@ -164,11 +175,30 @@ def _last_span(span: LastSpanShape, office: str | None, path: str) -> DecidedSpa
 
 def _read_v2(body: bytes, terms: ReadingTerms) -> CaseDecision | Refusal:
     shape = read(_v2_decoder, body)
+    return _later(shape, shape.decision, terms, _v2_spans(shape.decision.spans, terms, "vedtak.utbetalinger"), None)
+
+
+def _read_simulated(body: bytes, terms: ReadingTerms) -> CaseDecision:
+    """The decision that it would be, by its caseworker alone; of which day it is, is said where it is derived."""
+    shape = read(_simulated_decoder, body)
+    return CaseDecision(
+        form=terms.form,
+        case_id=shape.case_id,
+        case_name=shape.case_id,
+        decision_id=shape.decision_id,
+        key=EnactmentKey(shape.decision_id),
+        person=_person(shape.person, organisations=False),
+        decided_at="",
+        caseworker=shape.caseworker,
+        approver=shape.caseworker,
+        spans=_v2_spans(shape.spans, terms, "utbetalinger"),
+        previous=_previous(shape.previous),
+    )
+
+
+def _v2_spans(spans: list[V2SpanShape] | UnsetType, terms: ReadingTerms, path: str) -> tuple[DecidedSpan, ...]:
     third = terms.generation is Generation.THIRD
-    spans = [
-        _v2_span(each, f"vedtak.utbetalinger[{place}]", third=third) for place, each in enumerate(_listed(shape.decision.spans, terms))
-    ]
-    return _later(shape, shape.decision, terms, tuple(spans), None)
+    return tuple([_v2_span(each, f"{path}[{place}]", third=third) for place, each in enumerate(_listed(spans, terms, path))])
 
 
 def _v2_span(span: V2SpanShape, path: str, *, third: bool) -> DecidedSpan:
@@ -212,11 +242,11 @@ def _scheme(terms: TermsShape, path: str) -> Scheme:
     return found
 
 
-def _listed(spans: list[Listed] | UnsetType, terms: ReadingTerms) -> Sequence[Listed]:
+def _listed(spans: list[Listed] | UnsetType, terms: ReadingTerms, path: str = "vedtak.utbetalinger") -> Sequence[Listed]:
     """The entries that a decision lists as paid; that nothing is has to be said, for it ceases all that is paid."""
     if spans is UNSET:
         if not terms.may_lack_spans:
-            raise Undecodable("vedtak.utbetalinger", _MISSING)
+            raise Undecodable(path, _MISSING)
         return ()
     return spans
 
@@ -256,6 +286,21 @@ def _person(given: str | PersonShape, *, organisations: bool) -> str:
     return person
 
 
+def is_person(text: str) -> bool:
+    """Whether a text is the number of a person; those with 40 added to the day, or 40 or 80 to the month, pass as well."""
+    return bool(_PERSON.fullmatch(text)) and _checks(text, _FIRST_CHECK) and _checks(text, _SECOND_CHECK)
+
+
+def is_organisation(text: str) -> bool:
+    """Whether a text is the number of an organisation."""
+    return bool(_ORGANISATION.fullmatch(text)) and _checks(text, _ORGANISATION_CHECK)
+
+
+def _checks(text: str, weights: Sequence[int]) -> bool:
+    """The last weight is that of the check digit itself, which makes the sum divisible."""
+    return sum(weight * int(digit) for weight, digit in zip(weights, text, strict=False)) % _MODULUS == 0
+
+
 def _moment(text: str) -> str:
     try:
         return local_text(text)
@@ -277,4 +322,5 @@ _READERS: Mapping[DecisionForm, Callable[[bytes, ReadingTerms], CaseDecision | R
     DecisionForm.FIRST: _read_old,
     DecisionForm.LAST: _read_last,
     DecisionForm.V2: _read_v2,
+    DecisionForm.SIMULATED: _read_simulated,
 }

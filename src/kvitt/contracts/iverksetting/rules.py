@@ -152,6 +152,17 @@ RULES: Final[Mapping[DecisionForm, tuple[DecisionRule, ...]]] = {
         PARTIAL_MONTH,
         SEVERAL_DAYS,
     ),
+    DecisionForm.SIMULATED: (
+        CASE_ID_LENGTH,
+        DECISION_ID_LENGTH,
+        ENDS_BEFORE,
+        OVERLAPS,
+        NOT_WHOLE_MONTHS,
+        HOLIDAY_OF_DECEASED,
+        ZERO_AMOUNT,
+        PARTIAL_MONTH,
+        SEVERAL_DAYS,
+    ),
 }
 """The rules of each form in order; from the amounts on those of `/v2` are kvitt's, where the old service failed."""
 

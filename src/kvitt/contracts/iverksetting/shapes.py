@@ -229,16 +229,21 @@ class OfficeShape(Struct):
     since: date | None = field(name="gjelderFom", default=None)
 
 
-class LastDecisionShape(Struct):
-    """`vedtak` of the last form."""
+class _LaterDecisionShape(Struct, kw_only=True):
+    """`vedtak` of the later forms, with kvitt's own members for the frame."""
 
     decided_at: str = field(name="vedtakstidspunkt")
     caseworker: str = field(name="saksbehandlerId")
     approver: str = field(name="beslutterId")
-    spans: list[LastSpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
-    office: OfficeShape | None = field(name="brukersNavKontor", default=None)
     frame_start: date | None = field(name="virkningstidspunkt", default=None)
     frame_cap: UnsignedKroner | None = field(name="maksbeløpPerDag", default=None)
+
+
+class LastDecisionShape(_LaterDecisionShape, kw_only=True):
+    """`vedtak` of the last form."""
+
+    spans: list[LastSpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
+    office: OfficeShape | None = field(name="brukersNavKontor", default=None)
 
 
 class PreviousShape(Struct):
@@ -248,15 +253,20 @@ class PreviousShape(Struct):
     enactment_id: str | None = field(name="iverksettingId", default=None)
 
 
-class LastShape(Struct):
-    """IverksettDto of the last form."""
+class _LaterShape(Struct, kw_only=True):
+    """A decision of the later forms."""
 
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")
     person: str | PersonShape = field(name="personident")
-    decision: LastDecisionShape = field(name="vedtak")
     enactment_id: str | None = field(name="iverksettingId", default=None)
     previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)
+
+
+class LastShape(_LaterShape, kw_only=True):
+    """IverksettDto of the last form."""
+
+    decision: LastDecisionShape = field(name="vedtak")
 
 
 class V2SpanShape(Struct):
@@ -269,23 +279,24 @@ class V2SpanShape(Struct):
     terms: TermsShape = field(name="stønadsdata")
 
 
-class V2DecisionShape(Struct):
-    """VedtaksdetaljerV2Dto, with kvitt's own members for the frame."""
-
-    decided_at: str = field(name="vedtakstidspunkt")
-    caseworker: str = field(name="saksbehandlerId")
-    approver: str = field(name="beslutterId")
-    spans: list[V2SpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
-    frame_start: date | None = field(name="virkningstidspunkt", default=None)
-    frame_cap: UnsignedKroner | None = field(name="maksbeløpPerDag", default=None)
-
-
-class V2Shape(Struct):
-    """IverksettV2Dto."""
+class SimulatedShape(Struct):
+    """A question to the simulation: all that the case shall pay, and the decision before (iverksetting §4.1)."""
 
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")
     person: str | PersonShape = field(name="personident")
-    decision: V2DecisionShape = field(name="vedtak")
-    enactment_id: str | None = field(name="iverksettingId", default=None)
+    caseworker: str = field(name="saksbehandlerId")
+    spans: list[V2SpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
     previous: PreviousShape | None = field(name="forrigeIverksetting", default=None)
+
+
+class V2DecisionShape(_LaterDecisionShape, kw_only=True):
+    """VedtaksdetaljerV2Dto."""
+
+    spans: list[V2SpanShape] | UnsetType = field(name="utbetalinger", default=UNSET)
+
+
+class V2Shape(_LaterShape, kw_only=True):
+    """IverksettV2Dto."""
+
+    decision: V2DecisionShape = field(name="vedtak")

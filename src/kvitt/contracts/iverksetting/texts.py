@@ -122,6 +122,11 @@ NOT_FINISHED: Final = Wording(
     status=_LOCKED,
     second_status=_CONFLICT,
 )
+NOT_TO_BE_SIMULATED: Final = Wording(
+    "Forrige iverksetting er ikke ferdig iverksatt mot Oppdragssystemet, eller har ikke blitt iverksatt enda",
+    second="Forrige iverksetting er ikke ferdig iverksatt mot Oppdragssystemet",
+    status=_CONFLICT,
+)
 NO_FRAME_YET: Final = Wording("Stønadsmottaker har ikke iverksatt rammevedtak", status=_CONFLICT)
 SCHEME_STOPPED: Final = Wording("Iverksetting er skrudd av for fagsystem {scheme}", status=503)
 OTHER_SCHEME: Final = Wording("Stønadstypen {benefit} hører ikke til fagsystemet {scheme}", status=403)

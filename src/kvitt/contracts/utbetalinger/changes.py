@@ -94,6 +94,11 @@ def no_status(payment_id: PaymentId) -> Refusal:
     return Refusal(404, f"Fant ikke status for utbetaling med uid {payment_id}", BASE)
 
 
+def no_correction(payment_id: PaymentId) -> Refusal:
+    """No hold-back of this payment was corrected."""
+    return Refusal(404, f"Fant ikke status for retting av avvent for utbetaling med uid {payment_id}", BASE)
+
+
 def never_made(payment_id: PaymentId) -> Refusal:
     """A payment was to be changed that is not there, or that the rail never took (design §12)."""
     return Refusal(404, f"Fant ikke utbetaling med uid {payment_id}. Opprett den med POST /utbetalinger/{payment_id}", BASE)

@@ -12,7 +12,7 @@ from kvitt.contracts.utbetalinger.avvent import AvventCall, call_of, corrections
 from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.reply import reply_to
-from kvitt.contracts.utbetalinger.shapes import SCHEMES, SinglePayment
+from kvitt.contracts.utbetalinger.shapes import SCHEMES, AvventCorrection, SinglePayment
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.authority import (
     Authority,
@@ -28,11 +28,12 @@ from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
-from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
+from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import InstructionKind
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, PaymentId, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms
+from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo
 
 NAME: Final = "utbetalinger"
@@ -40,7 +41,9 @@ SOURCES: Final[Mapping[Scheme, str]] = {scheme: f"rest.{NAME}.{scheme}" for sche
 """The name under which the calls of a scheme are stored."""
 IF_MATCH: Final = "if-match"
 SIMULATION: Final = "simulation"
-"""In the headers of a call: by what it names the state that it changes, and the simulation that an approver saw."""
+REQUEST: Final = "request"
+"""In the headers of a call: by what it names the state that it changes, the simulation that an approver saw, and the request that it is,
+where its caller may make that one again."""
 _OTHER_SCHEME: Final = Refusal(403, "Stønaden hører ikke til fagsystemet som kallet er sendt for", BASE)
 
 
@@ -56,16 +59,8 @@ class Utbetalinger(Contract):
 
     def read(self, record: Incoming) -> ParsedRecord:
         """The payment of a call; what breaks rules by itself is refused before its case matters."""
-        scheme, call = self.sources[record.source], call_headers(record.headers)
-        payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
-        if isinstance(payment_id, Refusal):
-            return ParsedRecord(record, scheme, payment_id)
-        read_content = _correction if call.operation == PaymentOperation.AVVENT else _content
-        content = read_content(record.body or b"", payment_id, call, scheme)
-        if isinstance(content, Refusal):
-            return ParsedRecord(record, scheme, content)
-        case_key = (scheme, content.case_id)
-        return ParsedRecord(record, scheme, content, case_key=case_key, chosen_ids=(payment_id,))
+        corrects = call_headers(record.headers).operation == PaymentOperation.AVVENT
+        return as_read(record, (read_avvent if corrects else read_single)(record.body or b""))
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:
         """Whether a payment is there is said before that its case is busy (iverksetting §3.3); a correction of a hold-back waits."""
@@ -98,6 +93,27 @@ class Utbetalinger(Contract):
         return decode_kept(answer).in_short()
 
 
+def as_read(record: Incoming, found: SinglePayment | AvventCorrection | Refusal) -> ParsedRecord:
+    """A record with this in its body, as the contract reads it."""
+    scheme, call = Utbetalinger.sources[record.source], call_headers(record.headers)
+    payment_id = payment_id_of((record.key or b"").decode(errors="replace"))
+    if isinstance(payment_id, Refusal):
+        return ParsedRecord(record, scheme, payment_id)
+    if isinstance(found, Refusal):
+        return ParsedRecord(record, scheme, found)
+    content = _content(found, payment_id, call, scheme) if isinstance(found, SinglePayment) else _correction(found, payment_id, scheme)
+    if isinstance(content, Refusal):
+        return ParsedRecord(record, scheme, content)
+    case_key, identity = (scheme, content.case_id), _identity(record, call)
+    return ParsedRecord(record, scheme, content, case_key=case_key, identity=identity, chosen_ids=(payment_id,))
+
+
+def _identity(record: Incoming, call: CallHeaders) -> Identity | None:
+    """By what a request that is made again is known: whoever died before it answered the first one may have done it."""
+    named = call.policy.get(REQUEST)
+    return Identity((NAME, named), digest(call.operation.encode(), record.key or b"", record.body or b"")) if named else None
+
+
 def _refused_call(payment: SinglePayment, call: CallHeaders, scheme: Scheme) -> Refusal | None:
     """Whoever calls may not change this payment, or not alone (design §11)."""
     if payment.benefit.scheme is not scheme:
@@ -123,10 +139,7 @@ def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusa
     return refused_outside_frame(by, frame.start, frame.cap_kroner, first, highest)
 
 
-def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
-    payment = read_single(body)
-    if isinstance(payment, Refusal):
-        return payment
+def _content(payment: SinglePayment, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:
     if broken := _refused_call(payment, call, scheme):
         return broken
     operation = PaymentOperation(call.operation)
@@ -139,8 +152,5 @@ def _content(body: bytes, payment_id: PaymentId, call: CallHeaders, scheme: Sche
     return PaymentCall(operation, instructions, first, call.policy.get(IF_MATCH))
 
 
-def _correction(body: bytes, payment_id: PaymentId, _: CallHeaders, scheme: Scheme) -> AvventCall | Refusal:
-    asked = read_avvent(body)
-    if isinstance(asked, Refusal):
-        return asked
+def _correction(asked: AvventCorrection, payment_id: PaymentId, scheme: Scheme) -> AvventCall | Refusal:
     return call_of(asked, payment_id) if asked.benefit.scheme is scheme else _OTHER_SCHEME

@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger.contract import Utbetalinger
 from kvitt.contracts.utbetalinger.shapes import SCHEMES as CALLED_SCHEMES
-from kvitt.contracts.utbetalinger.shapes import Amount, Avvent
+from kvitt.contracts.utbetalinger.shapes import Amount
 from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES
 from kvitt.disbursement.imported import ImportedCase, is_name
 from kvitt.disbursement.take_over import ReadCase, RowFinding, RowRule
-from kvitt.disbursement.values import Action, CaseId, DecisionId, LineId, Payment, PaymentId, Period, RateType, Scheme
+from kvitt.disbursement.values import Action, CaseId, DecisionId, HoldBackShape, LineId, Payment, PaymentId, Period, RateType, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
@@ -89,7 +89,7 @@ class _DataShape(Struct):
     rate: str | None = field(name="satstype", default=None)
     period_type: str | None = field(name="periodeType", default=None)
     old_period_type: str | None = field(name="periodetype", default=None)
-    avvent: Avvent | None = None
+    avvent: HoldBackShape | None = None
     last: _PaidDaysShape | None = field(name="sistePeriode", default=None)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kvitt.contracts.utbetalinger.answers import PaymentStatus, decode_kept
+from kvitt.contracts.utbetalinger.answers import KeptStatus, PaymentStatus, decode_kept
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.states import PaymentState
 from kvitt.disbursement.values import Action, Payment, PaymentId, Scheme
-from kvitt.kernel.fetch import Source, fetch
+from kvitt.kernel.fetch import Source, fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL = load("payments", "kvitt.contracts.utbetalinger")
@@ -44,6 +45,16 @@ def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Colle
     return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest))
 
 
+def correction_status(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:
+    """The payment of that id, if it is one of these schemes, with how far the last correction of a hold-back is; None: there was none."""
+    found = look_up(source, contract, payment_id, schemes)
+    if found is None:
+        return None
+    named = {"scheme": found.scheme.value, "case_id": found.case_id, "contract": contract, "key": payment_id.encode()}
+    answers = fetch_values(source, _SQL.newest_correction, named)
+    return replace(found, status=_status_in(answers[0])) if answers else None
+
+
 def _shown(found: list[_FoundVersion]) -> Payment | None:
     """The version that is pending, else the one that stands; a rejected one changes nothing."""
     holds = next((each for each in found if each.state is not PaymentState.DROPPED), None)
@@ -52,8 +63,13 @@ def _shown(found: list[_FoundVersion]) -> Payment | None:
 
 
 def _status(newest: _FoundVersion) -> PaymentStatus:
-    """The status of the newest change; one that was moved here, or taken over, had ended well before."""
+    """One that was moved here had ended well before."""
     if newest.message_no is None:
         return PaymentStatus.OK
-    kept = decode_kept(newest.answer) if newest.answer else None
-    return kept.status if kept and kept.status else PaymentStatus.NOT_BEGUN
+    return _status_in(newest.answer)
+
+
+def _status_in(answer: bytes | None) -> PaymentStatus:
+    """A call that waited, and was refused when its turn came, has failed."""
+    kept = decode_kept(answer) if answer else KeptStatus()
+    return kept.status or (PaymentStatus.FAILED if kept.error else PaymentStatus.NOT_BEGUN)

@@ -7,14 +7,14 @@ import calendar
 from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 from msgspec.json import Decoder, Encoder
 
 from kvitt.disbursement.calendar import SATURDAY, next_day
-from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.values import Benefit, HoldBack, HoldBackCause, Payment, RateType, Scheme
+from kvitt.disbursement.catalogue import STREAM_BENEFITS
+from kvitt.disbursement.values import Benefit, HoldBackShape, Payment, RateType, Scheme
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import refuse_repeated
 from kvitt.formats.json_reading import read
@@ -61,26 +61,6 @@ class PaidSpan(Struct, frozen=True, gc=False):
     decided_rate: Amount | None = field(name="fastsattDagsats", default=None)
 
 
-class Avvent(Struct, frozen=True):
-    """`avvent`."""
-
-    start: date = field(name="fom")
-    end: date = field(name="tom")
-    transferred_on: date | None = field(name="overføres", default=None)
-    cause: HoldBackCause | None = field(name="årsak", default=None)
-    registered_by_mistake: bool = field(name="feilregistrering", default=False)
-
-    @classmethod
-    def of(cls, held: HoldBack) -> Self:
-        """The shape of a hold-back."""
-        cause = HoldBackCause(held.cause) if held.cause else None
-        return cls(held.start, held.end, held.transferred_on, cause, held.registered_by_mistake)
-
-    def value(self) -> HoldBack:
-        """The hold-back as the rules know it, its cause as plain text."""
-        return HoldBack(self.start, self.end, self.transferred_on, self.cause and self.cause.value, self.registered_by_mistake)
-
-
 class SinglePayment(Struct, frozen=True, kw_only=True):
     """UtbetalingApi: the whole of one payment, as POST, PUT and DELETE have it and GET returns it."""
 
@@ -94,12 +74,12 @@ class SinglePayment(Struct, frozen=True, kw_only=True):
     caseworker: str = field(name="saksbehandlerId")
     period_type: PeriodType = field(name="periodeType")
     spans: tuple[PaidSpan, ...] = field(name="perioder")
-    avvent: Avvent | None = None
+    avvent: HoldBackShape | None = None
 
     @property
     def benefit(self) -> Benefit:
         """The benefit of the catalogue; it is there, or the payment had not been read."""
-        return BENEFITS[self.benefit_name]
+        return STREAM_BENEFITS[self.benefit_name]
 
     @property
     def rate_type(self) -> RateType:
@@ -114,12 +94,12 @@ class AvventCorrection(Struct, frozen=True):
     case_id: str = field(name="sakId")
     person: str = field(name="personident")
     caseworker: str = field(name="saksbehandlerId")
-    avvent: Avvent
+    avvent: HoldBackShape
 
     @property
     def benefit(self) -> Benefit:
         """The benefit of the catalogue; it is there, or the correction had not been read."""
-        return BENEFITS[self.benefit_name]
+        return STREAM_BENEFITS[self.benefit_name]
 
 
 _payments, _corrections, _encoder = Decoder(SinglePayment), Decoder(AvventCorrection), Encoder()
@@ -143,7 +123,7 @@ def read_correction(body: bytes) -> AvventCorrection:
 
 
 def _require_benefit(name: str) -> None:
-    if name not in BENEFITS or BENEFITS[name].scheme not in SCHEMES:
+    if name not in STREAM_BENEFITS or STREAM_BENEFITS[name].scheme not in SCHEMES:
         raise Undecodable("stønad", "is not a known word")
 
 
@@ -172,7 +152,7 @@ def shape_of(payment: Payment) -> SinglePayment:
                 for start, end in days_of(period.start, period.end, payment.rate_type)
             ]
         ),
-        avvent=Avvent.of(payment.hold_back) if payment.hold_back else None,
+        avvent=HoldBackShape.of(payment.hold_back) if payment.hold_back else None,
     )
 
 

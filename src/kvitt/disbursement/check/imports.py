@@ -28,10 +28,11 @@ from kvitt.disbursement.imported import (
     versions,
 )
 from kvitt.disbursement.inbox import IdempotencyRecord
-from kvitt.disbursement.migrate_case import apply_move, content_of, moved, moved_rows, note_in
+from kvitt.disbursement.migrate_case import announced, apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.take_over import fill, may_be_taken_over
+from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
     CaseId,
     Refusal,
@@ -67,7 +68,7 @@ def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> Tak
         case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown_in(entry))
         form = contracts.import_form(scheme)
     else:
-        contract = contracts.of_name(note.contract)
+        contract, *_ = contracts.named(note.contract)
         case = ImportedCase(
             scheme,
             case_id,
@@ -130,6 +131,10 @@ def _migrated(replay: "Replay", entry: AuditRow) -> None:
     for row in rows:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)
+    work, listing = UnitOfWork(), {contract.lists_on for contract in replay.contracts}
+    publish(work, announced(replay.contracts, case, note, payments, entry.at), None, entry.at)
+    replay.lists.setdefault(0, []).extend(row for row in work.outbox if row.topic in listing)
+    replay.published.extend(row for row in work.outbox if row.topic not in listing)
 
 
 def _left_out(replay: "Replay", entry: AuditRow) -> None:

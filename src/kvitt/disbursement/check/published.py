@@ -71,12 +71,12 @@ def _with_rail(replay: Replay) -> list[OutboxRow]:
 
 
 def _compare_lists(replay: Replay, stored: Sequence[StoredPublished]) -> None:
-    """The case list after each accepted message; orders of one message that were accepted at once share one record."""
-    by_message: dict[int | None, list[StoredPublished]] = {}
+    """The case list after each accepted message, and after moves (0); orders of one message that were accepted at once share one record."""
+    by_message: dict[int, list[StoredPublished]] = {}
     for each in stored:
-        by_message.setdefault(each.row.message_no, []).append(each)
+        by_message.setdefault(each.row.message_no or 0, []).append(each)
     for number in by_message.keys() | replay.lists.keys():
-        published, made = by_message.get(number, []), replay.lists.get(number or 0, [])
+        published, made = by_message.get(number, []), replay.lists.get(number, [])
         if len(published) > len(made):
             replay.found.differs(Kind.PUBLISHED, replay.stored.case_no, number, "publishes the case list more often than it changed")
         # Long ago a list was published only when it had changed.

@@ -10,7 +10,7 @@ import structlog
 from psycopg.errors import LockNotAvailable
 from psycopg_pool import ConnectionPool
 
-from kvitt.disbursement.calendar import next_day, previous_working_day
+from kvitt.disbursement.calendar import next_day
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.reconcile.reconcile import Reconcile
@@ -30,7 +30,7 @@ class ReconciliationCalls:
     def __init__(
         self, pool: ConnectionPool[Any], ports: Ports, clock: Clock, schemes: Collection[Scheme], first_day: date | None = None
     ) -> None:
-        """`first_day` is where areas begin that were never reconciled; None: at the working day before."""
+        """`first_day` is where areas begin that were never reconciled; None: as `Reconcile.first_left` says."""
         self._pool, self._ports, self._clock, self._first_day = pool, ports, clock, first_day
         self.schemes = schemes
 
@@ -45,7 +45,7 @@ class ReconciliationCalls:
         Where nothing is left it begins on the day itself. Raises psycopg errors.
         """
         with self._reconcile() as reconcile:
-            firsts = [self._first(reconcile, area, day) for area in self._areas(reconcile)]
+            firsts = [reconcile.first_left(area, day) for area in self._areas(reconcile)]
         return DayRange(min([day, *firsts]), day - _ONE_DAY)
 
     def is_reconciled(self, day: date) -> bool:
@@ -56,7 +56,7 @@ class ReconciliationCalls:
     def left_out(self, days: DayRange) -> DayRange | None:
         """The days that a range would leave out in an area, which is to go on before it begins; None: none. Raises psycopg errors."""
         with self._reconcile() as reconcile:
-            firsts = [first for area in self._areas(reconcile) if (first := self._begins(reconcile, area))]
+            firsts = [first for area in self._areas(reconcile) if (first := self._begins(reconcile, area) or reconcile.first_order(area))]
         first = min(firsts, default=days.first)
         return DayRange(first, days.first - _ONE_DAY) if first < days.first else None
 
@@ -92,9 +92,6 @@ class ReconciliationCalls:
 
     def _areas(self, reconcile: Reconcile) -> Sequence[Area]:
         return [area for area in reconcile.areas if AREAS[area].scheme in self.schemes]
-
-    def _first(self, reconcile: Reconcile, area: Area, day: date) -> date:
-        return self._begins(reconcile, area) or previous_working_day(day)
 
     def _begins(self, reconcile: Reconcile, area: Area) -> date | None:
         """The day on which an area goes on; None where nothing says so: any may be the first one."""

@@ -16,7 +16,7 @@ from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.reconcile.announce import announcements
 from kvitt.disbursement.reconcile.consistency import lines_made_again, read_lines_run
 from kvitt.disbursement.reconcile.reconcile import ReconciledArea, areas_of, details_of
-from kvitt.disbursement.reconcile.runs import Run, RunState, read
+from kvitt.disbursement.reconcile.runs import Run, read
 from kvitt.disbursement.reconciliation import ReconciliationKind
 from kvitt.disbursement.values import Area
 from kvitt.kernel.database import Connection
@@ -30,6 +30,7 @@ STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.orders_of_no_run),
     (Kind.RECONCILIATION, _SQL.earlier_of_no_run),
     (Kind.RECONCILIATION, _SQL.numbered_of_no_run),
+    (Kind.RECONCILIATION, _SQL.late_of_no_run),
     (Kind.RECONCILIATION, _SQL.runs_not_as_orders),
     (Kind.RECONCILIATION, _SQL.runs_not_as_messages),
     (Kind.RECONCILIATION, _SQL.ranges_over_each_other),
@@ -102,7 +103,7 @@ def _wrong(connection: Connection, areas: Mapping[Area, ReconciledArea], run: Ru
     area = areas.get(run.area)
     if area is None or area.form.name != run.form:
         return [f"is of the area {run.area} in the form {run.form}, in which nothing is reported here"]
-    if run.state is RunState.EMPTY:
+    if run.what is ReconciliationKind.INTERFACE and not run.orders:
         return []
     try:
         made = _made_again(connection, area, run)

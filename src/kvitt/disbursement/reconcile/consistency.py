@@ -118,7 +118,7 @@ class Consistency:
     def again(self, run_no: int, operator: Operator, *, made: PartMade = _silent) -> LinesRun:
         """Reports the lines in force on the day of a run once more, under another id; what of it has not left does not leave any more.
 
-        Raises NotFound; NotInThatState where it was replaced already, was named by a caller, or is just being sent.
+        Raises NotFound; NotInThatState where it was replaced or given up, was named by a caller, or is just being sent.
         """
         with self._connection.transaction():
             before = read_lines_run(self._connection, run_no)
@@ -128,6 +128,22 @@ class Consistency:
             begun = self._add(found, before.day, Cause(Trigger.OPERATOR, operator=operator), "reconcile lines again")
             self._connection.execute(_RUNS.replace_run, {"run_no": run_no, "by": begun})
         return self.go_on(begun, made=made)
+
+    def drop(self, run_no: int, operator: Operator) -> LinesRun:
+        """Gives up a run that is not made whole: nothing of it leaves, and no part of it is taken any more.
+
+        Raises NotFound; NotInThatState where it is whole, or was given up already.
+        """
+        with self._connection.transaction():
+            before = read_lines_run(self._connection, run_no)
+            self._connection.execute(_RUNS.lock_area, {"rail": before.rail, "area": before.area, "kind": _KIND.value})
+            state = fetch_value(self._connection, _RUNS.lock_run, {"run_no": run_no})
+            if state != RunState.MAKING.value:
+                raise NotInThatState(f"reconciliation {run_no} is {state}: only one that is not made whole is dropped")
+            self._connection.execute(_SQL.drop_run, {"run_no": run_no})
+            self._connection.execute(_RUNS.drop_messages, {"run_no": run_no})
+            self._note("drop reconciliation of lines", operator, f"{before.area} {before.day}")
+            return read_lines_run(self._connection, run_no)
 
     def go_on(self, run_no: int, *, made: PartMade = _silent) -> LinesRun:
         """Makes what is left of a run. Raises NotFound."""
@@ -170,9 +186,12 @@ class Consistency:
         self._connection.execute(_SQL.add_remarks, {**row, "run_no": run_no, "at": at, "scheme": AREAS[found.area].scheme.value})
         self._connection.execute(_RUNS.move_area, row)
         if cause.operator:
-            with self._connection.cursor() as cursor:
-                note(cursor, self._clock(), act, cause.operator, f"{found.area} {day}")
+            self._note(act, cause.operator, f"{found.area} {day}")
         return run_no
+
+    def _note(self, act: str, operator: Operator, about: str) -> None:
+        with self._connection.cursor() as cursor:
+            note(cursor, self._clock(), act, operator, about)
 
     def _give_up(self, run: LinesRun) -> None:
         state = fetch_value(self._connection, _RUNS.lock_run, {"run_no": run.run_no})
@@ -180,6 +199,8 @@ class Consistency:
             raise NotInThatState(f"the lines of reconciliation {run.run_no} were named by a caller, who alone can name them again")
         if state == RunState.REPLACED.value:
             raise NotInThatState(f"reconciliation {run.run_no} was made again already")
+        if state == RunState.DROPPED.value:
+            raise NotInThatState(f"reconciliation {run.run_no} was given up: the lines of that day are reported by a run of their own")
         if fetch_value(self._connection, _RUNS.messages_under_way, {"run_no": run.run_no}):
             raise NotInThatState(f"reconciliation {run.run_no} is just being sent, or it is unknown how far it came")
         self._connection.execute(_RUNS.drop_messages, {"run_no": run.run_no})
@@ -238,7 +259,11 @@ def read_lines_run(connection: Connection, run_no: int, *, lock: bool = False) -
 def lines_made_again(connection: Connection, area: ReconciledArea, run: LinesRun) -> Iterator[bytes] | None:
     """The messages of a whole run as its rows give them now; None where these have changed since, or a caller named the lines."""
     wanted = {"rail": run.rail, "area": run.area, "at": run.at}
-    if run.state is RunState.MAKING or run.trigger is Trigger.CALL or fetch_value(connection, _SQL.adopted_since, wanted):
+    if (
+        run.state in (RunState.MAKING, RunState.DROPPED)
+        or run.trigger is Trigger.CALL
+        or fetch_value(connection, _SQL.adopted_since, wanted)
+    ):
         return None
     cases = all_active_cases(connection, run.basis, at_once=CASES_AT_ONCE)
     return area.rail.encode_consistency(run.reported(area.form), cases, before=ConsistencyTotal())

@@ -96,6 +96,10 @@ class ConsistencyCalls:
         """The run that a batch belongs to, which its first batch begins; None where it has the batch already. Raises BatchRefused."""
         identity = str(batch.transaction) if batch.transaction else run_id_of_call(batch.digest)
         run_no = fetch_value(connection, _SQL.lines_run_of_id, {"run_id": identity})
+        if run_no is not None and read_lines_run(connection, run_no).state is RunState.DROPPED:
+            raise BatchRefused(
+                f"Avstemmingen er avbrutt, og må begynnes på nytt med en annen transaksjonsId, for transaksjonsId= {identity}"
+            )
         if run_no is not None and fetch_value(connection, _SQL.has_part, {"run_no": run_no, "digest": batch.digest}):
             return None
         if run_no is not None and batch.starts:

@@ -19,7 +19,7 @@ from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, RunState, Tr
 from kvitt.disbursement.reconciliation import Bucket, BucketTotal, KeyForm, ReconciliationForm, ReconciliationKind, ReportedOrder
 from kvitt.disbursement.values import Area
 from kvitt.errors import AlreadyReconciled, NotAWorkingDay, NotInThatState, NotReconciled
-from kvitt.kernel.clock import Clock, oslo
+from kvitt.kernel.clock import Clock, oslo, oslo_midnight
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, named
 from kvitt.kernel.money import Kroner
@@ -70,6 +70,11 @@ class _CountedBucket(NamedTuple):
     kroner: Kroner
 
 
+class _ReportedUntil(NamedTuple):
+    whole_until: date | None
+    first_day: date
+
+
 class _RunSpan(NamedTuple):
     first_key: int | None
     last_key: int | None
@@ -89,7 +94,7 @@ class Reconcile:
     """Makes runs on a connection, each in a transaction; in one that is open already, as a part of that."""
 
     def __init__(self, connection: Connection, ports: Ports, clock: Clock, *, first_day: date | None = None) -> None:
-        """`first_day` is where areas begin that were never reconciled; None: the working day before."""
+        """`first_day` is where areas begin that were never reconciled; None: as `first_left` says."""
         self._connection, self._clock, self._first_day = connection, clock, first_day
         self._areas = {each.area: each for each in areas_of(ports.contracts, ports.rails)}
 
@@ -103,10 +108,24 @@ class Reconcile:
 
         `early`: to today. Raises NotReconciled.
         """
-        today, last = self._today(), self.last_day(area)
-        first = next_day(last) if last else self._first_day or previous_working_day(today)
-        end = self._end(early=early)
+        first, end = self.first_left(area, self._today()), self._end(early=early)
         return DayRange(first, end) if first <= end else None
+
+    def first_left(self, area: str, today: date) -> date:
+        """The first day that the next run of an area is to report if it is made on a day.
+
+        Of one that was never reconciled: `first_day` or, where that is not set, the day of its first order or the working day before
+        `today`, whichever is earlier. Raises NotReconciled.
+        """
+        last = self.last_day(area)
+        if last:
+            return next_day(last)
+        return self._first_day or min(self.first_order(area) or today, previous_working_day(today))
+
+    def first_order(self, area: str) -> date | None:
+        """The day of the first order of an area; None: it has none. Raises NotReconciled."""
+        first: date | None = fetch_value(self._connection, _SQL.first_order, self._found(area).row)
+        return first
 
     def make(
         self,
@@ -147,7 +166,7 @@ class Reconcile:
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
             self._lock(found, days, anew=anew)
-            run = self._begin(found, days, Cause(Trigger.OPERATOR))
+            run = self._begin(found, days, Cause(Trigger.OPERATOR), rests=False)
             messages = 0
             for body in self._encoded(found, run):
                 take(body)
@@ -219,8 +238,8 @@ class Reconcile:
         self._write_messages(found, run, progress)
         return read(self._connection, run.run_no)
 
-    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None) -> Run:
-        """Stores a run with all that it reports, and without its messages."""
+    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None, rests: bool = True) -> Run:
+        """Stores a run with all that it reports, and without its messages. `rests`: pauses over very many orders."""
         now = self._clock()
         range_ = {"first_day": days.first, "last_day": days.last}
         times = fetch_value(self._connection, _SQL.runs_of_range, {**found.row, **range_})
@@ -235,19 +254,31 @@ class Reconcile:
         run_no = fetch_value(self._connection, _SQL.add_run, row)
         if replaces is not None:
             self._connection.execute(_SQL.replace_run, {"run_no": replaces, "by": run_no})
-        self._report(found, days, run_no)
+        self._report(found, days, run_no, replaces=replaces, rests=rests)
         self._connection.execute(_SQL.move_area, {**found.row, "last_day": days.last})
         self._complete(found, days, run_no, now)
         return read(self._connection, run_no)
 
-    def _report(self, found: ReconciledArea, days: DayRange, run_no: int) -> None:
+    def _report(self, found: ReconciledArea, days: DayRange, run_no: int, *, replaces: int | None, rests: bool) -> None:
         row = {**found.row, "run_no": run_no, "first_day": days.first, "last_day": days.last, "warned_by": list(found.rail.warned_by)}
         if found.form.key_form is KeyForm.NUMBER:
-            self._connection.execute(_SQL.report_by_number, row)
+            self._report_by_number(found, days, {**row, "replaces": replaces})
             return
         # Where today is part of it nothing can be made or claimed meanwhile, and everybody waits.
-        rest = 0.0 if days.last >= self._today() else _REST_SECONDS
+        rest = _REST_SECONDS if rests and days.last < self._today() else 0.0
         self._connection.execute(_SQL.report_by_day, {**row, "rests_after": _ORDERS_BEFORE_REST, "rest_seconds": rest})
+
+    def _report_by_number(self, found: ReconciledArea, days: DayRange, row: Mapping[str, Any]) -> None:
+        """Looks at the days since the last run, and at what was left open of earlier ones, however many there were."""
+        mark = fetch_one(self._connection, _ReportedUntil, _SQL.reported_until, found.row)
+        assert mark is not None, "whoever reports has locked the area"
+        if mark.whole_until is None:
+            left_since = oslo_midnight(mark.first_day)
+            self._connection.execute(_SQL.open_earlier, {**row, "first_day": mark.first_day, "left_since": left_since})
+        after = mark.whole_until or mark.first_day - _ONE_DAY
+        whole_until = max(after, min(days.last, self._today() - _ONE_DAY))
+        self._connection.execute(_SQL.report_by_number, {**row, "after": after, "whole_until": whole_until})
+        self._connection.execute(_SQL.move_mark, {**row, "whole_until": whole_until})
 
     def _complete(self, found: ReconciledArea, days: DayRange, run_no: int, now: datetime) -> None:
         """Counts what a run reports, and says between which keys it lies."""

@@ -35,6 +35,8 @@ class RunState(StrEnum):
     """There was nothing to report."""
     REPLACED = "replaced"
     """An operator has had the same range reported once more."""
+    DROPPED = "dropped"
+    """It was never made whole, and an operator has said that nothing of it leaves."""
 
 
 class Trigger(StrEnum):

@@ -170,7 +170,7 @@ FROM receipts AS r JOIN receipt_answers AS a ON a.receipt_no = r.receipt_no
 WHERE r.order_id IS NULL AND r.receipt_no > %(after)s ORDER BY r.receipt_no LIMIT %(limit)s;
 
 -- name: published
--- What is published about the messages of a span of cases, and whether it was in an earlier form.
+-- What is published about the messages of a span of cases, and whether it was in an earlier form; and about moves of the cases themselves.
 SELECT m.case_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
@@ -179,7 +179,11 @@ CROSS JOIN LATERAL (
     FROM outbox AS q CROSS JOIN publishing AS t WHERE q.message_no = m.message_no
 ) AS o
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
-ORDER BY m.case_no, o.outbox_no;
+UNION ALL
+SELECT q.case_no AS of, q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at,
+       q.case_no, q.payment_id::text, q.version, false AS early
+FROM outbox AS q WHERE q.message_no IS NULL AND q.case_no BETWEEN %(first)s AND %(last)s
+ORDER BY of, outbox_no;
 
 -- name: published_without_case
 -- What is published about messages that belong to no case.
@@ -307,7 +311,8 @@ FROM receipts AS r WHERE r.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orde
 SELECT o.case_no, o.outbox_no::text, 'is published about a message that is not there'
 FROM outbox AS o
 WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message_no = o.message_no)
-  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]));
+  AND NOT (o.message_no IS NULL AND o.topic = ANY (%(of_no_message)s::text[]))
+  AND NOT (o.message_no IS NULL AND EXISTS (SELECT FROM moved_payments AS v WHERE v.case_no = o.case_no));
 
 -- name: audit_of_no_case
 -- Audit entries of cases that are not there.

@@ -46,7 +46,8 @@ ORDER BY h.case_no, h.step;
 -- name: lines_run_of_day
 -- The run about lines in force on a day that counts, if an area has one; callers' own runs are others.
 SELECT run_no FROM reconciliation_runs
-WHERE rail = %(rail)s AND area = %(area)s AND kind = 'consistency' AND first_day = %(day)s AND state <> 'replaced' AND trigger <> 'call';
+WHERE rail = %(rail)s AND area = %(area)s AND kind = 'consistency' AND first_day = %(day)s
+  AND state NOT IN ('replaced', 'dropped') AND trigger <> 'call';
 
 -- name: add_lines_run
 -- Begins a run about lines in force.
@@ -100,6 +101,10 @@ UPDATE reconciliation_runs
 SET cases = cases + %(cases)s, lines = lines + %(lines)s, kroner = kroner + %(kroner)s, messages = %(messages)s, last_case = %(last_case)s,
     state = CASE WHEN %(ends)s THEN 'made' ELSE state END
 WHERE run_no = %(run_no)s;
+
+-- name: drop_run
+-- A run that is not whole is given up.
+UPDATE reconciliation_runs SET state = 'dropped' WHERE run_no = %(run_no)s;
 
 -- name: remarks_of_run
 -- The cases of which the rail may have other lines in force than a run reports, with the reason.

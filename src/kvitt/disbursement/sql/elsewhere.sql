@@ -72,3 +72,18 @@ SELECT DISTINCT least(f.case_no, f.other_case_no), greatest(f.case_no, f.other_c
 FROM outside_findings AS f
 WHERE f.order_id = %(order_id)s AND f.other_case_no IS NOT NULL
 ON CONFLICT DO NOTHING;
+
+-- name: list_exempt_pairs
+-- The pairs of cases that hold no orders of each other for a class code, newest release first; those of one release if an order is named.
+SELECT c.scheme, c.case_id, o.scheme AS other_scheme, o.case_id AS other_case_id, x.class_code, x.order_id::text
+FROM exempt_pairs AS x
+JOIN cases AS c ON c.case_no = x.case_no
+JOIN cases AS o ON o.case_no = x.other_case_no
+JOIN orders AS q ON q.order_id = x.order_id
+WHERE x.order_id = %(order_id)s::uuid OR %(order_id)s::uuid IS NULL
+ORDER BY q.message_no DESC, x.class_code, x.case_no, x.other_case_no
+LIMIT %(limit)s;
+
+-- name: end_exempt_pairs
+-- The cases that the release of an order let pay the same days hold each other's orders again.
+DELETE FROM exempt_pairs AS x WHERE x.order_id = %(order_id)s;

@@ -14,6 +14,10 @@ LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE;
 -- Until where an area has been reconciled.
 SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
 
+-- name: first_order
+-- The day of the first order of an area.
+SELECT min(day) FROM orders WHERE area = %(area)s AND rail = %(rail)s;
+
 -- name: move_area
 -- An area has been reconciled until a day.
 UPDATE reconciled_areas SET last_day = greatest(last_day, %(last_day)s) WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
@@ -39,10 +43,11 @@ SELECT %(run_no)s, f.order_id, f.bucket, f.receipt_no, f.key_day, f.cause
 FROM (
     SELECT o.order_id, CASE WHEN o.is_earlier THEN 'missing' ELSE reconciliation_bucket(o.state, r.severity, %(warned_by)s) END AS bucket,
            CASE WHEN o.state IN ('accepted', 'rejected') AND NOT o.is_earlier THEN o.receipt_no END AS receipt_no, o.under AS key_day,
-           CASE WHEN o.key_day IS NOT NULL AND EXISTS (
-               SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
-               WHERE e.order_id = o.order_id AND n.state <> 'replaced'
-           ) THEN 'other day' END AS cause,
+           CASE WHEN o.key_day IS NOT NULL THEN (
+               SELECT 'other day' FROM reconciled_orders AS e
+               WHERE e.order_id = o.order_id AND (SELECT n.state FROM reconciliation_runs AS n WHERE n.run_no = e.run_no) <> 'replaced'
+               LIMIT 1
+           ) END AS cause,
            row_number() OVER () AS place
     FROM (
         SELECT *, day AS under, false AS is_earlier FROM orders WHERE day BETWEEN %(first_day)s AND %(last_day)s AND key_day IS NULL
@@ -57,31 +62,65 @@ FROM (
 ) AS f
 WHERE CASE WHEN f.place %% %(rests_after)s = 0 THEN pg_sleep(%(rest_seconds)s) IS NOT NULL ELSE true END;
 
+-- name: reported_until
+-- Up to which day no order of an area is looked at again but those that were left open, and where its first run began.
+SELECT a.whole_until, (
+           SELECT min(n.first_day) FROM reconciliation_runs AS n WHERE n.rail = a.rail AND n.area = a.area AND n.kind = a.kind
+       ) AS first_day
+FROM reconciled_areas AS a WHERE a.rail = %(rail)s AND a.area = %(area)s AND a.kind = %(kind)s;
+
+-- name: open_earlier
+-- Leaves open what was made before the first run of an area began, and had not left by then: whoever reported before has not had it. Once in
+-- the life of an area.
+INSERT INTO reports_open (order_id, rail, area)
+SELECT q.order_id, q.rail, q.area FROM orders AS q
+WHERE q.area = %(area)s AND q.rail = %(rail)s AND q.day < %(first_day)s AND q.reconciliation_key IS NOT NULL AND q.state <> 'withdrawn'
+  AND ((q.sent_at IS NULL AND q.state IN ('ready', 'sending')) OR coalesce(q.sent_at, q.sending_at) >= %(left_since)s)
+ON CONFLICT DO NOTHING;
+
 -- name: report_by_number
--- Takes into a run the orders of an area up to the end of its range that were put and are in no other run, and those that another run
--- reported as missing, and that have been answered since; none of days before the area's first run.
-WITH reported AS (
-    SELECT DISTINCT ON (e.order_id) e.order_id, e.bucket
-    FROM reconciled_orders AS e JOIN reconciliation_runs AS n ON n.run_no = e.run_no
-    WHERE n.rail = %(rail)s AND n.area = %(area)s AND n.kind = 'interface' AND n.state <> 'replaced'
-    ORDER BY e.order_id, e.run_no DESC
+-- Takes into a run the orders of an area that were put and are in no other run, and those that another run reported as missing, and that have
+-- been answered since: of the days behind the mark up to the end of its range, of what was left open, and of the run in whose place it comes.
+-- What of the days up to the new mark has not left, or is missing, is left open. An order is looked up in runs one by one: a join might read
+-- all that was ever reported.
+WITH basis AS MATERIALIZED (
+    SELECT o.order_id, o.receipt_no, o.day, o.was_open, e.bucket AS reported, reconciliation_bucket(o.state, r.severity, %(warned_by)s) AS bucket,
+           o.sent_at IS NOT NULL OR o.state IN ('unknown', 'sent', 'accepted', 'rejected') AS was_put
+    FROM (
+        SELECT order_id, receipt_no, day, state, sent_at, false AS was_open FROM orders
+        WHERE area = %(area)s AND rail = %(rail)s AND day > %(after)s AND day <= %(last_day)s AND reconciliation_key IS NOT NULL
+        UNION ALL
+        SELECT p.order_id, q.receipt_no, q.day, q.state, q.sent_at, true
+        FROM reports_open AS p
+        CROSS JOIN LATERAL (SELECT receipt_no, day, state, sent_at FROM orders WHERE order_id = p.order_id OFFSET 0) AS q
+        WHERE p.rail = %(rail)s AND p.area = %(area)s AND q.day <= %(last_day)s
+        UNION ALL
+        SELECT b.order_id, q.receipt_no, q.day, q.state, q.sent_at, false
+        FROM reconciled_orders AS b
+        CROSS JOIN LATERAL (SELECT receipt_no, day, state, sent_at FROM orders WHERE order_id = b.order_id OFFSET 0) AS q
+        WHERE b.run_no = %(replaces)s AND q.day <= %(after)s AND NOT EXISTS (SELECT FROM reports_open AS p WHERE p.order_id = b.order_id)
+    ) AS o
+    LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+    LEFT JOIN LATERAL (
+        SELECT d.bucket FROM reconciled_orders AS d
+        WHERE d.order_id = o.order_id AND (SELECT n.state FROM reconciliation_runs AS n WHERE n.run_no = d.run_no) <> 'replaced'
+        ORDER BY d.run_no DESC LIMIT 1
+    ) AS e ON true
+), reported AS (
+    INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
+    SELECT %(run_no)s, order_id, bucket, CASE WHEN bucket <> 'missing' THEN receipt_no END, day,
+           CASE WHEN reported IS NOT NULL THEN 'late receipt' END
+    FROM basis
+    WHERE was_put AND bucket <> 'withdrawn' AND (reported IS NULL OR (reported = 'missing' AND bucket <> 'missing'))
+), closed AS (
+    DELETE FROM reports_open AS p USING basis AS b WHERE p.order_id = b.order_id AND b.was_open AND b.bucket <> 'missing'
 )
-INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
-SELECT %(run_no)s, o.order_id, o.bucket, CASE WHEN o.bucket <> 'missing' THEN o.receipt_no END, o.day,
-       CASE WHEN e.order_id IS NOT NULL THEN 'late receipt' END
-FROM (
-    SELECT q.order_id, q.receipt_no, q.day,
-           reconciliation_bucket(q.state, r.severity, %(warned_by)s) AS bucket
-    FROM orders AS q LEFT JOIN receipts AS r ON r.receipt_no = q.receipt_no
-    WHERE q.area = %(area)s AND q.rail = %(rail)s AND q.day <= %(last_day)s AND q.reconciliation_key IS NOT NULL
-      AND q.day >= (
-          SELECT min(n.first_day) FROM reconciliation_runs AS n
-          WHERE n.rail = %(rail)s AND n.area = %(area)s AND n.kind = 'interface'
-      )
-      AND (q.sent_at IS NOT NULL OR q.state IN ('unknown', 'sent', 'accepted', 'rejected')) AND q.state <> 'withdrawn'
-) AS o
-LEFT JOIN reported AS e ON e.order_id = o.order_id
-WHERE e.order_id IS NULL OR (e.bucket = 'missing' AND o.bucket <> 'missing');
+INSERT INTO reports_open (order_id, rail, area)
+SELECT order_id, %(rail)s, %(area)s FROM basis WHERE NOT was_open AND bucket = 'missing' AND day <= %(whole_until)s;
+
+-- name: move_mark
+-- Of the days up to this one only what was left open is looked at again.
+UPDATE reconciled_areas SET whole_until = %(whole_until)s WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s;
 
 -- name: totals_of_run
 -- The orders of a run by bucket.

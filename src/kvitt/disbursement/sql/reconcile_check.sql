@@ -50,8 +50,9 @@ WHERE d.key_day <= a.last_day
   );
 
 -- name: numbered_of_no_run
--- Orders with a number of their own that had left when a run up to their day was made, and that no run reports. What leaves within the minute
--- before may be noted when the run has been made already: the next one reports it.
+-- Orders with a number of their own that had left when a run up to their day was made, and that no run reports; those of days before the first
+-- run only if they left behind its beginning for the first time. What leaves within the minute before a run may be noted when it has been made: the next one
+-- reports it.
 SELECT o.case_no, o.order_id::text, 'had left when run ' || n.run_no || ' was made, and no run reports it'
 FROM orders AS o
 JOIN LATERAL (
@@ -60,11 +61,29 @@ JOIN LATERAL (
     ORDER BY r.run_no DESC LIMIT 1
 ) AS n ON true
 WHERE o.reconciliation_key IS NOT NULL AND o.state <> 'withdrawn'
-  AND o.day >= (SELECT min(r.first_day) FROM reconciliation_runs AS r WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface')
+  AND greatest(o.day, CASE WHEN o.resends = 0 THEN (o.sent_at AT TIME ZONE 'Europe/Oslo')::date END) >= (
+      SELECT min(r.first_day) FROM reconciliation_runs AS r WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface'
+  )
   AND NOT EXISTS (
       SELECT FROM reconciled_orders AS e JOIN reconciliation_runs AS r ON r.run_no = e.run_no
       WHERE e.order_id = o.order_id AND r.state <> 'replaced'
   );
+
+-- name: late_of_no_run
+-- Orders with a number of their own that are reported as missing, and that had been answered when a later run up to their day was made.
+SELECT o.case_no, o.order_id::text, 'had been answered when run ' || n.run_no || ' was made, and no run reports that'
+FROM orders AS o
+JOIN LATERAL (
+    SELECT e.run_no, e.bucket FROM reconciled_orders AS e JOIN reconciliation_runs AS r ON r.run_no = e.run_no
+    WHERE e.order_id = o.order_id AND r.state <> 'replaced' ORDER BY e.run_no DESC LIMIT 1
+) AS e ON e.bucket = 'missing'
+JOIN LATERAL (
+    SELECT r.run_no FROM reconciliation_runs AS r
+    WHERE r.rail = o.rail AND r.area = o.area AND r.kind = 'interface' AND r.last_day >= o.day AND r.run_no > e.run_no
+      AND r.made_at - interval '1 minute' > o.settled_at
+    ORDER BY r.run_no DESC LIMIT 1
+) AS n ON true
+WHERE o.reconciliation_key IS NOT NULL AND o.state IN ('accepted', 'rejected');
 
 -- name: runs_not_as_orders
 -- Runs whose totals are not those of the orders that they report.
@@ -82,7 +101,7 @@ HAVING (n.accepted, n.warned, n.rejected, n.missing) IS DISTINCT FROM (
            coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'rejected'), 0), coalesce(sum(o.sum_kroner) FILTER (WHERE e.bucket = 'missing'), 0));
 
 -- name: runs_not_as_messages
--- Runs whose state is not that of their messages: good once all of them are put, and not before.
+-- Runs whose state is not that of their messages: good once all of them are put, and not before; nothing is put of one that was given up.
 SELECT NULL::bigint, n.run_no::text, 'is ' || n.state || ', and ' || count(*) FILTER (WHERE m.state <> 'sent') || ' of its '
        || count(m.place) || ' messages are not put'
 FROM reconciliation_runs AS n LEFT JOIN reconciliation_messages AS m ON m.run_no = n.run_no
@@ -90,6 +109,7 @@ GROUP BY n.run_no
 HAVING count(m.place) <> n.messages
     OR (n.state = 'good' AND count(*) FILTER (WHERE m.state <> 'sent') > 0)
     OR (n.state = 'empty' AND count(m.place) > 0)
+    OR (n.state = 'dropped' AND count(*) FILTER (WHERE m.state <> 'dropped') > 0)
     OR (n.state = 'made' AND count(*) FILTER (WHERE m.state IN ('ready', 'sending', 'unknown')) = 0);
 
 -- name: ranges_over_each_other
@@ -98,7 +118,7 @@ SELECT NULL::bigint, n.run_no::text, 'is about days of run ' || b.run_no || ' as
 FROM reconciliation_runs AS n
 JOIN reconciliation_runs AS b ON b.rail = n.rail AND b.area = n.area AND b.kind = n.kind AND b.run_no < n.run_no
      AND b.first_day <= n.last_day AND n.first_day <= b.last_day
-WHERE n.state <> 'replaced' AND b.state <> 'replaced' AND (n.kind = 'interface' OR (n.trigger <> 'call' AND b.trigger <> 'call'));
+WHERE n.state NOT IN ('replaced', 'dropped') AND b.state NOT IN ('replaced', 'dropped') AND (n.kind = 'interface' OR (n.trigger <> 'call' AND b.trigger <> 'call'));
 
 -- name: reported_of_no_order
 -- What runs report of orders that are not there, and what is reported in runs that are not.

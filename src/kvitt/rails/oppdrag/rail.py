@@ -110,7 +110,7 @@ class Oppdrag(Struct, frozen=True):
         if order.forwarded:
             message, time = forwarded_xml.encode(order), forwarded_xml.correlation_time(order.made_at)
         else:
-            message, time = order_xml.encode(order), order_xml.correlation_time(order) if order.lines else ""
+            message, time = order_xml.encode(order), order_xml.correlation_time(order)
             order_xml.validate(message)
         return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order.frequency, order.hold_back))
 
@@ -214,7 +214,7 @@ def correlation_key(lines: Iterable[LineKey]) -> bytes:
 def line_keys(order: Order) -> tuple[LineKey, ...]:
     """Returns what a receipt of this order says of its lines, in their order; a line that its sender made goes by its number.
 
-    An order that corrects a hold-back has none, and no time either: it goes by the days that were held back (iverksetting §3.7).
+    An order that corrects a hold-back has none, and its receipt has no time: it goes by the days that were held back (iverksetting §3.7).
     """
     if not order.lines and order.hold_back:
         return (_hold_back_key(order.hold_back.start.isoformat(), order.hold_back.end.isoformat()),)

@@ -27,3 +27,27 @@ LEFT JOIN orders AS o ON o.order_id = v.order_id
 LEFT JOIN messages AS m ON m.message_no = o.message_no
 WHERE c.contract = %(contract)s
 ORDER BY m.message_no DESC NULLS LAST;
+
+-- name: cases_of_payments
+-- The cases that have these payments: their contract's, or such as were moved from it, all or in part. One that the rail never took is in none.
+SELECT p.payment_id::text, c.scheme, c.case_id
+FROM payments AS p
+JOIN cases AS c ON c.case_no = p.case_no
+WHERE p.payment_id = ANY (%(payment_ids)s::uuid[]) AND p.client_chose
+  AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded)) 
+  AND (c.contract = %(owner)s OR EXISTS (SELECT FROM moved_payments AS v WHERE v.case_no = c.case_no AND v.contract = c.contract AND c.contract = %(moved_to)s))
+UNION
+SELECT m.payment_id::text, c.scheme, c.case_id
+FROM moved_payments AS m
+JOIN cases AS c ON c.case_no = m.case_no
+WHERE m.payment_id = ANY (%(payment_ids)s::uuid[]) AND m.contract = %(moved_to)s AND c.contract = %(moved_to)s;
+
+-- name: newest_correction
+-- The answer of the last call that corrected a hold-back of a payment; one that was refused at once corrected nothing.
+SELECT m.answer
+FROM cases AS c
+JOIN decisions AS d ON d.case_no = c.case_no
+JOIN messages AS m ON m.message_no = d.message_no
+WHERE (c.scheme, c.case_id) = (%(scheme)s, %(case_id)s) AND (d.contract, d.operation) = (%(contract)s, 'avvent')
+  AND d.outcome IN ('ordered', 'queued') AND m.key = %(key)s
+ORDER BY d.message_no DESC LIMIT 1;

@@ -18,6 +18,11 @@ decision() { # id, previous decision, payments, and more of the decision: a fram
     printf '{"sakId": "S700", "behandlingId": "%s", "personident": "01820390012", "forrigeIverksetting": %s,' "$1" "$2"
     printf ' "vedtak": {"vedtakstidspunkt": "2026-06-01T09:00:00", "saksbehandlerId": "Z990003", "beslutterId": "Z990001", "utbetalinger": [%s]%s}}\n' "$3" "${4-}"
 }
+ask() { curl -sS -w ' %{http_code}\n' -H "Authorization: Bearer $machine" --json @- "$api/api/simulering/v2"; }
+question() { # previous decision, payments
+    printf '{"sakId": "S700", "behandlingId": "3", "personident": "01820390012", "saksbehandlerId": "Z990003",'
+    printf ' "forrigeIverksetting": %s, "utbetalinger": [%s]}\n' "$1" "$2"
+}
 pays() { # first day, last day, kroner a day; in June 2026
     printf '{"beløp": %s, "satstype": "DAGLIG", "fraOgMedDato": "2026-06-%s", "tilOgMedDato": "2026-06-%s",' "$3" "$1" "$2"
     printf ' "stønadsdata": {"stønadstype": "DAGPENGER_ARBEIDSSØKER_ORDINÆR", "meldekortId": "M-2026-06", "fastsattDagsats": 1540}}'
@@ -39,6 +44,12 @@ decision 2 '{"behandlingId": "1"}' "$two" | decide "$machine"
 # 202
 settled 2
 # "OK"
+
+# What a decision would lead to can be asked before it is sent, behind the latest one: what is paid already changes nothing.
+question '{"behandlingId": "1"}' "$two" | ask
+# {"statusCode":400,"msg":"Forrige iverksetting stemmer ikke med siste mottatte iverksetting på saken. BehandlingId/IverksettingId forrige iverksetting: 1/null, behandlingId/iverksettingId siste mottatte iverksetting: 2/null","doc":"https://helved-docs.ansatt.dev.nav.no/async/kom_i_gang/opprett_utbetaling","system":"HELVED"} 400
+question '{"behandlingId": "2"}' "$two" | ask
+# 204
 
 # A correction of one day and two more weeks, in one decision.
 four="$(pays 01 04 1510), $(pays 05 05 1180), $(pays 08 12 1510), $(pays 15 19 1510), $(pays 22 26 1510)"

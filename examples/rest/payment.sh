@@ -1,5 +1,5 @@
 #!/bin/sh
-# The life of one payment of AAP: made, read, put back, changed, ceased.
+# The life of one payment of AAP: made, read, put back, changed, ceased, and moved to its stream.
 #
 #     kvitt up                            # in another terminal
 #     sh examples/rest/payment.sh
@@ -50,3 +50,11 @@ call "$payment"
 # {"statusCode":404,"msg":"Fant ikke utbetaling med uid 7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01","doc":"https://helved-docs.ansatt.dev.nav.no","system":"HELVED"} 404
 settled
 # "OK" 200
+
+# The case goes on in the stream of AAP, with its lines; from then on nothing else changes it. The same once more does nothing.
+call --json '{"id": "1a7c6f30-5b0d-4c8e-8f0a-2d4b6c8e0f02"}' "$payment/migrate"
+# 200
+call --json '{"id": "1a7c6f30-5b0d-4c8e-8f0a-2d4b6c8e0f02"}' "$payment/migrate"
+# 200
+body "08 09 10" 940 | call --json @- "$payment"
+# {"statusCode":409,"msg":"Saken hører til kontrakten helved, og kan bare endres gjennom den","doc":"https://helved-docs.ansatt.dev.nav.no","system":"HELVED"} 409

@@ -11,6 +11,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
+from kvitt.api.rest.local_issuer import Behind
+from kvitt.disbursement.values import Scheme
 from support.rest_stage import ALL, Site, earn, rest_site
 from support.tried import tried
 
@@ -36,11 +38,26 @@ def site(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_every_answer_is_one_that_the_description_has(site: Site, mode: GenerationMode) -> None:
     """Requests that the description allows, and such that it does not: all are answered as it says."""
-    headers = {"authorization": f"Bearer {site.token(*ALL)}"}
+    _answers_are_described(site, site.token(*ALL), mode)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+@pytest.mark.parametrize("scheme", [Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER])
+def test_what_an_approver_is_answered_is_described(site: Site, mode: GenerationMode, scheme: Scheme) -> None:
+    """An approver of one scheme comes to the body of decisions and payments, where an application of several must say more."""
+    approver = Behind(person="Z990001", approver_of=[scheme])
+    token = site.hub.rest.token(application="prod:team:approvers", schemes=[scheme], behind=approver)
+    _answers_are_described(site, token, mode, only=DECISIONS)
+
+
+def _answers_are_described(site: Site, token: str, mode: GenerationMode, *, only: tuple[str, ...] = ("/",)) -> None:
+    headers = {"authorization": f"Bearer {token}"}
     schema = schemathesis.openapi.from_url(f"{site.url}/schema/openapi.json", headers=headers)
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) == OPERATIONS
     for operation in operations:
+        if not operation.path.startswith(only):
+            continue
         strategy: st.SearchStrategy[Case] = operation.as_strategy(generation_mode=mode)
         _holds(strategy, headers, OF_DECISIONS if operation.path.startswith(DECISIONS) else OF_OTHERS)
 

@@ -1,9 +1,12 @@
 """What another case pays the same person on the same days holds an order until two people let it go, whoever sent it (design §8)."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
 
+from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.approvable import OrderNamed, order_acts, pairs_act
 from kvitt.disbursement.check import check
@@ -159,6 +162,31 @@ def test_two_people_have_two_cases_hold_each_others_orders_again(stage: Stage) -
     stage.finish()
     stage.hand_in(DP, ("as long", dp("B", days=[1, 2, 3, 4, 5], **KARI)))
     assert [each.case_id for each in held(stage)] == ["B"]
+
+
+def test_operators_list_and_end_what_two_people_let_be(stage: Stage) -> None:
+    def kvitt(*words: str) -> str:
+        done = CliRunner().invoke(main, ["order", *words, "--database", stage.conninfo])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    stage.hand_in(DP, ("one", dp("A", **KARI)), ("other", dp("B", **KARI)))
+    (order,) = held(stage)
+    assert kvitt("exempt") == "all cases hold what others pay as well\n"
+    let_go(stage)
+    assert json.loads(kvitt("exempt", order.order_id[:8], "--json")) == {
+        "scheme": "DAGPENGER",
+        "case_id": "A",
+        "other_scheme": "DAGPENGER",
+        "other_case_id": "B",
+        "class_code": "DAGPENGER",
+        "order_id": order.order_id,
+    }
+    words = ("hold-again", order.order_id, "--by", "kari", "--reason", "one case after all")
+    asked = kvitt(*words, "--ask")
+    assert "DAGPENGER case A and DAGPENGER case B would hold each other's orders of DAGPENGER again" in asked
+    assert kvitt(*words, "--approved-by", "ola") == "pairs of cases that hold each other's orders again: 1\n"
+    assert kvitt("exempt", "--json") == ""
 
 
 def test_a_message_that_waited_is_judged_when_its_turn_comes(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from kvitt.api.rest.tokens import Tokens
 from kvitt.app.apis import decision_access
 from kvitt.app.main import main
 from kvitt.disbursement.values import Scheme
-from kvitt.settings import RestSettings, Settings
+from kvitt.settings import DecisionSettings, RestSettings, Settings
 from support.issuer import AUDIENCE, ISSUER, WRONG_TOKENS, Issuer
 from support.patience import PATIENCE_SECONDS
 from support.rest_stage import Site, caller_of, rest_site
@@ -36,10 +36,12 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 @pytest.fixture(scope="module")
 def site(ledger_database: str, issuer: Issuer) -> Iterator[Site]:
     rights = {"reader": ["ledger:read"], "nothing": []}
+    schemes = {"aap": ["AAP"], "dp": ["DAGPENGER"]}
     settings = RestSettings(
-        issuer=ISSUER, audience=AUDIENCE, jwks_file=issuer.file, applications=rights, schemes={"aap": ["AAP"]}, calls_per_second=1e6
+        issuer=ISSUER, audience=AUDIENCE, jwks_file=issuer.file, applications=rights, schemes=schemes, calls_per_second=1e6
     )  # type: ignore[arg-type]
-    with rest_site(ledger_database, issuer.file.parent, settings=settings) as made:
+    listed = {"DAGPENGER": DecisionSettings(system_callers=())}
+    with rest_site(ledger_database, issuer.file.parent, settings=settings, decisions=listed) as made:
         yield made
 
 
@@ -87,6 +89,38 @@ def test_another_schemes_application_is_refused_before_its_body_is_read(site: Si
     assert (response.status, json.loads(body)["status"]) == (403, 403)
     nameless, _ = answered(site, "POST", "/api/simulering", issuer.token())
     assert nameless.status == 401
+    for scheme in ("dagpenger", "tilleggsstonader", "tiltakspenger"):
+        response, body = answered(site, "POST", f"/api/dryrun/{scheme}", issuer.token(azp_name="dev:x:aap"))
+        assert (response.status, json.loads(body)["statusCode"]) == (403, 403), scheme
+
+
+def test_an_application_that_may_not_call_for_itself_is_refused_before_its_body_is_read(
+    site: Site, issuer: Issuer, routes: list[tuple[str, str]]
+) -> None:
+    """On every path of decisions; with a person behind it, it is let in, and its body is waited for (iverksetting §1.6)."""
+    paths = {each for each in routes if each[1].startswith(OF_DECISIONS)}
+    assert len(paths) >= 14
+    machine = issuer.token(azp_name="dev:x:dp", roles=["access_as_application"])
+    for method, path in sorted(paths):
+        response, body = answered(site, method, path.replace("/dryrun/x", "/dryrun/dagpenger"), machine)
+        assert (response.status, json.loads(body)["statusCode"]) == (403, 403), (method, path)
+        assert "uten å være godkjent app" in json.loads(body)["msg"]
+
+
+def test_what_is_no_right_of_the_token_is_refused_before_its_body_is_read(
+    site: Site, issuer: Issuer, routes: list[tuple[str, str]]
+) -> None:
+    """A scheme, and a person in some group, give no right to reconcile."""
+    person = issuer.token(azp="reader", azp_name="dev:x:aap", NAVident="Z990001", groups=["some"])
+    paths = {each for each in routes if each[1].startswith(("/api/avstem", "/api/next_range", "/api/konsist", "/api/v2/", "/intern"))}
+    assert len(paths) == 6
+    for method, path in sorted(paths):
+        response, _ = answered(site, method, path, person)
+        assert response.status == 403, (method, path)
+
+
+OF_DECISIONS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v3")
+"""Paths where a scheme says who may call without a person."""
 
 
 def local_token(tmp_path: Path, *options: str) -> tuple[int, str]:

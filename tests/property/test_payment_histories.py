@@ -173,6 +173,7 @@ class Play:
                 self._ask_at_once(asks)
             case Answers():
                 self._faults(step)
+                return
             case Leaves():
                 self._leave()
             case Comes():
@@ -182,8 +183,11 @@ class Play:
                 self._come()
             case Lost(cut=cut):
                 self._site.proxy.cut(cut)
+                return
             case Dies(place=place):
                 die_at(place)
+                return
+        self._look()
 
     def _ask(self, ask: PaymentAsk) -> None:
         request, of_caller = self._request(ask), self._keys[ask.caller]

@@ -1,6 +1,6 @@
 """A kvitt that answers REST on a free port, with the example's parties and a shop that has earned something."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Batch, Operation, Posting
 from kvitt.payouts.directory import known, load_directory
 from kvitt.payouts.directory_file import read_directory
-from kvitt.settings import RestSettings, Settings, SimulationSettings
+from kvitt.settings import DecisionSettings, RestSettings, Settings, SimulationSettings
 from kvitt.testing import Hub
 from support.patience import PATIENCE_SECONDS
 
@@ -82,10 +82,20 @@ def earn(conninfo: str, plan_id: str = "sales") -> None:
 
 
 @contextmanager
-def rest_site(conninfo: str, data: Path, *, settings: RestSettings | None = None, call_seconds: float = 9.0) -> Iterator[Site]:
+def rest_site(
+    conninfo: str,
+    data: Path,
+    *,
+    settings: RestSettings | None = None,
+    call_seconds: float = 9.0,
+    decisions: Mapping[str, DecisionSettings] | None = None,
+) -> Iterator[Site]:
     """A site on this database; its issuer's key is in `data`. Calls for simulations wait so long: nobody asks the rail."""
     of_hub = Settings(
-        data=data, rest=settings or RestSettings(), simulation=SimulationSettings(call_seconds=call_seconds, dry_run_seconds=call_seconds)
+        data=data,
+        rest=settings or RestSettings(),
+        simulation=SimulationSettings(call_seconds=call_seconds, dry_run_seconds=call_seconds),
+        decisions=decisions or {},  # type: ignore[arg-type]
     )
     with kvitt.testing.hub(conninfo=conninfo, settings=of_hub, start=utc_now()) as hub:
         yield Site(hub)

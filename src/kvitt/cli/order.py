@@ -125,7 +125,7 @@ def release(settings: Settings, *, order_id: str, by: str, reason: str, approved
 def list_exempt(settings: Settings, *, order_id: str | None, limit: int, as_json: bool) -> None:
     """List the cases that hold no orders of each other, though both pay a person on the same days; or those that ORDER's release let do so.
 
-    Two people released an order then, and so said that both pay rightly. ORDER hold-again ends it.
+    Two people released an order then, and so said that both pay rightly; hold-again ends that.
     """
 
     with operating(settings) as operate:

@@ -15,17 +15,15 @@ from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRe
 from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
+from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import Part, fetch
+from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, look_up
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
 CaseKey = tuple[Scheme, str]
-_PERSON_DIGITS: Final = 11
-"""An organisation has nine, and rightly is paid by many cases."""
 ALL: Final = "*"
 """Among the unknown payments of a case: nothing of the whole case was taken over."""
 _position_in_case, _message_no = attrgetter("position_in_case"), attrgetter("message_no")
@@ -60,9 +58,13 @@ class CaseRow(NamedTuple):
 class _CurrentPayment(NamedTuple):
     case_no: int
     position_in_case: int
-    document: bytes
+    document: bytes | None
     number: int | None
-    continues: bool
+
+
+class _LostPayment(NamedTuple):
+    case_no: int
+    at_rail: AtRail
 
 
 class CaseName(NamedTuple):
@@ -136,6 +138,11 @@ class Case:
         return self.scheme, self.case_id
 
     @property
+    def has_lived(self) -> bool:
+        """Something has happened to it. To one that is as it was made nothing has been ordered, accepted or taken over."""
+        return self.audit_seq > 0 or self.orders_made > 0 or bool(self.areas)
+
+    @property
     def must_queue(self) -> bool:
         """A new message has to wait: an order is open, what stands is contradicted, or others wait already."""
         return self.queued > 0 or not self.may_go_on
@@ -202,19 +209,8 @@ class Case:
         counts = (self.orders_made, self.open_orders, self.queued)
         chain = (self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
-        return CaseStep(
-            self.case_no,
-            self.person,
-            areas,
-            *counts,
-            *chain,
-            ",".join(self.unknown),
-            self.contradictions,
-            self.contract,
-            *frame,
-            self.numbered,
-            self.ordered_for,
-        )
+        stands = (",".join(self.unknown), self.contradictions, self.contract)
+        return CaseStep(self.case_no, self.person, areas, *counts, *chain, *stands, *frame, self.numbered, self.ordered_for)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""
@@ -284,38 +280,46 @@ def _locked(cursor: psycopg.Cursor[Any], statement: str, named: Sequence[Sequenc
     return [Case(row) for row in fetch(cursor, CaseRow, statement, named)]
 
 
-def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> None:
-    """Loads the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
+def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> Lookup:
+    """Looks up the accepted payments of locked cases as they are now, in this transaction, in place of what was loaded before.
 
     With them, what of their orders the rail may have though it counts as rejected.
     """
     by_number = {case.case_no: case for case in cases}
     for case in cases:
-        case.payments.clear()
-        case.position_in_case.clear()
-        case.at_rail.clear()
-    named = [[case.scheme.value for case in cases], [case.case_id for case in cases]]
-    for each in sorted(fetch(cursor, _CurrentPayment, _SQL.current_payments, named), key=_position_in_case):
-        if each.number is None:
+        case.payments, case.position_in_case, case.at_rail = {}, {}, []
+    if not (lived := [case.case_no for case in cases if case.has_lived]):
+        return
+    found = fetch_later(cursor, _CurrentPayment, _SQL.current_payments, [lived])
+    yield
+    rows = sorted(found(), key=_position_in_case)
+    for each in rows:
+        if each.document is not None:
             by_number[each.case_no].accepted(each.document, each.position_in_case)
-        else:
-            by_number[each.case_no].at_rail.append(AtRail(each.number, payment_document.decode(each.document), each.continues))
+    if lost := [(each.case_no, each.number) for each in rows if each.number is not None]:
+        part, columns = Part(AtRail, payment=payment_document.decode), [list(column) for column in zip(*lost, strict=True)]
+        for row in fetch(cursor, _LostPayment, _SQL.payments_of_lost_orders, columns, at_rail=part):
+            by_number[row.case_no].at_rail.append(row.at_rail)
 
 
 def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
     """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
     cases = lock_cases(cursor, keys)
-    load_payments(cursor, cases)
+    look_up(cursor, load_payments(cursor, cases))
     return cases
 
 
-def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> None:
-    """Loads the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
+def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
+    """Looks up the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
     by_number = {case.case_no: case for case in cases}
     for case in by_number.values():
         case.forwarded.clear()
-    for found in fetch(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail) if by_number else ():
-        by_number[found.case_no].forwarded.append(found.line)
+    if not by_number:
+        return
+    found = fetch_later(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail)
+    yield
+    for each in found():
+        by_number[each.case_no].forwarded.append(each.line)
 
 
 def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
@@ -326,14 +330,9 @@ def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedR
         if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
             continue
         person = each.content.payee or case.person or case.ordered_for
-        if person and is_person(person):
+        if person and len(person) == PERSON_DIGITS:
             asked[case.case_no, person] = case
     return [(case, person) for (_, person), case in asked.items()]
-
-
-def is_person(payee: str) -> bool:
-    """Whether somebody who is paid is a person."""
-    return len(payee) == _PERSON_DIGITS
 
 
 class _IdInUse(NamedTuple):
@@ -342,7 +341,7 @@ class _IdInUse(NamedTuple):
     own: bool
 
 
-def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> Lookup:
     """Marks the payment ids that senders chose and that another case has, or an open order of the same one."""
     asked = [
         (index, payment_id, each.case_key[0].value, each.case_key[1])
@@ -352,7 +351,9 @@ def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], 
     ]
     if not asked:
         return
-    for found in fetch(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)]):
+    rows = fetch_later(cursor, _IdInUse, _SQL.ids_in_use, [list(column) for column in zip(*asked, strict=True)])
+    yield
+    for found in rows():
         key = records[found.ordinal].case_key
         assert key is not None, "only messages with a case were asked for"
         if found.own:
@@ -361,7 +362,7 @@ def find_ids_in_use(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], 
             cases[key].ids_of_other_cases |= {PaymentId(found.payment_id)}
 
 
-def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> None:
+def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Case], records: Sequence[ParsedRecord]) -> Lookup:
     """Gives the cases what is stored under the identities of these records. Asks nothing where none has one."""
     asked: dict[tuple[int, str, str], Case] = {}
     for each in records:
@@ -372,7 +373,9 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
         return
     ordered = sorted(asked)
     columns = [list(range(len(ordered))), *map(list, zip(*ordered, strict=True))]
-    for found in fetch(cursor, _FoundRecord, _SQL.idempotency_records, columns):
+    rows = fetch_later(cursor, _FoundRecord, _SQL.idempotency_records, columns)
+    yield
+    for found in rows():
         _, *key = ordered[found.ordinal]
         stored = IdempotencyRecord(found.message_no, found.digest, MessageState(found.state), found.answer)
         asked[ordered[found.ordinal]].idempotency[key[0], key[1]] = stored
@@ -381,20 +384,17 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
 class _FoundDecision(NamedTuple):
     case_no: int
     decision: ReceivedDecision
-    digest: bytes | None
-    answer: bytes | None
 
 
-def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> None:
-    """Gives cases where their chains stand, and named decisions; of those that were taken over also what a repeat hears."""
+def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> Lookup:
+    """Gives cases where their chains of decisions stand, and the decisions that are named. Asks nothing where there are none."""
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}
     keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() for each in all_named})
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
-    rows = fetch(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=Part(ReceivedDecision, key=tuple, state=DecisionState))
-    for each in rows:
-        by_number[each.case_no].received[each.decision.key] = each.decision
-        if each.digest is not None:
-            record = IdempotencyRecord(each.decision.message_no, each.digest, MessageState.ANSWERED, each.answer)
-            by_number[each.case_no].idempotency.setdefault(each.decision.key, record)
+    part = Part(ReceivedDecision, key=tuple, state=DecisionState)
+    rows = fetch_later(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=part)
+    yield
+    for found in rows():
+        by_number[found.case_no].received[found.decision.key] = found.decision

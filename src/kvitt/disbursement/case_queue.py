@@ -20,7 +20,7 @@ from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
 from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, look_up
 from kvitt.kernel.queries import load
 
 _SQL = load("cases", "kvitt.disbursement")
@@ -52,17 +52,17 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
     free = {case.case_no: case for case in cases.values() if case.queued and case.may_go_on}
     if free:
         # Their receipts may have changed the accepted payments in this very transaction.
-        load_payments(cursor, list(free.values()))
-        load_lines(cursor, [case for case in free.values() if case.scheme in ports.contracts.forwarding])
+        lined = [case for case in free.values() if case.scheme in ports.contracts.forwarding]
+        look_up(cursor, load_payments(cursor, list(free.values())), load_lines(cursor, lined))
         # All at once, however many messages come: two that lock one after the other might wait for each other.
         lock_persons(cursor, [person for case in free.values() if (person := case.person or case.ordered_for)])
     outside = LookedUp(ports, now)
     last_seen: dict[int, int] = {}
     while free:
         queued = _queued(cursor, list(free), last_seen, ports)
-        find_ids_in_use(cursor, cases, [each.parsed for each in queued])
         records = [each.parsed for each in queued]
-        find_elsewhere(cursor, persons_asked_about(cases, records), ports.contracts.forwarding)
+        asking = persons_asked_about(cases, records)
+        look_up(cursor, find_ids_in_use(cursor, cases, records), find_elsewhere(cursor, asking, ports.contracts.forwarding))
         outside.look(cursor, sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no

@@ -42,7 +42,7 @@ from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
 from kvitt.disbursement.values import InvalidForm, LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.audit import digest
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later
 from kvitt.kernel.queries import load
 
 _ELSEWHERE: Final = load("elsewhere", "kvitt.disbursement")
@@ -66,30 +66,32 @@ def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
     return found
 
 
-def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> None:
+def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> Lookup:
     """Gives cases what others pay the persons for whom they may be ordered for; senders of `forwarding` schemes make the lines.
 
     The persons are locked (`outside.lock_persons`), so that two cases that are ordered for at the same time see each other.
     """
-    by_number = {case.case_no: case for case, _ in asking}
-    for case in by_number.values():
+    for case, _ in asking:
         case.elsewhere.clear()
-    lined = [each for each in asking if each[0].scheme in forwarding]
-    paying = [each for each in asking if each[0].scheme not in forwarding]
+    if not asking:
+        return
+    several = fetch_values_later(cursor, _ELSEWHERE.cases_of_persons, _columns(asking))
+    yield
+    by_number = {case.case_no: case for case, _ in asking}
+    near = frozenset(several())
     found: list[PaymentElsewhere | LineElsewhere] = []
-    if paying:
-        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, _of_others(paying), other=OtherCase)
-    if lined:
-        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, _of_others(lined), other=OtherCase, line=LineAtRail)
+    if paying := [each for each in asking if each[0].case_no in near and each[0].scheme not in forwarding]:
+        columns = [*_columns(paying), _MOST_OTHER_CASES]
+        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, columns, other=OtherCase)
+    if lined := [each for each in asking if each[0].case_no in near and each[0].scheme in forwarding]:
+        columns = [*_columns(lined), _MOST_OTHER_CASES]
+        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, columns, other=OtherCase, line=LineAtRail)
     for row in found:
         by_number[row.other.asked_by].elsewhere.append(row)
 
 
-def _of_others(asking: Iterable[tuple[Case, str]]) -> list[Any]:
-    return [
-        *map(list, zip(*((case.case_no, person, ",".join(ALIKE[case.scheme])) for case, person in asking), strict=True)),
-        _MOST_OTHER_CASES,
-    ]
+def _columns(asking: Iterable[tuple[Case, str]]) -> list[Any]:
+    return [*map(list, zip(*((case.case_no, person, ",".join(ALIKE[case.scheme])) for case, person in asking), strict=True))]
 
 
 def numbered(parsed: ParsedRecord, message_no: int, received_at: datetime) -> InboxMessage:
@@ -167,7 +169,8 @@ class Handler:
 
     def stored_answer(self, case: Case, message: InboxMessage) -> IdempotencyRecord | None:
         """The message that this one repeats, unless it may come again."""
-        stored = case.idempotency.get(message.identity.key) if message.identity else None
+        key = message.identity.key if message.identity else None
+        stored = (case.idempotency.get(key) or _taken_over(case.received.get(key))) if key else None
         return None if stored is None or self._contract.may_come_again(stored) else stored
 
     def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
@@ -380,6 +383,13 @@ class Handler:
         if case and message.identity and outcome in RECEIVED:
             state = DecisionState.OPEN if outcome is DecisionOutcome.ORDERED else DecisionState.WITHOUT_PAYMENT
             case.received[message.identity.key] = ReceivedDecision(message.identity.key, message.message_no, state)
+
+
+def _taken_over(decision: ReceivedDecision | None) -> IdempotencyRecord | None:
+    """The record of a decision that is no message, since it was taken over with its case."""
+    if decision is None or decision.digest is None:
+        return None
+    return IdempotencyRecord(decision.message_no, decision.digest, MessageState.ANSWERED, decision.answer)
 
 
 def _outcome(event: Event) -> DecisionOutcome:

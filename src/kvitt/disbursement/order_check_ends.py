@@ -33,7 +33,7 @@ from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import LineAtRail, Payment
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import oslo, oslo_midnight
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, look_up
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
@@ -149,12 +149,12 @@ class OrderChecks:
         """The pay of each order, as the derivation has it; `areas` has the area of each."""
         order_ids = list(areas)
         if case.scheme in self._ports.contracts.forwarding:
-            load_lines(cursor, [case])
+            look_up(cursor, load_lines(cursor, [case]))
             lines: dict[str, list[LineAtRail]] = {each: [] for each in order_ids}
             for ordered in fetch(cursor, _OrderedLine, _SQL.lines_of_orders, [order_ids], line=LineAtRail):
                 lines[ordered.order_id].append(ordered.line)
             return {order_id: pay_by_lines(asked, case.forwarded) for order_id, asked in lines.items()}
-        load_payments(cursor, [case])
+        look_up(cursor, load_payments(cursor, [case]))
         payments: dict[str, list[Payment]] = {each: [] for each in order_ids}
         for paid in fetch(cursor, _OrderedPayment, _SQL.payments_of_orders, [order_ids]):
             payments[paid.order_id].append(payment_document.decode(paid.document))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.caller import call_headers
-from kvitt.disbursement.case import Case, is_person
+from kvitt.disbursement.case import Case
 from kvitt.disbursement.catalogue import SCHEMES, PaidTwice
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts
 from kvitt.disbursement.derive.forwarded import pay_of_forwarded, pay_of_lines
@@ -36,7 +36,7 @@ from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Reply
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import LineElsewhere, OtherCase, OutsideFindingRow, PaymentElsewhere, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, kroner_of
-from kvitt.disbursement.values import Order
+from kvitt.disbursement.values import PERSON_DIGITS, Order
 from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.queries import load
 
@@ -196,7 +196,7 @@ def sources_of(contracts: Contracts, records: Iterable[ParsedRecord]) -> set[str
 
 def lock_persons(cursor: psycopg.Cursor[Any], persons: Iterable[str]) -> None:
     """Has this transaction decide alone about what these persons are paid. Cases are locked before persons, and persons at once."""
-    if named := sorted({each for each in persons if is_person(each)}):
+    if named := sorted({each for each in persons if len(each) == PERSON_DIGITS}):
         cursor.execute(_SQL.lock_persons, [named])
 
 

@@ -22,7 +22,7 @@ from kvitt.disbursement.values import (
     Scheme,
 )
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.fetch import fetch_one, look_up
 from kvitt.kernel.queries import load
 
 _SQL = load("preview", "kvitt.disbursement")
@@ -122,8 +122,7 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
     with connection.cursor() as cursor:
         row = fetch_one(cursor, CaseRow, _SQL.find_case, (scheme.value, case_id))
         case = Case(row) if row else Case.new(0, scheme, case_id)
-        load_payments(cursor, [case])
-        find_ids_in_use(cursor, {parsed.case_key: case}, [parsed])
+        look_up(cursor, load_payments(cursor, [case]), find_ids_in_use(cursor, {parsed.case_key: case}, [parsed]))
     return case, case.must_queue or case.deferred
 
 
@@ -131,7 +130,8 @@ def _look_elsewhere(connection: Connection, ports: Ports, case: Case | None, par
     """Looks up what other cases pay its person at this moment."""
     if case:
         with connection.cursor() as cursor:
-            find_elsewhere(cursor, persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)]), ports.contracts.forwarding)
+            asking = persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)])
+            look_up(cursor, find_elsewhere(cursor, asking, ports.contracts.forwarding))
 
 
 def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:

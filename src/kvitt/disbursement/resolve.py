@@ -49,7 +49,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values, look_up
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
 
@@ -152,7 +152,7 @@ class Resolve:
         turned, taken_back = act.adopt() if what is What.ADOPTED else (act.keep(), ())
         act.close(what, operator)
         dequeue_next(cursor, act.work, {key: case}, act.now, self._ports)
-        load_payments(cursor, [case])
+        look_up(cursor, load_payments(cursor, [case]))
         act.work.cases = [case.step()]
         act.work.write(cursor)
         note(cursor, act.now, "adopt" if what is What.ADOPTED else "keep", operator, order_id)

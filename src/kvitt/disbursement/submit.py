@@ -48,7 +48,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch, fetch_values
+from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later, look_up
 from kvitt.kernel.leases import Lease, advance
 from kvitt.kernel.queries import load
 
@@ -159,7 +159,6 @@ class Submit:
             rows = [] if held else fetch(cursor, _DeferredMessage, _DEFERRED.deferred_messages, arguments, record=StoredRecord)
             if not rows:
                 return 0
-            load_payments(cursor, cases)
             records = [parse(self._ports.contracts, row.record.incoming()) for row in rows]
             if failure_of:
                 _private.warning("kept message failed alone", error=str(failure_of))
@@ -176,7 +175,7 @@ class Submit:
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:
-        """Locks cases and loads what is accepted; those that somebody else holds are waited for, or left out."""
+        """Locks cases; those that somebody else holds are waited for, or left out."""
         if not keys:
             return {}
         wary = keys & self._held if wait else keys
@@ -189,7 +188,6 @@ class Submit:
             cases += free
             self._held.difference_update(wary - held)
             self._held.update(held)
-        load_payments(cursor, cases)
         return {case.key: case for case in cases}
 
     def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> "_Sorting":
@@ -198,15 +196,19 @@ class Submit:
         numbers: list[int] = []
         outside: LookedUp | None = None
         if now:
-            find_ids_in_use(cursor, cases, now)
-            find_stored_answers(cursor, cases, now)
-            load_lines(cursor, self._forwarding(cases, now))
-            find_decisions(cursor, self._named_decisions(now), cases)
+            asking = persons_asked_about(cases, now)
+            look_up(
+                cursor,
+                load_payments(cursor, list({key: cases[key] for each in now if (key := each.case_key)}.values())),
+                find_ids_in_use(cursor, cases, now),
+                find_stored_answers(cursor, cases, now),
+                load_lines(cursor, self._forwarding(cases, now)),
+                find_decisions(cursor, self._named_decisions(now), cases),
+                _draw_numbers(cursor, [person for _, person in asking], len(now), numbers),
+                find_elsewhere(cursor, asking, self._ports.contracts.forwarding),
+            )
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
-            asking = persons_asked_about(cases, now)
-            numbers = fetch_values(cursor, _CASES.next_message_numbers, [[person for _, person in asking], len(now)])
-            find_elsewhere(cursor, asking, self._ports.contracts.forwarding)
             outside = self._outside(cursor, asking, now)
         return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
 
@@ -232,6 +234,13 @@ class Submit:
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:
         """The cases whose senders make the lines."""
         return [cases[key] for each in records if each.incoming.source in self._forwards and (key := each.case_key)]
+
+
+def _draw_numbers(cursor: psycopg.Cursor[Any], persons: Sequence[str], count: int, into: list[int]) -> Lookup:
+    """Draws numbers for messages, once these persons are locked."""
+    drawn = fetch_values_later(cursor, _CASES.next_message_numbers, [persons, count])
+    yield
+    into += drawn()
 
 
 def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:

@@ -21,6 +21,8 @@ OrderId = NewType("OrderId", str)
 Area = NewType("Area", str)
 """The rail's posting area, e.g. `DP` or `TILLSTPB`."""
 NORWEGIAN_KRONER: Final = "NOK"
+PERSON_DIGITS: Final = 11
+"""Of a person's number. An organisation's has nine, and rightly is paid by many cases."""
 
 
 class Scheme(StrEnum):

@@ -1,9 +1,10 @@
 """Reads rows by name: each row becomes a value whose fields are the columns of the statement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.rows import RowMaker, no_result, scalar_row
@@ -13,6 +14,7 @@ Arguments = Sequence[Any] | Mapping[str, Any]
 Source = psycopg.Connection[Any] | psycopg.Cursor[Any]
 """Where rows are read: on a connection, or on that of a cursor."""
 ColumnReader = Callable[[Any], Any]
+_ENDED: Final = object()
 
 
 class Part:
@@ -75,6 +77,24 @@ def fetch_values(source: Source, statement: str, arguments: Arguments = ()) -> l
     """The values of a statement with one column. Raises psycopg errors."""
     with _connection(source).cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchall()
+
+
+def fetch_values_later(source: Source, statement: str, arguments: Arguments = ()) -> Callable[[], list[Any]]:
+    """Sends a statement with one column, as `fetch_later` does, and returns what fetches its values."""
+    return _connection(source).cursor(row_factory=scalar_row).execute(statement, arguments, binary=True).fetchall
+
+
+Lookup = Iterator[None]
+"""A lookup under way: it sends its statements as `fetch_later` does, yields, and takes in their rows; then it may ask more. One that asks
+nothing just ends."""
+
+
+def look_up(source: Source, *lookups: Lookup) -> None:
+    """Does lookups in the order in which they are given, all of them in one round trip. Raises psycopg errors, of the first that fails."""
+    with _connection(source).pipeline() if len(lookups) > 1 else nullcontext():
+        asked = [each for each in lookups if next(each, _ENDED) is not _ENDED]
+    for each in asked:
+        next(each, None)
 
 
 def fetch_value(source: Source, statement: str, arguments: Arguments = ()) -> Any:

@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from litestar import Request, Response, post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
@@ -152,8 +154,20 @@ def routers(calls: DecisionCalls, work: RouteWork) -> Sequence[Router]:
             DECISION_PATH, route_handlers=[simulate_decision], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]
         ),
         Router(own, route_handlers=[dry_run], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]),
-        Router(named, route_handlers=[dry_run_of], dependencies=given, guards=[may_decide_somewhere(calls.access)], tags=["simulations"]),
+        Router(
+            named,
+            route_handlers=[dry_run_of],
+            dependencies=given,
+            guards=[may_decide_somewhere(calls.access), _refuse_other_schemes],
+            tags=["simulations"],
+        ),
     )
+
+
+def _refuse_other_schemes(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Who may not send messages of the scheme in the path is refused before the body is read. Raises OtherScheme, SystemCallRefused."""
+    if scheme := _SCHEMES.get(connection.path_params["scheme"]):
+        authority_over(connection, scheme)
 
 
 _MEANINGS: Final[Mapping[int, str]] = {

@@ -20,34 +20,38 @@ FOR UPDATE OF c;
 
 -- name: current_payments
 -- The accepted payments of cases, ceased ones too, each with its place in the case list. Whoever asks sorts by it: numbers are sorted
--- faster than documents. With an order's number: what that order, which counts as rejected or taken back, may have brought to the rail,
--- and whether it went on from a line that the rail had.
-SELECT p.case_no, p.position_in_case, p.document, p.number, p.continues
-FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
-JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id
+-- faster than documents. With a number, and without a document: an order that counts as rejected or taken back, which the rail may have.
+SELECT p.case_no, p.position_in_case, p.document, p.number
+FROM unnest(%b::bigint[]) AS w (case_no)
 CROSS JOIN LATERAL (
     (
-        SELECT q.case_no, q.position_in_case, q.document, NULL::integer AS number, false AS continues
+        SELECT q.case_no, q.position_in_case, q.document, NULL::integer AS number
         FROM payments AS q
-        WHERE q.case_no = c.case_no AND q.state = 'accepted' AND NOT q.superseded
+        WHERE q.case_no = w.case_no AND q.state = 'accepted' AND NOT q.superseded
         OFFSET 0
     )
     UNION ALL
-    SELECT o.case_no, q.position_in_case, q.document, o.number, (
-        SELECT l.refers_to IS NOT NULL OR l.ceased_from IS NOT NULL FROM order_lines AS l
-        WHERE l.order_id = o.order_id AND l.payment_id = q.payment_id ORDER BY l.position LIMIT 1
+    (
+        SELECT r.case_no, 0::bigint, NULL::bytea, r.number
+        FROM orders AS r
+        WHERE r.case_no = w.case_no AND r.state IN ('rejected', 'withdrawn') AND (r.decided_by_hand OR r.resends > 0)
+        OFFSET 0
     )
-    FROM (
-        SELECT r.case_no, r.number, r.order_id FROM orders AS r
-        WHERE r.case_no = c.case_no AND r.state IN ('rejected', 'withdrawn') AND (r.decided_by_hand OR r.resends > 0)
-        OFFSET 0
-    ) AS o
-    CROSS JOIN LATERAL (
-        SELECT d.position_in_case, d.document, d.payment_id FROM payments AS d
-        WHERE d.case_no = o.case_no AND d.version = o.number AND d.state = 'dropped'
-        OFFSET 0
-    ) AS q
 ) AS p;
+
+-- name: payments_of_lost_orders
+-- The payments of orders that count as rejected or taken back and that the rail may have, with whether each went on from a line that the
+-- rail had.
+SELECT d.case_no, d.version AS number, d.document AS payment, (
+    SELECT l.refers_to IS NOT NULL OR l.ceased_from IS NOT NULL FROM order_lines AS l
+    WHERE l.order_id = d.order_id AND l.payment_id = d.payment_id ORDER BY l.position LIMIT 1
+) AS continues
+FROM unnest(%b::bigint[], %b::integer[]) AS w (case_no, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM payments AS q WHERE q.case_no = w.case_no AND q.version = w.number AND q.state = 'dropped'
+    OFFSET 0
+) AS d
+ORDER BY d.position_in_case;
 
 -- name: ids_in_use
 -- Which of these client-chosen payment ids a case other than the asking one has accepted or pending, and which are pending in its own.

@@ -1,3 +1,13 @@
+-- name: cases_of_persons
+-- The cases among those that ask whose person has another case as well, with the schemes to look in.
+SELECT w.case_no
+FROM unnest(%b::bigint[], %b::text[], %b::text[]) AS w (case_no, person, schemes)
+WHERE EXISTS (
+    SELECT FROM cases AS q
+    WHERE q.ordered_for = w.person AND q.case_no <> w.case_no AND q.scheme = ANY (string_to_array(w.schemes, ','))
+    OFFSET 0
+);
+
 -- name: payments_elsewhere
 -- The payments that other cases of a person have, accepted or under way or such as the rail may have, for cases that ask, with the schemes to
 -- look in; of each other case also the class codes which two people have let both of them pay. Not more than so many cases, newest first.

@@ -27,10 +27,9 @@ from kvitt.disbursement.imported import (
     unknown_in,
     versions,
 )
-from kvitt.disbursement.inbox import IdempotencyRecord
 from kvitt.disbursement.migrate_case import announced, apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
-from kvitt.disbursement.states import MessageState, What
+from kvitt.disbursement.states import What
 from kvitt.disbursement.take_over import fill, may_be_taken_over
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
@@ -102,9 +101,8 @@ def _imported(replay: "Replay", entry: AuditRow) -> None:
     taken = again.case
     fill(replay.case, taken, taken.contract or replay.contracts.first_owner(replay.case.scheme))
     for each in replay.stored.imported:
-        key = each.decision.key
-        replay.case.received[key] = ReceivedDecision(key, each.message_no, each.decision.state)
-        replay.case.idempotency[key] = IdempotencyRecord(each.message_no, each.decision.digest, MessageState.ANSWERED, each.decision.answer)
+        said = each.decision
+        replay.case.received[said.key] = ReceivedDecision(said.key, each.message_no, said.state, said.digest, said.answer)
     for row in again.versions:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)

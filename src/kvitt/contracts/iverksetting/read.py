@@ -235,6 +235,11 @@ _V2_TERMS: Mapping[Scheme, Callable[[TermsShape], BenefitTerms]] = {
 }
 
 
+def terms_of(given: TermsShape, path: str) -> BenefitTerms:
+    """The terms of the later forms, whatever is missing in them. Raises Undecodable for a benefit that nobody knows."""
+    return _V2_TERMS[_scheme(given, path)](given)
+
+
 def _scheme(terms: TermsShape, path: str) -> Scheme:
     if (found := SCHEME_OF_BENEFIT.get(terms.benefit)) is None:
         raise Undecodable(f"{path}.stønadsdata.stønadstype", "is not a known word")

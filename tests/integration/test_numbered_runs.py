@@ -176,7 +176,21 @@ def test_the_check_finds_what_was_left_open_and_that_no_run_looked_at(database: 
 
 ACTS = st.lists(
     st.sampled_from(
-        ["answered", "silent", "late", "unsent", "send", "withdraw", "adopt", "day", "day", "report", "early", "again newest", "again older"]
+        [
+            "answered",
+            "silent",
+            "late",
+            "unsent",
+            "send",
+            "withdraw",
+            "adopt",
+            "day",
+            "day",
+            "report",
+            "early",
+            "again newest",
+            "again older",
+        ]
     ),
     min_size=3,
     max_size=14,

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from html import escape
 from typing import ClassVar, Final
-from xml.sax.saxutils import escape
 
 import msgspec
 from lxml import etree
@@ -264,7 +264,7 @@ def reasons_in(text: str) -> frozenset[Reason]:
 def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
     """An order's own bytes with the rail's answer first (helved §1.2, §5.1); well-formed however damaged the echo was."""
     texts = dict(said.others) | {"kodeMelding": said.code, "alvorlighetsgrad": said.raw_severity, "beskrMelding": said.text}
-    leaves = "".join(f"\n        <{name}>{escape(texts[name])}</{name}>" for name in LEAVES if texts.get(name))
+    leaves = "".join(f"\n        <{name}>{escape(texts[name], quote=False)}</{name}>" for name in LEAVES if texts.get(name))
     mmel = f"\n    <mmel>{leaves}\n    </mmel>".encode()
     head, separator, rest = xml.partition(FORWARDED_ROOT)
     if not separator:

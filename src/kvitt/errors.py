@@ -254,6 +254,10 @@ class OtherLog(NotAvailable):
     """The database belongs to another log: its positions would skip records there, or read them again."""
 
 
+class SourceUnreadable(NotAvailable):
+    """The database of an older system can not be opened, or has not the tables that are read."""
+
+
 class RecordsGone(NotAvailable):
     """A topic no longer holds what comes next: it was made anew, or records were deleted before they were read."""
 

@@ -253,9 +253,25 @@ def test_the_older_call_reports_what_it_is_given(hub: Hub, client: httpx.Client)
     assert messages(hub.connection) == ["START", "81: 81#1=300", "82: 82#4=50", "total 2 250 T", "AVSL"]
     assert last(hub.connection)[2] == transaction
     before = last(hub.connection)
-    twice = {**body, "utbetalingsoppdrag": [sent("81"), sent("81", 2)]}
-    assert failed(client.post(OLDER, json=twice)) == "Har allerede lagt til 81 i listen over avstemminger"
+    for again in ("81", "81 "):
+        twice = {**body, "utbetalingsoppdrag": [sent("81"), sent(again, 2)]}
+        assert failed(client.post(OLDER, json=twice)) == "Har allerede lagt til 81 i listen over avstemminger"
     assert last(hub.connection) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"avstemmingstidspunkt": "0001-01-01T00:00:00"}, "avstemmingstidspunkt: must not be before 1970-01-02"),
+        ({"utbetalingsoppdrag": [sent("S" * 25, 10_000)]}, "utbetalingsperiode.periodeId: " + "S" * 25 + "#10000: gammelt format"),
+        ({"utbetalingsoppdrag": [sent("81\uffff")]}, "saksnummer: Expected `str` matching"),
+        ({"utbetalingsoppdrag": [sent("81\n")]}, "saksnummer: Expected `str` matching"),
+    ],
+)
+def test_what_no_message_could_say_is_refused_by_its_field(hub: Hub, client: httpx.Client, given: Json, wrong: str) -> None:
+    body = {"fagsystem": "DP", "utbetalingsoppdrag": [], "avstemmingstidspunkt": MOMENT, **given}
+    answer = client.post(OLDER, json=body)
+    assert (answer.status_code, wrong in answer.json()["feil"]) == (400, True), answer.text
 
 
 def test_who_may_not_and_what_has_no_form_is_refused_in_the_same_form(hub: Hub, client: httpx.Client) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Run, RunState, messages
+from kvitt.disbursement.resolve import Resolve
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, TestServer, hub
 from support.reconciled import BY_KARI, KARI, MONDAY, counts, make, put_need, reconcile, reconciled_site, texts
@@ -107,6 +108,37 @@ def test_an_order_that_was_withdrawn_is_left_open_no_longer(site: Hub) -> None:
     assert site.connection.execute("SELECT FROM reports_open").fetchall() == []
 
 
+def the_rail_has_it_all_the_same(site: Hub, order_id: str) -> None:
+    """An order that was taken back is accepted, as after a store was put back; two people adopt that."""
+    ((message,),) = site.connection.execute("SELECT message FROM orders WHERE order_id = %s", (order_id,)).fetchall()
+    site.rail.reply(bytes(message).replace(b"<oppdrag-110>", b"<mmel><alvorlighetsgrad>00</alvorlighetsgrad></mmel><oppdrag-110>"))
+    site.run("receiver")
+    Resolve(site.connection, site.clock, site.ports).adopt(order_id, TWO)
+
+
+@pytest.mark.parametrize("runs_before", [0, 1, 2])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_an_order_that_was_taken_back_and_that_the_rail_has_is_reported_once(site: Hub, *, runs_before: int, is_open: bool) -> None:
+    """Whether a run has passed over its day or not, and whether it was left open there before it was taken back."""
+    put_need(site)
+    site.run("intake")
+    ((order_id,),) = site.connection.execute("SELECT order_id::text FROM orders").fetchall()
+    if is_open:
+        site.clock.advance(days=1)
+        assert make(site, AREA, BY_KARI).state is RunState.EMPTY
+    Operate(site.connection, site.clock, site.ports).withdraw(order_id, TWO)
+    for _ in range(runs_before):
+        site.clock.advance(days=1)
+        assert make(site, AREA, BY_KARI).state is RunState.EMPTY
+    the_rail_has_it_all_the_same(site, order_id)
+    site.clock.advance(days=1)
+    assert counts(make(site, AREA, BY_KARI)) == {"accepted": 1}
+    for _ in range(2):
+        site.clock.advance(days=1)
+        assert make(site, AREA, BY_KARI).state is RunState.EMPTY
+    assert site.connection.execute("SELECT FROM reports_open").fetchall() == []
+
+
 def test_a_run_of_a_store_from_before_the_mark_reports_what_the_ones_before_have_not(site: Hub) -> None:
     site.rail.fault(delay=1, delay_seconds=40 * 3600.0)
     for _ in range(2):
@@ -144,7 +176,21 @@ def test_the_check_finds_what_was_left_open_and_that_no_run_looked_at(database: 
 
 ACTS = st.lists(
     st.sampled_from(
-        ["answered", "silent", "late", "unsent", "send", "withdraw", "day", "day", "report", "early", "again newest", "again older"]
+        [
+            "answered",
+            "silent",
+            "late",
+            "unsent",
+            "send",
+            "withdraw",
+            "adopt",
+            "day",
+            "day",
+            "report",
+            "early",
+            "again newest",
+            "again older",
+        ]
     ),
     min_size=3,
     max_size=14,
@@ -187,6 +233,9 @@ def do(site: Hub, what: str) -> None:
         case "withdraw":
             for (order_id,) in site.connection.execute("SELECT order_id::text FROM orders WHERE state = 'ready' LIMIT 1").fetchall():
                 Operate(site.connection, site.clock, site.ports).withdraw(order_id, TWO)
+        case "adopt":
+            for (order_id,) in site.connection.execute("SELECT order_id::text FROM orders WHERE state = 'withdrawn' LIMIT 1").fetchall():
+                the_rail_has_it_all_the_same(site, order_id)
         case "day":
             site.clock.advance(days=1)
             site.run("emulator", "receiver", "relay")

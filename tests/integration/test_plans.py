@@ -31,6 +31,7 @@ GROWING = {
         "log_records",
         "idempotency_records",
         "decisions",
+        "imported_decisions",
     ),
     *("simulation_requests", "simulation_questions"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
@@ -80,6 +81,9 @@ FILL = (
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO idempotency_records (message_no, case_no, subject, name, digest)
        SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, sha256('x') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO imported_decisions (message_no, case_no, subject, name, state, digest, answer)
+       SELECT n, n, '01020312345', md5('payment ' || n)::uuid::text, 'accepted', sha256('x'), '{}'
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO audit (chain, seq, at, what, digest, hash)
        SELECT n, 1, %(now)s, 'ordered', sha256('x'), sha256('y') FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO deferred (scheme, case_id, source, partition, position, body, came_at, taken_at)
@@ -255,7 +259,11 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
 }
 HOT[ENACTMENT, "statuses"] = {
     "status_of_decision": DECIDED,
-    "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "key": b"B1\0"},
+    "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "decision": "B1", "key": b"B1\0"},
+}
+HOT[HUB, "take_over"] = {
+    "imported_entries": [NUMBERS],
+    "owners_of_payments": [IDS],
 }
 HOT[SINGLE, "payments"] = {
     "versions": {"payment_id": IDS[0], "contract": "utbetalinger"},
@@ -295,6 +303,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     # Locks, and what an operator asks for.
     (HUB, "elsewhere"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
     (HUB, "source_limits"): set(),
+    (HUB, "take_over"): {"add_accepted", "add_decisions"},  # plain inserts
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {

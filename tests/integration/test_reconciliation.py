@@ -1,5 +1,6 @@
 """Each day's orders are reported to the rail once: what is in a run, in which bucket, with which bytes, and in which order it leaves."""
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -188,6 +189,7 @@ def test_a_preview_has_the_bytes_of_the_run_and_stores_nothing(site: Hub) -> Non
         shown_again.append(body)
     assert shown_again == bodies
     assert (shown.run_id, shown.totals, shown.messages) == (made.run_id, made.totals, made.messages)
+    assert shown.run_no == 0, "whoever asks for the run of a number that is shown has to find it"
 
 
 def test_a_preview_of_very_many_messages_holds_few_of_them_at_once(site: Hub) -> None:
@@ -336,8 +338,12 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
     ]
     # Of areas that are further than the day that is asked for nothing is left; the others are reported all the same.
     by_kari = ("--by", "kari", "--reason", "the scheduler was down")
-    kvitt("reconcile", "run", "--area", "TILTPENG", "--from", "2026-06-29", "--day", "2026-06-29", *by_kari)
+    kvitt("reconcile", "run", "--area", "TILTPENG", "--area", "TILTPENG", "--from", "2026-06-29", "--day", "2026-06-29", *by_kari)
     kvitt("reconcile", "run", "--day", "2026-06-30", *by_kari)
     assert site.connection.execute("SELECT area, first_day FROM reconciliation_runs ORDER BY run_no DESC LIMIT 1").fetchall() == [
         ("TILTPENG", date(2026, 6, 30))
     ]
+    # A dry run of which nothing is left says so too.
+    kvitt("reconcile", "run", "--area", "TILTPENG", *by_kari)
+    assert "all days up to yesterday are reconciled" in kvitt("reconcile", "run", "--area", "TILTPENG", "--dry-run")
+    assert json.loads(kvitt("reconcile", "due", "--json", "--area", "AAP", "--area", "AAP"))["run_no"] in (0, None)

@@ -65,7 +65,7 @@ OF_SCHEMES = ("/utbetalinger/", "/api/iverksetting")
 
 
 def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
-    assert len(routes(site)) == 39
+    assert len(routes(site)) == 45
     public = [("POST", "/docs"), ("PUT", "/schema/openapi.json"), ("GET", "/docs/more"), ("GET", "/schema")]
     for method, path in [*routes(site), *public, ("GET", "/nowhere")]:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):

@@ -83,6 +83,15 @@ _MOVE = [
     {"sakId": "S1", "behandlingId": "B1", "iverksettingId": None, "meldeperiode": "M1"},
     {"sakId": "S1", "behandlingId": "B1", "uidToStønad": {"first": UID, "second": "TILSYN_BARN_AAP"}},
 ]
+_SIMULATED = {
+    "sakId": "FUZZ3",
+    "behandlingId": "B1",
+    "personident": person_of(1900),
+    "saksbehandlerId": "A100001",
+    "utbetalinger": _WEEK,
+    "forrigeIverksetting": None,
+}
+_ITEMS = {"items": [{"uid": UID, "id": ONE}, {"uid": TWO, "id": TWO}]}
 _THICK: dict[str, list[Body]] = {
     "aap": [aap("FUZZ")],
     "dagpenger": [dp("FUZZ")],
@@ -101,6 +110,9 @@ EACH: Mapping[tuple[str, str], tuple[Scheme, list[Body], int]] = {
     ("PUT", f"/utbetalinger/{UID}"): (TS, _PAID, 800),
     ("DELETE", f"/utbetalinger/{UID}"): (TS, _PAID, 800),
     ("POST", f"/utbetalinger/{UID}/avvent"): (TS, [_AVVENT], 600),
+    **{("POST", f"/utbetalinger/{UID}/{path}"): (AAP, [{"id": ONE}], 100) for path in ("migrate", "migrate/dryrun")},
+    **{("POST", f"/utbetalinger/{path}"): (AAP, [_ITEMS], 200) for path in ("migrate", "migrate/dryrun")},
+    ("POST", "/api/simulering/v2"): (TS, [_SIMULATED], 300),
     ("POST", "/api/simulering"): (Scheme.SYKEPENGER, [_QUESTION], 500),
     ("POST", "/api/simulering/v3"): (AAP, _THICK["aap"], 300),
     ("POST", "/api/dryrun/aap"): (AAP, _THICK["aap"], 300),

@@ -37,7 +37,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "emulator": Lazy("kvitt.cli.emulator:emulator", "Run the rail emulator, make it fail, and look into its books"),
     "db": Lazy("kvitt.cli.installation:db", "Look after the database"),
     "kafka": Lazy("kvitt.cli.kafka:kafka", "Where kvitt stands in the input topics, and where it shall begin"),
-    "import": Lazy("kvitt.cli.import_:import_", "Fill an empty kvitt with what another hub knows"),
+    "import": Lazy("kvitt.cli.import_:import_", "Take over what another hub, or an older system, knows"),
     "job": Lazy("kvitt.cli.job:job", "Look at scheduled jobs, which the role `scheduler` runs, and run one now"),
     "ledger": Lazy("kvitt.cli.ledger:ledger", "Look at the double-entry ledger, and make accounts"),
     "party": Lazy("kvitt.cli.party:party", "Load and show parties: their shops, contracts, payout tools and fee terms"),

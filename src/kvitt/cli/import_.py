@@ -1,12 +1,15 @@
-"""`kvitt import`: fills an empty kvitt with what another hub knows."""
+"""`kvitt import`: takes over what another hub, or an older system, knows."""
 
 import sys
+import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from kvitt.cli.arguments import existing_file
@@ -14,19 +17,31 @@ from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_list, table, terminal_width
 from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
+from kvitt.cli.text import shown_json
 from kvitt.config import read_client_file
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
+from kvitt.contracts.iverksetting.importing import read_cases
+from kvitt.contracts.utbetalinger.importing import read_payments
 from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
+from kvitt.disbursement.take_over import TakeOver, TakeOverReport
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import SourceUnreadable
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
+from kvitt.kernel.source_tables import source_tables
 from kvitt.settings import KafkaSettings, Settings
 
 
-@click.group("import", epilog=example("kvitt import helved --kafka broker:9092 --dry-run"))
+@click.group(
+    "import",
+    epilog=example(
+        "kvitt import helved --kafka broker:9092 --dry-run",
+        "kvitt import iverksetting --from postgresql://reader@old-host/utsjekk --dry-run",
+    ),
+)
 def import_() -> None:
-    """Fill an empty kvitt with what another hub knows."""
+    """Take over what another hub, or an older system, knows."""
 
 
 @import_.command(
@@ -94,6 +109,53 @@ def helved(
         sys.exit(BAD_RESULT)
 
 
+@import_.command(
+    epilog=example(
+        "kvitt import iverksetting --from postgresql://reader@old-host/utsjekk --dry-run",
+        "kvitt import iverksetting --from postgresql://reader@old-host/utsjekk --dry-run --json",
+        "kvitt import iverksetting --from postgresql://reader@old-host/utsjekk --leave-out \\",
+        '    --by kari --approved-by ola --reason "kvitt takes over decisions"',
+    )
+)
+@click.option("--from", "source", required=True, metavar="URL", help="The older system's PostgreSQL; a password file of libpq is read.")
+@click.option("--dry-run", is_flag=True, help="Read and judge everything, write nothing.")
+@click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
+@json_option
+@click.option("--by", metavar="NAME", help="Who does it.")
+@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@located
+def iverksetting(
+    settings: Settings,
+    *,
+    source: str,
+    dry_run: bool,
+    leave_out: bool,
+    as_json: bool,
+    by: str | None,
+    reason: str | None,
+    approved_by: str | None,
+) -> None:
+    """Take over decisions and single payments from the tables iverksetting, iverksettingsresultat and utbetaling of an older system.
+
+    They are read in one snapshot and not changed. Cases are written some hundred at a time: after a kill the same command goes on, and
+    passes by what is there. Exit status 1 when something is wrong with cases.
+    """
+    operator = None if dry_run else operator_of(by, reason, approved_by)
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection, source_tables(source) as tables:
+        if not any(map(tables.has, _TABLES)):
+            raise SourceUnreadable(f"there are none of the tables {', '.join(_TABLES)} on its search path")
+        reads = [partial(read_cases, tables), partial(read_payments, tables)]
+        take_over = TakeOver(connection, utc_now)
+        report = take_over.run(reads, operator, dry_run=dry_run, leave_out=leave_out, progress=_SaidNowAndThen())
+    if as_json:
+        click.echo(shown_json(encode(_members(report)).decode()))
+    else:
+        print_page(_rows_page(report, dry_run=dry_run))
+    if report.faults:
+        sys.exit(BAD_RESULT)
+
+
 @import_.command("unknown", epilog=example("kvitt import unknown", "kvitt import unknown --json"))
 @limit_option
 @json_option
@@ -142,10 +204,63 @@ def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:
         yield "nothing was written; mend the topics, or take over all other cases with --leave-out"
 
 
+class _SaidNowAndThen:
+    """Says on standard error how far it has come, every few seconds; a short run says nothing."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _EVERY_SECONDS
+
+    def __call__(self, report: TakeOverReport) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _EVERY_SECONDS
+        doing = "taken over" if report.written else "judged"
+        there = f", {report.already_there:,} there already" if report.already_there else ""
+        click.echo(f"{report.rows:,} rows read, {report.cases:,} cases {doing}{there}, {report.left_out:,} left out", err=True)
+
+
+def _rows_page(report: TakeOverReport, *, dry_run: bool) -> Iterator[str]:
+    done = "taken over" if report.written else "would be taken over" if dry_run else "NOT taken over"
+    yield f"{report.rows:,} rows read"
+    decisions = f"{report.decisions:,} decisions and {report.payments:,} payments"
+    yield f"{report.cases:,} cases with {decisions}, {report.ceased:,} of them ceased, {done}"
+    yield f"{report.already_there:,} cases there already"
+    yield f"{report.left_out:,} cases left out"
+    if report.counts:
+        yield from table(_RULES, [(rule, count) for rule, count in report.counts.items()], terminal_width())
+        yield from table(_ROWS, report.findings, terminal_width())
+    if report.faults and not report.written and not dry_run:
+        yield "nothing was written; mend the rows, or take over all other cases with --leave-out"
+
+
+def _members(report: TakeOverReport) -> dict[str, object]:
+    """The report as an object: all counts, and the first findings of each rule."""
+    counts = ("rows", "cases", "decisions", "payments", "ceased", "already_there", "left_out", "faults", "written")
+    rules = [
+        {"fault": rule.is_fault, "rule": rule.name.lower(), "says": rule.value, "times": times} for rule, times in report.counts.items()
+    ]
+    findings = [{column.name: column.value(each) for column in _ROWS} for each in report.findings]
+    return {**{name: getattr(report, name) for name in counts}, "rules": rules, "findings": findings}
+
+
 def _such_as(discrepancy: object, report: ImportReport) -> str:
     return ", ".join(finding.subject for finding in report.findings if finding.discrepancy is discrepancy)
 
 
+_EVERY_SECONDS: Final = 5.0
+_TABLES: Final = ("iverksetting", "iverksettingsresultat", "utbetaling")
+_RULES: Final = (
+    Column("kind", " ", of=lambda each: "FAULT" if each[0].is_fault else "note"),
+    Column("rule", of=lambda each: each[0].name.lower()),
+    Column("times", kind=Fit.NUMBER, of=lambda each: each[1]),
+    Column("says", kind=Fit.TEXT, of=lambda each: each[0].value),
+)
+_ROWS: Final = (
+    Column("rule", of=lambda each: each.rule.name.lower()),
+    Column("case"),
+    Column("row"),
+    Column("detail", kind=Fit.TEXT),
+)
 _UNKNOWN: Final = (Column("scheme"), Column("case_id", "case"), Column("payment_id", "payment"))
 _DISCREPANCIES: Final = (
     Column("kind", " ", of=lambda each: "FAULT" if each[0].is_fault else "note"),

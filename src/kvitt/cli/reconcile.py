@@ -44,6 +44,7 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 _AREA: Final = click.Choice([*AREAS])
 _IN_MEMORY: Final = 4 << 20
 """So many bytes of messages are kept in memory; more are on disk."""
+_NOTHING_LEFT: Final = "all days up to yesterday are reconciled"
 RUNS: Final = (
     Column("run_no", "no", of=lambda run: run.run_no or None),
     Column("area"),
@@ -160,8 +161,9 @@ def _warned_by(run: Run) -> tuple[str, ...]:
 def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
     """Show what would be reported now of each area; nothing is stored."""
     with _reconciling(settings) as (_, reconcile):
-        found = [reconcile.preview(area, days) for area in areas or reconcile.areas if (days := reconcile.next_range(area)) is not None]
-    _print(found, as_json=as_json, nothing="all days up to yesterday are reconciled")
+        wanted = dict.fromkeys(areas or reconcile.areas)
+        found = [reconcile.preview(area, days) for area in wanted if (days := reconcile.next_range(area)) is not None]
+    _print(found, as_json=as_json, nothing=_NOTHING_LEFT)
 
 
 @reconcile.command(
@@ -199,16 +201,18 @@ def run(
     with _reconciling(settings) as (_, reconcile):
         ranges = [
             (area, days)
-            for area in areas or _behind(reconcile, _date(first), _date(day))
+            for area in dict.fromkeys(areas) or _behind(reconcile, _date(first), _date(day))
             if (days := _range(reconcile, area, _date(first), _date(day), early=early))
         ]
         if operator is None:
             for area, days in ranges:
                 _show_preview(reconcile, area, days, as_json=as_json)
+            if not ranges:
+                _print([], as_json=as_json, nothing=_NOTHING_LEFT)
             return
         cause = Cause(Trigger.OPERATOR, operator=operator)
         made = [reconcile.make(area, days, cause, progress=_progress(area), early=early) for area, days in ranges]
-    _print(made, as_json=as_json, nothing="all days up to yesterday are reconciled")
+    _print(made, as_json=as_json, nothing=_NOTHING_LEFT)
 
 
 @reconcile.command(epilog=example('kvitt reconcile again 17 --by kari --reason "the rail lost the run"'))

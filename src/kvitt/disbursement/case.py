@@ -387,7 +387,7 @@ class _FoundDecision(NamedTuple):
 
 
 def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> Lookup:
-    """Gives cases where their chains of decisions stand, and those decisions that new ones name. Asks nothing where there are none."""
+    """Gives cases where their chains of decisions stand, and the decisions that are named. Asks nothing where there are none."""
     if not named:
         return
     by_number = {cases[key].case_no: cases[key] for key in named}

@@ -73,7 +73,18 @@ def _read_benefits(name: str) -> dict[str, Benefit]:
 
 STREAM_BENEFITS = _read_benefits("class_codes.csv")
 """The benefits that case streams and single payments name, by their names on the wire; decisions over REST name many of them too."""
-BENEFITS = STREAM_BENEFITS | _read_benefits("decided_class_codes.csv")
+EARLIER_BENEFITS = _read_benefits("earlier_class_codes.csv")
+"""Benefits of payments that were taken over with an earlier class code, under names of ours: they are ceased, and nobody asks for one."""
+
+
+class _Benefits(dict[str, Benefit]):
+    """Benefits by name. An earlier one is found by whoever has its name stored, and is not among those that there are."""
+
+    def __missing__(self, name: str) -> Benefit:
+        return EARLIER_BENEFITS[name]
+
+
+BENEFITS = _Benefits(STREAM_BENEFITS | _read_benefits("decided_class_codes.csv"))
 """Every benefit by its name; names do not clash between schemes. Supplements of decisions over REST have names of ours."""
 
 

@@ -21,11 +21,16 @@ class DecisionState(StrEnum):
 
 
 class ReceivedDecision(Struct, frozen=True):
-    """A decision that was received for good: a refused one leaves none."""
+    """A decision that was received for good: a refused one leaves none.
+
+    One that was taken over with its case is no message; a repeat of it is known by its `digest`, and hears its `answer`.
+    """
 
     key: DecisionKey
     message_no: int
     state: DecisionState
+    digest: bytes | None = None
+    answer: bytes | None = None
 
 
 class ChainFault(Enum):

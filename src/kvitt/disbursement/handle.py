@@ -169,7 +169,8 @@ class Handler:
 
     def stored_answer(self, case: Case, message: InboxMessage) -> IdempotencyRecord | None:
         """The message that this one repeats, unless it may come again."""
-        stored = case.idempotency.get(message.identity.key) if message.identity else None
+        key = message.identity.key if message.identity else None
+        stored = (case.idempotency.get(key) or _taken_over(case.received.get(key))) if key else None
         return None if stored is None or self._contract.may_come_again(stored) else stored
 
     def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
@@ -382,6 +383,13 @@ class Handler:
         if case and message.identity and outcome in RECEIVED:
             state = DecisionState.OPEN if outcome is DecisionOutcome.ORDERED else DecisionState.WITHOUT_PAYMENT
             case.received[message.identity.key] = ReceivedDecision(message.identity.key, message.message_no, state)
+
+
+def _taken_over(decision: ReceivedDecision | None) -> IdempotencyRecord | None:
+    """The record of a decision that is no message, since it was taken over with its case."""
+    if decision is None or decision.digest is None:
+        return None
+    return IdempotencyRecord(decision.message_no, decision.digest, MessageState.ANSWERED, decision.answer)
 
 
 def _outcome(event: Event) -> DecisionOutcome:

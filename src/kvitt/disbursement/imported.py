@@ -1,4 +1,4 @@
-"""One case of the state topics, looked at by itself: whether it can be taken over, what of it an operator should know, and its rows.
+"""A case of an older system as it is taken over: its rows and the first entry of its audit chain; of the state topics, whether it can be.
 
 A fault leaves the whole case out, since half a case would be paid wrongly; a note takes it over and says what was odd about it.
 """
@@ -6,15 +6,17 @@ A fault leaves the whole case out, since half a case would be paid wrongly; a no
 import re
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import pairwise
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS, BENEFITS, SCHEMES
+from kvitt.disbursement.decisions import DecisionKey, DecisionState, Frame
 from kvitt.disbursement.derive.micro_chained import order_id
 from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import PaymentRow
@@ -29,6 +31,7 @@ from kvitt.disbursement.values import (
 )
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.identifiers import flaw_of
+from kvitt.kernel.money import Kroner
 
 _UNKNOWN = "unknown: "
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,10 +87,21 @@ class Finding(Struct, frozen=True):
     subject: str
 
 
+class ImportedDecision(Struct, frozen=True):
+    """A decision of a case that is taken over, and what became of it; `digest` and `answer` are what a repeat of it meets."""
+
+    key: DecisionKey
+    state: DecisionState
+    digest: bytes
+    answer: bytes
+
+
 class ImportedCase(Struct, frozen=True):
     """A case as it is taken over: whose it is, the areas that the rail knows it in, its payments in case-list order, ceased ones last.
 
-    `unknown` are the payments that are listed, and of which nothing else is there.
+    `unknown` are the payments that are listed, and of which nothing else is there. `contract` is whose the case is, None: that of the
+    scheme's streams. `decisions` are its chain, oldest first; `numbered` numbers of lines are used up. `callers_chose`: its payments have
+    ids that callers chose, also where those of the scheme are derived.
     """
 
     scheme: Scheme
@@ -96,6 +110,37 @@ class ImportedCase(Struct, frozen=True):
     areas: tuple[Area, ...]
     payments: tuple[Payment, ...]
     unknown: tuple[PaymentId, ...] = ()
+    contract: str | None = None
+    decisions: tuple[ImportedDecision, ...] = ()
+    frame: Frame | None = None
+    numbered: int = 0
+    callers_chose: bool = False
+
+
+class TakenNote(Struct, frozen=True, omit_defaults=True):
+    """The note of an entry by which a case of a contract was taken over, or left out: what no payment of it says."""
+
+    contract: str
+    payments: int = 0
+    decisions: int = 0
+    frame_start: date | None = None
+    cap_kroner: Kroner | None = None
+    numbered: int = 0
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame of the case."""
+        return None if self.frame_start is None and self.cap_kroner is None else Frame(self.frame_start, self.cap_kroner)
+
+    @property
+    def text(self) -> str:
+        """The note as it stands in the entry."""
+        return msgspec.json.encode(self).decode()
+
+
+def taken_note(entry: AuditRow) -> TakenNote | None:
+    """The note of an entry; None where a case of a scheme's streams was taken over. Raises msgspec.MsgspecError."""
+    return msgspec.json.decode(entry.note, type=TakenNote) if entry.note and entry.note.startswith("{") else None
 
 
 class StoredState(Struct, frozen=True):
@@ -141,7 +186,7 @@ def _wrong_payment(payment: Payment) -> list[Discrepancy]:
         wrong.append(Discrepancy.NO_CLASS)
     if _UUID.fullmatch(payment.last_line) is None and not 0 < len(payment.last_line) <= _OLD_LINE_CHARACTERS:
         wrong.append(Discrepancy.LINE_ID)
-    if not (_is_name(payment.caseworker) and _is_name(payment.approver)):
+    if not (is_name(payment.caseworker) and is_name(payment.approver)):
         wrong.append(Discrepancy.NAMES)
     if payment.action is not Action.DELETE and not payment.periods:
         wrong.append(Discrepancy.NO_PERIODS)
@@ -177,7 +222,7 @@ def known_areas(scheme: Scheme, payments: Sequence[Payment]) -> tuple[Area, ...]
 
 def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
     """The payments of the case as rows: version 0, of an order 0 that is not ours, listed as they stand."""
-    chosen = SCHEMES[case.scheme].sender_chooses_ids
+    chosen = case.callers_chose or SCHEMES[case.scheme].sender_chooses_ids
     return [
         PaymentRow(
             case_no,
@@ -200,23 +245,33 @@ def versions(case: ImportedCase, case_no: int) -> list[PaymentRow]:
 def first_entry(case_no: int, at: datetime, case: ImportedCase, form: Callable[[Payment], bytes]) -> AuditRow:
     """The first entry in the audit chain of the case, not linked yet; its digest is over the payments in the contract's `form`, as listed.
 
-    It also names, and covers, what is listed and unknown.
+    It also names, and covers, what is listed and unknown; of a case with a contract of its own its frame, numbers and decisions.
     """
+    if case.contract is not None:
+        return _entry_of_contract(case_no, at, case, case.contract, form)
     unknown = case.unknown
     content = digest(*map(form, case.payments), *(each.encode() for each in unknown))
     said = _UNKNOWN + ",".join(unknown) if unknown else None
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, content, said, b"")
 
 
+def _entry_of_contract(case_no: int, at: datetime, case: ImportedCase, contract: str, form: Callable[[Payment], bytes]) -> AuditRow:
+    frame, decisions = case.frame or Frame(), case.decisions
+    said = TakenNote(contract, len(case.payments), len(decisions), frame.start, frame.cap_kroner, case.numbered).text
+    decided = (part for each in decisions for part in (*map(str.encode, (*each.key, each.state)), each.digest, each.answer))
+    return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, digest(said.encode(), *map(form, case.payments), *decided), said, b"")
+
+
 def unknown_in(entry: AuditRow) -> tuple[PaymentId, ...]:
     """The payments that the first entry of a case says are listed and unknown."""
     said = (entry.note or "").removeprefix(_UNKNOWN)
-    return tuple(map(PaymentId, said.split(","))) if said else ()
+    return tuple(map(PaymentId, said.split(","))) if said and not said.startswith("{") else ()
 
 
-def left_out_entry(case_no: int, at: datetime) -> AuditRow:
+def left_out_entry(case_no: int, at: datetime, contract: str | None = None) -> AuditRow:
     """The first entry of a case that something was wrong with, so that nothing of it was taken over."""
-    return AuditRow(case_no, 1, at, What.LEFT_OUT, None, None, None, digest(), None, b"")
+    said = None if contract is None else TakenNote(contract).text
+    return AuditRow(case_no, 1, at, What.LEFT_OUT, None, None, None, digest(*([] if said is None else [said.encode()])), said, b"")
 
 
 def _in_list_order(listed: Sequence[PaymentId]) -> "_CaseListOrder":
@@ -243,10 +298,11 @@ def _normal(payment: Payment) -> Payment:
         payment,
         last_sent=payment.last_sent or (payment.periods[-1] if payment.periods else None),
         periods=tuple(sorted(payment.periods, key=lambda each: each.start)),
-        caseworker=payment.caseworker if _is_name(payment.caseworker) else terms.default_caseworker,
-        approver=payment.approver if _is_name(payment.approver) else terms.default_approver,
+        caseworker=payment.caseworker if is_name(payment.caseworker) else terms.default_caseworker,
+        approver=payment.approver if is_name(payment.approver) else terms.default_approver,
     )
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether the rail simulates an order with this name of a caseworker or approver."""
     return bool(text.strip()) and len(text) <= _NAME_CHARACTERS

@@ -222,13 +222,13 @@ class Submit:
         return outside
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
-        """The decisions that messages name as previous, by case; for contracts that keep a chain of them, whether one is named or not."""
+        """The decisions that messages are, and name as previous, by case; for contracts that keep a chain of them."""
         named: dict[CaseKey, set[DecisionKey]] = {}
         for each in records:
             contract = self._ports.contracts.of[each.incoming.source]
             if contract.keeps_chain and each.case_key and not isinstance(each.content, Refusal):
-                previous = contract.previous_decision(each.content)
-                named.setdefault(each.case_key, set()).update({previous} if previous else ())
+                keys = (contract.previous_decision(each.content), each.identity.key if each.identity else None)
+                named.setdefault(each.case_key, set()).update(filter(None, keys))
         return named
 
     def _forwarding(self, cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> list[Case]:

@@ -16,23 +16,24 @@ from msgspec import Meta, Struct, field
 
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.problems import FormedProblem, Problem
-from kvitt.api.rest.reconciliations import LocalMoment
-from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may
+from kvitt.api.rest.reconciliations import FIRST_DAY, LocalMoment
+from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may, refuse_flawed
 from kvitt.disbursement.reconcile.named_lines import AsSent, ByDecisions, ConsistencyBatch, ConsistencyCalls, NamedDecision, Naming
 from kvitt.disbursement.reconciliation import ActiveCase, ActiveLine
 from kvitt.disbursement.values import LineId
 from kvitt.errors import BadRequest
 from kvitt.kernel.money import Kroner
-from kvitt.rails.oppdrag.order_xml import RATE_CODES
+from kvitt.rails.oppdrag.order_xml import RATE_CODES, encode_line_id
 
 BATCH, OLDER_BATCH = "/api/v2/konsistensavstemming", "/api/konsistensavstemming"
 PATHS: Final = (BATCH, OLDER_BATCH)
 _DONE, _FAILED = "Konsistensavstemming sendt ok", "Konsistensavstemming feilet"
 _RATES: Final = {code: rate for rate, code in RATE_CODES.items()}
 _JSON: Final = "application/json"
-_NO_NUL = r"^[^\x00-\x1f]*$"
+_WRITABLE = r"^[^\x00-\x1f\ufffe\uffff]*$(?!\n)"
+"""What XML has characters for; the last part is for readers of patterns to whom a line's end is an end too."""
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_WRITABLE)]
 """Of a scheme, a person, an organisation or a decision."""
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Rate = Annotated[int, Meta(ge=-(10**11), le=10**11, description="whole kroner")]
@@ -77,7 +78,7 @@ class SentLineBody(Struct, frozen=True):
 class SentOrderBody(Struct, frozen=True):
     """A case with its lines, as its caller once had it sent."""
 
-    case_id: Annotated[str, Meta(min_length=1, max_length=25, pattern=_NO_NUL)] = field(name="saksnummer")
+    case_id: Annotated[str, Meta(min_length=1, max_length=25, pattern=_WRITABLE)] = field(name="saksnummer")
     person: Name = field(name="aktør")
     caseworker: Name = field(name="saksbehandlerId")
     lines: list[SentLineBody] = field(name="utbetalingsperiode")
@@ -203,15 +204,17 @@ def _moment(text: str) -> datetime:
     """A local moment; of nanoseconds the first six digits. Raises BadRequest for what is none."""
     head, _, fraction = text.partition(".")
     try:
-        return datetime.fromisoformat(f"{head}.{fraction[:6]:0<6}" if fraction else head)
+        found = datetime.fromisoformat(f"{head}.{fraction[:6]:0<6}" if fraction else head)
     except ValueError:
         raise BadRequest(("avstemmingstidspunkt", "is no date and time of the calendar")) from None
+    refuse_flawed(("avstemmingstidspunkt", f"must not be before {FIRST_DAY}" if found.date() < FIRST_DAY else None))
+    return found
 
 
 def _line(order: SentOrderBody, line: SentLineBody) -> ActiveLine:
     return ActiveLine(
-        line_id=LineId(f"{order.case_id}#{line.number}"),
-        refers_to=None if line.before is None else LineId(f"{order.case_id}#{line.before}"),
+        line_id=_line_id(order, "periodeId", line.number),
+        refers_to=None if line.before is None else _line_id(order, "forrigePeriodeId", line.before),
         class_code=line.class_code,
         start=line.start,
         end=line.end,
@@ -224,3 +227,13 @@ def _line(order: SentOrderBody, line: SentLineBody) -> ActiveLine:
         decision_id=line.decision_id,
         grade=line.grade,
     )
+
+
+def _line_id(order: SentOrderBody, name: str, number: int) -> LineId:
+    """The id of a line. Raises BadRequest for one that the rail has no room for."""
+    line_id = LineId(f"{order.case_id}#{number}")
+    try:
+        encode_line_id(line_id)
+    except ValueError as error:
+        raise BadRequest((f"utbetalingsoppdrag.utbetalingsperiode.{name}", f"{line_id}: {error}")) from None
+    return line_id

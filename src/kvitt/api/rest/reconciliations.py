@@ -30,7 +30,7 @@ _HOLIDAY: Final = "Today is a holiday or weekend, no avstemming"
 _IN_MEMORY: Final = 4 << 20
 """So many bytes of an answer are kept in memory; more are on disk."""
 _PIECE: Final = 64 << 10
-_FIRST_DAY: Final = date(1970, 1, 2)
+FIRST_DAY: Final = date(1970, 1, 2)
 _LOCAL: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.[0-9]{1,9})?")
 _MIDNIGHT, _LAST_SECOND = time(0, 0), time(23, 59, 59)
 LocalMoment = Annotated[
@@ -275,16 +275,16 @@ def _day_of(text: str, at: time, rule: str) -> tuple[date, str | None]:
     try:
         day, second = date.fromisoformat(found[1] if found else ""), time.fromisoformat(found[2] if found else "")
     except ValueError:
-        return _FIRST_DAY, "is no date and time of the calendar"
+        return FIRST_DAY, "is no date and time of the calendar"
     fraction = text.partition(".")[2].strip("0")
     if second != at or (at == _MIDNIGHT and fraction):
         return day, rule
-    return day, f"must not be before {_FIRST_DAY}" if day < _FIRST_DAY else None
+    return day, f"must not be before {FIRST_DAY}" if day < FIRST_DAY else None
 
 
 def _wrong_day(day: date, today: date) -> str | None:
-    if day < _FIRST_DAY:
-        return f"must not be before {_FIRST_DAY}"
+    if day < FIRST_DAY:
+        return f"must not be before {FIRST_DAY}"
     return f"must not be later than {today}" if day > today else None
 
 

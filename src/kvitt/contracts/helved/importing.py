@@ -29,6 +29,7 @@ from kvitt.disbursement.imported import (
 from kvitt.disbursement.instructions import broken_case_id
 from kvitt.disbursement.rows import CaseStep, PaymentRow
 from kvitt.disbursement.states import What
+from kvitt.disbursement.take_over import add_accepted
 from kvitt.disbursement.values import (
     Action,
     CaseId,
@@ -46,7 +47,7 @@ from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.kernel.rows import columns, write
+from kvitt.kernel.rows import write
 
 _SQL = load("importing", "kvitt.contracts.helved")
 _SPAN, _SHOWN = 500, 20
@@ -256,7 +257,7 @@ class _Import:
             heads = (case_no, case.person, areas, 0, 0, 0, entry.seq, entry.hash, entry.at, unknown)
             steps.append(CaseStep(*heads, contract="helved", ordered_for=case.person))
         if payments:
-            self._cursor.execute(_SQL.add_accepted, columns(payments))
+            add_accepted(self._cursor, payments)
         write(self._cursor, entries)
         write(self._cursor, steps)
         ceased = sum(each.action is Action.DELETE for case in taken for each in case.payments)

@@ -139,8 +139,11 @@ def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Re
     """Whoever is no approver pays within the frame; what was accepted before may be said again, by anybody."""
     if asked.by.approver:
         return None
+    accepted = asked.case.payments
+    again = {(name, each.start, each.end, each.amount, paid.rate_of(each)) for name, paid in accepted.items() for each in paid.wanted}
     pairs = zip(asked.decision.spans, payments, strict=True)
-    raised = [found for span, payment_id in pairs if (found := _raised(asked.case.payments.get(payment_id), span))]
+    changed = [(span, name) for span, name in pairs if (name, span.start, span.end, span.amount, span.rate_type) not in again]
+    raised = [found for span, name in changed if (found := _raised(accepted.get(name), span))]
     first = min((day for day, _ in raised), default=None)
     highest = max((amount for _, amount in raised), default=0)
     frame = asked.frame_after

@@ -82,9 +82,9 @@ class Iverksetting(Contract):
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """The rules of the chain and of authority, then the lines across decisions (iverksetting §1.5, §2)."""
         asked = in_case(message, case)
-        case_id = CaseId(asked.decision.case_id)
-        payments = [chain_payment_id(message.scheme, case_id, each.chain) for each in wanted_of(asked.decision)]
-        return refused_in_case(asked, payments) or orders_of(asked.decision, message.scheme, case, at)
+        case_id, chains = CaseId(asked.decision.case_id), [each.chain for each in wanted_of(asked.decision)]
+        ids = {each: chain_payment_id(message.scheme, case_id, each) for each in dict.fromkeys(chains)}
+        return refused_in_case(asked, [ids[each] for each in chains]) or orders_of(asked.decision, message.scheme, case, at)
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - nothing that is published has the time in it
         """The answer to keep, and the status where it is published."""

@@ -43,7 +43,8 @@ def status_of(source: Source, scheme: Scheme, case_name: str, decision_id: str, 
 
 def status_in_any_case(source: Source, scheme: Scheme, decision_id: str) -> EnactmentStatus | None:
     """The status of a decision of the first form, which is looked up without its case; None: no such decision was received."""
-    arguments = {"source": SOURCE_OF[scheme], "key": call_key(EnactmentKey(decision_id))}
+    key = call_key(EnactmentKey(decision_id))
+    arguments = {"source": SOURCE_OF[scheme], "scheme": scheme.value, "decision": decision_id, "key": key}
     return _status(fetch_one(source, _FoundAnswer, _SQL.status_of_call, arguments))
 
 

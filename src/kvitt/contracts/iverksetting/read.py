@@ -203,16 +203,20 @@ def _v2_spans(spans: list[V2SpanShape] | UnsetType, terms: ReadingTerms, path: s
 
 def _v2_span(span: V2SpanShape, path: str, *, third: bool) -> DecidedSpan:
     given, scheme = span.terms, _scheme(span.terms, path)
-    for name, value, needed in (
-        ("meldekortId", given.reporting_card, scheme in (Scheme.DAGPENGER, Scheme.TILTAKSPENGER)),
-        ("fastsattDagsats", given.decided_rate, third and scheme is Scheme.DAGPENGER),
-        ("brukersNavKontor", given.office, scheme is Scheme.TILTAKSPENGER),
-    ):
-        if needed and value is None:
-            raise Undecodable(f"{path}.stønadsdata.{name}", _MISSING)
+    if lacking := _lacking(given, scheme, third=third):
+        raise Undecodable(f"{path}.stønadsdata.{lacking}", _MISSING)
     own = _V2_TERMS[scheme](given)
     _refuse_office(own.office, f"{path}.stønadsdata.brukersNavKontor")
     return DecidedSpan(span.start, span.end, span.amount, span.rate.rate_type, own)
+
+
+def _lacking(given: TermsShape, scheme: Scheme, *, third: bool) -> str | None:
+    """The first member that the scheme needs and that is not there."""
+    if given.reporting_card is None and scheme in (Scheme.DAGPENGER, Scheme.TILTAKSPENGER):
+        return "meldekortId"
+    if given.decided_rate is None and third and scheme is Scheme.DAGPENGER:
+        return "fastsattDagsats"
+    return "brukersNavKontor" if given.office is None and scheme is Scheme.TILTAKSPENGER else None
 
 
 _V2_TERMS: Mapping[Scheme, Callable[[TermsShape], BenefitTerms]] = {
@@ -229,6 +233,11 @@ _V2_TERMS: Mapping[Scheme, Callable[[TermsShape], BenefitTerms]] = {
     Scheme.TILLEGGSSTONADER: lambda given: BenefitTerms(given.benefit, Scheme.TILLEGGSSTONADER, office=given.office),
     Scheme.AAP: lambda given: BenefitTerms(given.benefit, Scheme.AAP, decided_rate=given.decided_rate),
 }
+
+
+def terms_of(given: TermsShape, path: str) -> BenefitTerms:
+    """The terms of the later forms, whatever is missing in them. Raises Undecodable for a benefit that nobody knows."""
+    return _V2_TERMS[_scheme(given, path)](given)
 
 
 def _scheme(terms: TermsShape, path: str) -> Scheme:

@@ -49,6 +49,7 @@ _OVER_ALL = (
     (Kind.ORPHAN, SQL.idempotency_of_no_message),
     (Kind.ORPHAN, SQL.decisions_of_no_message),
     (Kind.ORPHAN, SQL.copies_of_no_receipt),
+    (Kind.ORPHAN, SQL.imported_decisions_astray),
     (Kind.ORPHAN, SQL.simulations_astray),
     (Kind.ORPHAN, SQL.outside_findings_astray),
     (Kind.CASE, SQL.exempt_pairs_not_as_noted),

@@ -24,6 +24,8 @@ def look_at_pending(replay: "Replay") -> None:
 
 
 def _state(replay: "Replay", decision: ReceivedDecision) -> DecisionState:
+    if decision.message_no not in replay.message_replays:
+        return decision.state  # It was taken over with its case, and nothing changes it any more.
     states = {replay.orders[order_id].state for order_id in replay.message_replays[decision.message_no].order_ids}
     if not states:
         return DecisionState.WITHOUT_PAYMENT

@@ -17,22 +17,23 @@ from kvitt.disbursement.check.made import Version
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.check.stored import StoredCase
 from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.decisions import ReceivedDecision
 from kvitt.disbursement.imported import (
     ImportedCase,
     first_entry,
     known_areas,
     left_out_entry,
+    taken_note,
     unknown_in,
     versions,
 )
 from kvitt.disbursement.migrate_case import announced, apply_move, content_of, moved, moved_rows, note_in
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
+from kvitt.disbursement.take_over import fill, may_be_taken_over
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
 from kvitt.disbursement.values import (
-    Area,
     CaseId,
-    PaymentId,
     Refusal,
     Scheme,
 )
@@ -43,18 +44,17 @@ if TYPE_CHECKING:
 
 
 class TakenOver(Struct, frozen=True):
-    """The outcome of an import: the case's person and areas, what it did not learn, its rows in case-list order, and its unlinked entry."""
+    """The outcome of an import: the case, its rows in case-list order, and its unlinked entry."""
 
-    person: str | None
-    areas: tuple[Area, ...]
-    unknown: tuple[PaymentId, ...]
+    case: ImportedCase
     versions: tuple[PaymentRow, ...]
     entry: AuditRow
 
 
 def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> TakenOver:
-    """The import of a case, repeated from the stored versions 0 in the order in which they are listed, and from what its entry says was
-    unknown, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents that are none.
+    """The import of a case, repeated from the stored versions 0 in the order in which they are listed, from the decisions that came with
+    it, and from what its entry says besides, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents
+    that are none.
     """
     case_no, scheme, case_id = stored.case_no, Scheme(stored.head.scheme), CaseId(stored.head.case_id)
     found = sorted(
@@ -62,27 +62,47 @@ def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> Tak
     )
     payments = tuple(payment_document.decode(row.document) for row in found)
     person = payments[0].person if payments else None
-    unknown = unknown_in(entry)
-    case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown)
-    again = first_entry(case_no, entry.at, case, contracts.import_form(scheme))
-    return TakenOver(case.person, case.areas, unknown, tuple(versions(case, case_no)), again)
+    note = taken_note(entry)
+    if note is None:
+        case = ImportedCase(scheme, case_id, person, known_areas(scheme, payments), payments, unknown_in(entry))
+        form = contracts.import_form(scheme)
+    else:
+        contract, *_ = contracts.named(note.contract)
+        case = ImportedCase(
+            scheme,
+            case_id,
+            person,
+            tuple(sorted({each.area for each in payments})),
+            payments,
+            contract=note.contract,
+            decisions=tuple(each.decision for each in stored.imported),
+            frame=note.frame,
+            numbered=note.numbered,
+            callers_chose=contract.callers_choose_ids,
+        )
+        form = payment_document.encode
+    return TakenOver(case, tuple(versions(case, case_no)), first_entry(case_no, entry.at, case, form))
 
 
 def _imported(replay: "Replay", entry: AuditRow) -> None:
     """The case as another hub left it: its first versions are true from the start, by no order of ours."""
-    if entry is not replay.stored.audit[0]:
-        replay.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
-        return
     try:
+        note = taken_note(entry)
         again = taken_over(replay.stored, entry, replay.contracts)
     except (msgspec.MsgspecError, LookupError, ValueError):
         replay.differs(Kind.ENTRY, entry.seq, "took over payments that can not be read")
         return
+    at_once = entry is replay.stored.audit[0] if note is None else may_be_taken_over(replay.case, note.contract)
+    if not at_once:
+        replay.differs(Kind.ENTRY, entry.seq, "takes over a case that was there already")
+        return
     if not agrees(again.entry, entry):
         replay.differs(Kind.ENTRY, entry.seq, "is not what the payments that were taken over give")
-    case = replay.case
-    case.person, case.areas, case.unknown = again.person, list(again.areas), list(again.unknown)
-    case.contract, case.ordered_for = replay.contracts.first_owner(case.scheme), again.person
+    taken = again.case
+    fill(replay.case, taken, taken.contract or replay.contracts.first_owner(replay.case.scheme))
+    for each in replay.stored.imported:
+        said = each.decision
+        replay.case.received[said.key] = ReceivedDecision(said.key, each.message_no, said.state, said.digest, said.answer)
     for row in again.versions:
         version = replay.versions[row.payment_id, row.version] = Version(row)
         replay.becomes_true(version)
@@ -117,12 +137,18 @@ def _migrated(replay: "Replay", entry: AuditRow) -> None:
 
 def _left_out(replay: "Replay", entry: AuditRow) -> None:
     """The case that an import found and could not take over."""
-    if entry is not replay.stored.audit[0]:
+    try:
+        note = taken_note(entry)
+    except msgspec.MsgspecError:
+        replay.differs(Kind.ENTRY, entry.seq, "leaves out a case of a contract that can not be read")
+        return
+    at_once = entry is replay.stored.audit[0] if note is None else may_be_taken_over(replay.case, note.contract)
+    if not at_once:
         replay.differs(Kind.ENTRY, entry.seq, "leaves out a case that was there already")
-    elif not agrees(left_out_entry(replay.stored.case_no, entry.at), entry):
+    elif not agrees(left_out_entry(replay.stored.case_no, entry.at, note.contract if note else None), entry):
         replay.differs(Kind.ENTRY, entry.seq, "is not what leaving out a case gives")
     replay.case.unknown = [ALL]
-    replay.case.contract = replay.contracts.first_owner(replay.case.scheme)
+    replay.case.contract = note.contract if note else replay.contracts.first_owner(replay.case.scheme)
 
 
 def _forgotten(replay: "Replay", entry: AuditRow) -> None:

@@ -51,6 +51,7 @@ class Counts(Struct, frozen=True):
     orders: int = 0
     lines: int = 0
     idempotency_records: int = 0
+    imported_decisions: int = 0
     decisions: int = 0
     payments: int = 0
     receipts: int = 0

@@ -12,8 +12,9 @@ from msgspec import Struct
 from kvitt.disbursement.check.order_check import StoredCheck
 from kvitt.disbursement.check.report import Findings
 from kvitt.disbursement.compared_pay import decode_differences, decode_picture
-from kvitt.disbursement.decisions import Frame
+from kvitt.disbursement.decisions import DecisionState, Frame
 from kvitt.disbursement.holding import decode_all, encode_all
+from kvitt.disbursement.imported import ImportedDecision
 from kvitt.disbursement.rows import (
     DecisionRow,
     IdempotencyRow,
@@ -115,6 +116,14 @@ class CaseHead(NamedTuple):
         return None if self.frame_start is None and self.cap_kroner is None else Frame(self.frame_start, self.cap_kroner)
 
 
+class StoredImported(Struct, frozen=True):
+    """A decision that was taken over with the case `of`, under its number."""
+
+    of: int
+    message_no: int
+    decision: ImportedDecision
+
+
 class StoredPublished(Struct, frozen=True, gc=False):
     """A record of the outbox under its number, `of` a case, or a message without one; `early`: before orders had keys of their own."""
 
@@ -133,6 +142,7 @@ class StoredCase(Struct):
     lines: dict[str, list[LineRow]] = {}
     idempotency: list[IdempotencyRow] = []
     decisions: list[DecisionRow] = []
+    imported: list[StoredImported] = []
     payments: list[StoredPayment] = []
     receipts: dict[int, StoredReceipt] = {}
     contradictions: list[StoredContradiction] = []
@@ -258,6 +268,14 @@ _SORTS = (
     ),
     _Sort("idempotency_records", SQL.idempotency_records, IdempotencyRow, _case_no, lambda case, row: case.idempotency.append(row)),
     _Sort("decisions", SQL.decisions, DecisionRow, _case_no, lambda case, row: case.decisions.append(row)),
+    _Sort(
+        "imported_decisions",
+        SQL.imported_decisions,
+        StoredImported,
+        _of,
+        lambda case, each: case.imported.append(each),
+        {"decision": Part(ImportedDecision, key=tuple, state=DecisionState)},
+    ),
     _Sort("payments", SQL.payments, StoredPayment, _case_of_made, lambda case, each: case.payments.append(each), {"made": PaymentRow}),
     _Sort("receipts", SQL.receipts, StoredReceipt, _of, lambda case, each: case.receipts.update({each.receipt_no: each})),
     _Sort("contradictions", SQL.contradictions, StoredContradiction, _of, lambda case, each: case.contradictions.append(each)),

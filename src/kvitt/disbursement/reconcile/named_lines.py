@@ -232,10 +232,14 @@ class AsSent(Struct, frozen=True):
         """Nothing is wrong with them by themselves."""
 
     def cases(self, _connection: Connection, _area: ReconciledArea, day: date) -> Sequence[ActiveCase]:
-        """Each case with its lines that end on the day or behind it. Raises BatchRefused for a case that is there twice."""
+        """Each case with its lines that end on the day or behind it. Raises BatchRefused for a case that is there twice.
+
+        The rail knows a case without the blanks at its ends.
+        """
         seen = set[str]()
         for case in self.given:
-            if case.case_id in seen:
-                raise BatchRefused(f"Har allerede lagt til {case.case_id} i listen over avstemminger")
-            seen.add(case.case_id)
+            name = case.case_id.strip()
+            if name in seen:
+                raise BatchRefused(f"Har allerede lagt til {name} i listen over avstemminger")
+            seen.add(name)
         return [replace(case, lines=not_over(case.lines, day)) for case in self.given]

@@ -158,7 +158,7 @@ class Reconcile:
         return last
 
     def preview(self, area: str, days: DayRange, take: TakeBody = _drop, *, anew: bool = False) -> Run:
-        """The run that `make` would make; nothing is stored. Raises as `make`.
+        """The run that `make` would make; nothing is stored, and it has no number. Raises as `make`.
 
         `take` gets its messages, with the same bytes, one after the other, in a transaction that is open: it must not wait for anybody.
         `anew`: as if it were the first run over these days; then only days that are not over are refused.
@@ -171,7 +171,7 @@ class Reconcile:
             for body in self._encoded(found, run):
                 take(body)
                 messages += 1
-            return replace(run, messages=messages)
+            return replace(run, run_no=0, messages=messages)
 
     def again(self, run_no: int, operator: Operator, *, progress: Progress = _silent) -> Run:
         """Reports the range of a run once more, under another id, in its place; what of it has not left does not leave any more.

@@ -121,7 +121,8 @@ ORDER BY o.case_no, o.number, l.position;
 
 -- name: decisions_of_cases
 -- The received decisions of cases that a new one may go on from: the newest, the newest in force, and those that are named; with how
--- far each has come. The chain is walked back from its end, no farther than to the first that is in force.
+-- far each has come. The chain is walked back from its end, no farther than to the first that is in force. Those that were taken over
+-- with their case come with what a repeat of them meets.
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(%b::bigint[]) AS a (case_no)
 ), named AS MATERIALIZED (
@@ -163,5 +164,30 @@ SELECT f.case_no, ARRAY[i.subject, i.name] AS key, f.message_no, (
                 WHEN bool_or(o.state = 'accepted') THEN 'accepted'
                 ELSE 'rejected' END
     FROM orders AS o WHERE o.message_no = f.message_no
-) AS state
-FROM found AS f JOIN idempotency_records AS i ON i.message_no = f.message_no;
+) AS state, NULL::bytea AS digest, NULL::bytea AS answer
+FROM found AS f JOIN idempotency_records AS i ON i.message_no = f.message_no
+UNION ALL
+SELECT t.case_no, ARRAY[t.subject, t.name], t.message_no, t.state, t.digest, t.answer
+FROM (
+    SELECT n.message_no
+    FROM asked AS a
+    CROSS JOIN LATERAL (
+        SELECT q.message_no FROM imported_decisions AS q WHERE q.case_no = a.case_no ORDER BY q.message_no DESC LIMIT 1
+    ) AS n
+    UNION
+    SELECT n.message_no
+    FROM asked AS a
+    CROSS JOIN LATERAL (
+        SELECT q.message_no FROM imported_decisions AS q
+        WHERE q.case_no = a.case_no AND q.state <> 'rejected' ORDER BY q.message_no DESC LIMIT 1
+    ) AS n
+    UNION
+    SELECT i.message_no
+    FROM named AS n
+    CROSS JOIN LATERAL (
+        SELECT q.message_no FROM imported_decisions AS q
+        WHERE q.case_no = n.case_no AND q.subject = n.subject AND q.name = n.name
+        OFFSET 0
+    ) AS i
+) AS x
+CROSS JOIN LATERAL (SELECT * FROM imported_decisions AS q WHERE q.message_no = x.message_no OFFSET 0) AS t;

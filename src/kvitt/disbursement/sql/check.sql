@@ -56,6 +56,17 @@ ORDER BY o.case_no, o.number, l.position;
 SELECT message_no, case_no, subject, name, digest
 FROM idempotency_records WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
 
+-- name: imported_decisions
+-- Decisions that were taken over with these cases, oldest first.
+SELECT case_no AS "of", message_no, ARRAY[subject, name] AS key, state, digest, answer
+FROM imported_decisions WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY case_no, message_no;
+
+-- name: imported_decisions_astray
+-- Decisions that are said to have been taken over, where their case's history does not say so.
+SELECT d.case_no, d.message_no::text, 'was taken over with a case whose history has it otherwise'
+FROM imported_decisions AS d
+WHERE NOT EXISTS (SELECT FROM audit AS a WHERE a.chain = d.case_no AND a.what = 'imported');
+
 -- name: payments
 -- The payment versions of a span of cases: what was stored when they were made, then what became of them.
 SELECT case_no, payment_id::text, version, order_id::text, area, action, client_chose, position_in_case, last_line, document, position, currency,
@@ -261,7 +272,7 @@ FROM order_lines AS l WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id
 SELECT p.case_no, p.payment_id || ' version ' || p.version, 'was made by an order that its case does not have'
 FROM payments AS p
 WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.order_id = p.order_id AND o.case_no = p.case_no)
-  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.seq = 1 AND a.what = 'imported'))
+  AND NOT (p.version = 0 AND EXISTS (SELECT FROM audit AS a WHERE a.chain = p.case_no AND a.what = 'imported'))
   AND NOT EXISTS (SELECT FROM moved_payments AS m WHERE m.case_no = p.case_no AND m.moved_to = p.payment_id AND m.version = p.version);
 
 -- name: moves_not_as_noted
@@ -285,7 +296,7 @@ FROM (
     WHERE a.chain = 0 AND a.what = 'imported'
 ) AS n
 CROSS JOIN (
-    SELECT (SELECT count(*) FROM audit WHERE chain <> 0 AND seq = 1 AND what = 'imported') AS cases,
+    SELECT (SELECT count(*) FROM audit WHERE chain <> 0 AND what = 'imported') AS cases,
            (SELECT count(*) FROM payments WHERE version = 0) AS payments
 ) AS t
 WHERE (n.cases, n.payments) <> (t.cases, t.payments);

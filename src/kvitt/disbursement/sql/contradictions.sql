@@ -68,12 +68,20 @@ ORDER BY o.number DESC;
 
 -- name: turn_order
 -- Makes the rail's word about an order ours, where an open contradiction says so; returns whether the order was known to have left.
-UPDATE orders AS o
-SET state = k.rails, receipt_no = k.receipt_no, settled_at = %(now)s, sent_at = coalesce(o.sent_at, %(now)s), decided_by_hand = false
-FROM contradictions AS k JOIN orders AS was ON was.order_id = k.order_id
-WHERE o.order_id = %(order_id)s AND k.order_id = o.order_id AND k.resolved_at IS NULL AND o.state = k.ours
-  AND (o.state, k.rails) IN (('rejected', 'accepted'), ('withdrawn', 'accepted'), ('accepted', 'rejected'))
-RETURNING was.sent_at IS NOT NULL AS had_left;
+-- One that had been taken back is reported by now: no run that has passed over its day has looked at it (reports_open).
+WITH turned AS (
+    UPDATE orders AS o
+    SET state = k.rails, receipt_no = k.receipt_no, settled_at = %(now)s, sent_at = coalesce(o.sent_at, %(now)s), decided_by_hand = false
+    FROM contradictions AS k JOIN orders AS was ON was.order_id = k.order_id
+    WHERE o.order_id = %(order_id)s AND k.order_id = o.order_id AND k.resolved_at IS NULL AND o.state = k.ours
+      AND (o.state, k.rails) IN (('rejected', 'accepted'), ('withdrawn', 'accepted'), ('accepted', 'rejected'))
+    RETURNING o.order_id, o.rail, o.area, o.reconciliation_key, was.state AS ours, was.sent_at IS NOT NULL AS had_left
+), opened AS (
+    INSERT INTO reports_open (order_id, rail, area)
+    SELECT order_id, rail, area FROM turned WHERE ours = 'withdrawn' AND reconciliation_key IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT had_left FROM turned;
 
 -- name: keep_order
 -- From now on what stands of an order is the word of people: the rail has said otherwise.

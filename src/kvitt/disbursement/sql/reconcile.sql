@@ -93,7 +93,7 @@ WITH basis AS MATERIALIZED (
         SELECT p.order_id, q.receipt_no, q.day, q.state, q.sent_at, true
         FROM reports_open AS p
         CROSS JOIN LATERAL (SELECT receipt_no, day, state, sent_at FROM orders WHERE order_id = p.order_id OFFSET 0) AS q
-        WHERE p.rail = %(rail)s AND p.area = %(area)s AND q.day <= %(last_day)s
+        WHERE p.rail = %(rail)s AND p.area = %(area)s AND q.day <= least(%(last_day)s, %(after)s)
         UNION ALL
         SELECT b.order_id, q.receipt_no, q.day, q.state, q.sent_at, false
         FROM reconciled_orders AS b
@@ -116,7 +116,8 @@ WITH basis AS MATERIALIZED (
     DELETE FROM reports_open AS p USING basis AS b WHERE p.order_id = b.order_id AND b.was_open AND b.bucket <> 'missing'
 )
 INSERT INTO reports_open (order_id, rail, area)
-SELECT order_id, %(rail)s, %(area)s FROM basis WHERE NOT was_open AND bucket = 'missing' AND day <= %(whole_until)s;
+SELECT order_id, %(rail)s, %(area)s FROM basis WHERE NOT was_open AND bucket = 'missing' AND day <= %(whole_until)s
+ON CONFLICT DO NOTHING;
 
 -- name: move_mark
 -- Of the days up to this one only what was left open is looked at again.

@@ -60,10 +60,3 @@ SELECT c.scheme, c.case_id, c.person, string_to_array(c.areas, ',')
 FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[]) WITH ORDINALITY AS c (scheme, case_id, person, areas, place)
 ORDER BY c.place
 RETURNING case_no, scheme, case_id;
-
--- name: add_accepted
--- Stores versions of payments that the rail has accepted before our time.
-INSERT INTO payments (case_no, payment_id, version, order_id, area, action, client_chose, position_in_case, last_line, document, position, currency, state)
-SELECT p.*, 'accepted'
-FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
-            %b::bytea[], %b::integer[], %b::text[]) AS p;

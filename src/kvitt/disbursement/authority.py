@@ -192,13 +192,12 @@ def _raised(wanted: Sequence[PaidPeriod], before: Sequence[PaidPeriod], *, cappe
 
 _RAISED, _WANTED, _BEFORE = 0, 1, 3
 """Where a change stands: how many periods are raised; what is paid from Monday to Friday and at weekends, and what was."""
-_Change = list[int]
 
 
 def _most_together(raised: Sequence[tuple[date, PaidPeriod]], wanted: Iterable[PaidPeriod], before: Iterable[PaidPeriod]) -> int:
     """The most that is paid in all on a day on which something is raised and more is paid than before; 0: there is none."""
     first, last = min(day for day, _ in raised), max(each.period.end for _, each in raised)
-    changes: dict[int, _Change] = defaultdict(lambda: [0] * 5)
+    changes: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
     for day, each in raised:
         _change(changes, day, each.period.end, {_RAISED: 1})
     for place, periods in ((_WANTED, wanted), (_BEFORE, before)):
@@ -209,14 +208,14 @@ def _most_together(raised: Sequence[tuple[date, PaidPeriod]], wanted: Iterable[P
     return _most(changes)
 
 
-def _change(changes: dict[int, _Change], start: date, end: date, amounts: Mapping[int, int]) -> None:
+def _change(changes: dict[int, list[int]], start: date, end: date, amounts: Mapping[int, int]) -> None:
     """Days are numbers here: the day after the last one is one, too."""
     for day, sign in ((start.toordinal(), 1), (end.toordinal() + 1, -1)):
         for place, amount in amounts.items():
             changes[day][place] += sign * amount
 
 
-def _most(changes: Mapping[int, _Change]) -> int:
+def _most(changes: Mapping[int, list[int]]) -> int:
     most, sums = 0, [0] * 5
     for day, until in pairwise(sorted(changes)):
         sums = [total + change for total, change in zip(sums, changes[day], strict=True)]

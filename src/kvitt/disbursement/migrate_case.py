@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.calendar import first_weekday, last_weekday
 from kvitt.disbursement.case import Case, CaseKey, load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts

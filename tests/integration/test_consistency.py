@@ -128,13 +128,28 @@ def test_a_day_has_one_run_until_somebody_has_it_made_again(stage: Stage, run: L
         consistency(stage).again(run.run_no, KARI)
 
 
+class Killed(Exception):
+    """The process is no more."""
+
+
+def die(_run: LinesRun) -> None:
+    raise Killed
+
+
+def test_the_command_that_makes_a_run_again_goes_on_when_it_broke_off(stage: Stage) -> None:
+    first = consistency(stage).make("AAP", BY_KARI, day=DAY - timedelta(days=2))
+    with pytest.raises(Killed):
+        consistency(stage).again(first.run_no, KARI, made=die)
+    begun = read_lines_run(stage.connection, first.run_no).replaced_by
+    assert begun is not None
+    again = consistency(stage).again(first.run_no, KARI)
+    assert (again.run_no, again.state) == (begun, RunState.MADE)
+    assert actions(bodies(stage, again)) == ["START", "total", "AVSL"]
+    with pytest.raises(NotInThatState, match="made again already"):
+        consistency(stage).again(first.run_no, KARI)
+
+
 def test_a_run_that_broke_off_goes_on_where_it_was_with_the_orders_that_counted_when_it_began(stage: Stage) -> None:
-    class Killed(Exception):
-        """The process is no more."""
-
-    def die(_run: LinesRun) -> None:
-        raise Killed
-
     day = DAY + timedelta(days=1)
     stage.clock.set(NOON + timedelta(days=1))
     with pytest.raises(Killed):

@@ -165,6 +165,7 @@ def test_what_nobody_sent_has_no_status(site: DecisionSite) -> None:
     text = "Fant ikke status utbetaling med sakId S9, behandlingId B1 og iverksettingId i"
     assert said(site.status("S9", "B1", "i")) == (404, text)
     assert said(site.status(ONE)) == (404, f"Fant ikke status utbetaling med sakId null og behandlingId {ONE}")
+    assert [site.status(*names).status_code for names in (["%00"], ["S9", "%00"], ["S9", "B1", "%00"])] == [404] * 3
 
 
 def test_a_scheme_sees_its_own_cases_only(site: DecisionSite) -> None:
@@ -257,7 +258,8 @@ def test_every_scheme_and_both_older_forms(site: DecisionSite) -> None:
         assert site.status(case, "B1", scheme=scheme).json() == "OK"
     site.take(last("E2", "B1", [last_day("2026-05-04", "2026-05-08")], personident=person_of(next(_people))), DP, path=OLD)
     frame = old(ONE, vedtakstype="RAMMEVEDTAK", saksreferanse="E3", personIdent=person_of(next(_people)))
-    site.take(frame, DP, path=OLD)
+    site.take({**frame, "behandlingId": ONE.upper()}, DP, path=OLD)
+    assert site.status(ONE.upper(), scheme=DP).json() == site.status(ONE, scheme=DP).json() == "OK_UTEN_UTBETALING"
     unlike = old(TWO, [old_day("2026-05-04")], after=(ONE, [old_day("2026-05-05")]), saksreferanse="E3", personIdent=frame["personIdent"])
     assert said(site.post(unlike, DP, path=OLD)) == (400, "Mottatt og faktisk forrige iverksatting er ikke konsistente")
     no_frame = old(TWO, [old_day("2026-05-04")], saksreferanse="E4")

@@ -8,7 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from kvitt.contracts.iverksetting.benefits import catalogue_name
+from kvitt.contracts.iverksetting.call import EnactmentCall
 from kvitt.contracts.iverksetting.chain import DecisionInCase, refused_in_case
+from kvitt.contracts.iverksetting.contract import checked
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, EnactmentKey, Generation
 from kvitt.contracts.iverksetting.read import ReadingTerms, read_decision
 from kvitt.disbursement.authority import Authority
@@ -309,3 +311,19 @@ def test_a_frame_decision_needs_an_approver() -> None:
     assert found is not None
     assert (found.status, found.text) == (403, "Rammevedtak må sendes av en ansatt med beslutter-rolle")
     assert refused_first(first(THREE, (TWO, []), vedtakstype="RAMMEVEDTAK"), by=APPROVER) is None
+
+
+@pytest.mark.parametrize(
+    ("generation", "by", "status"),
+    [
+        (Generation.FIRST, SERVICE, 403),
+        (Generation.FIRST, APPROVER, 400),
+        (Generation.SECOND, SERVICE, 400),
+        (Generation.THIRD, SERVICE, 400),
+    ],
+)
+def test_in_the_first_generation_that_is_said_before_the_rules_of_the_body(generation: Generation, by: Authority, status: int) -> None:
+    body = old(ONE, [old_day("2026-05-04", amount=9000)], vedtakstype="RAMMEVEDTAK")
+    found = checked(encoded(body), Scheme.DAGPENGER, EnactmentCall(ReadingTerms(DecisionForm.FIRST, generation), by))
+    assert isinstance(found, Refusal)
+    assert found.status == status

@@ -73,6 +73,13 @@ def test_what_keeps_the_rules_is_taken(form: DecisionForm, scheme: Scheme, body:
     assert refused(body, form, scheme) is None
 
 
+def test_the_id_of_an_enactment_is_as_long_as_the_store_looks_up_by() -> None:
+    assert refused(v2(iverksettingId="i" * 255), V2) is None
+    found = refused(v2(iverksettingId="i" * 256), V2)
+    assert found is not None
+    assert (found.status, found.text) == (400, "Feltet iverksettingId må være høyst 255 tegn")
+
+
 def test_every_rule_of_every_form_is_broken_by_some_body() -> None:
     said = {(form, found.text) for form, scheme, body, _, _ in BROKEN if (found := refused(body, form, scheme))}
     shared = {text for _, text in said}

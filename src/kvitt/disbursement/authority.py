@@ -5,16 +5,21 @@ is handled again years later without either.
 """
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
+from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Payment, Period, RateType, Refusal, Scheme
+from kvitt.kernel.operators import same_person
 
 USUAL_CAPS: Final = {Scheme.DAGPENGER: 5000}
 """Kroner per day, by scheme, where its settings say nothing (iverksetting §1.8)."""
@@ -125,15 +130,99 @@ def refused_one_person(by: Authority, caseworker: str, approver: str, *, as_appr
     """
     if not by.two_people:
         return None
-    if _same(caseworker, approver):
+    if same_person(caseworker, approver):
         return ONE_PERSON
-    if as_approver and by.approver and by.person is not None and _same(by.person, caseworker):
+    if as_approver and by.approver and by.person is not None and same_person(by.person, caseworker):
         return SENT_BY_CASEWORKER
     return None
 
 
-def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
+class PaidPeriod(NamedTuple):
+    """A period with the rate that it is paid at; `payment` is what was accepted of its payment before, None: nothing."""
+
+    payment: Payment | None
+    period: Period
+    rate_type: RateType
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """Returns what two of them have in common that say the same."""
+        paid = self.payment.payment_id if self.payment else None
+        return paid, self.period.start, self.period.end, self.period.amount, self.rate_type
+
+
+def paid_of(payments: Iterable[Payment]) -> Sequence[PaidPeriod]:
+    """All that payments shall pay."""
+    return [PaidPeriod(each, period, each.rate_of(period)) for each in payments for period in each.wanted]
+
+
+def refused_amounts(
+    by: Authority, frame: Frame, wanted: Sequence[PaidPeriod], accepted: Iterable[Payment], people: tuple[str, str]
+) -> Refusal | None:
+    """The refusal of a case that shall pay `wanted`; None: within the frame, or sent by an approver who has not decided it.
+
+    What was accepted may be said again by anybody. The cap holds for each payment that is raised, and for all together on a day on
+    which they pay more than they did. `people`: who decided and who attests.
+    """
+    own = refused_one_person(by, *people, as_approver=True) if by.approver else None
+    bound = frame.start is not None or _cap(by, frame) is not None
+    if not bound or (by.approver and own is None):
+        return None
+    first, highest = _raised(wanted, paid_of(accepted), capped=_cap(by, frame) is not None)
+    refused = refused_outside_frame(replace(by, approver=False), frame.start, frame.cap_kroner, first, highest)
+    return own if refused and by.approver else refused
+
+
+def _cap(by: Authority, frame: Frame) -> int | None:
+    return by.cap_kroner if frame.cap_kroner is None else frame.cap_kroner
+
+
+def _raised(wanted: Sequence[PaidPeriod], before: Sequence[PaidPeriod], *, capped: bool) -> tuple[date | None, int]:
+    """The first day on which a period pays more than its payment did, and the most that is paid on such a day; None: on no day."""
+    said = {each.said for each in before}
+    raised = [(day, each) for each in wanted if each.said not in said and (day := first_raised(*each)) is not None]
+    if not raised:
+        return None, 0
+    first = min(day for day, _ in raised)
+    if not capped:
+        return first, 0
+    alone = max(kroner_a_day(each.period, each.rate_type) for _, each in raised)
+    return first, max(alone, _most_together(raised, wanted, before))
+
+
+_RAISED, _WANTED, _BEFORE = 0, 1, 3
+"""Where a change stands: how many periods are raised; what is paid from Monday to Friday and at weekends, and what was."""
+
+
+def _most_together(raised: Sequence[tuple[date, PaidPeriod]], wanted: Iterable[PaidPeriod], before: Iterable[PaidPeriod]) -> int:
+    """The most that is paid in all on a day on which something is raised and more is paid than before; 0: there is none."""
+    first, last = min(day for day, _ in raised), max(each.period.end for _, each in raised)
+    changes: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
+    for day, each in raised:
+        _change(changes, day, each.period.end, {_RAISED: 1})
+    for place, periods in ((_WANTED, wanted), (_BEFORE, before)):
+        for _, period, rate_type in periods:
+            if period.start <= last and period.end >= first:
+                kroner = kroner_a_day(period, rate_type)
+                _change(changes, period.start, period.end, {place: kroner, place + 1: 0 if rate_type is RateType.WEEKDAY else kroner})
+    return _most(changes)
+
+
+def _change(changes: dict[int, list[int]], start: date, end: date, amounts: Mapping[int, int]) -> None:
+    """Days are numbers here: the day after the last one is one, too."""
+    for day, sign in ((start.toordinal(), 1), (end.toordinal() + 1, -1)):
+        for place, amount in amounts.items():
+            changes[day][place] += sign * amount
+
+
+def _most(changes: Mapping[int, list[int]]) -> int:
+    most, sums = 0, [0] * 5
+    for day, until in pairwise(sorted(changes)):
+        sums = [total + change for total, change in zip(sums, changes[day], strict=True)]
+        kinds = {int((number - 1) % DAYS_OF_WEEK >= SATURDAY) for number in range(day, min(until, day + DAYS_OF_WEEK))}
+        more = [sums[_WANTED + kind] for kind in kinds if sums[_WANTED + kind] > sums[_BEFORE + kind]]
+        most = max([most, *more]) if sums[_RAISED] else most
+    return most
 
 
 def first_raised(payment: Payment | None, period: Period, rate_type: RateType) -> date | None:

@@ -69,6 +69,11 @@ def flawed_id(field: str, flaw: Flaw) -> Refusal:
     return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", f"{_CREATE}#ugyldig-sak-id")
 
 
+def long_id(field: str, most: int) -> Refusal:
+    """An id that is longer than its field; `field` is its name on the wire, `most` characters it may have."""
+    return Refusal(400, f"Feltet {field} må være høyst {most} tegn", f"{_CREATE}#ugyldig-sak-id")
+
+
 def rule_of(flaw: Flaw) -> str:
     """The rule that an id breaks, as the half of a sentence behind the field's name."""
     return _FLAWS[flaw]

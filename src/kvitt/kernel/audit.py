@@ -41,10 +41,15 @@ def digest(*contents: bytes) -> bytes:
 
 
 def link(previous: bytes, entry: AuditRow) -> AuditRow:
-    """The entry with its hash, which covers all its fields and the hash of the entry before."""
+    """The entry with its hash."""
+    return replace(entry, hash=hash_of(previous, entry))
+
+
+def hash_of(previous: bytes, entry: AuditRow) -> bytes:
+    """The hash of an entry, which covers all its fields and the hash of the entry before."""
     where = f"{entry.chain}|{entry.seq}|{entry.at.timestamp():.6f}|{entry.what}"
     content = f"{where}|{entry.message_no}|{entry.order_id}|{entry.receipt_no}|{entry.note}"
-    return replace(entry, hash=hashlib.sha256(previous + content.encode() + entry.digest).digest())
+    return hashlib.sha256(previous + content.encode() + entry.digest).digest()
 
 
 def event_link(previous: bytes, subject: str, sequence: int, at: datetime, body: bytes, *, actor: str | None) -> bytes:

@@ -15,16 +15,15 @@ from kvitt.contracts.iverksetting.benefits import catalogue_name
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionForm, DecisionKind, EnactmentKey, Generation
 from kvitt.disbursement.authority import (
     Authority,
-    first_raised,
-    kroner_a_day,
+    PaidPeriod,
+    refused_amounts,
     refused_frame,
     refused_one_person,
     refused_opening,
-    refused_outside_frame,
 )
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
-from kvitt.disbursement.values import Payment, PaymentId, Period, Refusal, Scheme
+from kvitt.disbursement.values import PaymentId, Period, Refusal, Scheme
 
 _NOTHING: Final = EnactmentKey("null")
 
@@ -136,22 +135,10 @@ def _accepted(case: CaseState) -> Sequence[_SaidSpan]:
 
 
 def _refused_amounts(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Refusal | None:
-    """Whoever is no approver pays within the frame; what was accepted before may be said again, by anybody."""
-    if asked.by.approver:
-        return None
-    accepted = asked.case.payments
-    again = {(name, each.start, each.end, each.amount, paid.rate_of(each)) for name, paid in accepted.items() for each in paid.wanted}
-    pairs = zip(asked.decision.spans, payments, strict=True)
-    changed = [(span, name) for span, name in pairs if (name, span.start, span.end, span.amount, span.rate_type) not in again]
-    raised = [found for span, name in changed if (found := _raised(accepted.get(name), span))]
-    first = min((day for day, _ in raised), default=None)
-    highest = max((amount for _, amount in raised), default=0)
-    frame = asked.frame_after
-    return refused_outside_frame(asked.by, frame.start, frame.cap_kroner, first, highest)
-
-
-def _raised(payment: Payment | None, span: DecidedSpan) -> tuple[date, int] | None:
-    """The first day on which an entry pays more than was accepted, and how much it pays a day."""
-    period = Period(span.start, span.end, span.amount)
-    day = first_raised(payment, period, span.rate_type)
-    return None if day is None else (day, kroner_a_day(period, span.rate_type))
+    """The refusal of what is paid outside the frame, and was not accepted before."""
+    decision, accepted = asked.decision, asked.case.payments
+    wanted = [
+        PaidPeriod(accepted.get(name), Period(span.start, span.end, span.amount), span.rate_type)
+        for span, name in zip(decision.spans, payments, strict=True)
+    ]
+    return refused_amounts(asked.by, asked.frame_after, wanted, accepted.values(), (decision.caseworker, decision.approver))

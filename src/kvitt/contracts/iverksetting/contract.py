@@ -7,12 +7,13 @@ from kvitt.contracts.iverksetting.answers import decode_document
 from kvitt.contracts.iverksetting.benefits import benefit_of
 from kvitt.contracts.iverksetting.call import SOURCES, EnactmentCall, enactment_call
 from kvitt.contracts.iverksetting.chain import DecisionInCase, refused_in_case
-from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan
+from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, DecisionKind, Generation
 from kvitt.contracts.iverksetting.read import read_decision
 from kvitt.contracts.iverksetting.reply import STATUS_TOPIC, in_short, reply_to
 from kvitt.contracts.iverksetting.rules import broken_rule
 from kvitt.contracts.iverksetting.texts import USED_BY_ANOTHER
 from kvitt.disbursement.answers import Answer
+from kvitt.disbursement.authority import refused_frame
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import DecisionKey, Frame
 from kvitt.disbursement.derive.chained import WantedPeriod, chain_payment_id, derive
@@ -102,11 +103,15 @@ def as_read(record: Incoming, decision: CaseDecision, scheme: Scheme) -> ParsedR
 
 
 def checked(body: bytes, scheme: Scheme, call: EnactmentCall) -> CaseDecision | Refusal:
-    """The decision in the body of a call, or the first rule that it breaks by itself."""
-    decision = read_decision(body, call.terms)
+    """The decision in the body of a call, or the first rule that it breaks by itself.
+
+    In the first generation it comes before these that a frame decision is an approver's (iverksetting §1.6).
+    """
+    decision, generation = read_decision(body, call.terms), call.terms.generation
     if isinstance(decision, Refusal):
         return decision
-    return broken_rule(decision, scheme, call.terms.generation) or decision
+    framed = generation is Generation.FIRST and decision.kind is DecisionKind.FRAME
+    return (refused_frame(call.by) if framed else None) or broken_rule(decision, scheme, generation) or decision
 
 
 def wanted_of(decision: CaseDecision) -> Sequence[WantedPeriod]:

@@ -14,6 +14,8 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("statuses", "kvitt.contracts.iverksetting")
 _EVERYWHERE: Final = "*"
+_NUL: Final = "\0"
+"""Nothing that is stored has it."""
 
 
 class _FoundAnswer(NamedTuple):
@@ -31,6 +33,8 @@ def status_of(source: Source, scheme: Scheme, case_name: str, decision_id: str, 
 
     Without the id of an enactment it is the newest one of its behandling.
     """
+    if _NUL in f"{case_name}{decision_id}{enactment_id}":
+        return None
     arguments = {
         "source": SOURCE_OF[scheme],
         "scheme": scheme.value,
@@ -43,9 +47,23 @@ def status_of(source: Source, scheme: Scheme, case_name: str, decision_id: str, 
 
 def status_in_any_case(source: Source, scheme: Scheme, decision_id: str) -> EnactmentStatus | None:
     """The status of a decision of the first form, which is looked up without its case; None: no such decision was received."""
+    if _NUL in decision_id:
+        return None
+    return _status(_found_call(source, scheme, decision_id) or _found_call(source, scheme, _as_uuid(decision_id)))
+
+
+def _found_call(source: Source, scheme: Scheme, decision_id: str) -> _FoundAnswer | None:
     key = call_key(EnactmentKey(decision_id))
     arguments = {"source": SOURCE_OF[scheme], "scheme": scheme.value, "decision": decision_id, "key": key}
-    return _status(fetch_one(source, _FoundAnswer, _SQL.status_of_call, arguments))
+    return fetch_one(source, _FoundAnswer, _SQL.status_of_call, arguments)
+
+
+def _as_uuid(decision_id: str) -> str:
+    """The id as those of the first form are kept, which are UUIDs in whatever way they are written."""
+    try:
+        return str(UUID(decision_id))
+    except ValueError:
+        return decision_id
 
 
 def call_key(key: EnactmentKey) -> bytes:

@@ -29,6 +29,8 @@ from kvitt.kernel.identifiers import Flaw, flaw_of
 CASE_ID_CHARACTERS: Final = 25
 """The id of a line is that of the case, `#` and a number, and the rail has room for 30."""
 DECISION_ID_CHARACTERS: Final = 30
+ENACTMENT_ID_CHARACTERS: Final = 255
+"""Of `iverksettingId`, which the rail never sees: as many as the store looks up by."""
 FIRST_CAP_KRONER: Final = 5000
 """The first amount a day that the older forms have too high (iverksetting §1.8)."""
 _NAME_CHARACTERS: Final = 8
@@ -180,6 +182,8 @@ def _broken_name(decision: CaseDecision) -> Refusal | None:
     for field, text in _ids(decision):
         if flaw := flaw_of(text):
             return refusals.BLANK_AT_ENDS if flaw is Flaw.BLANK_AT_ENDS and field != "iverksettingId" else refusals.flawed_id(field, flaw)
+    if len(decision.key.enactment_id or "") > ENACTMENT_ID_CHARACTERS:
+        return refusals.long_id("iverksettingId", ENACTMENT_ID_CHARACTERS)
     if not _PERSON.fullmatch(decision.person):
         return refusals.BAD_PERSON
     if not 0 < len(decision.caseworker.strip()) <= len(decision.caseworker) <= _NAME_CHARACTERS:

@@ -16,12 +16,12 @@ from kvitt.contracts.utbetalinger.shapes import SCHEMES, AvventCorrection, Singl
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.authority import (
     Authority,
+    PaidPeriod,
     authority_of,
-    first_raised,
-    kroner_a_day,
+    paid_of,
+    refused_amounts,
     refused_one_person,
     refused_opening,
-    refused_outside_frame,
 )
 from kvitt.disbursement.caller import CallHeaders, call_headers
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
@@ -126,17 +126,17 @@ def _sender(call: CallHeaders) -> Authority:
 
 
 def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusal | None:
-    """Who may not open the case, or pay what is outside its frame; what was accepted before may be said again, and less be paid."""
-    if case.contract is None and (refusal := refused_opening(by)):
+    """Who may not open the case, or have it pay what is outside its frame; what was accepted may be said again, and less be paid."""
+    payment, decision = call.payment, call.instructions.decision
+    people = decision.caseworker, decision.approver
+    if case.contract is None and (refusal := refused_opening(by) or refused_one_person(by, *people, as_approver=True)):
         return refusal
     if call.operation is PaymentOperation.DELETE:
         return None
-    before, rate_type = living(case, call.payment.payment_id), call.payment.rate_type
-    raised = [(day, kroner_a_day(each, rate_type)) for each in call.payment.periods if (day := first_raised(before, each, rate_type))]
-    first = min((day for day, _ in raised), default=None)
-    highest = max((kroner for _, kroner in raised), default=0)
-    frame = case.frame or Frame()
-    return refused_outside_frame(by, frame.start, frame.cap_kroner, first, highest)
+    before = living(case, payment.payment_id)
+    others = [each for each in case.payments.values() if each.payment_id != payment.payment_id]
+    wanted = [*(PaidPeriod(before, each, payment.rate_type) for each in payment.periods), *paid_of(others)]
+    return refused_amounts(by, case.frame or Frame(), wanted, case.payments.values(), people)
 
 
 def _content(payment: SinglePayment, payment_id: PaymentId, call: CallHeaders, scheme: Scheme) -> PaymentCall | Refusal:

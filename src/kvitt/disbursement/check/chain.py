@@ -1,7 +1,7 @@
 """The links of an audit chain, made again from the entries themselves (design §11)."""
 
 from kvitt.disbursement.check.report import Findings, Kind
-from kvitt.kernel.audit import AuditRow, link
+from kvitt.kernel.audit import AuditRow, hash_of
 
 
 class Chain:
@@ -15,8 +15,7 @@ class Chain:
         """Takes the next entry; notes when one is missing before it, or when it is not what was hashed."""
         if entry.seq != self.seq + 1:
             self._differs(entry.seq, f"follows entry {self.seq}")
-        made = link(self.hash, entry)
-        if made.hash != entry.hash:
+        if hash_of(self.hash, entry) != entry.hash:
             self._differs(entry.seq, "has another hash than its content and the entry before give")
         self.seq, self.hash = entry.seq, entry.hash
 

@@ -118,15 +118,18 @@ class Consistency:
     def again(self, run_no: int, operator: Operator, *, made: PartMade = _silent) -> LinesRun:
         """Reports the lines in force on the day of a run once more, under another id; what of it has not left does not leave any more.
 
-        Raises NotFound; NotInThatState where it was replaced or given up, was named by a caller, or is just being sent.
+        Where the run in its place broke off, that goes on. Raises NotFound; NotInThatState where it was replaced or given up, was named by
+        a caller, or is just being sent.
         """
         with self._connection.transaction():
-            before = read_lines_run(self._connection, run_no)
-            found = self._found(before.area)
+            found = self._found(read_lines_run(self._connection, run_no).area)
             self._lock_area(found)
-            self._give_up(before)
-            begun = self._add(found, before.day, Cause(Trigger.OPERATOR, operator=operator), "reconcile lines again")
-            self._connection.execute(_RUNS.replace_run, {"run_no": run_no, "by": begun})
+            before = read_lines_run(self._connection, run_no)
+            begun = before.replaced_by
+            if begun is None or read_lines_run(self._connection, begun).state is not RunState.MAKING:
+                self._give_up(before)
+                begun = self._add(found, before.day, Cause(Trigger.OPERATOR, operator=operator), "reconcile lines again")
+                self._connection.execute(_RUNS.replace_run, {"run_no": run_no, "by": begun})
         return self.go_on(begun, made=made)
 
     def drop(self, run_no: int, operator: Operator) -> LinesRun:

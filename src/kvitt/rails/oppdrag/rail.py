@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from html import escape
 from typing import ClassVar, Final
-from xml.sax.saxutils import escape
 
 import msgspec
 from lxml import etree
@@ -240,8 +240,8 @@ def decode(body: bytes) -> Observation:
     order = root.find("{*}oppdrag-110")
     if order is None:
         raise UnreadableReceipt("has no oppdrag-110")
-    area, severity = Area(_leaf(order, "{*}kodeFagomraade")), _leaf(root, "{*}mmel/{*}alvorlighetsgrad")
-    text = _leaf(root, "{*}mmel/{*}beskrMelding")
+    area, said = Area(_leaf(order, "{*}kodeFagomraade")), _acknowledgement(root)
+    severity, code, text = (said.get(name, "").strip(PADDING) for name in ("alvorlighetsgrad", "kodeMelding", "beskrMelding"))
     return Observation(
         case=(AREAS[area].scheme, _leaf(order, "{*}fagsystemId")) if area in AREAS else None,
         area=area,
@@ -249,10 +249,10 @@ def decode(body: bytes) -> Observation:
         correlation_time=_leaf(order, "{*}avstemming-115/{*}tidspktMelding"),
         severity=SEVERITIES.get(severity, Severity.UNKNOWN),
         raw_severity=severity,
-        code=_leaf(root, "{*}mmel/{*}kodeMelding"),
+        code=code,
         text=text,
         reasons=reasons_in(text) if text else _NO_REASONS,
-        others=_others(root),
+        others=_others(said),
     )
 
 
@@ -264,7 +264,7 @@ def reasons_in(text: str) -> frozenset[Reason]:
 def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
     """An order's own bytes with the rail's answer first (helved §1.2, §5.1); well-formed however damaged the echo was."""
     texts = dict(said.others) | {"kodeMelding": said.code, "alvorlighetsgrad": said.raw_severity, "beskrMelding": said.text}
-    leaves = "".join(f"\n        <{name}>{escape(texts[name])}</{name}>" for name in LEAVES if texts.get(name))
+    leaves = "".join(f"\n        <{name}>{escape(texts[name], quote=False)}</{name}>" for name in LEAVES if texts.get(name))
     mmel = f"\n    <mmel>{leaves}\n    </mmel>".encode()
     head, separator, rest = xml.partition(FORWARDED_ROOT)
     if not separator:
@@ -272,9 +272,17 @@ def with_acknowledgement(xml: bytes, said: Observation) -> bytes:
     return head + separator + mmel + rest
 
 
-def _others(root: etree._Element) -> tuple[tuple[str, str], ...]:
-    texts = [(name, (root.findtext(f"{{*}}mmel/{{*}}{name}") or "").rstrip(PADDING)) for name in _OTHERS]
-    return tuple([(name, text) for name, text in texts if text])
+def _acknowledgement(root: etree._Element) -> dict[str, str]:
+    """The texts of the rail's answer by the names of their elements; of several of one name it is the first."""
+    texts: dict[str, str] = {}
+    for mmel in root.iterchildren("{*}mmel"):
+        for leaf in mmel.iterchildren("{*}*"):
+            texts.setdefault(str(leaf.tag).rpartition("}")[2], leaf.text or "")
+    return texts
+
+
+def _others(said: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple([(name, text) for name in _OTHERS if (text := said.get(name, "").rstrip(PADDING))])
 
 
 def _lines(order: etree._Element) -> list[LineKey]:

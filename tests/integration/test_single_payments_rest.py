@@ -208,6 +208,50 @@ def test_a_key_has_a_call_done_once_and_what_was_refused_may_be_asked_again(paye
     assert error(payers.call("PUT", uid, body, idempotency_key=f"put {uid}"))[0] == 409
 
 
+def test_who_repeats_what_made_a_payment_hears_its_path_again(payers: Payers, uid: str) -> None:
+    answers = [payers.call("POST", uid, paid(uid, span("2026-06-01")), Idempotency_Key=f"path-{uid}") for _ in range(2)]
+    assert [(each.status_code, each.headers["location"], each.content) for each in answers] == [(201, f"/utbetalinger/{uid}", b"")] * 2
+    assert [each.headers.get("idempotency-replayed") for each in answers] == [None, "true"]
+    payers.hub.run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "last"),
+    [("DAG", "9999-12-30", "9999-12-31"), ("UKEDAG", "9999-12-30", "9999-12-31"), ("MND", "9999-11-01", "9999-12-01")],
+)
+def test_the_last_day_of_the_calendar_is_shown_and_ceased_like_others(payers: Payers, uid: str, kind: str, first: str, last: str) -> None:
+    spans = [span(first, "9999-11-30"), span(last, "9999-12-31")] if kind == "MND" else [span(first), span(last)]
+    payers.done("POST", uid, paid(uid, *spans, kind=kind))
+    shown = payers.call("GET", uid)
+    assert [(each["fom"], each["tom"]) for each in shown.json()["perioder"]] == [(each["fom"], each["tom"]) for each in spans]
+    assert error(payers.call("PUT", uid, shown.content))[:2] == (409, "Ingen reell endring")
+    payers.done("DELETE", uid, shown.json())
+
+
+def test_what_kvitt_says_itself_is_said_in_the_words_of_the_contracts_callers(payers: Payers, uid: str) -> None:
+    body, rules = paid(uid, span("2026-06-01")), "Forespørselen bryter regler; "
+    payers.call("POST", uid, body, Idempotency_Key=f"words-{uid}")
+    said = [
+        payers.call("PUT", uid, body, Idempotency_Key=f"words-{uid}"),
+        payers.call("PUT", uid, body, Idempotency_Key="x" * 256),
+        payers.call("GET", f"{uid}?all=1"),
+        payers.call("PATCH", uid, body),
+        payers.call("GET", f"{uid}/nothing"),
+        payers.call("PUT", uid, body, content_type="text/plain"),
+        payers.call("PUT", uid, b" " * 10_000_000),
+    ]
+    assert [error(each) for each in said] == [
+        (409, "Idempotency-Key er brukt i en annen forespørsel", _BASE),
+        (400, f"{rules}Idempotency-Key: må ha 1 til 255 skrivbare tegn", _BASE),
+        (400, f"{rules}all: er ikke en parameter her", _BASE),
+        (405, "Metoden er ikke tillatt her", _BASE),
+        (404, "Fant ikke siden", _BASE),
+        (415, "Innholdet må være application/json", _BASE),
+        (413, "En forespørsel kan ha høyst 8388608 bytes", _BASE),
+    ]
+    payers.hub.run()
+
+
 def test_what_the_rail_refuses_may_be_made_again(payers: Payers, uid: str) -> None:
     payers.hub.rail.fault(refuse=1)
     assert payers.call("POST", uid, paid(uid, *days(1, 5))).status_code == 201

@@ -50,7 +50,7 @@ from support.single_payments import supplement, text
 from support.tried import tried
 
 _AREA, _BENEFIT = "TILLSTPB", "TILSYN_BARN_AAP"
-_REUSED = 409, "the Idempotency-Key was used for another request"
+_REUSED = 409, "Idempotency-Key er brukt i en annen forespørsel"
 _LATE_SECONDS = 60.0
 _BEHAVED = Answers("00", doubled=False, late=False, damage=None, closed=False)
 _numbers = count(1)

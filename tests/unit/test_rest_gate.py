@@ -155,10 +155,10 @@ def test_then_the_body_is_looked_at(gated: Gated) -> None:
         unread = gated.ask(path, b"{no json", {}, azp_name="dp")
         assert (unread.status_code, unread.json()["statusCode"]) == (400, 400)
         long = gated.ask(path, b" " * (MOST_BYTES + 1), {}, azp_name="dp")
-        assert (long.status_code, long.json()["msg"]) == (413, f"a body has at most {MOST_BYTES} bytes")
+        assert (long.status_code, long.json()["msg"]) == (413, f"En forespørsel kan ha høyst {MOST_BYTES} bytes")
     assert gated.ask(ENACT, b"{}", {}, azp_name="both").status_code == 400, "of several schemes the header names one"
     twice = gated.ask(ENACT, b"{}", {}, azp_name="both", NAVident="Z990001")
-    assert twice.json()["msg"].endswith("fagsystem: must name one of the schemes of the application")
+    assert twice.json()["msg"].endswith("fagsystem: må være et av fagsystemene til applikasjonen")
 
 
 def test_the_authority_of_the_caller_comes_with_the_request(gated: Gated) -> None:

@@ -22,6 +22,16 @@ def next_weekday(day: date) -> date:
     return day + timedelta(days=3 if day.weekday() == SATURDAY - 1 else 2 if day.weekday() == SATURDAY else 1)
 
 
+def first_weekday(day: date) -> date:
+    """The day, or the Monday after where it is one of a weekend. Raises OverflowError behind the last Friday of the calendar."""
+    return next_weekday(day) if day.weekday() >= SATURDAY else day
+
+
+def last_weekday(day: date) -> date:
+    """The day, or the Friday before where it is one of a weekend."""
+    return day - timedelta(days=max(day.weekday() - SATURDAY + 1, 0))
+
+
 def easter_sunday(year: int) -> date:
     """Easter Sunday of the Gregorian calendar (Butcher-Meeus)."""
     a, (b, c) = year % 19, divmod(year, 100)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.calendar import first_weekday, last_weekday
 from kvitt.disbursement.case import Case, CaseKey, load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts
@@ -191,14 +192,23 @@ def _with_rate(period: Period) -> Period:
 
 
 def _joined(periods: Sequence[Period], rate: RateType) -> tuple[Period, ...]:
-    """The fewest periods that say the same, as the other contract would give them."""
+    """The fewest periods that say the same, as the other contract would give them: of weekdays none begins or ends at a weekend."""
     if rate is RateType.ONE_OFF:
         return in_order((each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods)
+    if rate is RateType.WEEKDAY:
+        # A chain that has but weekends stays as it is: it pays nothing, and can be changed.
+        periods = [within for each in periods if (within := _on_weekdays(each))] or periods
     joined: list[Period] = []
     for office in dict.fromkeys(each.office for each in periods):
         given = [(each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods if each.office == office]
         joined += merge(given, rate)
     return tuple(sorted(joined, key=lambda each: each.start))
+
+
+def _on_weekdays(period: Period) -> Period | None:
+    """A period from its first weekday to its last one; None: it has none."""
+    start, end = first_weekday(period.start), last_weekday(period.end)
+    return replace(period, start=start, end=end) if start <= end else None
 
 
 def moved_rows(case: Case, moves: Sequence[Move], payments: Sequence[Payment]) -> list[PaymentRow]:

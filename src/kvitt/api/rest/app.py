@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -34,7 +35,7 @@ from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
-from kvitt.api.rest.routes import CHECK, RouteWork
+from kvitt.api.rest.routes import CHECK, LOCATION, RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
 from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
@@ -146,6 +147,8 @@ async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     if answered is None:
         return None
     headers = {"idempotency-replayed": "true"}
+    if answered.status == HTTPStatus.CREATED and (path_of := request.route_handler.opt.get(LOCATION)):
+        headers[LOCATION] = path_of(request)
     return Response(answered.body, status_code=answered.status, media_type=answered.content_type, headers=headers)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from kvitt.api.rest.contract_forms import api_error, refusal_of
 from kvitt.api.rest.problems import problem_of
-from kvitt.api.rest.routes import EXAMPLES
 from kvitt.contracts.iverksetting import simulated, texts
 from kvitt.contracts.iverksetting.decision import DecisionForm, Generation
 from kvitt.contracts.iverksetting.rules import RULES
@@ -20,7 +20,17 @@ from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SEN
 from kvitt.disbursement.migrate_case import TAKEN, moved_to
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import PaymentId, Refusal, Scheme
-from kvitt.errors import UnknownApplication
+from kvitt.errors import (
+    BadRequest,
+    BodyTooLong,
+    IssuerUnreachable,
+    KeyReused,
+    KvittError,
+    RequestInProgress,
+    ResultUnknown,
+    TooManyRequests,
+    UnknownApplication,
+)
 
 _UNAUTHORIZED: Final = 401
 _UID: Final = PaymentId("7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01")
@@ -201,7 +211,20 @@ OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
 )
 """Refusals of payments that are to move."""
 _OF_ALL: Final = tuple(
-    refusal_of(problem_of(error)) for error in (UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"), *EXAMPLES)
+    refusal_of(problem_of(error))
+    for error in (
+        UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"),
+        BadRequest(("Idempotency-Key", "has 1 to 255 printable characters")),
+        HTTPException(status_code=404),
+        KeyReused("the Idempotency-Key was used for another request"),
+        RequestInProgress("a request with this Idempotency-Key is being answered"),
+        BodyTooLong("a body has at most 1048576 bytes"),
+        HTTPException(status_code=415, detail="the body must be application/json"),
+        TooManyRequests(2),
+        KvittError("kvitt failed on the request"),
+        IssuerUnreachable("the keys of the token issuer can not be had"),
+        ResultUnknown(),
+    )
 )
 
 

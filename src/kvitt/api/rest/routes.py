@@ -51,6 +51,8 @@ _NOT_ASKED: Final = frozenset(
 """Parameters that routes are given and no caller can name."""
 CHECK: Final = "check"
 """The option of a route that reads its body itself: what the body must pass before a repeat is looked for."""
+LOCATION: Final = "location"
+"""The option of a route that makes something: the path of what a request makes, for repeats to hear it too."""
 _MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
     ("the request breaks rules", BadRequest(("cash.amount", "Expected `int` >= 1"))),
     ("no valid token", NotAuthenticated("a bearer token is needed")),
@@ -69,7 +71,6 @@ _MEANINGS: Final[Sequence[tuple[str, Exception]]] = (
     ),
 )
 """What each problem means, and one of its kind."""
-EXAMPLES: Final = tuple(error for _, error in _MEANINGS)
 
 
 def _problem_spec(meaning: str, error: Exception) -> tuple[int, ResponseSpec]:

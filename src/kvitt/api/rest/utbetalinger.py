@@ -20,7 +20,7 @@ from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_exampl
 from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.repeats import is_again, repeat_of
-from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_over, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, LOCATION, FormSchema, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_correction, no_status, not_found
@@ -148,7 +148,7 @@ def _headers(request: Request[Any, Any, Any], by: Authority, operation: PaymentO
 
 def _done(operation: PaymentOperation, payment_id: PaymentId) -> Response[bytes]:
     if operation is PaymentOperation.POST:
-        return Response(b"", status_code=HTTPStatus.CREATED, media_type=None, headers={"location": f"{PATH}/{payment_id}"})
+        return Response(b"", status_code=HTTPStatus.CREATED, media_type=None, headers={LOCATION: f"{PATH}/{payment_id}"})
     return Response(b"", status_code=HTTPStatus.NO_CONTENT, media_type=None)
 
 
@@ -242,6 +242,10 @@ class _PaymentChangeOperation(PaymentCallOperation):
     )
 
 
+def _path_of(request: Request[Any, Any, Any]) -> str:
+    return f"{PATH}/{id_of(request.path_params['uid'])}"
+
+
 def any_json(_: bytes) -> None:
     """Nothing is checked before the contract reads it; only that it is said to be JSON."""
 
@@ -250,7 +254,7 @@ def any_json(_: bytes) -> None:
     "/{uid:str}",
     responses=_MADE,
     operation_class=PaymentCallOperation,
-    opt={CHECK: any_json},
+    opt={CHECK: any_json, LOCATION: _path_of},
     status_code=201,
     summary="Make a payment",
     description="Under an id that the caller chooses. One that has ceased, or that the rail did not take, may be made again.",

@@ -182,19 +182,17 @@ def days_of(start: date, end: date, rate_type: RateType) -> Iterator[tuple[date,
 
 
 def _days(start: date, end: date) -> Iterator[date]:
-    day = start
-    while day <= end:
-        yield day
-        day = next_day(day)
+    return (date.fromordinal(each) for each in range(start.toordinal(), end.toordinal() + 1))
 
 
 def _months(start: date, end: date) -> Iterator[tuple[date, date]]:
     """The months of a period, its first and last one only as far as they are in it."""
-    begins = start
-    while begins <= end:
+    ends = min(end, last_of_month(start))
+    yield start, ends
+    while ends < end:
+        begins = next_day(ends)
         ends = min(end, last_of_month(begins))
         yield begins, ends
-        begins = next_day(ends)
 
 
 def last_of_month(day: date) -> date:

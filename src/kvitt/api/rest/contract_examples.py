@@ -336,8 +336,8 @@ def with_examples(specs: Mapping[int, ResponseSpec], known: Iterable[Refusal]) -
 
 def of_dry_runs(specs: Mapping[int, ResponseSpec]) -> dict[int, ResponseSpec]:
     """The same answers of dry runs, with refusals of the call itself and those of its message, which stand in a StatusReply."""
-    by_door = with_examples(specs, (NO_SUCH_SCHEME, NOT_IN_TIME))
-    return {status: replace(spec, examples=[*(spec.examples or ()), *_replies(status)]) for status, spec in by_door.items()}
+    answers = with_examples(specs, (NO_SUCH_SCHEME, NOT_IN_TIME))
+    return {status: replace(spec, examples=[*(spec.examples or ()), *_replies(status)]) for status, spec in answers.items()}
 
 
 def _replies(status: int) -> list[Example]:

@@ -1,6 +1,7 @@
 """Decisions over HTTP: from the request to the order that is durable, as the answer says; many callers at once, and at a fixed rate."""
 
 import asyncio
+import gc
 import itertools
 import json
 import socket
@@ -156,6 +157,8 @@ async def _as_they_can(callers: Sequence[_Line], bodies: Iterable[bytes]) -> flo
 
 async def _at_a_rate(callers: Sequence[_Line], bodies: Sequence[bytes], rate: float) -> list[float]:
     """Milliseconds from when each decision was due to its answer; a late start counts as waiting."""
+    gc.collect()
+    gc.freeze()
     free: asyncio.Queue[_Line] = asyncio.Queue()
     for line in callers:
         free.put_nowait(line)

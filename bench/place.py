@@ -16,7 +16,7 @@ from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 
 _TEMPLATE = "bench_template"
-_LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 64
+_LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 200
 
 
 class Place:

@@ -40,6 +40,18 @@ NETWORK: Final[Mapping[str, str]] = {
 """For how long a TCP connection may be silent before it counts as lost: 25 s, with an answer under way or a statement. Where packets
 vanish and nobody says so, a wait for the answer to COMMIT would otherwise last for hours. libpq leaves Unix sockets alone."""
 
+MADE_PLANS: Final[Mapping[str, str]] = {"plan_cache_mode": "force_custom_plan"}
+"""Settings of a session that plans a statement each time it runs."""
+
+KEPT_PLANS: Final[Mapping[str, str]] = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings of a session that plans a statement once, until a table of it gets new statistics. What is best for an empty table must not
+be what is kept for a full one: row by row, by an index."""
+
 _HAS_TRANSACTION_TIMEOUT: Final = 170_000
 
 ENDED_BY_SERVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
@@ -61,10 +73,13 @@ def connect(
     paused_ms: int = PAUSED_MS,
     transaction_ms: int = 0,
     lock_timeout_ms: int = 0,
+    keeps_plans: bool = False,
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
 
-    Plans are made for the arrays at hand: a generic plan, frozen while a table was fresh and empty, scans it whole for ever after.
+    Plans are made for the arguments at hand: a plan that is kept, made while a table was fresh and empty, may scan it whole for ever after.
+    With `keeps_plans` they are kept all the same, and may find rows by index only (KEPT_PLANS): for writers of batches, whose statements
+    look up by key and take longer to plan than to run.
     Pages in any order cost what pages in a row do, as on every disk without an arm: a batch reads its rows by index, not whole tables.
     `statement_timeout_ms` bounds each statement, `paused_ms` the time between the statements of a transaction (0 = no bound).
     `lock_timeout_ms` bounds each wait for a lock: who waits longer gets LockNotAvailable.
@@ -72,7 +87,7 @@ def connect(
     pipeline is not idle. A network that has gone silent ends the connection (NETWORK), unless `conninfo` says otherwise.
     Raises psycopg.OperationalError when there is no server.
     """
-    options = _session(statement_timeout_ms, paused_ms, lock_timeout_ms)
+    options = _session(statement_timeout_ms, paused_ms, lock_timeout_ms, KEPT_PLANS if keeps_plans else MADE_PLANS)
     connection = psycopg.connect(
         watched(conninfo), autocommit=autocommit, application_name=application, connect_timeout=CONNECT_SECONDS, options=options
     )
@@ -88,7 +103,7 @@ def pool(
 
     Who waits longer than `seconds` for one gets psycopg_pool.PoolTimeout, which is a psycopg.OperationalError.
     """
-    options = _session(0, PAUSED_MS, lock_timeout_ms)
+    options = _session(0, PAUSED_MS, lock_timeout_ms, MADE_PLANS)
     kwargs = {"autocommit": True, "application_name": application, "connect_timeout": CONNECT_SECONDS, "options": options}
     return ConnectionPool(
         watched(conninfo),
@@ -108,10 +123,10 @@ def watched(conninfo: str) -> str:
     return make_conninfo(conninfo, **{name: value for name, value in NETWORK.items() if name not in said})
 
 
-def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int) -> str:
+def _session(statement_timeout_ms: int, paused_ms: int, lock_timeout_ms: int, plans: Mapping[str, str]) -> str:
     """Returns what every session of ours is set to, as libpq takes it."""
     settings = {
-        "plan_cache_mode": "force_custom_plan",
+        **plans,
         "random_page_cost": "1.1",
         "statement_timeout": str(statement_timeout_ms),
         "idle_in_transaction_session_timeout": str(paused_ms),

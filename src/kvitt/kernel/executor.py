@@ -185,7 +185,7 @@ class ReconnectingWriter(Generic[Command, Result]):
         """The results of a batch. Raises what its execution raises, and psycopg.OperationalError where there is no server."""
         if self._connection is None or self._execute is None or self._connection.closed:
             self._connection = connect(
-                self._conninfo, application=self._application, transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS
+                self._conninfo, application=self._application, transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS, keeps_plans=True
             )
             self._execute = self._execute_on(self._connection)
         try:

@@ -7,8 +7,10 @@ import pytest
 
 from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
-from support.iverksetting_bodies import Body, dagpenger, days, last, last_day, person_of, previous, v2
+from support.iverksetting_bodies import Body, dagpenger, days, encoded, last, last_day, person_of, previous, v2
 from support.iverksetting_stage import OLD, DecisionSite, decision_site
+from support.single_payments import days as single_days
+from support.single_payments import supplement
 
 DP, TS = Scheme.DAGPENGER, Scheme.TILLEGGSSTONADER
 LAID_OFF, FISH = "DAGPENGER_PERMITTERING_ORDINÆR", "DAGPENGER_PERMITTERING_FISKEINDUSTRI"
@@ -80,3 +82,12 @@ def test_an_approver_above_the_cap_has_not_decided_it(site: DecisionSite) -> Non
 def test_a_name_that_looks_like_another_is_the_same_person(site: DecisionSite, decided_by: str) -> None:
     body = v2("P9", "B1", [days(*WEEK)], personident=person_of(PEOPLE["P9"]), saksbehandlerId=decided_by)
     assert said(site.post(body)) == (403, "Saksbehandler og beslutter kan ikke være samme person")
+
+
+def test_an_approver_who_opens_a_case_with_a_single_payment_has_not_decided_it(site: DecisionSite) -> None:
+    uid, headers = "5f0d3c0e-0000-4000-8000-0000000000c1", {**site.headers(TS), "content-type": "application/json"}
+    body = supplement(*single_days(1, 5, 500), sakId="P10", saksbehandlerId="B200002", beslutterId="C300003")
+    answer = site.client.post(f"/utbetalinger/{uid}", content=encoded(body), headers=headers)
+    assert said(answer) == (403, "Beslutter som sender vedtaket kan ikke selv være saksbehandler i det")
+    other = encoded({**body, "saksbehandlerId": "A100001"})
+    assert site.client.post(f"/utbetalinger/{uid}", content=other, headers=headers).status_code == 201

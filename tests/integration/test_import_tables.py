@@ -302,6 +302,18 @@ def test_cases_with_something_wrong_are_left_out_and_taken_over_once_they_are_me
     assert site.status("S1", "B1").json() == "OK"
 
 
+@pytest.mark.parametrize("case_id", ["x" * 31, "x" * 4000])
+def test_a_case_whose_id_nothing_can_hold_is_left_out_and_holds_up_no_other(hub: Hub, old: OldSystem, case_id: str) -> None:
+    old.pay(UID, "A1", DAYS)
+    old.connection.execute(
+        "UPDATE utbetaling SET sak_id = %(id)s, data = jsonb_set(data, '{sakId}', to_jsonb(%(id)s::text))", {"id": case_id}
+    )
+    old.decide("S2", "B1", entry("2025-02-10", "2025-02-21", 640))
+    taken = take_over(hub, old, leave_out=True)
+    assert (taken.written, taken.cases, taken.left_out, taken.counts) == (True, 1, 1, {RowRule.CASE_ID: 1})
+    assert hub.connection.execute("SELECT case_id FROM cases").fetchall() == [("S2",)]
+
+
 def test_what_is_there_otherwise_is_a_named_difference(site: DecisionSite, hub: Hub, old: OldSystem) -> None:
     old.decide("S1", "B1", entry("2025-02-10", "2025-02-21", 640))
     old.pay(UID, "A1", DAYS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from psycopg.errors import QueryCanceled
 
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_page import order_page
@@ -13,6 +14,7 @@ from kvitt.disbursement.reconcile.runs import DayRange, RunState, messages
 from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
 from kvitt.errors import NotAWorkingDay, NotInThatState, NotReconciled
 from kvitt.formats.times import OSLO
+from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, TestServer
 from support.reconciled import BY_KARI, KARI, counts, make, put, reconcile, reconciled_site, texts
@@ -129,15 +131,20 @@ def test_a_day_with_very_many_orders_is_taken_with_rests_that_miss_and_double_no
     assert bodies == [*messages(site.connection, made.run_no)]
 
 
-def test_what_is_only_shown_does_not_rest(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(site)
+def test_a_run_rests_while_messages_come_in_and_only_then(site: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        put(site)
     site.run()
     site.clock.advance(days=1)
     monkeypatch.setattr(making, "_ORDERS_BEFORE_REST", 1)
     monkeypatch.setattr(making, "_REST_SECONDS", 3600.0)
-    days = reconcile(site).next_range("AAP")
-    assert days is not None
-    assert counts(reconcile(site).preview("AAP", days)) == {"accepted": 1}
+    assert counts(make(site)) == {"accepted": 3}
+    with connect(site.conninfo) as connection, connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = '200ms'")
+        connection.execute("SELECT rest_while_others_work(3600), rest_while_others_work(3600)")
+        site.connection.execute("SELECT nextval('message_numbers')")
+        with pytest.raises(QueryCanceled), connection.transaction():
+            connection.execute("SELECT rest_while_others_work(3600)")
 
 
 def test_an_order_that_leaves_on_a_later_day_is_missing_on_its_own_and_final_on_that_one(site: Hub) -> None:

@@ -310,3 +310,18 @@ def test_above_the_cap_only_an_approver_pays_anew(hub: CalledStage, uid: str) ->
     hub.finish()
     assert hub.done("put", of(*days(1, 3, 900)), uid, cap_kroner="800") == ORDERED, "less may be paid by anybody"
     hub.finish()
+
+
+def test_all_that_a_case_pays_on_a_day_is_held_against_the_cap(hub: CalledStage, uid: str) -> None:
+    """Two payments are no way around it; beside one that is ended there is room again."""
+    other = str(UUID(int=UUID(uid).int + (1 << 80)))
+    half, rest = (supplement(*days(1, 5, kroner), sakId=f"TS-{uid[-6:]}", personident=person_of(uid)) for kroner in (500, 501))
+    rest["stønad"] = "LÆREMIDLER_AAP"
+    assert hub.done("post", half, uid, cap_kroner="1000") == ORDERED
+    hub.finish()
+    refused = ("refused", 403, "Beløp over maksgrensen på 1000 kr per dag må sendes av en ansatt med beslutter-rolle")
+    assert hub.done("post", rest, other, cap_kroner="1000") == refused
+    assert hub.done("delete", half, uid) == ORDERED
+    hub.finish()
+    assert hub.done("post", rest, other, cap_kroner="1000") == ORDERED
+    hub.finish()

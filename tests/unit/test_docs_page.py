@@ -36,6 +36,23 @@ def page(app: PublicPages) -> str:
     return app._pages["/docs"].body.decode()
 
 
+def test_decisions_have_an_example_of_each_refusal_and_body(described: Mapping[str, Any]) -> None:
+    paths = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v")
+    of_decisions = {path: item for path, item in described["paths"].items() if path.startswith(paths)}
+    lacking, elsewhere = [], []
+    for path, item in of_decisions.items():
+        for method, operation in item.items():
+            bodies = {"body": operation["requestBody"]} if "requestBody" in operation else {}
+            for name, said in {**bodies, **operation["responses"]}.items():
+                for content in said.get("content", {}).values():
+                    examples = [each["value"] for each in content.get("examples", {}).values()]
+                    lacking += [] if examples else [(method, path, name)]
+                    refused = [each.get("error", each) for each in examples if isinstance(each, dict)]
+                    elsewhere += [each for each in refused if name != "body" and str(each.get("statusCode", name)) != name]
+    assert elsewhere == []
+    assert lacking == []
+
+
 def operations(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [operation for item in described["paths"].values() for operation in item.values()]
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.case import ALL, Case, ensure_cases, lock_cases
 from kvitt.disbursement.imported import ImportedCase, first_entry, left_out_entry, versions
+from kvitt.disbursement.instructions import MAX_ID_CHARACTERS
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.unit_of_work import UnitOfWork
@@ -323,7 +324,7 @@ def _note(work: UnitOfWork, case: Case, now: datetime, imported: ImportedCase) -
 
 def _is_storable(case_id: str) -> bool:
     """A case whose id no message can have needs no mark."""
-    return bool(case_id) and case_id == case_id.strip() and "\0" not in case_id
+    return 1 <= len(case_id) <= MAX_ID_CHARACTERS and case_id == case_id.strip() and "\0" not in case_id
 
 
 _SAME: Final = object()

@@ -105,6 +105,97 @@ A_PAYMENT: Final = Example(
         "avvent": None,
     },
 )
+A_NAME: Final = Example(summary="who asks is an approver", value="B200002")
+A_STATUS: Final = Example(summary="taken by the rail", value="OK")
+THE_PAYMENTS: Final = Example(summary=A_PAYMENT.summary, value=[A_PAYMENT.value])
+A_CORRECTION: Final = Example(
+    summary="a hold-back of June that was none",
+    value={
+        "stønad": "AAP_UNDER_ARBEIDSAVKLARING",
+        "sakId": "AAP-81100",
+        "personident": "01820390012",
+        "saksbehandlerId": "A100001",
+        "avvent": {
+            "fom": "2026-06-01",
+            "tom": "2026-06-30",
+            "overføres": "2026-07-05",
+            "årsak": "AVVENT_AVREGNING",
+            "feilregistrering": True,
+        },
+    },
+)
+A_MESSAGE: Final = Example(
+    summary="two weeks of AAP, by the day",
+    value={
+        "sakId": "AAP-81100",
+        "behandlingId": "51",
+        "ident": "01820390012",
+        "vedtakstidspunktet": "2026-06-15T09:00:00",
+        "utbetalinger": [{"id": _UID, "fom": "2026-06-01", "tom": "2026-06-12", "sats": 1140, "utbetaltBeløp": 910}],
+    },
+)
+WHAT_IS_PAID: Final = Example(
+    summary="nothing was paid before",
+    value={
+        "@type": "v2",
+        "perioder": [
+            {
+                "fom": "2026-06-01",
+                "tom": "2026-06-12",
+                "utbetalinger": [
+                    {
+                        "fagsystem": "AAP",
+                        "sakId": "AAP-81100",
+                        "utbetalesTil": "01820390012",
+                        "stønadstype": "AAP_UNDER_ARBEIDSAVKLARING",
+                        "tidligereUtbetalt": 0,
+                        "nyttBeløp": 9100,
+                        "posteringer": [{"fom": "2026-06-01", "tom": "2026-06-12", "beløp": 9100, "type": "YTEL", "klassekode": "AAPOR"}],
+                    }
+                ],
+            }
+        ],
+    },
+)
+A_DAY_MORE: Final = Example(
+    summary="a day was paid 650 before, and shall pay 720",
+    value={
+        "oppsummeringer": [
+            {
+                "fom": "2025-05-05",
+                "tom": "2025-05-05",
+                "tidligereUtbetalt": 650,
+                "nyUtbetaling": 720,
+                "totalEtterbetaling": 70,
+                "totalFeilutbetaling": 0,
+            }
+        ],
+        "detaljer": {
+            "gjelderId": "01820390012",
+            "datoBeregnet": "2025-05-28",
+            "totalBeløp": 70,
+            "perioder": [
+                {
+                    "fom": "2025-05-05",
+                    "tom": "2025-05-05",
+                    "posteringer": [
+                        {
+                            "fagområde": "TILLEGGSSTØNADER",
+                            "sakId": "TS-70412",
+                            "fom": "2025-05-05",
+                            "tom": "2025-05-05",
+                            "beløp": kroner,
+                            "type": "YTELSE",
+                            "klassekode": "TSTBASISP4-OP",
+                        }
+                        for kroner in (720, -650)
+                    ],
+                }
+            ],
+        },
+    },
+)
+NO_CHANGE: Final = Example(summary="nothing would change", value={"@type": "info", "status": "OK_UTEN_ENDRING"})
 A_MOVE: Final = Example(
     summary="the payments of one reporting card", value={"sakId": "TP-55310", "behandlingId": "77", "meldeperiode": "2026-05-18/2026-05-31"}
 )
@@ -162,6 +253,16 @@ OF_SIMULATED_DECISIONS: Final[Iterable[Refusal]] = (
     *simulated.REFUSALS,
 )
 """Refusals of decisions that are simulated, in the words of the newest generation."""
+NO_SUCH_SCHEME: Final = Refusal(404, "Fant ikke fagsystemet", BASE)
+_OF_DRY_RUNS: Final = (
+    refusals.NO_PERIODS,
+    refusals.NO_REAL_CHANGE,
+    refusals.USED_OTHERWISE,
+    refusals.TOO_MANY_TO_SIMULATE,
+    Refusal(404, "Personen finnes ikke", f"{BASE}/async/kom_i_gang/simuler_en_utbetaling#personen-finnes-ikke"),
+    Refusal(502, "simulering stengt, tilgjengelig man-fre kl 6-21", BASE),
+)
+"""Refusals of messages that are simulated; they are answered as the stream answers them."""
 OF_PAYMENTS: Final[Iterable[Refusal]] = (
     read.NO_UUID,
     read.UNREADABLE,
@@ -231,6 +332,18 @@ _OF_ALL: Final = tuple(
 def with_examples(specs: Mapping[int, ResponseSpec], known: Iterable[Refusal]) -> dict[int, ResponseSpec]:
     """The same answers, each with all of its refusals; a missing or wrong token is answered without a body."""
     return {status: _exemplified(status, spec, [*known, *_OF_ALL]) for status, spec in specs.items()}
+
+
+def of_dry_runs(specs: Mapping[int, ResponseSpec]) -> dict[int, ResponseSpec]:
+    """The same answers of dry runs, with refusals of the call itself and those of its message, which stand in a StatusReply."""
+    answers = with_examples(specs, (NO_SUCH_SCHEME, NOT_IN_TIME))
+    return {status: replace(spec, examples=[*(spec.examples or ()), *_replies(status)]) for status, spec in answers.items()}
+
+
+def _replies(status: int) -> list[Example]:
+    said = {"status": "FEILET", "detaljer": None, "simulering": True}
+    known = [each for each in _OF_DRY_RUNS if each.status == status]
+    return [Example(summary=each.text, value=said | {"error": json.loads(api_error(each)[1])}) for each in known]
 
 
 def _exemplified(status: int, spec: ResponseSpec, known: Iterable[Refusal]) -> ResponseSpec:

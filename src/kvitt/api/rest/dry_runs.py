@@ -17,7 +17,15 @@ from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
-from kvitt.api.rest.contract_examples import A_SIMULATED_DECISION, NOT_IN_TIME
+from kvitt.api.rest.contract_examples import (
+    A_MESSAGE,
+    A_SIMULATED_DECISION,
+    NO_CHANGE,
+    NO_SUCH_SCHEME,
+    NOT_IN_TIME,
+    WHAT_IS_PAID,
+    of_dry_runs,
+)
 from kvitt.api.rest.contract_forms import api_error
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED
@@ -38,7 +46,6 @@ from kvitt.disbursement.caller import CallHeaders
 from kvitt.disbursement.decide import Decided
 from kvitt.disbursement.decisions import DecisionOutcome
 from kvitt.disbursement.inbox import Incoming, ParsedRecord
-from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Refusal, Scheme
 from kvitt.errors import BadRequest
 from kvitt.kernel.fetch import fetch
@@ -171,7 +178,6 @@ def _refuse_other_schemes(connection: ASGIConnection[Any, Any, Any, Any], _: Bas
 
 
 _MEANINGS: Final[Mapping[int, str]] = {
-    302: "nothing would change (`@type` `info`)",
     400: "the message can not be read, or breaks a rule",
     401: "no valid token",
     403: "the application is not one of the scheme",
@@ -188,13 +194,25 @@ _MEANINGS: Final[Mapping[int, str]] = {
     504: "it is not known whether it was asked",
 }
 _ANSWERS: Final = {
-    200: ResponseSpec(dict[str, Any], description="what the message would lead to (`@type` `v1` or `v2`)", generate_examples=False),
-    **{
-        status: ResponseSpec(
-            None if status == HTTPStatus.UNAUTHORIZED else dict[str, Any], description=meaning, media_type=_JSON, generate_examples=False
-        )
-        for status, meaning in _MEANINGS.items()
-    },
+    200: ResponseSpec(
+        dict[str, Any],
+        description="what the message would lead to (`@type` `v1` or `v2`)",
+        generate_examples=False,
+        examples=[WHAT_IS_PAID],
+    ),
+    302: ResponseSpec(
+        dict[str, Any],
+        description="nothing would change (`@type` `info`)",
+        media_type=_JSON,
+        generate_examples=False,
+        examples=[NO_CHANGE],
+    ),
+    **of_dry_runs(
+        {
+            status: ResponseSpec(dict[str, Any], description=meaning, media_type=_JSON, generate_examples=False)
+            for status, meaning in _MEANINGS.items()
+        }
+    ),
 }
 
 
@@ -207,7 +225,8 @@ class _DryRunOperation(Operation):
         schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=_LONGEST_ID, pattern="^[ -~]+$")
         meaning = "the same message with the same id is simulated once; a decision may name it as what its approver saw"
         self.parameters = [*(self.parameters or []), HeaderParameter("Transaction-ID", "header", schema=schema, description=meaning)]
-        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}, required=True)
+        media = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT), examples={"message": A_MESSAGE})
+        self.request_body = RequestBody(content={_JSON: media}, required=True)
 
 
 def _any_message(_: bytes) -> None:
@@ -267,6 +286,6 @@ async def dry_run(request: Request[Any, Any, Any], dry_runs: NamedDependency[Dry
 async def dry_run_of(request: Request[Any, Any, Any], scheme: FromPath[str], dry_runs: NamedDependency[DryRunRoutes]) -> Response[bytes]:
     """The outcome that the message would have."""
     if scheme not in _SCHEMES:
-        content_type, body = api_error(Refusal(404, "Fant ikke fagsystemet", BASE))
+        content_type, body = api_error(NO_SUCH_SCHEME)
         return Response(body, status_code=HTTPStatus.NOT_FOUND, media_type=content_type)
     return await dry_runs.answered(request, _SCHEMES[scheme], authority_over(request, _SCHEMES[scheme]))

@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.iverksetting_description import (
+    APPROVER,
     MOVED,
     RECEIVED,
     STATUS,
@@ -268,7 +269,7 @@ async def try_move(request: Request[Any, Any, Any], iverksetting: NamedDependenc
     return await iverksetting.move(request, dry_run=True)
 
 
-@get("/rammevedtak", responses=STATUS, operation_class=SchemeOperation, summary="Whether the caller may send frame decisions")
+@get("/rammevedtak", responses=APPROVER, operation_class=SchemeOperation, summary="Whether the caller may send frame decisions")
 async def approver_named(request: Request[Any, Any, Any], iverksetting: NamedDependency[EnactmentRoutes]) -> Response[bytes]:
     """The approver's own name."""
     scheme, by = authority_in(request)

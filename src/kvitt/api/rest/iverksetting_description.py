@@ -11,7 +11,18 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from msgspec import Struct
 
 from kvitt.api.rest.callers import SCHEME_HEADER
-from kvitt.api.rest.contract_examples import A_DECISION, A_MOVE, AN_OLD_DECISION, OF_DECISIONS, OF_SIMULATED_DECISIONS, with_examples
+from kvitt.api.rest.contract_examples import (
+    A_DAY_MORE,
+    A_DECISION,
+    A_MOVE,
+    A_NAME,
+    A_STATUS,
+    AN_OLD_DECISION,
+    OF_DECISIONS,
+    OF_SIMULATED_DECISIONS,
+    THE_PAYMENTS,
+    with_examples,
+)
 from kvitt.api.rest.decisions import SEEN
 from kvitt.api.rest.routes import FormSchema
 from kvitt.contracts.iverksetting.call import SOURCE_OF
@@ -73,16 +84,28 @@ _UNKNOWN: Final = with_examples({404: _refusal("no such decision was received")}
 _MOVE_REFUSALS: Final = {**with_examples({501: _refusal("cases of the scheme are not moved")}, OF_DECISIONS), **_UNKNOWN, **REFUSALS}
 MOVED: Final = {200: ResponseSpec(None, description="moved, or moved before"), **_MOVE_REFUSALS}
 WOULD_MOVE: Final = {
-    200: ResponseSpec(list[SinglePayment], description="the payments that they would be", media_type=_JSON, generate_examples=False),
+    200: ResponseSpec(
+        list[SinglePayment],
+        description="the payments that they would be",
+        media_type=_JSON,
+        generate_examples=False,
+        examples=[THE_PAYMENTS],
+    ),
     **_MOVE_REFUSALS,
 }
 STATUS: Final = {
-    200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False),
+    200: ResponseSpec(str, description="how far the decision has come", media_type=_JSON, generate_examples=False, examples=[A_STATUS]),
     **_UNKNOWN,
     **{status: spec for status, spec in REFUSALS.items() if status in (400, 401, 403, 429, 500, 503)},
 }
+APPROVER: Final = {
+    200: ResponseSpec(str, description="the approver's own name", media_type=_JSON, generate_examples=False, examples=[A_NAME]),
+    **{status: spec for status, spec in STATUS.items() if status not in (200, 404)},
+}
 SIMULATED: Final = {
-    200: ResponseSpec(SimulatedDecision, description="what the decision would lead to", media_type=_JSON, generate_examples=False),
+    200: ResponseSpec(
+        SimulatedDecision, description="what the decision would lead to", media_type=_JSON, generate_examples=False, examples=[A_DAY_MORE]
+    ),
     204: ResponseSpec(None, description="nothing would change"),
     401: ResponseSpec(None, description="no valid token; the answer has no body"),
     **with_examples({status: _refusal(meaning) for status, meaning in _OF_SIMULATIONS.items()}, OF_SIMULATED_DECISIONS),

@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
-from kvitt.api.rest.contract_examples import A_MOVED_PAYMENT, MOVED_PAYMENTS, OF_MOVED_PAYMENTS, with_examples
+from kvitt.api.rest.contract_examples import A_MOVED_PAYMENT, MOVED_PAYMENTS, OF_MOVED_PAYMENTS, THE_PAYMENTS, with_examples
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_over, may_decide_somewhere
 from kvitt.api.rest.utbetalinger import PATH, PaymentCallOperation, any_json, id_of, refuse_other_ids, refused
@@ -167,7 +167,11 @@ _REFUSALS: Final = with_examples(
 _MOVED: Final = {200: ResponseSpec(None, description="moved, or moved before"), **_REFUSALS}
 _WOULD_MOVE: Final = {
     200: ResponseSpec(
-        list[SinglePayment], description="the payments as they would be, as asked for", media_type=_JSON, generate_examples=False
+        list[SinglePayment],
+        description="the payments as they would be, as asked for",
+        media_type=_JSON,
+        generate_examples=False,
+        examples=[THE_PAYMENTS],
     ),
     **_REFUSALS,
 }

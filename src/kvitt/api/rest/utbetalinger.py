@@ -16,7 +16,7 @@ from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
 
-from kvitt.api.rest.contract_examples import A_PAYMENT, OF_PAYMENTS, with_examples
+from kvitt.api.rest.contract_examples import A_CORRECTION, A_PAYMENT, A_STATUS, OF_PAYMENTS, with_examples
 from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.repeats import is_again, repeat_of
@@ -191,11 +191,13 @@ _MADE: Final = {
 }
 _CORRECTED: Final = {201: ResponseSpec(None, description="stored, and sent once no order of the case is open"), **_refusals([*_MEANINGS])}
 _SHOWN: Final = {
-    200: ResponseSpec(SinglePayment, description="the payment; `ETag` names its state", media_type=_JSON, generate_examples=False),
+    200: ResponseSpec(
+        SinglePayment, description="the payment; `ETag` names its state", media_type=_JSON, generate_examples=False, examples=[A_PAYMENT]
+    ),
     **_refusals(_OF_LOOKS),
 }
 _STATUS: Final = {
-    200: ResponseSpec(str, description="how far its last change has come", media_type=_JSON, generate_examples=False),
+    200: ResponseSpec(str, description="how far its last change has come", media_type=_JSON, generate_examples=False, examples=[A_STATUS]),
     **_refusals(_OF_LOOKS),
 }
 
@@ -228,7 +230,7 @@ class _CorrectionOperation(PaymentCallOperation):
     """The same for a correction of a hold-back."""
 
     form: ClassVar[type[Struct]] = AvventCorrection
-    examples: ClassVar[Mapping[str, Example]] = {}
+    examples: ClassVar[Mapping[str, Example]] = {"correction": A_CORRECTION}
     headers: ClassVar[Sequence[HeaderParameter]] = PaymentCallOperation.headers[:1]
 
 

@@ -32,7 +32,7 @@ _MESSAGES_AT_ONCE: Final = 100
 _ONE_DAY: Final = timedelta(days=1)
 _ORDERS_BEFORE_REST: Final = 5_000
 _REST_SECONDS: Final = 0.21
-"""Taking so many orders of a day is followed by so long a rest: submit then keeps its rate beside a run over very many."""
+"""Taking so many orders of a day is followed by so long a rest while messages come in: submit then keeps its rate beside a long run."""
 _STORED_WITHIN: Final = timedelta(minutes=1)
 """No transaction takes longer (kernel/database.py)."""
 Progress = Callable[[int], None]
@@ -166,7 +166,7 @@ class Reconcile:
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
             self._lock(found, days, anew=anew)
-            run = self._begin(found, days, Cause(Trigger.OPERATOR), rests=False)
+            run = self._begin(found, days, Cause(Trigger.OPERATOR))
             messages = 0
             for body in self._encoded(found, run):
                 take(body)
@@ -238,8 +238,8 @@ class Reconcile:
         self._write_messages(found, run, progress)
         return read(self._connection, run.run_no)
 
-    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None, rests: bool = True) -> Run:
-        """Stores a run with all that it reports, and without its messages. `rests`: pauses over very many orders."""
+    def _begin(self, found: ReconciledArea, days: DayRange, cause: Cause, *, replaces: int | None = None) -> Run:
+        """Stores a run with all that it reports, and without its messages."""
         now = self._clock()
         range_ = {"first_day": days.first, "last_day": days.last}
         times = fetch_value(self._connection, _SQL.runs_of_range, {**found.row, **range_})
@@ -254,18 +254,18 @@ class Reconcile:
         run_no = fetch_value(self._connection, _SQL.add_run, row)
         if replaces is not None:
             self._connection.execute(_SQL.replace_run, {"run_no": replaces, "by": run_no})
-        self._report(found, days, run_no, replaces=replaces, rests=rests)
+        self._report(found, days, run_no, replaces=replaces)
         self._connection.execute(_SQL.move_area, {**found.row, "last_day": days.last})
         self._complete(found, days, run_no, now)
         return read(self._connection, run_no)
 
-    def _report(self, found: ReconciledArea, days: DayRange, run_no: int, *, replaces: int | None, rests: bool) -> None:
+    def _report(self, found: ReconciledArea, days: DayRange, run_no: int, *, replaces: int | None) -> None:
         row = {**found.row, "run_no": run_no, "first_day": days.first, "last_day": days.last, "warned_by": list(found.rail.warned_by)}
         if found.form.key_form is KeyForm.NUMBER:
             self._report_by_number(found, days, {**row, "replaces": replaces})
             return
         # Where today is part of it nothing can be made or claimed meanwhile, and everybody waits.
-        rest = _REST_SECONDS if rests and days.last < self._today() else 0.0
+        rest = _REST_SECONDS if days.last < self._today() else 0.0
         self._connection.execute(_SQL.report_by_day, {**row, "rests_after": _ORDERS_BEFORE_REST, "rest_seconds": rest})
 
     def _report_by_number(self, found: ReconciledArea, days: DayRange, row: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ RETURNING run_no;
 -- name: report_by_day
 -- Takes into a run the orders of an area whose day is in its range, each with what the rail has said of it, and as missing those that may
 -- have left under such a day and were sent again under another: of that copy the rail has said nothing. Behind every so many of them it
--- rests, so that nobody need wait for a processor while there are very many.
+-- rests while messages come in, so that these need not wait for a processor.
 INSERT INTO reconciled_orders (run_no, order_id, bucket, receipt_no, key_day, cause)
 SELECT %(run_no)s, f.order_id, f.bucket, f.receipt_no, f.key_day, f.cause
 FROM (
@@ -60,7 +60,7 @@ FROM (
     LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
     WHERE o.area = %(area)s AND o.rail = %(rail)s AND o.state <> 'withdrawn' AND o.sum_kroner <> 0
 ) AS f
-WHERE CASE WHEN f.place %% %(rests_after)s = 0 THEN pg_sleep(%(rest_seconds)s) IS NOT NULL ELSE true END;
+WHERE CASE WHEN f.place %% %(rests_after)s = 0 THEN rest_while_others_work(%(rest_seconds)s) ELSE true END;
 
 -- name: reported_until
 -- Up to which day no order of an area is looked at again but those that were left open, and where its first run began.

@@ -43,9 +43,9 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread goes on while others wait. The writer of decisions lets go of the interpreter twice for each order, while its bytes are
 checked; if it waited five milliseconds each time for the loop that reads requests, whoever called would wait for a batch of such times.
 """
-_COLLECTED_AFTER: Final = (50_000, 20, 100)
+_COLLECTED_AFTER: Final = (10_000, 20, 100)
 """How many values the collector lets gather. A batch keeps tens of thousands until its commit, and hardly any of them is in a circle: by
-the usual numbers each batch would be walked through dozens of times.
+the usual numbers each batch would be walked through dozens of times. Five times as many cost a hub of all roles a MiB.
 """
 _ROOM_PER_INTAKE = 2048
 _APIS, _RESUME = "apis", "resume"
@@ -141,6 +141,7 @@ class HubProcess:
     def start(self) -> None:
         """Starts the roles; returns at once."""
         # What was loaded until now stays for ever: the collector need not walk through it while messages wait.
+        gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTED_AFTER)
         if "decisions" in self.roles:

@@ -17,7 +17,6 @@ from kvitt.kernel.database import PATIENCE_MS, Connection, connect
 from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
-from kvitt.kernel.postgres import EmbeddedServer, running_server
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
 from kvitt.settings import PayoutsSettings, Settings
 
@@ -42,6 +41,9 @@ def database(settings: Settings, *, own: bool, upgrade_it: bool = True) -> Itera
             raise NotUpgraded("this is no database of kvitt, or an older one; run kvitt db upgrade")
         yield settings.database_url
         return
+    # Imported here: a scheduler whose server is another's starts none.
+    from kvitt.kernel.postgres import EmbeddedServer, running_server
+
     if not own and (running := running_server(settings.data)):
         yield running
         return

@@ -86,7 +86,7 @@ def murmur2(data: bytes) -> int:
     return hashed ^ (hashed >> 15)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8_192)
 def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
     """The partition of a key: its murmur2 without the sign bit, modulo the number of partitions."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -8,12 +8,11 @@ from bench.messages import Feed
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
 from kvitt.config import load_settings
 from kvitt.disbursement.inbox import Incoming
-from kvitt.disbursement.submit import Outcome, Submit
-from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import connect
+from kvitt.disbursement.submit import Outcome
 from kvitt.kernel.group_commit import GroupCommit
 
 LEAST_PER_SECOND = 3000
@@ -24,14 +23,15 @@ Writers = GroupCommit[Incoming, Outcome]
 @contextmanager
 def writers(conninfo: str, *, lanes: int = _AS_SET.lanes, max_batch: int = _AS_SET.max_batch) -> Iterator[Writers]:
     """The writers of the intake as the settings have them, each with a connection of its own."""
-    connections = [connect(conninfo, application="kvitt bench") for _ in range(lanes)]
-    group: Writers = GroupCommit(lambda lane: Submit(connections[lane], utc_now, PORTS).execute, lanes=lanes, max_batch=max_batch)
+    group: Writers = GroupCommit(lambda _: lane_writer(conninfo, PORTS, _nothing), lanes=lanes, max_batch=max_batch)
     try:
         yield group
     finally:
         group.close()
-        for connection in connections:
-            connection.close()
+
+
+def _nothing() -> None:
+    """Nobody waits for orders or records here."""
 
 
 def per_second(group: Writers, messages: Sequence[Incoming]) -> float:

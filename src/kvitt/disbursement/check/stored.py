@@ -33,7 +33,7 @@ from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")
-SPAN = 200
+SPAN = 150
 """How many cases are in memory at once."""
 
 

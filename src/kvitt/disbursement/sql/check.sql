@@ -175,8 +175,9 @@ SELECT m.case_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version, q.outbox_no < t.since AS early
-    FROM outbox AS q CROSS JOIN publishing AS t WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < (SELECT t.since FROM publishing AS t) AS early
+    FROM outbox AS q WHERE q.message_no = m.message_no
+    OFFSET 0
 ) AS o
 WHERE m.case_no BETWEEN %(first)s AND %(last)s
 UNION ALL
@@ -191,8 +192,9 @@ SELECT m.message_no AS of, o.*
 FROM messages AS m
 CROSS JOIN LATERAL (
     SELECT q.outbox_no, q.topic, q.key, q.value, q.headers, q.event_id::text, q.message_no, q.order_id::text, q.made_at, q.case_no,
-           q.payment_id::text, q.version, q.outbox_no < t.since AS early
-    FROM outbox AS q CROSS JOIN publishing AS t WHERE q.message_no = m.message_no
+           q.payment_id::text, q.version, q.outbox_no < (SELECT t.since FROM publishing AS t) AS early
+    FROM outbox AS q WHERE q.message_no = m.message_no
+    OFFSET 0
 ) AS o
 WHERE m.case_no IS NULL AND m.message_no BETWEEN %(first)s AND %(last)s
 ORDER BY m.message_no, o.outbox_no;

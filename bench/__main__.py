@@ -1,10 +1,11 @@
-"""`python -m bench [--only NAME] [--quick]`: runs the benchmarks one after the other."""
+"""`python -m bench [--only NAME] [--quick] [--against REV]`: runs the benchmarks one after the other, or in turns with another's."""
 
 import argparse
 from collections.abc import Callable
 from types import MappingProxyType
 
 from bench import (
+    against,
     catch_up,
     chained,
     check,
@@ -62,9 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this one; may be given more than once")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs, says little about speed")
+    parser.add_argument("--against", metavar="REV", help="run this tree and that revision in turns, and print the ratios")
     asked = parser.parse_args()
+    names = asked.only or list(BENCHMARKS)
+    if asked.against:
+        against.compare(asked.against, names, ["--quick"] if asked.quick else [])
+        return
     with place() as here:
-        for name in asked.only or BENCHMARKS:
+        for name in names:
             BENCHMARKS[name](here, QUICK if asked.quick else FULL)
 
 

@@ -98,6 +98,12 @@ def test_the_same_id_is_simulated_once_and_another_message_under_it_is_refused(a
     assert (other.status_code, other.json()["statusCode"]) == (409, 409)
 
 
+@pytest.mark.parametrize("unfit", ["", "x" * 300])
+def test_an_id_that_can_be_none_is_refused_by_the_name_of_its_header(askers: Askers, case: str, unfit: str) -> None:
+    answer = askers.asked("/api/dryrun/aap", aap(case), transaction_id=unfit)
+    assert (answer.status_code, "Transaction-ID" in answer.text, "Idempotency-Key" in answer.text) == (400, True, False)
+
+
 def test_while_its_case_is_busy_none_is_asked(askers: Askers, case: str) -> None:
     askers.hub.put(primary_input(Scheme.AAP), case, aap(case))
     askers.hub.run("intake")

@@ -53,7 +53,7 @@ from kvitt.kernel.queries import load
 
 PATHS: Final = ("/api/simulering/v3", "/api/dryrun")
 DECISION_PATH: Final = "/api/simulering/v2"
-TRANSACTION_ID: Final = "transaction-id"
+TRANSACTION_ID: Final = "Transaction-ID"
 _SQL = load("dry_runs", "kvitt.contracts.helved")
 _JSON: Final = "application/json"
 _FORM: Final = "v1"
@@ -142,7 +142,7 @@ def _transaction_of(request: Request[Any, Any, Any]) -> str:
     if named is None:
         return str(uuid4())
     if not 1 <= len(named) <= _LONGEST_ID or not named.isprintable():
-        raise BadRequest(("Transaction-ID", f"has 1 to {_LONGEST_ID} printable characters"))
+        raise BadRequest((TRANSACTION_ID, f"has 1 to {_LONGEST_ID} printable characters"))
     return named
 
 
@@ -224,7 +224,7 @@ class _DryRunOperation(Operation):
         """Adds what no signature has."""
         schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=_LONGEST_ID, pattern="^[ -~]+$")
         meaning = "the same message with the same id is simulated once; a decision may name it as what its approver saw"
-        self.parameters = [*(self.parameters or []), HeaderParameter("Transaction-ID", "header", schema=schema, description=meaning)]
+        self.parameters = [*(self.parameters or []), HeaderParameter(TRANSACTION_ID, "header", schema=schema, description=meaning)]
         media = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT), examples={"message": A_MESSAGE})
         self.request_body = RequestBody(content={_JSON: media}, required=True)
 

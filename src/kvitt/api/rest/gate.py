@@ -78,9 +78,10 @@ class Gate:
             scope["caller"] = caller = await self._caller(headers)
             self._limits.rates.take(caller)
             body = _Body(receive, headers, self._limits.body_of(scope["path"]))
-            key = headers.get(self._limits.key_header(scope["path"]))
+            header = self._limits.key_header(scope["path"])
+            key = headers.get(header.lower())
             if scope["method"] in REPEATABLE and key is not None:
-                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, key, scope)
+                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, (header, key), scope)
                 await self._once(scope, body, send, repeat)
             else:
                 await self._app(scope, body.receive, send)
@@ -149,7 +150,7 @@ class GateLimits(Struct, frozen=True):
 
     def key_header(self, path: str) -> str:
         """The header by which a repeat is recognised at a path."""
-        return longest_of(self.key_headers, path) or "idempotency-key"
+        return longest_of(self.key_headers, path) or "Idempotency-Key"
 
     def body_of(self, path: str) -> int:
         """The bytes that a body may have at a path."""

@@ -45,9 +45,10 @@ class IdempotencyKeys(Struct, frozen=True):
 class IdempotentRequest:
     """One request with a key. `name` is the same for all its repeats, and no other's; `begun` is None until it is taken."""
 
-    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: str, scope: Scope) -> None:
-        self._keys, self._subject, self._key, self._scope = keys, caller.subject, key, scope
-        self.name = f"rest/{caller.subject}/{key}"
+    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: tuple[str, str], scope: Scope) -> None:
+        """`key` has the name of the header in which it came, and its value."""
+        self._keys, self._subject, (self._header, self._key), self._scope = keys, caller.subject, key, scope
+        self.name = f"rest/{caller.subject}/{self._key}"
         self.begun: Begun | None = None
 
     @property
@@ -61,7 +62,7 @@ class IdempotentRequest:
         Raises BadRequest for what can be no key, KeyReused, RequestInProgress, and psycopg errors.
         """
         if not 1 <= len(self._key) <= _LONGEST_KEY or not self._key.isprintable():
-            raise BadRequest(("Idempotency-Key", f"has 1 to {_LONGEST_KEY} printable characters"))
+            raise BadRequest((self._header, f"has 1 to {_LONGEST_KEY} printable characters"))
         keys, digest = self._keys, _digest_of(self._scope, body)
 
         def do() -> StoredAnswer | Begun:

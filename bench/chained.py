@@ -113,7 +113,7 @@ _HEADERS: Final = EnactmentCall(
 
 def _decide(place: Place, size: Size) -> None:
     """A case that grows decision by decision, each accepted by the rail before the next."""
-    with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
+    with place.database() as conninfo, connect(conninfo, application="kvitt bench", keeps_plans=True) as connection:
         case = _GrowingCase(connection)
         for _ in range(size.decisions_of_case):
             case.decide(changes=False)

@@ -73,7 +73,7 @@ def _tell(name: str, on: str, milliseconds: list[float], durability: Durability)
 def run(place: Place, size: Size) -> None:
     """One more reporting period in a whole-case message of dagpenger, and one payment of many; samples: best and worst."""
     count, feed, durability = size.payments_of_case, Feed(), place.durability()
-    with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
+    with place.database() as conninfo, connect(conninfo, application="kvitt bench", keeps_plans=True) as connection:
         submitting, settling = _measure(_Case(connection, feed, DP_TOPIC), lambda time_of: dp(_CASE, count + time_of))
         on = f"{count} payments in the case and {count * 14} days in the message"
         _tell("large case, one new period: submit", on, submitting, durability)

@@ -34,7 +34,7 @@ from kvitt.kernel.queries import load
 
 SQL = load("check", "kvitt.disbursement")
 SPAN = 150
-"""How many cases are in memory at once."""
+"""How many cases are in memory at once: more take more of it, fewer take more statements."""
 
 
 class StoredOrder(Struct, frozen=True):

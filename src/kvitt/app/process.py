@@ -23,7 +23,7 @@ from kvitt.settings import Settings, shown
 
 USUAL = "intake,relay,sender,receiver,simulator,reconciler,scheduler"
 STOP_SECONDS = 30.0
-_LISTENING_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
 Made = TypeVar("Made")
 
 
@@ -43,13 +43,13 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         with operations(hub, settings) as shown:
             hub.start()
             try:
-                if hub.apis:
-                    # Who reads the addresses calls at once.
-                    hub.apis.listening.wait(_LISTENING_SECONDS)
+                # Who reads the addresses calls at once.
+                while hub.apis and not hub.apis.listening.wait(_LOOK_SECONDS) and not stop.is_set():
+                    pass
                 _print_where(settings, conninfo, shown.url, hub.simulation.url if hub.simulation else "")
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
-                while not stop.wait(1.0):
+                while not stop.wait(_LOOK_SECONDS):
                     pass
                 click.echo("stopping …", err=True)
             finally:
@@ -117,7 +117,7 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
         with operations(hub, settings) as shown:
             hub.start()
             click.echo(f"kvitt runs {', '.join(wanted)}; health {shown.url}/isready", err=True)
-            while not stop.wait(1.0):
+            while not stop.wait(_LOOK_SECONDS):
                 pass
             shown.stopping()
             _stop(hub)

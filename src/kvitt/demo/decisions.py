@@ -18,6 +18,7 @@ from kvitt.contracts.iverksetting.call import SOURCE_OF, EnactmentCall
 from kvitt.contracts.iverksetting.decision import DecisionForm, DecisionKind, EnactmentKey
 from kvitt.contracts.iverksetting.lookup import call_key, status_of
 from kvitt.contracts.iverksetting.read import ReadingTerms
+from kvitt.demo.feed import PATIENCE_SECONDS
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.decide import DecisionService
 from kvitt.disbursement.values import Scheme
@@ -29,7 +30,6 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("cli", "kvitt.cli")
 _SCHEME: Final = Scheme.DAGPENGER
-_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.02
 APPROVER: Final = Authority(application="decisions", person="B200002", approver=True, opens=True, frames=True, two_people=True)
 CALCULATOR: Final = Authority(application="calculations", cap_kroner=5000)
@@ -124,7 +124,7 @@ class _ChainSender:
         """Sends a decision and waits for the rail; returns whether it went as it should."""
         key = self._key(number)
         call = EnactmentCall(ReadingTerms(DecisionForm.FIRST), step.by)
-        decided = self._service.decide(SOURCE_OF[_SCHEME], call_key(key), self._body(number, step), call.headers).result(_SECONDS)
+        decided = self._service.decide(SOURCE_OF[_SCHEME], call_key(key), self._body(number, step), call.headers).result(PATIENCE_SECONDS)
         if decided.refusal is not None:
             self.wrong.append(f"decision {number} of {self._case_id} is refused: {decided.refusal.text}")
             return False
@@ -162,7 +162,7 @@ class _ChainSender:
         return json.dumps(document, ensure_ascii=False).encode()
 
     def _awaited(self, key: EnactmentKey) -> EnactmentStatus | None:
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             status = status_of(self._connection, _SCHEME, self._case_id, key.decision_id, None)
             if status is not EnactmentStatus.SENT or time.monotonic() > deadline:

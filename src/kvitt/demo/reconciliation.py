@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from kvitt.cli.wiring import wiring
+from kvitt.demo.feed import PATIENCE_SECONDS
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, Run, RunState, Trigger, listing, read
 from kvitt.disbursement.reconciliation import ReconciliationKind
@@ -21,7 +22,6 @@ from kvitt.rails.oppdrag.reconciliation import run_name
 from kvitt.settings import Settings
 
 _SQL = load("cli", "kvitt.cli")
-_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.02
 _OPERATOR: Final = Operator("demo", "the demo ends with a reconciled day")
 
@@ -68,7 +68,7 @@ def _counted(runs: Sequence[Run]) -> str:
 
 def _awaited(connection: Connection, made: Sequence[Run]) -> dict[str, JudgedRun]:
     """The judged runs by their ids at the hub; one that was not put, or not judged, in time is not among them."""
-    deadline, found = time.monotonic() + _SECONDS, dict[str, JudgedRun]()
+    deadline, found = time.monotonic() + PATIENCE_SECONDS, dict[str, JudgedRun]()
     while len(found) < len(made) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
         for run in made:

@@ -26,7 +26,7 @@ from kvitt.cli.wiring import wiring
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.demo.cases import Life, lives
 from kvitt.demo.decisions import decide_five_times
-from kvitt.demo.feed import Feed, Letter, examples, key_for
+from kvitt.demo.feed import PATIENCE_SECONDS, Feed, Letter, examples, key_for
 from kvitt.demo.forms import body_of
 from kvitt.demo.oracle import Judged, differences, judge
 from kvitt.demo.payout import page, pay_out
@@ -51,7 +51,6 @@ from kvitt.rails.oppdrag.emulator import (
 from kvitt.settings import Settings
 
 _SQL = load("cli", "kvitt.cli")
-_QUIET_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
 MISBEHAVIOUR: Final = Faults(
     refuse=Chance(0.01),
@@ -231,7 +230,7 @@ def _misbehaving(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def _wait_until_quiet(connection: psycopg.Connection[Any]) -> None:
-    deadline = time.monotonic() + _QUIET_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if not fetch_value(connection, _SQL.unfinished):
             return

@@ -12,7 +12,7 @@ from kvitt.cli.submit import Client
 from kvitt.cli.wiring import wiring
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.demo.cases import Life
-from kvitt.demo.feed import key_for
+from kvitt.demo.feed import PATIENCE_SECONDS, key_for
 from kvitt.demo.forms import body_of
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, SimulationState, listing, wait
 from kvitt.disbursement.values import Scheme
@@ -21,7 +21,6 @@ from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import NewRecord
 
 _MORE: Final = 100
-_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.02
 _AS_IT_SHOULD_BE: Final = frozenset({SimulationState.ANSWERED, SimulationState.CLOSED})
 """A rail is closed at night and on Sundays; the emulator keeps open unless it is made to keep hours."""
@@ -61,7 +60,7 @@ def _body(life: Life) -> bytes:
 
 def _awaited(connection: Connection, scheme: Scheme, case_id: str, before: set[int]) -> RequestWithQuestions | None:
     """The request of the dry run at its end, or as it stands when the time is over; None when there is none."""
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         for each in listing(connection, key=(scheme, case_id)):
             if each.request_no not in before:

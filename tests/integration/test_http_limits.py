@@ -360,6 +360,28 @@ def test_an_api_that_nobody_serves_lets_nobody_in_and_can_be_served_again() -> N
         listener.close()
 
 
+def test_of_two_that_have_not_begun_to_listen_one_has_the_usual_port_and_the_other_another() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        usual = int(probe.getsockname()[1])
+    first, second = (HttpListener(ListenAddress("127.0.0.1", None, usual), "test") for _ in range(2))
+    try:
+        ports = [int(urlsplit(each.url).port or 0) for each in (first, second)]
+        with pytest.raises(ApiPortTaken):
+            HttpListener(ListenAddress("127.0.0.1", usual, 0), "test")
+        with second.serving(App()), first.serving(App()):
+            for port in ports:
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+                    connection.sendall(GET.replace(b"host", b"connection: close\r\nhost"))
+                    assert status(heard(connection)) == 200
+    finally:
+        first.close()
+        second.close()
+    assert ports[0] == usual != ports[1]
+    third = HttpListener(ListenAddress("127.0.0.1", usual, 0), "test")
+    third.close()
+
+
 def test_listeners_that_share_a_port_share_callers_and_leave_them_to_each_other() -> None:
     first = HttpListener(ListenAddress("127.0.0.1", 0, 0, shared=True), "test")
     place = ("127.0.0.1", int(urlsplit(first.url).port or 0))

@@ -1,5 +1,6 @@
 """The page of the API's description has all of it, leads nowhere that is not there, and needs nothing but itself."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -26,14 +27,35 @@ def app() -> Iterator[PublicPages]:
         yield made
 
 
+def answered(app: PublicPages, path: str, calls: int = 1) -> list[bytes]:
+    """The bodies with which the app answers, each caller asking at the same time."""
+
+    async def ask() -> bytes:
+        said: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        await app({"type": "http", "method": "GET", "path": path}, None, send)
+        assert said[0]["status"] == 200
+        assert dict(said[0]["headers"])[b"content-length"] == str(len(said[1]["body"])).encode()
+        return bytes(said[1]["body"])
+
+    async def ask_all() -> list[bytes]:
+        return await asyncio.gather(*(ask() for _ in range(calls)))
+
+    return asyncio.run(ask_all())
+
+
 @pytest.fixture(scope="module")
 def described(app: PublicPages) -> Mapping[str, Any]:
-    return msgspec.json.decode(app._pages["/schema/openapi.json"].body, type=dict[str, Any])
+    return msgspec.json.decode(answered(app, "/schema/openapi.json", calls=3)[-1], type=dict[str, Any])
 
 
 @pytest.fixture(scope="module")
-def page(app: PublicPages) -> str:
-    return app._pages["/docs"].body.decode()
+def page(app: PublicPages, described: Mapping[str, Any]) -> str:
+    assert described["paths"]
+    return answered(app, "/docs")[0].decode()
 
 
 def test_decisions_have_an_example_of_each_refusal_and_body(described: Mapping[str, Any]) -> None:

@@ -7,12 +7,13 @@ http_protocol's; uvicorn does the rest.
 import asyncio
 import errno
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET, TCP_NODELAY, socket
+from socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET, TCP_NODELAY, socket
 from ssl import SSLContext
 from typing import Any, Final, cast
 
@@ -55,7 +56,7 @@ class HttpListener:
     def __init__(self, address: ListenAddress, name: str, limits: Limits | None = None) -> None:
         """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises ApiPortTaken."""
         self._address, self._name, self._limits = address, name, limits or Limits()
-        self._socket = _bind(address, name)
+        self._socket, self._claim = _bind(address, name)
 
     @property
     def url(self) -> str:
@@ -96,6 +97,8 @@ class HttpListener:
     def close(self) -> None:
         """Gives the address up."""
         self._socket.close()
+        if self._claim:
+            self._claim.close()
 
 
 class _ListeningServer(uvicorn.Server):
@@ -168,26 +171,41 @@ def _new_socket(address: ListenAddress) -> socket:
     return made
 
 
-def _bind(address: ListenAddress, name: str) -> socket:
+def _bind(address: ListenAddress, name: str) -> tuple[socket, socket | None]:
+    """A socket at the address, and what keeps other processes from it. Several on one machine need no settings to get along."""
+    port = address.usual_port if address.port is None else address.port
+    try:
+        return _bind_to(address, port)
+    except OSError as error:
+        if address.port is None:
+            return _bind_to(address, 0)
+        raise ApiPortTaken(name, address.host, port, error.strerror or type(error).__name__) from error
+
+
+def _bind_to(address: ListenAddress, port: int) -> tuple[socket, socket | None]:
     bound = _new_socket(address)
     try:
-        _bind_to(bound, address)
-    except OSError as error:
-        bound.close()
-        port = address.usual_port if address.port is None else address.port
-        raise ApiPortTaken(name, address.host, port, error.strerror or type(error).__name__) from error
-    return bound
-
-
-def _bind_to(bound: socket, address: ListenAddress) -> None:
-    if address.port is not None:
-        bound.bind((address.host, address.port))
-        return
-    # Several processes on one machine need no settings to get along.
-    try:
-        bound.bind((address.host, address.usual_port))
+        bound.bind((address.host, port))
+        return bound, None if address.shared else _claim(*bound.getsockname()[:2])
     except OSError:
-        bound.bind((address.host, 0))
+        bound.close()
+        raise
+
+
+def _claim(host: str, port: int) -> socket | None:
+    """Claims an address among processes of kvitt. Before one listens, the system gives it to all that bind it, and then to the first.
+
+    Raises OSError where another one has claimed it. Only Linux has such names, which end with their socket.
+    """
+    if sys.platform != "linux":
+        return None
+    claim = socket(AF_UNIX)
+    try:
+        claim.bind(f"\0kvitt {host} {port}")
+    except OSError:
+        claim.close()
+        raise
+    return claim
 
 
 _log = structlog.get_logger(__name__)

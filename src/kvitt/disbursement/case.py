@@ -18,7 +18,7 @@ from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, look_up
+from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, fetch_values_later, look_up
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -90,7 +90,9 @@ class _FoundRecord(NamedTuple):
 class Case:
     """A case whose row this transaction has locked. Changes stay here until `step` writes them back."""
 
-    def __init__(self, row: CaseRow) -> None:
+    def __init__(self, row: CaseRow, *, is_new: bool = False) -> None:
+        """`is_new`: this transaction has made it, so no message of it is stored."""
+        self.is_new = is_new
         self.case_no, self.scheme, self.case_id, self.person = row.case_no, Scheme(row.scheme), row.case_id, row.person
         self.areas = [Area(area) for area in row.areas]
         self.orders_made, self.open_orders, self.queued = row.orders_made, row.open_orders, row.queued
@@ -267,9 +269,14 @@ def lock_free_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey], *, mak
     return cases, held
 
 
-def ensure_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey]) -> None:
-    """Makes the cases that are not there yet."""
-    cursor.execute(_SQL.ensure_cases, _columns(sorted(set(keys))), binary=True)
+def make_and_lock_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey]) -> list[Case]:
+    """Locks the named cases in sorted order, those that are not there yet made before; in one round trip."""
+    columns = _columns(sorted(set(keys)))
+    with cursor.connection.pipeline():
+        made = fetch_values_later(cursor, _SQL.ensure_cases, columns)
+        locked = fetch_later(cursor, CaseRow, _SQL.lock_cases, columns)
+    new = {*made()}
+    return [Case(row, is_new=row.case_no in new) for row in locked()]
 
 
 def _columns(keys: Sequence[CaseKey]) -> list[list[str]]:
@@ -314,9 +321,9 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
     by_number = {case.case_no: case for case in cases}
     for case in by_number.values():
         case.forwarded.clear()
-    if not by_number:
+    if not (lived := [case.case_no for case in by_number.values() if case.has_lived]):
         return
-    found = fetch_later(cursor, _CaseLine, _SQL.accepted_lines, [list(by_number)], line=LineAtRail)
+    found = fetch_later(cursor, _CaseLine, _SQL.accepted_lines, [lived], line=LineAtRail)
     yield
     for each in found():
         by_number[each.case_no].forwarded.append(each.line)
@@ -366,8 +373,7 @@ def find_stored_answers(cursor: psycopg.Cursor[Any], cases: Mapping[CaseKey, Cas
     """Gives the cases what is stored under the identities of these records. Asks nothing where none has one."""
     asked: dict[tuple[int, str, str], Case] = {}
     for each in records:
-        if each.identity and each.case_key:
-            case = cases[each.case_key]
+        if each.identity and each.case_key and not (case := cases[each.case_key]).is_new:
             asked[case.case_no, *each.identity.key] = case
     if not asked:
         return
@@ -388,10 +394,10 @@ class _FoundDecision(NamedTuple):
 
 def find_decisions(cursor: psycopg.Cursor[Any], named: Mapping[CaseKey, Iterable[DecisionKey]], cases: Mapping[CaseKey, Case]) -> Lookup:
     """Gives cases where their chains of decisions stand, and the decisions that are named. Asks nothing where there are none."""
-    if not named:
+    by_number = {cases[key].case_no: cases[key] for key in named if not cases[key].is_new}
+    if not by_number:
         return
-    by_number = {cases[key].case_no: cases[key] for key in named}
-    keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() for each in all_named})
+    keys = sorted({(cases[key].case_no, *each) for key, all_named in named.items() if not cases[key].is_new for each in all_named})
     columns = [list(by_number), *([list(column) for column in zip(*keys, strict=True)] if keys else ([], [], []))]
     part = Part(ReceivedDecision, key=tuple, state=DecisionState)
     rows = fetch_later(cursor, _FoundDecision, _SQL.decisions_of_cases, columns, decision=part)

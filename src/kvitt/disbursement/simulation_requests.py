@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.case import Case, CaseKey, ensure_cases, lock_cases
+from kvitt.disbursement.case import Case, CaseKey, make_and_lock_cases
 from kvitt.disbursement.rail import Rails, SimulatingRail
 from kvitt.disbursement.refusals import TOO_MANY_TO_SIMULATE
 from kvitt.disbursement.rows import SimulationRow
@@ -276,8 +276,7 @@ def request(
     if isinstance(questions, SimulationFailure):
         return questions
     with connection.transaction(), connection.cursor() as cursor:
-        ensure_cases(cursor, [key])
-        (case,) = lock_cases(cursor, [key])
+        (case,) = make_and_lock_cases(cursor, [key])
         if (known := fetch_value(cursor, _SQL.request_named, (asked.name,))) is not None:
             return int(known)
         find_open_since(cursor, [case])

@@ -14,14 +14,13 @@ from psycopg.errors import LockNotAvailable
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
-    ensure_cases,
     find_decisions,
     find_ids_in_use,
     find_stored_answers,
     load_lines,
     load_payments,
-    lock_cases,
     lock_free_cases,
+    make_and_lock_cases,
     persons_asked_about,
 )
 from kvitt.disbursement.decisions import DecisionKey
@@ -181,8 +180,7 @@ class Submit:
         wary = keys & self._held if wait else keys
         cases: list[Case] = []
         if patient := keys - wary:
-            ensure_cases(cursor, list(patient))
-            cases = lock_cases(cursor, list(patient))
+            cases = make_and_lock_cases(cursor, list(patient))
         if wary:
             free, held = lock_free_cases(cursor, list(wary), make=True)
             cases += free

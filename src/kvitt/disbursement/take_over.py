@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.case import ALL, Case, ensure_cases, lock_cases
+from kvitt.disbursement.case import ALL, Case, lock_cases, make_and_lock_cases
 from kvitt.disbursement.imported import ImportedCase, first_entry, left_out_entry, versions
 from kvitt.disbursement.instructions import MAX_ID_CHARACTERS
 from kvitt.disbursement.rows import PaymentRow
@@ -258,9 +258,8 @@ class _TakingOver:
 
     def _batch(self, cursor: psycopg.Cursor[Any], batch: Sequence[ReadCase]) -> tuple[Counter[str], list[RowFinding]]:
         keys = [(each.scheme, each.case_id) for each in batch if each.scheme and (each.case or _is_storable(each.case_id))]
-        if self._operator:
-            ensure_cases(cursor, keys)
-        cases = {case.key: case for case in lock_cases(cursor, keys)}
+        locked = make_and_lock_cases(cursor, keys) if self._operator else lock_cases(cursor, keys)
+        cases = {case.key: case for case in locked}
         known = _Known(cursor, cases, batch)
         done: Counter[str] = Counter({"rows": sum(each.rows for each in batch)})
         findings = [finding for each in batch for finding in each.findings]

@@ -120,7 +120,7 @@ def make_app(
         logging_config=None,
     )
     gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
-    return docs_page.PublicPages(gate, _pages(app.openapi_schema.to_schema())) if docs else gate
+    return docs_page.PublicPages(gate, lambda: _pages(app.openapi_schema.to_schema()), threads) if docs else gate
 
 
 def _pages(described: Mapping[str, Any]) -> Mapping[str, docs_page.PublicPage]:

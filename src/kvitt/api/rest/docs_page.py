@@ -3,11 +3,13 @@
 It is one document without scripts, so that it asks nobody for anything.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any, Final
 
@@ -43,17 +45,26 @@ class PublicPage(Struct, frozen=True):
 
 
 class PublicPages:
-    """An ASGI app around another one: documents by their paths, without a token. They say nothing of anybody, and cost no work."""
+    """An ASGI app around another one: documents by their paths, without a token. They say nothing of anybody.
 
-    def __init__(self, app: App, pages: Mapping[str, PublicPage]) -> None:
-        self._app, self._pages = app, pages
+    They are made when the first is asked for, in one of the `threads`; from then on they cost no work.
+    """
+
+    def __init__(self, app: App, make_pages: Callable[[], Mapping[str, PublicPage]], threads: ThreadPoolExecutor) -> None:
+        """`make_pages` returns the documents of DESCRIPTION and PATH."""
+        self._app, self._make_pages, self._threads = app, make_pages, threads
+        self._made: asyncio.Future[Mapping[str, PublicPage]] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
-        page = self._pages.get(scope["path"].rstrip("/")) if scope["type"] == "http" and scope["method"] in _READING else None
-        if page is None:
+        path = scope["path"].rstrip("/") if scope["type"] == "http" and scope["method"] in _READING else ""
+        if path not in (DESCRIPTION, PATH):
             await self._app(scope, receive, send)
             return
+        if self._made is None:
+            self._made = asyncio.get_running_loop().run_in_executor(self._threads, self._make_pages)
+        # A caller who goes away does not end what others wait for.
+        page = (await asyncio.shield(self._made))[path]
         shown = {**page.headers, "content-length": str(len(page.body))}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in shown.items()]
         await send({"type": "http.response.start", "status": 200, "headers": encoded})

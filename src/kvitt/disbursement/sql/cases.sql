@@ -1,11 +1,13 @@
 -- name: ensure_cases
--- Makes the rows of cases that are not there yet, in sorted order so that two batches never wait for each other in a circle.
+-- Makes the rows of cases that are not there yet, in sorted order so that two batches never wait for each other in a circle; returns
+-- which those are.
 INSERT INTO cases (scheme, case_id)
 SELECT w.scheme, w.case_id
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 WHERE NOT EXISTS (SELECT FROM cases AS c WHERE c.scheme = w.scheme AND c.case_id = w.case_id)
 ORDER BY 1, 2
-ON CONFLICT (scheme, case_id) DO NOTHING;
+ON CONFLICT (scheme, case_id) DO NOTHING
+RETURNING case_no;
 
 -- name: lock_cases
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 OLDEST_JAVA = 17
@@ -26,6 +27,7 @@ class BrokerFailed(Exception):
     """A broker that has all it needs did not start; the message ends with its log."""
 
 
+@cache
 def java() -> Path:
     """The `java` to run brokers with. Raises BrokerUnavailable when there is none, or none that is new enough."""
     home = os.environ.get("JAVA_HOME")

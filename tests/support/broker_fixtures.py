@@ -63,7 +63,8 @@ def running_kafka() -> Iterator[Kafka]:
             broker.start()
             yield broker
         finally:
-            broker.stop()
+            # Nothing of it is kept.
+            broker.kill()
 
 
 @contextmanager
@@ -76,7 +77,8 @@ def running_artemis() -> Iterator[Artemis]:
             broker.start()
             yield broker
         finally:
-            broker.stop()
+            # Nothing of it is kept.
+            broker.kill()
 
 
 def skip_without_java(broker: str, setting: str) -> None:

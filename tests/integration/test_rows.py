@@ -7,7 +7,7 @@ import pytest
 
 from kvitt.disbursement.states import OrderState
 from kvitt.kernel.database import connect
-from kvitt.kernel.rows import PackedArray, packed
+from kvitt.kernel.rows import PackedArray, Row, packed, write_all
 
 MOMENT = datetime(2026, 7, 1, 8, 0, 0, 123456, tzinfo=UTC)
 COLUMNS: list[tuple[str, list[Any]]] = [
@@ -51,3 +51,39 @@ def test_arrays_of_several_kinds_share_a_statement(database: str) -> None:
             binary=True,
         ).fetchall()
     assert found == [("26c8ad95-1731-e800-abd5-ba92ec6aad86", 7, b"x", date(2026, 7, 1))]
+
+
+class Left(Row, frozen=True):
+    """A row that another may refer to."""
+
+    statement = "INSERT INTO left_rows SELECT * FROM unnest(%b::bigint[], %b::text[]);"
+    joins = True
+    number: int
+    said: str
+
+
+class Right(Row, frozen=True):
+    """A row that refers to another."""
+
+    statement = "-- With a comment.\nINSERT INTO right_rows SELECT * FROM unnest(%b::bigint[]);\n"
+    joins = True
+    number: int
+
+
+class Seen(Row, frozen=True):
+    """A row that says what it finds when it is written."""
+
+    statement = "INSERT INTO seen SELECT n, (SELECT count(*) FROM left_rows) FROM unnest(%b::bigint[]) AS w (n);"
+    number: int
+
+
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_kinds_that_join_are_written_at_once_and_the_others_see_them(database: str, kinds: int) -> None:
+    rows: list[list[Row]] = [[], [Right(1), Right(2)], [Seen(5)], [Left(1, "a"), Left(2, "b"), Left(3, "c")]]
+    with connect(database) as connection, connection.cursor() as cursor:
+        connection.execute("CREATE TABLE left_rows (number bigint PRIMARY KEY, said text NOT NULL)")
+        connection.execute("CREATE TABLE right_rows (number bigint PRIMARY KEY REFERENCES left_rows)")
+        connection.execute("CREATE TABLE seen (number bigint, found bigint)")
+        write_all(cursor, rows if kinds == 2 else rows[2:])
+        found = [connection.execute(f"TABLE {table}".encode()).fetchall() for table in ("left_rows", "right_rows", "seen")]
+    assert found == [[(1, "a"), (2, "b"), (3, "c")], [(1,), (2,)] if kinds == 2 else [], [(5, 3)]]

@@ -15,7 +15,7 @@ from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRe
 from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
+from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
 from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, fetch_values_later, look_up
@@ -327,19 +327,6 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
     yield
     for each in found():
         by_number[each.case_no].forwarded.append(each.line)
-
-
-def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
-    """The cases that may be ordered for by these messages, each with the persons that they name; none that are organisations."""
-    asked: dict[tuple[int, str], Case] = {}
-    for each in records:
-        case = cases.get(each.case_key) if each.case_key else None
-        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
-            continue
-        person = each.content.payee or case.person or case.ordered_for
-        if person and len(person) == PERSON_DIGITS:
-            asked[case.case_no, person] = case
-    return [(case, person) for (_, person), case in asked.items()]
 
 
 class _IdInUse(NamedTuple):

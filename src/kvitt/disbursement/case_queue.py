@@ -13,11 +13,10 @@ from kvitt.disbursement.case import (
     find_ids_in_use,
     load_lines,
     load_payments,
-    persons_asked_about,
 )
 from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse_again
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
-from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch, look_up

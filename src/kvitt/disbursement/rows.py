@@ -46,6 +46,7 @@ class MessageRow(Row, frozen=True):
     """A record that came in, with what became of it at once."""
 
     statement = _WRITE.add_messages
+    joins = True
     message_no: int
     source: str
     partition: int
@@ -85,6 +86,7 @@ class OrderRow(Row, frozen=True):
     """
 
     statement = _WRITE.add_orders
+    joins = True
     order_id: str
     case_no: int
     number: int
@@ -110,6 +112,7 @@ class LineRow(Row, frozen=True):
     """One line of a new order; `office` None: the rail's usual one pays it. `grade` is a percentage."""
 
     statement = _WRITE.add_lines
+    joins = True
     order_id: str
     position: int
     line_id: str
@@ -157,6 +160,7 @@ class PaymentRow(Row, frozen=True):
     """A version of a payment, pending until its order has its receipt; `position` is its place among the payments of the order, from 0."""
 
     statement = _WRITE.add_payments
+    joins = True
     case_no: int
     payment_id: str
     version: int
@@ -175,6 +179,7 @@ class IdempotencyRow(Row, frozen=True):
     """A message under its identity within the case: two names that its contract chooses, and a digest of what it asks for."""
 
     statement = _WRITE.add_idempotency_records
+    joins = True
     message_no: int
     case_no: int
     subject: str
@@ -186,6 +191,7 @@ class CaseStep(Row, frozen=True):
     """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 
     statement = _WRITE.step_cases
+    joins = True
     case_no: int
     person: str | None
     areas: str
@@ -208,6 +214,7 @@ class DecisionRow(Row, frozen=True):
     """A message that came in by a call: who asked for what, and what was done at once; a refusal is there as its sender heard it."""
 
     statement = _WRITE.add_decisions
+    joins = True
     message_no: int
     case_no: int | None
     contract: str

@@ -21,7 +21,6 @@ from kvitt.disbursement.case import (
     load_payments,
     lock_free_cases,
     make_and_lock_cases,
-    persons_asked_about,
 )
 from kvitt.disbursement.decisions import DecisionKey
 from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
@@ -37,7 +36,7 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
-from kvitt.disbursement.outside import LookedUp, Outside, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since

@@ -49,7 +49,7 @@ from kvitt.kernel.audit import AuditRow
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.outbox import OutboxRow
-from kvitt.kernel.rows import Row, write
+from kvitt.kernel.rows import Row, write_all
 
 if TYPE_CHECKING:
     from kvitt.disbursement.case import Case
@@ -108,9 +108,8 @@ class UnitOfWork:
             mine.extend(theirs)  # type: ignore[attr-defined]
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
-        """One statement per kind of row that there is."""
-        for rows in self.kinds():
-            write(cursor, rows)
+        """Writes all of them, in as few statements as may be."""
+        write_all(cursor, self.kinds())
 
 
 def publish(work: UnitOfWork, records: Iterable[OutboxRecord], message_no: int | None, at: datetime) -> None:

@@ -19,6 +19,7 @@ class AuditRow(Row, frozen=True):
     """One entry of a case's audit chain (chain = case_no) or of the operators' (chain 0)."""
 
     statement = _SQL.add_audit
+    joins = True
     chain: int
     seq: int
     at: datetime

@@ -12,6 +12,7 @@ class OutboxRow(Row, frozen=True):
     """Something to publish. `value` None: the bytes of the order, or nothing, a tombstone. The last three name its payment, if any."""
 
     statement = _SQL.add_outbox
+    joins = True
     topic: str
     key: bytes | None
     value: bytes | None

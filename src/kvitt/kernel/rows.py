@@ -7,6 +7,7 @@ the server: the driver would look at every element by itself.
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import chain
 from typing import Any, ClassVar, Final
 
@@ -30,6 +31,8 @@ class Row(Struct, frozen=True, gc=False):
     """A row to be written by `statement`, whose columns are its fields in their order. It is in no circle."""
 
     statement: ClassVar[str]
+    joins: ClassVar[bool] = False
+    """The statement may be a part of one for several kinds: it reads and changes nothing that another of them writes."""
 
 
 class PackedArray:
@@ -84,6 +87,23 @@ def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
     """Writes rows of one kind in one statement; does nothing without rows."""
     if rows:
         cursor.execute(rows[0].statement, columns(rows))
+
+
+def write_all(cursor: psycopg.Cursor[Any], kinds: Sequence[Sequence[Row]]) -> None:
+    """Writes rows of several kinds: those that join in one statement, the others after them in one for each kind that there is."""
+    there = [rows for rows in kinds if rows]
+    if joining := [rows for rows in there if rows[0].joins]:
+        cursor.execute(joined(tuple(rows[0].statement for rows in joining)), [column for rows in joining for column in columns(rows)])
+    for rows in there:
+        if not rows[0].joins:
+            write(cursor, rows)
+
+
+@cache
+def joined(statements: tuple[str, ...]) -> str:
+    """One statement that does what these do, in whatever order: none of them sees what another has written."""
+    *parts, last = (each.rstrip().removesuffix(";") for each in statements)
+    return f"WITH {', '.join(f'part_{number} AS ({each})' for number, each in enumerate(parts))} {last}" if parts else last
 
 
 def _texts(column: Sequence[str | None]) -> bytes:

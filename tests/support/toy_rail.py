@@ -53,6 +53,9 @@ class ToyRail:
         message = f"order {order.order_id} {order.case_id} {order.person} {time} {amounts}".encode()
         return Encoded(self.name, message, hashlib.sha256(order.order_id.encode()).digest(), time)
 
+    def validate(self, made: Sequence[tuple[Order, Encoded]]) -> None:
+        """A line takes whatever an order holds."""
+
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """All orders in one file, those that are sent once more alone."""
         together = [order for order in orders if not order.resend]

@@ -15,10 +15,10 @@ from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRe
 from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
-from kvitt.disbursement.values import Area, LineAtRail, Payment, PaymentId, Scheme
+from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.audit import AuditRow, link
 from kvitt.kernel.executor import wait_shortly
-from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, fetch_values_later, look_up
+from kvitt.kernel.fetch import Lookup, Part, fetch, fetch_later, fetch_values_later
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -309,13 +309,6 @@ def load_payments(cursor: psycopg.Cursor[Any], cases: Sequence[Case]) -> Lookup:
             by_number[row.case_no].at_rail.append(row.at_rail)
 
 
-def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[tuple[Scheme, str]]) -> list[Case]:
-    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
-    cases = lock_cases(cursor, keys)
-    look_up(cursor, load_payments(cursor, cases))
-    return cases
-
-
 def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
     """Looks up the accepted lines of cases whose senders make them, as they are now, in place of what was loaded before."""
     by_number = {case.case_no: case for case in cases}
@@ -327,6 +320,19 @@ def load_lines(cursor: psycopg.Cursor[Any], cases: Iterable[Case]) -> Lookup:
     yield
     for each in found():
         by_number[each.case_no].forwarded.append(each.line)
+
+
+def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
+    """The cases that may be ordered for by these messages, each with the persons that they name; none that are organisations."""
+    asked: dict[tuple[int, str], Case] = {}
+    for each in records:
+        case = cases.get(each.case_key) if each.case_key else None
+        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
+            continue
+        person = each.content.payee or case.person or case.ordered_for
+        if person and len(person) == PERSON_DIGITS:
+            asked[case.case_no, person] = case
+    return [(case, person) for (_, person), case in asked.items()]
 
 
 class _IdInUse(NamedTuple):

@@ -1,4 +1,6 @@
-"""The queue of a case: when its last open order is settled, the next queued message is derived in the same transaction."""
+"""Cases with what they have accepted, and the queue of each: when the last open order of one is settled, the next queued message is
+derived in the same transaction.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,10 +15,13 @@ from kvitt.disbursement.case import (
     find_ids_in_use,
     load_lines,
     load_payments,
+    lock_cases,
+    persons_asked_about,
 )
-from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse_again
+from kvitt.disbursement.contract import parse_again
+from kvitt.disbursement.handle import Handler, find_elsewhere, numbered
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
-from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, persons_asked_about, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch, look_up
@@ -41,6 +46,13 @@ class _WaitingMessage(NamedTuple):
     received_at: datetime
     edition: int
     record: StoredRecord
+
+
+def load_cases(cursor: psycopg.Cursor[Any], keys: Sequence[CaseKey]) -> list[Case]:
+    """Locks the named cases that exist, in sorted order, and loads their accepted payments."""
+    cases = lock_cases(cursor, keys)
+    look_up(cursor, load_payments(cursor, cases))
+    return cases
 
 
 def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[CaseKey, Case], now: datetime, ports: Ports) -> None:

@@ -25,6 +25,7 @@ from kvitt.disbursement.inbox import (
     InboxMessage,
     Incoming,
     Interpreted,
+    ParsedRecord,
     ReplyTo,
 )
 from kvitt.disbursement.reconciliation import ReconciliationForm
@@ -220,3 +221,10 @@ class Contracts:
     def import_form(self, scheme: Scheme) -> Callable[[Payment], bytes]:
         """In what form the payments of a scheme were taken over. Raises KeyError for a scheme that no contract serves."""
         return self._by_scheme[scheme].import_form
+
+
+def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
+    """A stored message, read as it was when it came in; raises what reading raises."""
+    found = contracts.of[record.source].read(record)
+    assert isinstance(found, ParsedRecord), "what is skipped is no message"
+    return found

@@ -33,7 +33,7 @@ from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
-from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.rail import Rails, Unvalidated
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineElsewhere, MessageRow, MessageStep, OtherCase, PaymentElsewhere
 from kvitt.disbursement.simulation import SimulationFailure
@@ -57,13 +57,6 @@ def parse(contracts: Contracts, record: Incoming) -> Interpreted:
         return contract.read(record)
     except Exception as error:  # noqa: BLE001 - the failure becomes this message's stored answer
         return failed(record, contract.sources[record.source], error)
-
-
-def parse_again(contracts: Contracts, record: Incoming) -> ParsedRecord:
-    """A stored message, read as it was when it came in; raises what reading raises."""
-    found = contracts.of[record.source].read(record)
-    assert isinstance(found, ParsedRecord), "what is skipped is no message"
-    return found
 
 
 def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> Lookup:
@@ -130,13 +123,15 @@ class Handler:
         *,
         published_questions: Sequence[bytes] | None = None,
         outside: Outside | None = None,
+        unvalidated: "list[Unvalidated] | None" = None,
     ) -> None:
         """`published_questions`: of a dry run of earlier days, what was published for others to ask.
 
-        `outside` finds what holds an order and is not in its case; None where nothing can be found.
+        `outside` finds what holds an order and is not in its case; None where nothing can be found. `unvalidated` takes what is made
+        for whoever validates it with more, before it is stored; None: each order is validated as it is made.
         """
         self._contract, self._rails, self._work, self._now = contract, rails, work, now
-        self._published_questions, self._outside = published_questions, outside
+        self._published_questions, self._outside, self._unvalidated = published_questions, outside, unvalidated
 
     def receive(self, case: Case | None, message: InboxMessage, record: MessageRow, reason: str | None = None) -> MessageState:
         """Handles a message that has just come in, answers its repeat, or queues it behind the open order of its case."""
@@ -309,6 +304,11 @@ class Handler:
         case.contract = self._contract.name
         rail = self._rails.of[message.scheme]
         encoded = [rail.encode(order) for order in orders]
+        made = [*zip(orders, encoded, strict=True)]
+        if self._unvalidated is None:
+            rail.validate(made)
+        else:
+            self._unvalidated += [(rail, each) for each in made]
         messages = [each.message for each in encoded]
         reply = self._reply(Ordered(case.case_no, orders, messages), message)
         for order, leaves, reasons in zip(orders, encoded, held, strict=True):

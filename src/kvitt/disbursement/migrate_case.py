@@ -16,7 +16,8 @@ from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.calendar import first_weekday, last_weekday
-from kvitt.disbursement.case import Case, CaseKey, load_cases
+from kvitt.disbursement.case import Case, CaseKey
+from kvitt.disbursement.case_queue import load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.derive.micro_chained import order_id

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import psycopg
 from msgspec import Struct
 
-from kvitt.disbursement.case import Case, CaseKey, load_cases, lock_cases
-from kvitt.disbursement.case_queue import dequeue_next
+from kvitt.disbursement.case import Case, CaseKey, lock_cases
+from kvitt.disbursement.case_queue import dequeue_next, load_cases
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.events import MessageInProgress, OrderWithdrawn
 from kvitt.disbursement.holding import RELEASABLE, UNCHECKED, HoldKind, HoldReason, decode_all

@@ -6,7 +6,7 @@ takes it as a fact of that day.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.caller import call_headers
-from kvitt.disbursement.case import Case, CaseKey
+from kvitt.disbursement.case import Case
 from kvitt.disbursement.catalogue import SCHEMES, PaidTwice
 from kvitt.disbursement.contract import DECISIONS, Contract, Contracts
 from kvitt.disbursement.derive.forwarded import pay_of_forwarded, pay_of_lines
@@ -36,7 +36,7 @@ from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Reply
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import LineElsewhere, OtherCase, OutsideFindingRow, PaymentElsewhere, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, kroner_of
-from kvitt.disbursement.values import PERSON_DIGITS, Order, Refusal
+from kvitt.disbursement.values import PERSON_DIGITS, Order
 from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.queries import load
 
@@ -177,19 +177,6 @@ def _reasons(case: Case, others: Sequence[_Elsewhere], own: OwnPay, policy: Paid
     for (other, class_code), twice in sorted(found.items()):
         if not any(class_code in (row.other.exempt or ()) for row in case.elsewhere if row.other.case_no == other):
             yield OutsideFinding(_reason(twice), other)
-
-
-def persons_asked_about(cases: Mapping[CaseKey, Case], records: Iterable[ParsedRecord]) -> list[tuple[Case, str]]:
-    """The cases that may be ordered for by these messages, each with the persons that they name; none that are organisations."""
-    asked: dict[tuple[int, str], Case] = {}
-    for each in records:
-        case = cases.get(each.case_key) if each.case_key else None
-        if case is None or each.dry_run or not case.may_go_on or isinstance(each.content, Refusal):
-            continue
-        person = each.content.payee or case.person or case.ordered_for
-        if person and len(person) == PERSON_DIGITS:
-            asked[case.case_no, person] = case
-    return [(case, person) for (_, person), case in asked.items()]
 
 
 def source_of(contract: Contract, record: Incoming | ReplyTo) -> str:

@@ -7,11 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
-from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments
+from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments, persons_asked_about
 from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
-from kvitt.disbursement.outside import LookedUp, persons_asked_about
+from kvitt.disbursement.outside import LookedUp
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import (

@@ -245,6 +245,9 @@ class Rail(Protocol):
     def encode(self, order: Order) -> Encoded:
         """The order as it leaves. Raises InvalidOrderMessage or ValueError when the rail has no form for it."""
 
+    def validate(self, made: Sequence[tuple[Order, Encoded]]) -> None:
+        """Looks whether the rail takes orders as they are to leave, many at once. Raises InvalidOrderMessage."""
+
     def files_of(self, orders: Sequence[OrderToSend]) -> Sequence[TransportFile]:
         """The orders as the transport messages that they leave in, together with those that may share one; a resend leaves alone."""
 
@@ -364,3 +367,16 @@ class Rails:
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
         return self._simulating.get(self.of[scheme].name)
+
+
+Unvalidated = tuple[Rail, tuple[Order, Encoded]]
+"""An order that is made, and that its rail has not validated yet."""
+
+
+def validate_together(made: Iterable[Unvalidated]) -> None:
+    """Has each rail validate what is made for it. Raises InvalidOrderMessage."""
+    by_rail: dict[str, list[Unvalidated]] = {}
+    for each in made:
+        by_rail.setdefault(each[0].name, []).append(each)
+    for of_rail in by_rail.values():
+        of_rail[0][0].validate([order for _, order in of_rail])

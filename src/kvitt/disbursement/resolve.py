@@ -14,8 +14,8 @@ from msgspec import Struct
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.case import Case, load_cases, load_payments
-from kvitt.disbursement.case_queue import dequeue_next
+from kvitt.disbursement.case import Case, load_payments
+from kvitt.disbursement.case_queue import dequeue_next, load_cases
 from kvitt.disbursement.contract import Contract
 from kvitt.disbursement.events import (
     AreaOutcome,

@@ -21,6 +21,7 @@ from kvitt.disbursement.case import (
     load_payments,
     lock_free_cases,
     make_and_lock_cases,
+    persons_asked_about,
 )
 from kvitt.disbursement.decisions import DecisionKey
 from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
@@ -36,8 +37,9 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
-from kvitt.disbursement.outside import LookedUp, Outside, persons_asked_about, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, sources_of
 from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.rail import Unvalidated, validate_together
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
@@ -119,9 +121,8 @@ class Submit:
         incoming = command.incoming
         if self._repeated(incoming):
             return Outcome.REPEATED
-        broken = _as_failed(command, error)
         _private.warning("message failed alone", source=incoming.source, position=incoming.position, error=str(error))
-        return self._transact([broken])[0]
+        return self._transact([_as_failed(command, error)])[0]
 
     def resume(self, key: CaseKey, limit: int) -> int:
         """Handles up to `limit` messages that were kept while somebody else held their case, in the order in which they came.
@@ -257,6 +258,8 @@ class _Sorting:
     def __init__(self, cases: dict[CaseKey, Case], numbers: Iterator[int], now: datetime, ports: Ports, outside: Outside | None) -> None:
         self.work, self._cases, self._numbers, self._now, self._ports = UnitOfWork(), cases, numbers, now, ports
         self._outside = outside
+        # The orders of several cases are validated together; what fails alone is answered as its message's failure.
+        self._unvalidated: list[Unvalidated] | None = [] if len(cases) > 1 else None
 
     def sort(self, parsed: Interpreted) -> Outcome:
         """Returns what becomes of the next one."""
@@ -274,10 +277,11 @@ class _Sorting:
         return Outcome.DEAD
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
-        """Writes what came of all of it."""
+        """Writes what came of all of it. Raises InvalidOrderMessage where a rail does not take an order."""
+        if self._unvalidated:
+            validate_together(self._unvalidated)
         self.work.cases = [case.step() for case in self._cases.values() if case.changed]
-        with cursor.connection.pipeline():
-            self.work.write(cursor)
+        self.work.write(cursor)
 
     def _defer(self, parsed: ParsedRecord, key: CaseKey) -> None:
         """Its case is held by somebody else, or something that came before waits for it: kept as it came."""
@@ -343,7 +347,8 @@ class _Sorting:
         return Outcome(self._handler(message, work, now).receive(case, message, record, reason).value), work
 
     def _handler(self, message: InboxMessage, work: UnitOfWork, now: datetime) -> Handler:
-        return Handler(self._ports.contracts.of[message.source], self._ports.rails, work, now, outside=self._outside)
+        contract, rails = self._ports.contracts.of[message.source], self._ports.rails
+        return Handler(contract, rails, work, now, outside=self._outside, unvalidated=self._unvalidated)
 
     def _failed(
         self, parsed: ParsedRecord, message: InboxMessage, record: MessageRow, error: Exception, now: datetime

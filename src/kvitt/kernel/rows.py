@@ -7,6 +7,7 @@ the server: the driver would look at every element by itself.
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import chain, count
@@ -93,13 +94,13 @@ def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
 
 def write_all(cursor: psycopg.Cursor[Any], kinds: Sequence[Sequence[Row]]) -> None:
     """Writes rows of several kinds: those that join in one statement, the others after them in one for each kind that there is."""
-    there = [rows for rows in kinds if rows]
-    if joining := [rows for rows in there if rows[0].joins]:
-        # The driver would read so long a statement anew each time; with the server's own marks it need not.
-        with psycopg.RawCursor(cursor.connection) as raw:
-            raw.execute(joined(tuple(rows[0].statement for rows in joining)), [column for rows in joining for column in columns(rows)])
-    for rows in there:
-        if not rows[0].joins:
+    joining, others = [rows for rows in kinds if rows and rows[0].joins], [rows for rows in kinds if rows and not rows[0].joins]
+    with cursor.connection.pipeline() if len(others) + bool(joining) > 1 else nullcontext():
+        if joining:
+            # The driver would read so long a statement anew each time; with the server's own marks it need not.
+            with psycopg.RawCursor(cursor.connection) as raw:
+                raw.execute(joined(tuple(rows[0].statement for rows in joining)), [each for rows in joining for each in columns(rows)])
+        for rows in others:
             write(cursor, rows)
 
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from kvitt.disbursement.contract import Contract, Contracts
+from kvitt.disbursement.contract import Contract, Contracts, parse_again
 from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import MessageInProgress, OrderOfMessage
-from kvitt.disbursement.handle import numbered, parse_again
+from kvitt.disbursement.handle import numbered
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.rows import MessageRow, MessageStep
 from kvitt.disbursement.states import MessageState

@@ -103,16 +103,16 @@ class Oppdrag(Struct, frozen=True):
         return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
 
     def encode(self, order: Order) -> Encoded:
-        """Its XML, which the schema takes, or that of the older form where the sender made the lines.
-
-        Raises InvalidOrderMessage, and ValueError when a line id is too long.
-        """
+        """Its XML, or that of the older form where the sender made the lines. Raises ValueError when a line id is too long."""
         if order.forwarded:
             message, time = forwarded_xml.encode(order), forwarded_xml.correlation_time(order.made_at)
         else:
             message, time = order_xml.encode(order), order_xml.correlation_time(order)
-            order_xml.validate(message)
         return Encoded(self.name, message, correlation_key(line_keys(order)), time, _document(order.frequency, order.hold_back))
+
+    def validate(self, made: Sequence[tuple[Order, Encoded]]) -> None:
+        """The schema takes all of it but the older form, which it does not know. Raises InvalidOrderMessage."""
+        order_xml.validate_all([encoded.message for order, encoded in made if not order.forwarded])
 
     def encode_simulation(self, order: Order) -> bytes:
         """The body of a SOAP message. Raises TooManyToSimulate, InvalidOrderMessage, and ValueError when a line id is too long."""

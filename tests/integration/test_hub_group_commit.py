@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kvitt.kernel.group_commit import GroupCommit, GroupCommitClosed
+from kvitt.kernel.group_commit import ENOUGH, GroupCommit, GroupCommitClosed
 from support.patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]
@@ -145,3 +145,31 @@ def test_lanes_do_not_wait_for_each_other() -> None:
     gate.go.release()
     assert held.result() == 10
     writers.close()
+
+
+def test_callers_who_crowd_are_gathered_until_there_are_enough_and_one_alone_never_waits() -> None:
+    gate, batches = Gate(), list[int]()
+
+    def execute(batch: Sequence[int]) -> Sequence[int]:
+        batches.append(len(batch))
+        return gate(batch)
+
+    writers = GroupCommit(lambda _: execute, max_batch=64, interval_seconds=3600.0)
+    gate.go.release(100)
+    for number in range(3):
+        assert writers.submit(number).result(timeout=PATIENCE_SECONDS) == 10 * number
+    assert batches == [1, 1, 1]
+    gate.go = threading.Semaphore(0)
+    first = writers.submit(0)
+    until(lambda: batches == [1, 1, 1, 1])
+    crowd = [writers.submit(number) for number in range(3)]
+    gate.go.release(100)
+    assert [each.result(timeout=PATIENCE_SECONDS) for each in (first, *crowd)] == [0, 0, 10, 20]
+    waiting = [writers.submit(number) for number in range(ENOUGH - 1)]
+    assert not any(each.done() for each in waiting)
+    last = writers.submit(99)
+    assert [each.result(timeout=PATIENCE_SECONDS) for each in (*waiting, last)] == [*range(0, 10 * ENOUGH - 10, 10), 990]
+    assert batches[4:] == [3, ENOUGH]
+    left = [writers.submit(number) for number in range(2)]
+    writers.close()
+    assert [each.result(timeout=PATIENCE_SECONDS) for each in left] == [0, 10]

@@ -1,17 +1,22 @@
 """Group commit: callers hand in commands, a writer executes whatever has gathered in one transaction (design §4).
 
 At low load a command costs one commit; at high load a commit carries a batch. Queues are bounded: who hands in faster than
-the database takes waits.
+the database takes waits. Where callers crowd, batches may begin at intervals: what a batch costs however small it is, is paid less often.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Command = TypeVar("Command")
 Result = TypeVar("Result")
+_CROWD: Final = 3
+"""So many commands in one batch are of callers that crowd."""
+ENOUGH: Final = 16
+"""So many commands do not wait for more."""
 
 
 class GroupCommitClosed(Exception):
@@ -21,8 +26,12 @@ class GroupCommitClosed(Exception):
 class _Lane(Generic[Command, Result]):
     """One writer thread with what waits for it; commands of a lane are executed in the order in which they came."""
 
-    def __init__(self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int) -> None:
-        self._execute, self._max_batch, self._max_waiting = execute, max_batch, max_waiting
+    def __init__(
+        self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int, interval_seconds: float
+    ) -> None:
+        self._execute, self._max_batch, self._max_waiting, self._interval = execute, max_batch, max_waiting, interval_seconds
+        self._enough = min(ENOUGH, max_batch)
+        self._began, self._crowds = 0.0, False
         self._waiting: deque[tuple[Command, Future[Result]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -36,7 +45,7 @@ class _Lane(Generic[Command, Result]):
             if self._closed:
                 raise GroupCommitClosed
             self._waiting.append((command, future))
-            if len(self._waiting) == 1:
+            if len(self._waiting) in (1, self._enough):
                 self._changed.notify_all()
         return future
 
@@ -50,7 +59,11 @@ class _Lane(Generic[Command, Result]):
         """Returns what waits, up to a batch, taken under one lock; waits for the first; nothing once the lane is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
+            if self._crowds and (left := self._began + self._interval - time.monotonic()) > 0:
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) >= self._enough, left)
+            self._began = time.monotonic()
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
+            self._crowds = len(batch) >= _CROWD
             self._changed.notify_all()
         return batch
 
@@ -87,8 +100,10 @@ class GroupCommit(Generic[Command, Result]):
         max_batch: int = 128,
         max_waiting: int = 1024,
         name: str = "writer",
+        interval_seconds: float = 0.0,
     ) -> None:
-        self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting) for lane in range(lanes)]
+        """`interval_seconds`: from one batch to the next, while callers crowd and there are fewer than ENOUGH commands."""
+        self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting, interval_seconds) for lane in range(lanes)]
 
     def submit(self, command: Command, lane: int = 0) -> "Future[Result]":
         """Hands in a command; blocks while the lane is full. Raises GroupCommitClosed after `close`. Equal `lane` means kept order.

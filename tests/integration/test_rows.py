@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kvitt.disbursement.states import OrderState
 from kvitt.kernel.database import connect
@@ -87,3 +88,41 @@ def test_kinds_that_join_are_written_at_once_and_the_others_see_them(database: s
         write_all(cursor, rows if kinds == 2 else rows[2:])
         found = [connection.execute(f"TABLE {table}".encode()).fetchall() for table in ("left_rows", "right_rows", "seen")]
     assert found == [[(1, "a"), (2, "b"), (3, "c")], [(1,), (2,)] if kinds == 2 else [], [(5, 3)]]
+
+
+class Sparse(Row, frozen=True):
+    """A row of which any column may be NULL."""
+
+    statement = (
+        "INSERT INTO sparse SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::smallint[], %b::text[], %b::bytea[], %b::boolean[], "
+        "%b::date[], %b::timestamptz[], %b::uuid[]);"
+    )
+    joins = True
+    a: int | None = None
+    b: int | None = None
+    c: int | None = None
+    d: str | None = None
+    e: bytes | None = None
+    f: bool | None = None
+    g: date | None = None
+    h: datetime | None = None
+    i: str | None = None
+
+
+FULL = Sparse(1, 2, 3, "x", b"y", True, date(2026, 7, 1), MOMENT, "26c8ad95-1731-e800-abd5-ba92ec6aad86")
+
+
+def test_the_server_knows_a_statement_again_whatever_is_null(database: str) -> None:
+    fields = [replace(Sparse(), **{name: getattr(FULL, name)}) for name in Sparse.__struct_fields__]
+    batches: list[list[Row]] = [[Sparse()], [FULL], [FULL, Sparse()], *([each] for each in fields)]
+    with connect(database) as connection, connection.cursor() as cursor:
+        connection.execute(
+            "CREATE TABLE sparse (a bigint, b integer, c smallint, d text, e bytea, f boolean, g date, h timestamptz, i uuid)"
+        )
+        for _ in range(6):
+            for batch in batches:
+                write_all(cursor, [batch])
+        prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INTO sparse%'").fetchall()
+        found = connection.execute("SELECT count(*), count(a), count(c), count(g), count(i) FROM sparse").fetchall()
+    assert prepared == [(1,)]
+    assert found == [(6 * (len(batches) + 1), *[6 * 3] * 4)]

@@ -6,7 +6,7 @@ the server: the driver would look at every element by itself.
 
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -21,6 +21,9 @@ from psycopg.postgres import types
 from psycopg.pq import Format
 
 _MARK: Final = re.compile("%b")
+_ARRAY: Final = re.compile(r"%b::(\w+)\[\]")
+_PACKED_AS: Final[Mapping[str, str]] = {"bigint": "int8", "integer": "int8", "smallint": "int8", "boolean": "bool", "uuid": "text"}
+"""As what values of a type of the server are packed, where that is another one: the server makes the one of the other."""
 _NULL: Final = struct.pack("!i", -1)
 _length: Final = struct.Struct("!i").pack
 _whole: Final = struct.Struct("!iq").pack
@@ -73,11 +76,16 @@ def columns(rows: Sequence[Struct]) -> list[Any]:
     return [packed(column) for column in zip(*map(msgspec.structs.astuple, rows), strict=True)]
 
 
-def packed(column: Sequence[Any]) -> PackedArray | list[Any]:
-    """The values of a column as an array: packed, or as a list for the driver where they are of another kind, or all None."""
+def packed(column: Sequence[Any], nulls_as: str | None = None) -> PackedArray | list[Any]:
+    """The values of a column as an array: packed, or as a list for the driver where they are of another kind.
+
+    Where all are None it is one of NULLs of the type `nulls_as`, or a list.
+    """
     kinds = {*map(type, column)}
     has_null = type(None) in kinds
     kinds.discard(type(None))
+    if not kinds and nulls_as is not None:
+        return PackedArray(nulls_as, struct.pack("!iiIii", 1, 1, types[nulls_as].oid, len(column), 1) + _NULL * len(column))
     packing = _PACKING.get(kinds.pop()) if len(kinds) == 1 else None
     if packing is None:
         return [*column]
@@ -99,9 +107,22 @@ def write_all(cursor: psycopg.Cursor[Any], kinds: Sequence[Sequence[Row]]) -> No
         if joining:
             # The driver would read so long a statement anew each time; with the server's own marks it need not.
             with psycopg.RawCursor(cursor.connection) as raw:
-                raw.execute(joined(tuple(rows[0].statement for rows in joining)), [each for rows in joining for each in columns(rows)])
+                raw.execute(joined(tuple(rows[0].statement for rows in joining)), [each for rows in joining for each in _typed(rows)])
         for rows in others:
             write(cursor, rows)
+
+
+def _typed(rows: Sequence[Row]) -> Iterator[PackedArray | list[Any]]:
+    """The columns of rows of one kind, each always as an array of the same type: whatever is NULL, the server knows the statement again."""
+    by_column = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    for column, element in zip(by_column, _elements(rows[0].statement), strict=True):
+        yield packed(column, element)
+
+
+@cache
+def _elements(statement: str) -> Sequence[str]:
+    """The types of elements that values of the columns are packed as, by what the statement makes of them."""
+    return [_PACKED_AS.get(each, each) for each in _ARRAY.findall(statement)]
 
 
 @cache

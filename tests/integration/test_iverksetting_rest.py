@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -395,3 +396,23 @@ def test_an_older_generation_answers_in_its_own_words(older: tuple[str, Decision
     site.hub.run()
     site.take(v2("G1", "B3", after=previous("B2"), personident=person))
     assert site.status("G1", "B3").json() == ("OK" if first else "OK_UTEN_UTBETALING")
+
+
+def test_an_id_of_the_first_form_is_of_one_case_only_where_the_first_generation_answers(older: tuple[str, DecisionSite]) -> None:
+    generation, site = older
+    one, two, three = (str(uuid4()) for _ in range(3))
+
+    def frame(case: str, decision: str, person: int, **members: Any) -> httpx.Response:
+        body = old(decision, vedtakstype="RAMMEVEDTAK", saksreferanse=case, personIdent=person_of(person), **members)
+        return site.post(body, Scheme.DAGPENGER, path=OLD)
+
+    assert frame("K1", one, 2).status_code == 202
+    site.hub.run()
+    again, follows = frame("K2", one, 3), frame("K3", two, 4, forrigeIverksetting={"behandlingId": one, "utbetalinger": []})
+    if generation != "first":
+        assert (again.status_code, follows.status_code) == (202, 409)
+        return
+    assert (again.status_code, text_in(generation, again)) == (409, f"Behandling med id {one} er allerede mottattt")
+    other = "Forrige behandling er knyttet til en annen sak enn denne iverksettingen gjelder"
+    assert (follows.status_code, text_in(generation, follows)) == (400, other)
+    assert (frame("K1", one, 2).status_code, frame("K2", three, 3).status_code) == (409, 202)

@@ -258,6 +258,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
 }
 HOT[ENACTMENT, "statuses"] = {
+    "cases_of_call": {**DECIDED, "key": b"B1\0"},
     "status_of_decision": DECIDED,
     "status_of_call": {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "decision": "B1", "key": b"B1\0"},
 }

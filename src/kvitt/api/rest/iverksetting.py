@@ -43,7 +43,7 @@ from kvitt.contracts.iverksetting.answers import (
 from kvitt.contracts.iverksetting.call import SOURCE_OF, EnactmentCall, EnactmentTerms
 from kvitt.contracts.iverksetting.contract import as_read, checked
 from kvitt.contracts.iverksetting.decision import CaseDecision, DecisionForm, Generation
-from kvitt.contracts.iverksetting.lookup import call_key, is_switched_off, status_in_any_case, status_of
+from kvitt.contracts.iverksetting.lookup import call_key, is_switched_off, refused_in_other_case, status_in_any_case, status_of
 from kvitt.contracts.iverksetting.moving import read_move
 from kvitt.contracts.iverksetting.read import ReadingTerms, form_of
 from kvitt.contracts.iverksetting.texts import RECEIVED_ALREADY, SCHEME_STOPPED, STATUS_UNKNOWN, STATUS_UNKNOWN_OF_THREE
@@ -83,12 +83,19 @@ class EnactmentRoutes(Struct, frozen=True):
         decision = checked(body, scheme, call)
         if isinstance(decision, Refusal):
             return _refused(decision, terms.generation)
+        one_case_only = decision.form is DecisionForm.FIRST and terms.generation is Generation.FIRST
+        if one_case_only and (elsewhere := await self.work.on_thread(lambda: self._in_other_case(decision, scheme))):
+            return _refused(elsewhere, terms.generation)
         identity = "/".join(filter(None, (scheme.value, decision.case_name, decision.key.decision_id, decision.key.enactment_id)))
         source, key = SOURCE_OF[scheme], call_key(decision.key)
         decided = await self.calls.decided(
             source, key, body, call.headers, identity=identity, read=lambda record: as_read(record, decision, scheme)
         )
         return _answer(decided, decision, scheme, terms.generation)
+
+    def _in_other_case(self, decision: CaseDecision, scheme: Scheme) -> Refusal | None:
+        with self.calls.pool.connection() as connection:
+            return refused_in_other_case(connection, decision, scheme)
 
     async def status(
         self,

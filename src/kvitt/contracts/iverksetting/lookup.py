@@ -5,11 +5,12 @@ from uuid import UUID
 
 from kvitt.contracts.iverksetting.answers import EnactmentStatus, decode_document
 from kvitt.contracts.iverksetting.call import SOURCE_OF
-from kvitt.contracts.iverksetting.decision import NO_ENACTMENT, EnactmentKey
+from kvitt.contracts.iverksetting.decision import NO_ENACTMENT, CaseDecision, EnactmentKey, Generation
 from kvitt.contracts.iverksetting.read import short_id
+from kvitt.contracts.iverksetting.texts import OTHER_CASE, RECEIVED_ALREADY
 from kvitt.disbursement.catalogue import DECISION_AREAS, SCHEMES
-from kvitt.disbursement.values import Scheme
-from kvitt.kernel.fetch import Source, fetch, fetch_one
+from kvitt.disbursement.values import Refusal, Scheme
+from kvitt.kernel.fetch import Source, fetch, fetch_one, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("statuses", "kvitt.contracts.iverksetting")
@@ -50,6 +51,29 @@ def status_in_any_case(source: Source, scheme: Scheme, decision_id: str) -> Enac
     if _NUL in decision_id:
         return None
     return _status(_found_call(source, scheme, decision_id) or _found_call(source, scheme, _as_uuid(decision_id)))
+
+
+def refused_in_other_case(source: Source, decision: CaseDecision, scheme: Scheme) -> Refusal | None:
+    """What the first generation refuses because ids of the first form are of one case only: such a decision was received in another case,
+    or the one before it (iverksetting §1.5). None: neither was, or both are of this case too.
+    """
+    own = {*_as_written(decision.case_name)}
+    if (cases := _cases_of(source, scheme, decision.key.decision_id)) and own.isdisjoint(cases):
+        return RECEIVED_ALREADY.refusal(Generation.FIRST, decision=decision.key.decision_id)
+    previous = decision.previous
+    if previous and (cases := _cases_of(source, scheme, previous.decision_id)) and own.isdisjoint(cases):
+        return OTHER_CASE.refusal(Generation.FIRST)
+    return None
+
+
+def _cases_of(source: Source, scheme: Scheme, decision_id: str) -> list[str]:
+    arguments = {
+        "source": SOURCE_OF[scheme],
+        "scheme": scheme.value,
+        "decision": decision_id,
+        "key": call_key(EnactmentKey(decision_id)),
+    }
+    return fetch_values(source, _SQL.cases_of_call, arguments)
 
 
 def _found_call(source: Source, scheme: Scheme, decision_id: str) -> _FoundAnswer | None:

@@ -42,6 +42,20 @@ FROM (
 ) AS f
 ORDER BY f.message_no DESC LIMIT 1;
 
+-- name: cases_of_call
+-- The cases in which a decision came in under this key and was received, or was taken over under this name.
+SELECT c.case_id
+FROM messages AS m
+JOIN idempotency_records AS i ON i.message_no = m.message_no
+JOIN cases AS c ON c.case_no = i.case_no
+WHERE m.source = %(source)s AND m.source LIKE 'rest.iverksetting.%%' AND m.key = %(key)s
+UNION
+SELECT c.case_id
+FROM imported_decisions AS d
+JOIN cases AS c ON c.case_no = d.case_no AND c.scheme = %(scheme)s
+WHERE d.subject = %(decision)s AND d.name = ''
+ORDER BY case_id;
+
 -- name: stopped_areas
 -- Where sending is stopped, by rail and area; an asterisk stands for all of them.
 SELECT rail, area FROM kvitt_views.stops;

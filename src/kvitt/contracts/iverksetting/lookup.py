@@ -54,8 +54,9 @@ def status_in_any_case(source: Source, scheme: Scheme, decision_id: str) -> Enac
 
 
 def refused_in_other_case(source: Source, decision: CaseDecision, scheme: Scheme) -> Refusal | None:
-    """What the first generation refuses because ids of the first form are of one case only: such a decision was received in another case,
-    or the one before it (iverksetting §1.5). None: neither was, or both are of this case too.
+    """The refusal of the first generation, for which ids of the first form are of one case only (iverksetting §1.5).
+
+    The decision was received in another case, or the one before it was. None: neither, or in this case too.
     """
     own = {*_as_written(decision.case_name)}
     if (cases := _cases_of(source, scheme, decision.key.decision_id)) and own.isdisjoint(cases):

@@ -382,6 +382,12 @@ def test_of_two_that_have_not_begun_to_listen_one_has_the_usual_port_and_the_oth
     third.close()
 
 
+@pytest.mark.parametrize("port", [None, 0, 18_022])
+def test_an_address_that_is_none_of_this_machines_is_refused_by_name(port: int | None) -> None:
+    with pytest.raises(ApiPortTaken, match=r"192\.0\.2\.1"):
+        HttpListener(ListenAddress("192.0.2.1", port, 18_022), "test")
+
+
 def test_listeners_that_share_a_port_share_callers_and_leave_them_to_each_other() -> None:
     first = HttpListener(ListenAddress("127.0.0.1", 0, 0, shared=True), "test")
     place = ("127.0.0.1", int(urlsplit(first.url).port or 0))

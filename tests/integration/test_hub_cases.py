@@ -9,11 +9,14 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Status
+from kvitt.disbursement.rail import Encoded
 from kvitt.disbursement.settle import Settle
 from kvitt.disbursement.submit import Outcome, Submit
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Order, Scheme
+from kvitt.errors import InvalidOrderMessage
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import spans
+from kvitt.rails.oppdrag.rail import Oppdrag
 from support.hub_messages import PERSON, aap, dp, historisk, payment_uid, tp, ts, ts_payment
 from support.hub_stage import Stage, receipt_with, staged
 
@@ -247,3 +250,22 @@ def test_historical_cases_are_apart_from_others_of_the_same_id(stage: Stage) -> 
     stage.hand_in(TP, ("k2", tp("S")))
     stage.finish()
     assert stage.one("SELECT count(*) FROM cases") == 2
+
+
+def test_an_order_that_its_rail_does_not_take_is_answered_alone_and_its_neighbours_leave(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate = Oppdrag.validate
+
+    def refuse(rail: Oppdrag, made: Sequence[tuple[Order, Encoded]]) -> None:
+        if any(order.case_id == "B" for order, _ in made):
+            raise InvalidOrderMessage("fagsystemId breaks SCHEMAV_CVC_LENGTH_VALID")
+        validate(rail, made)
+
+    monkeypatch.setattr(Oppdrag, "validate", refuse)
+    outcomes = stage.hand_in(DP, ("a", dp("A", 100)), ("b", dp("B", 100)), ("c", dp("C", 100)))
+    assert outcomes == [Outcome.DERIVED, Outcome.ANSWERED, Outcome.DERIVED]
+    stage.finish()
+    assert [stage.final(key).status.value for key in ("a", "b", "c")] == ["OK", "FEILET", "OK"]
+    assert stage.rows("SELECT reason FROM dead_letters") == [("InvalidOrderMessage: fagsystemId breaks SCHEMAV_CVC_LENGTH_VALID",)]
+    assert stage.one("SELECT count(*) FROM orders") == 2

@@ -2,12 +2,14 @@
 
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 from msgspec.structs import replace
 
@@ -289,20 +291,20 @@ def test_what_the_rail_could_not_read_is_refused_by_place_and_never_quoted(chang
     assert "SEC" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "xml",
-    [
-        b"",
-        b"<oppdrag/>",
-        CONTRACT.encode()[:-5],
-        CONTRACT.replace("<kodeAksjon>1</kodeAksjon>", "").encode(),
-        CONTRACT.replace("<sats>150", "<sats>150.001").encode(),
-        CONTRACT.replace("300000123", "a\x00b").encode(),
-        CONTRACT.replace("?>\n", '?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>', 1).replace("BEH-B", "&b;").encode(),
-        CONTRACT.replace('UTF-8" standalone="yes"?>\n', 'UTF-16"?><!DOCTYPE x [<!ENTITY a "a">]>', 1).encode("utf-16"),
-        CONTRACT.replace("BEH-B", "&file;").encode(),
-    ],
-)
+NO_ORDERS = [
+    b"",
+    b"<oppdrag/>",
+    CONTRACT.encode()[:-5],
+    CONTRACT.replace("<kodeAksjon>1</kodeAksjon>", "").encode(),
+    CONTRACT.replace("<sats>150", "<sats>150.001").encode(),
+    CONTRACT.replace("300000123", "a\x00b").encode(),
+    CONTRACT.replace("?>\n", '?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>', 1).replace("BEH-B", "&b;").encode(),
+    CONTRACT.replace('UTF-8" standalone="yes"?>\n', 'UTF-16"?><!DOCTYPE x [<!ENTITY a "a">]>', 1).encode("utf-16"),
+    CONTRACT.replace("BEH-B", "&file;").encode(),
+]
+
+
+@pytest.mark.parametrize("xml", NO_ORDERS)
 def test_what_is_no_order_does_not_leave(xml: bytes) -> None:
     with pytest.raises(InvalidOrderMessage):
         order_xml.validate(xml)
@@ -311,3 +313,27 @@ def test_what_is_no_order_does_not_leave(xml: bytes) -> None:
 def test_a_year_of_single_days_is_still_one_valid_order() -> None:
     days = [JUNE_2 + timedelta(days=day) for day in range(365)]
     text_of(replace(ORDER, lines=tuple(replace(NEW, start=day, end=day) for day in days)))
+
+
+def refused_by(validate: Callable[[], object]) -> str | None:
+    try:
+        validate()
+    except InvalidOrderMessage as refused:
+        return str(refused)
+    return None
+
+
+@tried(100)
+@given(st.lists(st.one_of(orders.map(order_xml.encode), st.sampled_from(NO_ORDERS)), max_size=6))
+def test_many_orders_are_refused_just_where_one_of_them_is(messages: list[bytes]) -> None:
+    one_by_one = [refused for each in messages if (refused := refused_by(lambda each=each: order_xml.validate(each)))]
+    assert refused_by(lambda: order_xml.validate_all(messages)) == (one_by_one[0] if one_by_one else None)
+
+
+def test_more_orders_than_are_validated_at_once_are_all_looked_at() -> None:
+    good, bad = order_xml.encode(ORDER), NO_ORDERS[4]
+    many = [good] * (2_100_000 // len(good))
+    order_xml.validate_all(many)
+    for place in (0, len(many) // 2, len(many) - 1):
+        with pytest.raises(InvalidOrderMessage):
+            order_xml.validate_all([*many[:place], bad, *many[place:]])

@@ -175,10 +175,12 @@ def _bind(address: ListenAddress, name: str) -> tuple[socket, socket | None]:
     """A socket at the address, and what keeps other processes from it. Several on one machine need no settings to get along."""
     port = address.usual_port if address.port is None else address.port
     try:
+        if address.port is None:
+            with suppress(OSError):
+                return _bind_to(address, port)
+            return _bind_to(address, 0)
         return _bind_to(address, port)
     except OSError as error:
-        if address.port is None:
-            return _bind_to(address, 0)
         raise ApiPortTaken(name, address.host, port, error.strerror or type(error).__name__) from error
 
 

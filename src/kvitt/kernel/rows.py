@@ -131,7 +131,7 @@ def joined(statements: tuple[str, ...]) -> str:
     *parts, last = (each.rstrip().removesuffix(";") for each in statements)
     text = f"WITH {', '.join(f'part_{number} AS ({each})' for number, each in enumerate(parts))} {last}" if parts else last
     numbers = count(1)
-    return _MARK.sub(lambda _: f"${next(numbers)}", text)
+    return _MARK.sub(lambda _: f"${next(numbers)}", text).replace("%%", "%")
 
 
 def _texts(column: Sequence[str | None]) -> bytes:

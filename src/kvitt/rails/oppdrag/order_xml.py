@@ -115,11 +115,13 @@ def validate_all(messages: Sequence[bytes]) -> None:
     While XML is read other threads go on, and each time its own has to wait for its turn; so it is better read once.
     """
     gathered: list[bytes] = []
+    size = 0
     for each in messages:
-        if gathered and len(each) + sum(map(len, gathered)) > _MOST_BYTES:
+        if gathered and size + len(each) > _MOST_BYTES:
             _validate_at_once(gathered)
-            gathered = []
+            gathered, size = [], 0
         gathered.append(each)
+        size += len(each)
     _validate_at_once(gathered)
 
 

@@ -311,10 +311,10 @@ class SourceLimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class LimitsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits on what may be paid: orders over them are held until two people release them.
 
-    `sources`, by the name of an application that calls, or of a topic.
+    `sources`, by the name of an application that calls, or of a topic; an application's is what is behind the last colon.
     """
 
-    sources: Mapping[str, SourceLimitSettings] = {}
+    sources: Mapping[Annotated[str, Meta(pattern="^[^:]+$")], SourceLimitSettings] = {}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kvitt.app.ports import limits_of, ports_of
+from kvitt.app.ports import PORTS, limits_of, limits_of_nobody, ports_of
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holding import HoldKind, OwnPay, Paid
@@ -18,7 +18,7 @@ from kvitt.disbursement.values import RateType, Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
-from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, SourceLimitSettings
+from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, RestSettings, Settings, SourceLimitSettings
 from support.hub_messages import aap, dp
 from support.hub_stage import Stage
 
@@ -122,3 +122,10 @@ def test_pay_is_counted_by_its_rate_until_a_year_from_now(rate: RateType, end: d
     paid = Paid("payment", "X", JUNE.toordinal(), end.toordinal(), Kroner(10), rate)
     assert kroner_of(OwnPay((paid,), dict, {"payment"}), JUNE) == kroner
     assert kroner_of(OwnPay((paid,), lambda: {"payment": (paid,)}, {"payment"}), JUNE) == 0
+
+
+def test_a_limit_of_nobody_known_is_found() -> None:
+    named = [primary_input(DP), "tp-sak", "tp-sakk", primary_input(DP)[:-1]]
+    limits = LimitsSettings(sources=dict.fromkeys(named, SourceLimitSettings(kroner_per_hour=1)))
+    settings = Settings(limits=limits, rest=RestSettings(schemes={"prod-gcp:tp:tp-sak": ["TILTAKSPENGER"]}))
+    assert limits_of_nobody(settings, PORTS.contracts) == named[2:]

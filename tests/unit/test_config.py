@@ -73,6 +73,7 @@ def test_a_file_is_found_by_name_by_option_and_by_environment(monkeypatch: pytes
         ("[rest.rates.app]\nburst = 1", "missing required field `calls_per_second`"),
         ("[rest]\ncalls_per_second = 0", "$.rest.calls_per_second"),
         ("[rest.schemes]\napp = ['DP']", "$.rest.schemes"),
+        ("[limits.sources.'prod-gcp:team:app']\nkroner_per_hour = 1", "$.limits.sources"),
         ("[simulation]\nat_once = 0", "$.simulation.at_once"),
         ("[simulation]\nurl = 'u'\ntoken_url = 't'\nuser = 'kvitt'", "[simulation] user, password"),
         ("[simulation]\ntoken_url = 't'\nuser = 'kvitt'\npassword = 'x'", "[simulation] url"),

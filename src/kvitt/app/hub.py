@@ -10,7 +10,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kvitt.app.ports import checks_of, limits_of, ports_of, publishes_statuses
+import structlog
+
+from kvitt.app.ports import checks_of, limits_of, limits_of_nobody, ports_of, publishes_statuses
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from kvitt.app.apis import Apis
     from kvitt.ops.server import OpsServer
 
+_log = structlog.get_logger(__name__)
 _SLEEP_SECONDS = 0.02
 _SWITCH_SECONDS = 0.0005
 """How long a thread goes on while others wait. The writer of decisions lets go of the interpreter twice for each order, while its bytes are
@@ -114,6 +117,8 @@ class HubProcess:
             checks=checks_of(settings.simulation),
             limits=limits_of(settings.limits),
         )
+        for source in limits_of_nobody(settings, self.ports.contracts):
+            _log.warning("limit of no topic or application that is known here", source=source)
         self.board = RoleBoard(utc_now, self._loops())
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()

@@ -104,5 +104,11 @@ def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
     }
 
 
+def limits_of_nobody(settings: Settings, contracts: Contracts) -> Sequence[str]:
+    """The limited sources that are neither a topic nor an application with a scheme: most likely misspelt, and so without a limit."""
+    applications = {name.rpartition(":")[2] for name in settings.rest.schemes}
+    return [source for source in settings.limits.sources if source not in contracts.of and source not in applications]
+
+
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())
 """As they are where nothing is set: for reading, checking, and an operator's acts."""

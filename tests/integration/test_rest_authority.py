@@ -36,7 +36,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 @pytest.fixture(scope="module")
 def site(ledger_database: str, issuer: Issuer) -> Iterator[Site]:
     rights = {"reader": ["ledger:read"], "nothing": []}
-    schemes = {"aap": ["AAP"], "dp": ["DAGPENGER"]}
+    schemes = {"aap": ["AAP"], "dp": ["DAGPENGER"], "sick": ["SYKEPENGER"], "sick-and-aap": ["SYKEPENGER", "AAP"]}
     settings = RestSettings(
         issuer=ISSUER, audience=AUDIENCE, jwks_file=issuer.file, applications=rights, schemes=schemes, calls_per_second=1e6
     )  # type: ignore[arg-type]
@@ -92,6 +92,20 @@ def test_another_schemes_application_is_refused_before_its_body_is_read(site: Si
     for scheme in ("dagpenger", "tilleggsstonader", "tiltakspenger"):
         response, body = answered(site, "POST", f"/api/dryrun/{scheme}", issuer.token(azp_name="dev:x:aap"))
         assert (response.status, json.loads(body)["statusCode"]) == (403, 403), scheme
+
+
+def test_an_application_of_a_scheme_without_such_decisions_is_refused_before_its_body_is_read(
+    site: Site, issuer: Issuer, routes: list[tuple[str, str]]
+) -> None:
+    """On every path of chained decisions (iverksetting §6.2); one that has another scheme too means that one."""
+    paths = [each for each in routes if each[1].startswith(("/api/iverksetting", "/api/simulering/v"))]
+    assert len(paths) >= 8
+    for method, path in paths:
+        response, body = answered(site, method, path, issuer.token(azp_name="dev:x:sick"))
+        assert (response.status, json.loads(body)["statusCode"]) == (403, 403), (method, path)
+        assert "mangler mapping mellom appname (sick) og fagsystem-enum" in json.loads(body)["msg"]
+    headers = {"authorization": f"Bearer {issuer.token(azp_name='dev:x:sick-and-aap')}"}
+    assert httpx.get(f"{site.url}/api/iverksetting/a/b/status", headers=headers).status_code == 404
 
 
 def test_an_application_that_may_not_call_for_itself_is_refused_before_its_body_is_read(

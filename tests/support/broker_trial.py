@@ -23,6 +23,8 @@ from support.patience import PATIENCE_SECONDS, stretched, until
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
 
+_LOOK_SECONDS = 0.05
+"""Each look counts rows of all tables, and takes from the hubs what it costs."""
 _RECORDS_PER_SECOND = 20
 MOST_UNANSWERED = 80
 _MOST_DEATHS_AT_ONCE = 5
@@ -104,7 +106,7 @@ class Trial:
     def wait(self, holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits for a condition, while the operator is on duty; fails with what the processes said last."""
         try:
-            until(lambda: holds() or self._look_after(), seconds=seconds)
+            until(lambda: holds() or self._look_after(), seconds=seconds, every=_LOOK_SECONDS)
         except AssertionError:
             pytest.fail(f"{what}\n{self.site.last_words()}")
 

@@ -3,6 +3,7 @@
 What was fed is known exactly: after a lost connection the log itself is asked whether the records stand in it.
 """
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +28,10 @@ from support.kill_harness import Watch
 CASES = 60
 PER_APPEND = 10
 MOST_UNANSWERED = 150
+PAUSE_SECONDS = float(os.environ.get("KVITT_FEED_PAUSE_SECONDS", "0.2"))
+"""Between two batches: enough for work to be under way whenever something dies, and little enough for tests that run beside. 0: as much
+as the hub can take.
+"""
 _WEEKDAYS = (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)
 TROUBLE = Faults(
     delay=Chance(0.1),
@@ -150,6 +155,7 @@ class Feeder:
                     if self._abandon.wait(0.02):
                         return
                 self.fed += batch
+                self._stop.wait(PAUSE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - raised by `stop`
             self.failure = error
 

@@ -16,9 +16,15 @@ def stretched(seconds: float) -> float:
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def until(holds: Callable[[], object], *, seconds: float = PATIENCE_SECONDS, what: str = "the condition was not met in time") -> None:
-    """Returns as soon as the condition holds; fails when it has not within `seconds`."""
+def until(
+    holds: Callable[[], object],
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    what: str = "the condition was not met in time",
+    every: float = 0.01,
+) -> None:
+    """Returns as soon as the condition holds, which is looked at `every` so many seconds; fails when it has not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, what
-        time.sleep(0.01)
+        time.sleep(every)

@@ -68,7 +68,7 @@ class Gated:
 
     def __init__(self, issuer: Issuer, threads: ThreadPoolExecutor, rates: CallRates | None = None) -> None:
         routers = [
-            Router("/api/iverksetting", route_handlers=[enact], guards=[may_decide(ACCESS)]),
+            Router("/api/iverksetting", route_handlers=[enact], guards=[may_decide(ACCESS, Scheme)]),
             Router("/utbetalinger", route_handlers=[pay], guards=[may_decide_somewhere(ACCESS)]),
         ]
         forms = ProblemForms({}, dict.fromkeys(DECISION_PATHS, contract_form(api_error)))

@@ -1,6 +1,6 @@
 """Names who calls by the claims of a checked token: the application, the person behind it, and what both may do (design §11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
 
@@ -94,12 +94,15 @@ class DecisionAccess(Struct, frozen=True):
     policies: Mapping[Scheme, DecisionPolicy] = {}
     by_header: bool = False
 
-    def scheme(self, caller: Caller, headers: Mapping[str, str]) -> Scheme:
+    def scheme(self, caller: Caller, headers: Mapping[str, str], among: Iterable[Scheme] = Scheme) -> Scheme:
         """The one scheme that a caller means: that of its application, or the one among several, or any, that the header names.
 
-        Raises MissingClaim, UnknownApplication, OtherScheme, and BadRequest where the header is missing, or names no scheme.
+        `among`: those that what is called has. Raises MissingClaim, UnknownApplication where none of them is the application's,
+        and BadRequest where the header is missing, or names no scheme.
         """
-        schemes = self._schemes(caller, headers)
+        schemes = self._schemes(caller, headers).intersection(among)
+        if not schemes:
+            raise _of_no_scheme(caller.application or "")
         if (named := _named_by(headers)) is not None and named in schemes:
             return named
         if len(schemes) > 1:
@@ -147,13 +150,17 @@ class DecisionAccess(Struct, frozen=True):
         if self.by_header and (named := _named_by(headers)) is not None:
             return frozenset({named})
         if not caller.schemes:
-            raise UnknownApplication(f"mangler mapping mellom appname ({short_name(caller.application)}) og fagsystem-enum")
+            raise _of_no_scheme(caller.application)
         return caller.schemes
 
 
 def short_name(known_as: str) -> str:
     """The name of an application without its cluster and team: what is behind the last colon (iverksetting §6.1)."""
     return known_as.rpartition(":")[2]
+
+
+def _of_no_scheme(known_as: str) -> UnknownApplication:
+    return UnknownApplication(f"mangler mapping mellom appname ({short_name(known_as)}) og fagsystem-enum")
 
 
 def _not_on_the_list(application: str) -> SystemCallRefused:

@@ -158,9 +158,13 @@ def routers(calls: DecisionCalls, work: RouteWork) -> Sequence[Router]:
     own, named = PATHS
     return (
         Router(
-            DECISION_PATH, route_handlers=[simulate_decision], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]
+            DECISION_PATH,
+            route_handlers=[simulate_decision],
+            dependencies=given,
+            guards=[may_decide(calls.access, SOURCE_OF)],
+            tags=["simulations"],
         ),
-        Router(own, route_handlers=[dry_run], dependencies=given, guards=[may_decide(calls.access)], tags=["simulations"]),
+        Router(own, route_handlers=[dry_run], dependencies=given, guards=[may_decide(calls.access, SOURCES)], tags=["simulations"]),
         Router(
             named,
             route_handlers=[dry_run_of],

@@ -178,7 +178,7 @@ def router(calls: DecisionCalls, work: RouteWork) -> Router:
             status_by_enactment,
         ],
         dependencies={"iverksetting": Provide(lambda: routes, sync_to_thread=False, use_cache=True)},
-        guards=[may_decide(calls.access)],
+        guards=[may_decide(calls.access, SOURCE_OF)],
         tags=["iverksetting"],
     )
 

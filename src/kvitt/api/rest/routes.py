@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
@@ -156,16 +156,16 @@ def may_touch(scheme: Scheme) -> Guard:
     return guard
 
 
-def may_decide(access: DecisionAccess) -> Guard:
-    """A guard that lets in applications of one scheme, with the authority that they have in it (`authority_in`).
+def may_decide(access: DecisionAccess, among: Collection[Scheme]) -> Guard:
+    """A guard that lets in applications of one scheme `among` those of the route, with the authority that they have in it (`authority_in`).
 
-    Raises MissingClaim, UnknownApplication, OtherScheme, SystemCallRefused, BadRequest.
+    Raises MissingClaim, UnknownApplication, SystemCallRefused, BadRequest.
     """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scope, headers = connection.scope, connection.headers
         caller: Caller = scope["caller"]  # type: ignore[typeddict-item]
-        scheme = access.scheme(caller, headers)
+        scheme = access.scheme(caller, headers, among)
         scope["authority"] = scheme, access.authority(caller, scheme, headers)  # type: ignore[typeddict-unknown-key]
         _refuse_strange(connection, handler)
 

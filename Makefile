@@ -56,7 +56,7 @@ trips: $(READY) ## count the rooms and files that a message, a receipt, a payout
 	$(BIN)/python -m bench.trips
 
 soak: export KVITT_TEST_DIRECTORY ?= /tmp
-soak: export KVITT_FEED_PAUSE_SECONDS ?= 0
+soak: export KVITT_SOAK_PAUSE_SECONDS ?= 0
 soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, over brokers and in the ledger, and count what was lost
 	KVITT_SOAK_RESUMES_SECONDS=$${KVITT_SOAK_RESUMES_SECONDS:-5} KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
 	KVITT_BROKER_KILLS=$${KVITT_BROKER_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} \

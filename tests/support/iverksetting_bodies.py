@@ -12,7 +12,7 @@ Body = dict[str, Any]
 
 
 def person_of(number: int) -> str:
-    """A made-up person's number with valid check digits, one for each number below 50,000; the month tells that nobody has it."""
+    """A made-up person's number with valid check digits, one for nearly each number below 3,400; the month tells that nobody has it."""
     given = [f"0182{90 + count // 700:02}{count % 700:03}" for count in range(number * 2, number * 2 + 2)]
     return next(f"{start}{digits:02}" for start in given for digits in range(100) if is_person(f"{start}{digits:02}"))
 

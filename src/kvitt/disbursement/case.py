@@ -106,7 +106,7 @@ class Case:
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
         self.ordered_for = row.ordered_for
-        """The person of its newest order, accepted or not: by it other cases find this one."""
+        """The person of its newest order or decision, accepted or not: by it other cases find this one."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
@@ -181,6 +181,7 @@ class Case:
             frame=self.frame,
             pending=self.pending,
             numbered=self.numbered,
+            ordered_for=self.ordered_for,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:

@@ -207,9 +207,10 @@ class Handler:
         return case.state(case.chain(self._contract.previous_decision(message.content)))
 
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
-        """A decision that is received may set the frame of its case, and so opens it."""
+        """A decision that is received may set the frame of its case, and so opens it for its person."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
+            assert not isinstance(message.content, Refusal), "a refusal is not received"
+            case.frame, case.contract, case.ordered_for = frame if frame.says_anything else None, self._contract.name, message.content.payee
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -246,9 +247,8 @@ class Handler:
     ) -> MessageState:
         """`known`: from now on a repeat hears this answer, unless it is a refusal."""
         reply = self._reply(event, message)
-        known = known and not isinstance(event, Refused)
-        self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known)
         refusal = event.refusal if isinstance(event, Refused) else None
+        self._store_message(case, message, record, MessageState.ANSWERED, reply, known=known and refusal is None)
         self._note_outcome(case, message, record, _outcome(event), refusal)
         if case:
             said = () if reply.answer is None else (reply.answer,)

@@ -16,6 +16,7 @@ from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, Dec
 from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
+    is_opened_for_another,
     refused_amounts,
     refused_frame,
     refused_one_person,
@@ -39,8 +40,9 @@ class DecisionInCase(Struct, frozen=True):
 
     @property
     def opens(self) -> bool:
-        """Whether nothing was decided in the case before."""
-        return self.case.decisions is None or self.case.decisions.newest is None
+        """Whether nothing was decided in the case before, or nothing that was accepted and all for another person (iverksetting §1.1)."""
+        decided = self.case.decisions is not None and self.case.decisions.newest is not None
+        return not decided or is_opened_for_another(self.case, self.decision.person)
 
     @property
     def frame_before(self) -> Frame:
@@ -66,7 +68,8 @@ def refused_in_case(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Ref
 
 def _refused_sender(asked: DecisionInCase) -> Refusal | None:
     decision, by = asked.decision, asked.by
-    if asked.opens and decision.kind is DecisionKind.PAYMENT and decision.previous is None:
+    unframed = decision.previous is None or is_opened_for_another(asked.case, decision.person)
+    if asked.opens and decision.kind is DecisionKind.PAYMENT and unframed:
         return texts.NO_FRAME_YET.refusal(asked.generation)
     if asked.frames and (refused := refused_frame(by)):
         return refused

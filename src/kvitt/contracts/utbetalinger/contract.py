@@ -18,6 +18,7 @@ from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
     authority_of,
+    is_opened_for_another,
     paid_of,
     refused_amounts,
     refused_one_person,
@@ -129,7 +130,8 @@ def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusa
     """Who may not open the case, or have it pay what is outside its frame; what was accepted may be said again, and less be paid."""
     payment, decision = call.payment, call.instructions.decision
     people = decision.caseworker, decision.approver
-    if case.contract is None and (refusal := refused_opening(by) or refused_one_person(by, *people, as_approver=True)):
+    opens = case.contract is None or is_opened_for_another(case, decision.person)
+    if opens and (refusal := refused_opening(by) or refused_one_person(by, *people, as_approver=True)):
         return refusal
     if call.operation is PaymentOperation.DELETE:
         return None

@@ -8,9 +8,13 @@ How they come to be: `kvitt.testing`.
 """
 
 import os
+import ssl
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -23,6 +27,18 @@ pytest_plugins = ["support.broker_fixtures", "support.stage_fixtures", "support.
 # How long an example takes to make or to run says nothing on a shared machine; and a red test is red for everybody.
 settings.register_profile("kvitt", tried(), deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("kvitt")
+
+
+_new_context = ssl.create_default_context
+_of_all_authorities = cache(lambda: _new_context(cafile=certifi.where()))
+
+
+def _shared_context(*arguments: Any, **options: Any) -> ssl.SSLContext:
+    return _of_all_authorities() if (arguments, options) == ((), {"cafile": certifi.where()}) else _new_context(*arguments, **options)
+
+
+# A client of httpx reads the certificates of all authorities in the world when it is made, also one that asks a plain server here.
+ssl.create_default_context = _shared_context
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,17 @@ ISSUER, AUDIENCE = "https://issuer", "kvitt"
 HOUR = timedelta(hours=1)
 
 
+@cache
+def _key() -> rsa.RSAPrivateKey:
+    """The key of all issuers of a run; to find another takes longer than most tests."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 class Issuer:
     """An issuer with a key set in a file."""
 
     def __init__(self, file: Path) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
+        self.key = _key()
         self.file = file
         self.publish("one")
 

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
+import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -39,7 +40,8 @@ class TestServer:
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
         self._owned = ExitStack()
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._connection: psycopg.Connection[Any] | None = None
 
     @cached_property
     def _template(self) -> str:
@@ -65,18 +67,25 @@ class TestServer:
         """Conninfo of a database copied from `template` (default: nothing in it), dropped after the block."""
         name = f"test_{uuid4().hex[:12]}"
         names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
-        with connect(self.conninfo, application="kvitt tests") as connection:
-            # The copy of a file is faster than its way through the log, where nothing is synced.
-            connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy").format(**names))
+        # The copy of a file is faster than its way through the log, where nothing is synced.
+        self._execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy").format(**names))
         try:
             yield make_conninfo(self.conninfo, dbname=name)
         finally:
-            with connect(self.conninfo, application="kvitt tests") as connection:
-                connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+            self._execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        """One after the other on one connection, which is made anew when it was lost."""
+        with self._turn:
+            if self._connection is None or self._connection.closed:
+                self._connection = connect(self.conninfo, application="kvitt tests")
+            self._connection.execute(statement)
 
     def close(self) -> None:
         """Drops the template."""
         self._owned.close()
+        if self._connection is not None:
+            self._connection.close()
 
 
 @contextmanager

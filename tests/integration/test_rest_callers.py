@@ -15,7 +15,7 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from msgspec import to_builtins
 
 from kvitt.api.rest.callers import Grants, Permission
@@ -29,7 +29,7 @@ from kvitt.kernel.requests import Begun, begin
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
-from support.issuer import Issuer
+from support.issuer import ANOTHERS_KEY, Issuer
 from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
@@ -160,7 +160,7 @@ def test_the_name_that_its_issuer_knows_an_application_by_says_which_schemes_it_
         {"azp": None},
         {"azp": 7},
         {"kid": "two"},
-        {"key": rsa.generate_private_key(65537, 2048)},
+        {"key": ANOTHERS_KEY},
         {"algorithm": "HS256", "key": "secret" * 8},
         {"algorithm": "none", "key": None},
         {"algorithm": "RS512"},

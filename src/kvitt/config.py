@@ -7,8 +7,9 @@ import os
 import re
 import tomllib
 from collections.abc import Container, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -93,7 +94,7 @@ def _refuse_empty(found: Mapping[str, Any], kind: type[Struct], source: str, sec
 
 def _overlay(found: dict[str, Any]) -> None:
     """Puts what the environment names over what the file says. Raises BadSettings for a name that is none."""
-    places = dict(_variables())
+    places = _variables()
     for variable, value in settings_in(os.environ, places).items():
         section, name = places[variable]
         if section:
@@ -102,8 +103,13 @@ def _overlay(found: dict[str, Any]) -> None:
             found[name] = value
 
 
-def _variables() -> Iterator[tuple[str, tuple[str, str]]]:
+@cache
+def _variables() -> Mapping[str, tuple[str, str]]:
     """Every variable that sets something, with the section ("" for none) and the name of what it sets."""
+    return MappingProxyType(dict(_named_variables()))
+
+
+def _named_variables() -> Iterator[tuple[str, tuple[str, str]]]:
     kinds: Mapping[str, type[Struct]] = {"": Settings, **SECTIONS}
     for section, kind in kinds.items():
         prefix = f"{PREFIX}{section.upper()}_" if section else PREFIX

@@ -1,13 +1,18 @@
 """The demo proves what it claims, can be run again on what it left, and the check notices when the rail would pay something else."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from kvitt.demo.cases import lives
 from kvitt.demo.feed import examples
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import EmbeddedServer
-from support.console_script import kvitt
+from kvitt.testing.scratch import scratch_directory
+from support.console_script import inside, kvitt
 
 KEYS = ["messages", "orders", "accepted", "rejected", "unanswered", "doubled", "schedule_differences", "check_differences"]
 KEYS += ["reconciliation_differences", "seconds"]
@@ -23,17 +28,30 @@ def summary(data: Path, *arguments: object) -> dict[str, float]:
     return published
 
 
-def test_every_message_is_answered_once_and_nothing_differs_again_and_again(data_dir: Path) -> None:
-    for seed in (1, 1):
-        published = summary(data_dir, "--cases", 60, "--seed", seed)
+class Played(NamedTuple):
+    """A data directory, and what the first demo on it came to."""
+
+    data: Path
+    published: dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[Played]:
+    """The directory of the demos here, each on what those before it left."""
+    with scratch_directory() as data:
+        yield Played(data, summary(data, "--cases", 60, "--seed", 1))
+
+
+def test_every_message_is_answered_once_and_nothing_differs_again_and_again(played: Played) -> None:
+    for published in (played.published, summary(played.data, "--cases", 60, "--seed", 1)):
         assert published["messages"] > 60 * 4
         assert published["orders"] == published["accepted"] + published["rejected"]
         assert [published[key] for key in KEYS[4:9]] == [0, 0, 0, 0, 0]
-    assert kvitt(data_dir, "emulator", "faults").stdout == "the rail has no faults\n"
+    assert inside(played.data, "emulator", "faults").stdout == "the rail has no faults\n"
 
 
-def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
-    done = kvitt(data_dir, "demo", "--cases", 24)
+def test_the_pages_tell_of_one_case_and_of_every_scheme(played: Played) -> None:
+    done = inside(played.data, "demo", "--cases", 24)
     assert done.returncode == 0, done.stderr
     for published in (
         "One of the cases",
@@ -48,14 +66,14 @@ def test_the_pages_tell_of_one_case_and_of_every_scheme(data_dir: Path) -> None:
         assert published in done.stdout
 
 
-def test_a_rail_that_would_pay_otherwise_is_noticed_with_status_1(data_dir: Path) -> None:
-    summary(data_dir, "--cases", 0)
-    with EmbeddedServer(data_dir) as server, connect(server.conninfo) as connection:
-        changed = connection.execute("UPDATE rail.entry SET amount = amount + 1 WHERE area = 'TILLSTBO' RETURNING case_id").fetchone()
-    done = kvitt(data_dir, "check")
-    assert (done.returncode, changed) == (1, ("200001907",))
+def test_a_rail_that_would_pay_otherwise_is_noticed_with_status_1(played: Played) -> None:
+    with EmbeddedServer(played.data) as server, connect(server.conninfo) as connection:
+        query = "UPDATE rail.entry SET amount = amount + 1 WHERE area = 'TILLSTBO' AND case_id = '200001907'"
+        changed = connection.execute(query).rowcount
+    done = kvitt(played.data, "check")
+    assert (done.returncode, changed) == (1, 1)
     assert "of case 200001907 in TILLSTBO: the rail pays 4954 from 2025-08-01 to 2025-12-31, the store has 4953" in done.stdout
-    again = kvitt(data_dir, "demo", "--json", "--cases", 0)
+    again = kvitt(played.data, "demo", "--json", "--cases", 0)
     assert (again.returncode, json.loads(again.stdout)["schedule_differences"]) == (1, 1)
 
 

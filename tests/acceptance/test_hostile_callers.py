@@ -7,17 +7,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from brokers.broker import free_port
 
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import connect
+from kvitt.kernel.database import Connection, connect
 from kvitt.transports.log.embedded_log import NewRecord, append
 from support.hub_messages import dp, text
 from support.patience import PATIENCE_SECONDS, until
@@ -57,14 +56,16 @@ class Process:
     def health(self, page: str) -> int | None:
         """What a page answers; None when nobody listens yet."""
         assert self.process.poll() is None, self.log.read_text("utf-8")[-2000:]
-        connection = http.client.HTTPConnection("127.0.0.1", self.ops, timeout=PATIENCE_SECONDS)
         try:
-            connection.request("GET", page)
-            return connection.getresponse().status
+            return self._status(self.ops, page)
         except ConnectionRefusedError:
             return None
-        finally:
-            connection.close()
+
+    def _status(self, port: int, page: str) -> int:
+        """What a caller is answered who comes for this page only."""
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
+            connection.request("GET", page)
+            return connection.getresponse().status
 
     @property
     def memory(self) -> int:
@@ -81,8 +82,8 @@ class Process:
     def api_answers(self) -> bool:
         """Whether the API lets an honest caller in: nobody without a token."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.rest}/payouts/p", timeout=PATIENCE_SECONDS).status_code == 401
-        except httpx.HTTPError:
+            return self._status(self.rest, "/payouts/p") == 401
+        except (http.client.HTTPException, OSError):
             return False
 
 
@@ -101,16 +102,19 @@ def running(directory: Path, database: str, *more: str, descriptors: int | None 
         assert line.startswith(("{", "kvitt ")), line
 
 
-def taken_in(database: str, key: str) -> bool:
+@pytest.fixture
+def store(database: str) -> Iterator[Connection]:
+    """What messages come in by, and are seen to be taken in."""
     with connect(database) as connection:
-        return connection.execute("SELECT 1 FROM messages WHERE key = %s", (key.encode(),)).fetchone() is not None
+        yield connection
 
 
-def tell(database: str, key: str) -> None:
-    with connect(database) as connection:
-        append(
-            connection, [NewRecord(helved_topics.primary_input(Scheme.DAGPENGER), key.encode(), text(dp(f"case-{key}", 500)))], utc_now()
-        )
+def taken_in(store: Connection, key: str) -> bool:
+    return store.execute("SELECT 1 FROM messages WHERE key = %s", (key.encode(),)).fetchone() is not None
+
+
+def tell(store: Connection, key: str) -> None:
+    append(store, [NewRecord(helved_topics.primary_input(Scheme.DAGPENGER), key.encode(), text(dp(f"case-{key}", 500)))], utc_now())
 
 
 @contextmanager
@@ -125,7 +129,7 @@ def calling(port: int, source: str) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, tmp_path: Path) -> None:
+def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, store: Connection, tmp_path: Path) -> None:
     with running(tmp_path, database) as kvitt, ExitStack() as opened:
         assert kvitt.api_answers()
         before, quiet = kvitt.memory, kvitt.connections
@@ -136,8 +140,8 @@ def test_ten_thousand_hostile_callers_keep_nobody_from_anything(database: str, t
         rounds, most = 0, before
         while any(caller.poll() is None for caller in callers):
             assert (kvitt.health("/isalive"), kvitt.health("/isready") in ANSWERS) == (200, True)
-            tell(database, f"message-{rounds}")
-            until(lambda number=rounds: taken_in(database, f"message-{number}"), what="the intake stands still")  # type: ignore[misc]
+            tell(store, f"message-{rounds}")
+            until(lambda number=rounds: taken_in(store, f"message-{number}"), what="the intake stands still")  # type: ignore[misc]
             most, rounds = max(most, kvitt.memory), rounds + 1
         assert [caller.returncode for caller in callers] == [0] * PROCESSES
         assert rounds > 0
@@ -164,7 +168,7 @@ def test_three_hundred_megabytes_of_header_lines_are_refused_early_and_not_kept(
             assert kvitt.memory - before < 32 << 20
 
 
-def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(database: str, tmp_path: Path) -> None:
+def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(database: str, store: Connection, tmp_path: Path) -> None:
     with running(tmp_path, database, descriptors=256) as kvitt, ExitStack() as opened:
         assert kvitt.api_answers()
         for number in range(400):
@@ -174,8 +178,8 @@ def test_with_few_descriptors_silent_callers_take_none_that_the_work_needs(datab
             caller.connect(("127.0.0.1", kvitt.rest if number % 2 else kvitt.thrift))
             if number % 100 == 99:
                 assert (kvitt.health("/isalive"), kvitt.health("/isready") in ANSWERS) == (200, True)
-                tell(database, f"few-{number}")
-                until(lambda number=number: taken_in(database, f"few-{number}"), what="the intake stands still")  # type: ignore[misc]
+                tell(store, f"few-{number}")
+                until(lambda number=number: taken_in(store, f"few-{number}"), what="the intake stands still")  # type: ignore[misc]
         assert kvitt.connections < 256
         until(kvitt.api_answers, what="the API does not come back")
 

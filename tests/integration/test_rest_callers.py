@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from msgspec import to_builtins
 
 from kvitt.api.rest.callers import Grants, Permission
@@ -28,7 +29,7 @@ from kvitt.kernel.requests import Begun, begin
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
-from support.issuer import Issuer
+from support.issuer import ANOTHERS_KEY, Issuer
 from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
@@ -42,6 +43,14 @@ def site(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield made
 
 
+@pytest.fixture(scope="module")
+def anybody(site: Site) -> Iterator[httpx.Client]:
+    """A caller with no token but what a request shows; one for all requests, since each new one reads all certificates there are."""
+    with httpx.Client(base_url=site.url) as client:
+        yield client
+
+
+@cache
 def routes(site: Site) -> list[tuple[str, str]]:
     """Every method and path that the description has, with names filled in."""
     with site.client() as client:
@@ -64,29 +73,29 @@ OF_SCHEMES = ("/utbetalinger/", "/api/iverksetting")
 """Paths of applications that have a scheme, whatever is done there."""
 
 
-def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site) -> None:
+def test_no_route_answers_without_a_token_or_to_a_token_that_may_nothing(site: Site, anybody: httpx.Client) -> None:
     assert len(routes(site)) == 45
     public = [("POST", "/docs"), ("PUT", "/schema/openapi.json"), ("GET", "/docs/more"), ("GET", "/schema")]
     for method, path in [*routes(site), *public, ("GET", "/nowhere")]:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic eDp5"}):
-            response = httpx.request(method, f"{site.url}{path}", headers=headers)
+            response = anybody.request(method, path, headers=headers)
             assert (response.status_code, problem_in(response)) == (401, "not_authenticated"), (method, path)
             assert response.headers["www-authenticate"].startswith("Bearer")
     nothing = {"authorization": f"Bearer {site.issuer.token('app', [], AUDIENCE, HOUR)}"}
     for method, path in routes(site):
-        response = httpx.request(method, f"{site.url}{path}", headers=nothing)
+        response = anybody.request(method, path, headers=nothing)
         assert (response.status_code, problem_in(response)) == (403, "not_permitted"), (method, path)
 
 
-def test_anybody_may_read_how_the_api_is_described(site: Site) -> None:
-    described = httpx.get(f"{site.url}/schema/openapi.json")
+def test_anybody_may_read_how_the_api_is_described(anybody: httpx.Client) -> None:
+    described = anybody.get("/schema/openapi.json")
     assert described.json()["openapi"].startswith("3.1")
-    page = httpx.get(f"{site.url}/docs")
+    page = anybody.get("/docs")
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert all(path in page.text for path in described.json()["paths"])
-    head = httpx.head(f"{site.url}/docs")
+    head = anybody.head("/docs")
     assert (head.content, head.headers["content-length"]) == (b"", str(len(page.content)))
 
 
@@ -102,10 +111,10 @@ def problem_in(response: httpx.Response) -> str:
     return str(problem.get("code") or problem["kode"])
 
 
-def test_reading_does_not_let_one_write(site: Site) -> None:
+def test_reading_does_not_let_one_write(site: Site, anybody: httpx.Client) -> None:
     token = site.issuer.token("app", [Permission.PAYOUTS_READ, Permission.LEDGER_READ], AUDIENCE, HOUR)
     for method, path in routes(site):
-        response = httpx.request(method, f"{site.url}{path}", headers={"authorization": f"Bearer {token}"})
+        response = anybody.request(method, path, headers={"authorization": f"Bearer {token}"})
         assert (response.status_code == 403) == (method == "POST" or path.startswith(OF_SCHEMES)), (method, path)
 
 
@@ -151,7 +160,7 @@ def test_the_name_that_its_issuer_knows_an_application_by_says_which_schemes_it_
         {"azp": None},
         {"azp": 7},
         {"kid": "two"},
-        {"key": rsa.generate_private_key(65537, 2048)},
+        {"key": ANOTHERS_KEY},
         {"algorithm": "HS256", "key": "secret" * 8},
         {"algorithm": "none", "key": None},
         {"algorithm": "RS512"},

@@ -230,7 +230,7 @@ class Play:
     def _expect(self, requests: Sequence[Request], heard: Sequence[httpx.Response]) -> None:
         """They were answered as in one of the ways in which the case may stand."""
         answers, said = [_heard(each) for each in heard], [each.said for each in requests]
-        self.worlds = [after for world in self.worlds for after in after_all(world, said, answers)]
+        self.worlds = after_all(self.worlds, said, answers)
         assert self.worlds, (said, answers)
 
     def _ask_at_once(self, asks: Sequence[PaymentAsk]) -> None:

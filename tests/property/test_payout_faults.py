@@ -23,10 +23,11 @@ Act = tuple[str, str, list[Fault], bool]
 
 
 @pytest.fixture(scope="module")
-def databases(kvitt_server: TestServer) -> Iterator[tuple[str, str]]:
-    """One for payouts and one for their ledger; what all runs left behind is clean in the end."""
+def stage(kvitt_server: TestServer) -> Iterator[RemoteStage]:
+    """One for all histories, each with accounts of its own; what all of them left behind is clean in the end."""
     with kvitt_server.database() as ours, kvitt_server.database() as theirs:
-        yield ours, theirs
+        with remote_stage(ours, theirs, EARNED) as made:
+            yield made
         assert [check(each, PORTS).differences for each in (ours, theirs)] == [(), ()]
 
 
@@ -40,10 +41,11 @@ def acts() -> st.SearchStrategy[list[Act]]:
 
 
 class Line:
-    """One history on a stage."""
+    """One history on a stage, from the beginning."""
 
     def __init__(self, stage: RemoteStage) -> None:
         self.stage, self.number = stage, next(_numbers)
+        stage.begin(EARNED)
 
     def payout_id(self, name: str) -> str:
         return f"{name}-{self.number}"
@@ -85,26 +87,24 @@ class Line:
 
 @tried(100)
 @given(begin=st.sampled_from([[], ["create"], ["create", "confirm"]]), history=acts())
-def test_in_the_end_the_ledger_holds_what_the_payouts_say(databases: tuple[str, str], begin: list[str], history: list[Act]) -> None:
-    with remote_stage(*databases, EARNED) as stage:
-        line = Line(stage)
-        for what in begin:
-            line.do(what, "a", [], thought_dead=False)
-        for act in history:
-            line.do(*act)
-        _ends_well(line)
+def test_in_the_end_the_ledger_holds_what_the_payouts_say(stage: RemoteStage, begin: list[str], history: list[Act]) -> None:
+    line = Line(stage)
+    for what in begin:
+        line.do(what, "a", [], thought_dead=False)
+    for act in history:
+        line.do(*act)
+    _ends_well(line)
 
 
 @pytest.mark.parametrize("steps", [["create"], ["create", "confirm"], ["create", "cancel"], ["create", "confirm", "cancel"]], ids="-".join)
-def test_no_two_faults_of_a_step_leave_anything_behind(databases: tuple[str, str], steps: list[str]) -> None:
+def test_no_two_faults_of_a_step_leave_anything_behind(stage: RemoteStage, steps: list[str]) -> None:
     for faults in product(Fault, repeat=2):
         for thought_dead in (False, True):
-            with remote_stage(*databases, EARNED) as stage:
-                line = Line(stage)
-                for what in steps[:-1]:
-                    line.do(what, "a", [], thought_dead=False)
-                line.do(steps[-1], "a", list(faults), thought_dead)
-                _ends_well(line)
+            line = Line(stage)
+            for what in steps[:-1]:
+                line.do(what, "a", [], thought_dead=False)
+            line.do(steps[-1], "a", list(faults), thought_dead)
+            _ends_well(line)
 
 
 def _ends_well(line: Line) -> None:
@@ -125,18 +125,17 @@ def _ends_well(line: Line) -> None:
 
 @tried(50)
 @given(faults=st.lists(st.lists(st.sampled_from(list(Fault)), min_size=1, max_size=4), min_size=1, max_size=4))
-def test_a_caller_that_goes_on_asking_gets_its_payout_once(databases: tuple[str, str], faults: list[list[Fault]]) -> None:
-    with remote_stage(*databases, EARNED) as stage:
-        line = Line(stage)
-        payout_id = line.payout_id("a")
-        for each in faults:
-            line.do("create", "a", each, thought_dead=False)
-        line.settle()
-        if line.found("a") is None:
-            stage.payouts.create(wanted(payout_id, 1000))
-        stage.ledger.deliver_late()
-        assert stage.totals()[0] == (EARNED, EARNED - 1005, EARNED)
-        assert statuses(published_events(stage.connection, payout_id)) == [(0, "unpaid")]
+def test_a_caller_that_goes_on_asking_gets_its_payout_once(stage: RemoteStage, faults: list[list[Fault]]) -> None:
+    line = Line(stage)
+    payout_id = line.payout_id("a")
+    for each in faults:
+        line.do("create", "a", each, thought_dead=False)
+    line.settle()
+    if line.found("a") is None:
+        stage.payouts.create(wanted(payout_id, 1000))
+    stage.ledger.deliver_late()
+    assert stage.totals()[0] == (EARNED, EARNED - 1005, EARNED)
+    assert statuses(published_events(stage.connection, payout_id)) == [(0, "unpaid")]
 
 
 _numbers = iter(range(1, 1_000_000))

@@ -25,10 +25,15 @@ def kvitt(data: Path, *arguments: object, given: bytes | None = None) -> subproc
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+def command(*arguments: object, given: bytes | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end within this process: for what it does and says, where that it is a process is promised elsewhere."""
-    done = CliRunner().invoke(main, list(map(str, arguments)))
+    done = CliRunner().invoke(main, list(map(str, arguments)), input=given, catch_exceptions=False)
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+def inside(data: Path, *arguments: object, given: bytes | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end on a data directory, likewise within this process."""
+    return command(*arguments, "--data", data, given=given)
 
 
 @contextmanager

@@ -14,16 +14,20 @@ HOUR = timedelta(hours=1)
 
 
 @cache
-def _key() -> rsa.RSAPrivateKey:
-    """The key of all issuers of a run; to find another takes longer than most tests."""
+def own_key() -> rsa.RSAPrivateKey:
+    """The key of every issuer of a test run; a key takes long to make."""
     return rsa.generate_private_key(65537, 2048)
+
+
+ANOTHERS_KEY = rsa.generate_private_key(65537, 2048)
+"""One that is in no issuer's set."""
 
 
 class Issuer:
     """An issuer with a key set in a file."""
 
     def __init__(self, file: Path) -> None:
-        self.key = _key()
+        self.key = own_key()
         self.file = file
         self.publish("one")
 
@@ -50,7 +54,7 @@ WRONG_TOKENS: dict[str, dict[str, Any]] = {
     "no name": {"azp": 7},
     "unknown key": {"kid": "two"},
     "no key": {"kid": ""},
-    "another's key": {"key": rsa.generate_private_key(65537, 2048)},
+    "another's key": {"key": ANOTHERS_KEY},
     "a secret": {"algorithm": "HS256", "key": "secret" * 8},
     "another hash": {"algorithm": "RS512"},
     "person and machine": {"NAVident": "Z990001", "roles": ["access_as_application"]},

@@ -4,13 +4,13 @@ The model knows the rules of the contract and nothing of how kvitt keeps them (i
 """
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from enum import Enum
 from itertools import permutations
 from typing import Final
 
 from hypothesis import strategies as st
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kvitt.rails.oppdrag.emulator import DamageForm
 from support.commit_proxy import Cut
@@ -113,19 +113,22 @@ class Change(Struct, frozen=True):
     corrects: bool = False
 
 
-class Case:
+class Case(Struct):
     """The case as its rules would have it."""
 
-    def __init__(self) -> None:
-        self.paid: list[Wish | None] = [None] * PAYMENTS
-        self.status: list[str | None] = [None] * PAYMENTS
-        self.open: Change | None = None
-        self.sent = False
-        self.refused: bool | None = None
-        """Whether the rail refused what is open; None: it has not read it."""
-        self.waiting: list[int] = []
-        self.handled = 0
-        """How many calls were decided under the lock of the case."""
+    paid: list[Wish | None] = field(default_factory=lambda: [None] * PAYMENTS)
+    status: list[str | None] = field(default_factory=lambda: [None] * PAYMENTS)
+    open: Change | None = None
+    sent: bool = False
+    refused: bool | None = None
+    """Whether the rail refused what is open; None: it has not read it."""
+    waiting: list[int] = field(default_factory=list)
+    handled: int = 0
+    """How many calls were decided under the lock of the case."""
+
+    def copied(self) -> "Case":
+        """A case that stands as this one does."""
+        return replace(self, paid=[*self.paid], status=[*self.status], waiting=[*self.waiting])
 
     def shown(self, payment: int) -> Wish | None:
         """What GET has: what is about to be, else what is."""
@@ -203,13 +206,14 @@ class Case:
         return {str(each["fom"]): int(each["beløp"]) for payment, wish in enumerate(self.paid) if wish for each in spans(payment, wish)}
 
 
-def after_all(case: Case, asked: Sequence[tuple[Verb, int, Wish, str]], answers: Sequence[Answer]) -> list[Case]:
-    """The case after calls that came at once, for each order of them in which they are answered so."""
-    found = []
-    for order in permutations(range(len(asked))):
-        tried = deepcopy(case)
-        if all(tried.answer(*asked[place]) == answers[place] for place in order):
-            found.append(tried)
+def after_all(cases: Sequence[Case], asked: Sequence[tuple[Verb, int, Wish, str]], answers: Sequence[Answer]) -> list[Case]:
+    """The cases after calls that came at once, for each order of them in which they are answered so; those that stand alike are one."""
+    found: list[Case] = []
+    for case in cases:
+        for order in permutations(range(len(asked))):
+            tried = case.copied()
+            if all(tried.answer(*asked[place]) == answers[place] for place in order) and tried not in found:
+                found.append(tried)
     return found
 
 

@@ -33,8 +33,12 @@ class FixedTerms:
     """PartyManagement in memory: party-1 with shops whose accounts are given; each payout costs a fee of 5 and a fixed one of 20."""
 
     def __init__(self, settlement: int, payout: int, system: int) -> None:
-        self.settlement, self.payout, self.system = settlement, payout, system
         self.cash_flows = 0
+        self.use(settlement, payout, system)
+
+    def use(self, settlement: int, payout: int, system: int) -> None:
+        """Has money go over these accounts from now on."""
+        self.settlement, self.payout, self.system = settlement, payout, system
         shops = {
             "shop-1": Shop("shop-1", "contract-1", "tool-1", settlement),
             "no-tool": Shop("no-tool", "contract-1", None, settlement),

@@ -71,6 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any], listener: ListenerState, seat: Seat) -> None:
         super().__init__(config, state, app_state)
         self._listener, self._limits, self._seat = listener, listener.limits, seat
+        self._neighbours = cast("Collection[BoundedProtocol]", self.connections)
         self.phase, self.held = Phase.IDLE, 0
         self._deadline, self._blocked_since = inf, 0.0
         self._messages = self._head_bytes = self._head_fed = self._head_count = 0
@@ -185,12 +186,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         super().on_body(body)
-        self._body_bytes += len(body)
+        size = len(body)
+        self._body_bytes += size
         if self.cycle.response_complete:
             return
-        self._bodies[-1] += len(body)
-        self.held += len(body)
-        self._listener.hold(len(body), cast("Collection[BoundedProtocol]", self.connections))
+        self._bodies[-1] += size
+        self.held += size
+        self._listener.hold(size, self._neighbours)
         if self.phase is Phase.LINGERS:
             raise _RequestRefused
 

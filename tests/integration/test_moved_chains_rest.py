@@ -5,11 +5,12 @@ from itertools import count
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
-from support.iverksetting_bodies import Body, days, person_of, v2
+from support.iverksetting_bodies import Body, days, person_of, previous, v2
 from support.iverksetting_stage import V2, DecisionSite, decision_site
 
 TS = Scheme.TILLEGGSSTONADER
@@ -24,6 +25,16 @@ def site(kvitt_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
     with kvitt_server.database() as conninfo, decision_site(conninfo, directory) as site:
         yield site
         assert site.hub.findings() == []
+
+
+def _uid(number: int) -> str:
+    return str(UUID(int=0x6666 << 96 | 0x4 << 76 | 0x8 << 60 | number))
+
+
+def _moved(site: DecisionSite, case: str, uid: str, benefit: str = "TILSYN_BARN_AAP", *, dry_run: bool = False) -> httpx.Response:
+    """The answer to the move of a chain of a case after its first decision."""
+    asked = {"sakId": case, "behandlingId": "B1", "uidToStønad": {"first": uid, "second": benefit}}
+    return site.post(asked, path=f"{V2}/migrate/dryrun" if dry_run else f"{V2}/migrate")
 
 
 @pytest.mark.parametrize(
@@ -42,12 +53,11 @@ def test_what_moved_is_put_back_without_a_change_and_ceased_as_it_is_shown(
     site: DecisionSite, spans: list[Body], left: tuple[str, str]
 ) -> None:
     number = next(_numbers)
-    uid, person = str(UUID(int=0x6666 << 96 | 0x4 << 76 | 0x8 << 60 | number)), person_of(number)
+    uid, person = _uid(number), person_of(number)
     case, headers = f"W-{number}", {**site.headers(TS), "content-type": "application/json"}
     site.take(v2(case, "B1", spans, personident=person))
     site.hub.run()
-    asked = {"sakId": case, "behandlingId": "B1", "uidToStønad": {"first": uid, "second": "TILSYN_BARN_AAP"}}
-    assert site.post(asked, path=f"{V2}/migrate").status_code == 200
+    assert _moved(site, case, uid).status_code == 200
     shown = site.client.get(f"/utbetalinger/{uid}", headers=headers)
     periods = shown.json()["perioder"]
     assert (periods[0]["fom"], periods[-1]["tom"]) == left
@@ -58,3 +68,18 @@ def test_what_moved_is_put_back_without_a_change_and_ceased_as_it_is_shown(
     assert site.client.get(f"/utbetalinger/{uid}/status", headers=headers).json() == "OK"
     # A weekend before the first day may be left of the line; by weekday it pays nothing.
     assert [each for each in site.hub.rail.pays("TILLST", case) if each.start.weekday() < SATURDAY or each.rate_code != "DAG"] == []
+
+
+def test_a_decision_that_was_received_is_answered_alike_after_its_case_moved(site: DecisionSite) -> None:
+    number = next(_numbers)
+    case, spans = f"W-{number}", [days("2026-05-04", "2026-05-08")]
+    body = v2(case, "B1", spans, personident=person_of(number))
+    site.take(body)
+    site.hub.run()
+    assert _moved(site, case, _uid(number)).status_code == 200
+    site.take(body)
+    other = site.post({**body, "personident": person_of(next(_numbers))})
+    assert (other.status_code, other.json()["msg"]) == (409, "Iverksettingen er allerede mottatt, med et annet innhold i: personident")
+    fresh = site.post(v2(case, "B2", [], after=previous("B1"), personident=person_of(number)))
+    assert (fresh.status_code, fresh.json()["msg"]) == (409, "Saken hører til kontrakten utbetalinger, og kan bare endres gjennom den")
+    assert len([order for order in site.hub.sent() if order.case_id == case]) == 1

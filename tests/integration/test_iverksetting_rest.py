@@ -17,7 +17,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from support.fuzzed_bodies import fuzzed
 from support.issuer import WRONG_TOKENS
-from support.iverksetting_bodies import Body, dagpenger, days, last, last_day, old, old_day, person_of, previous, tiltakspenger, v2
+from support.iverksetting_bodies import Body, dagpenger, days, encoded, last, last_day, old, old_day, person_of, previous, tiltakspenger, v2
 from support.iverksetting_stage import OLD, V2, DecisionSite, decision_site
 from support.patience import until
 
@@ -108,6 +108,18 @@ def test_each_rule_of_the_chain_in_its_order(site: DecisionSite) -> None:
     assert said(site.post(unfinished)) == (423, "Forrige iverksetting er ikke ferdig iverksatt mot Oppdragssystemet")
     site.hub.run()
     site.take(unfinished)
+
+
+def test_what_was_too_early_is_heard_again_under_its_key_once_the_receipt_is_there(site: DecisionSite) -> None:
+    person = begun(site, "C9", settled=False)
+    headers = {**site.headers(TS), "content-type": "application/json", "idempotency-key": "C9"}
+    move = {"sakId": "C9", "behandlingId": "B1", "uidToStønad": {"first": str(uuid4()), "second": "TILSYN_BARN_AAP"}}
+    body = encoded(v2("C9", "B2", [*WEEK, days("2026-05-11")], after=previous("B1"), personident=person))
+    moves = site.client.post(f"{V2}/migrate", content=encoded(move), headers={**headers, "idempotency-key": "C9 moves"})
+    early = site.client.post(V2, content=body, headers=headers)
+    assert [(each.status_code, each.headers["retry-after"]) for each in (moves, early)] == [(423, "1")] * 2
+    site.hub.run()
+    assert site.client.post(V2, content=body, headers=headers).status_code == 202
 
 
 def test_the_first_decision_of_a_case_names_none(site: DecisionSite) -> None:
@@ -378,6 +390,7 @@ def test_an_older_generation_answers_in_its_own_words(older: tuple[str, Decision
     following = v2("G1", "B2", [], after=previous("B1"), personident=person)
     handled = "Forrige iverksetting er ikke ferdig håndtert mhp oppdrag"
     refused(following, 409, handled if first else "Forrige iverksetting er ikke ferdig iverksatt mot Oppdragssystemet")
+    assert [site.post(each).headers.get("retry-after") for each in (following, body)] == ["1", None]
     unknown = "Fant ikke forrige iverksetting med behandlingId B2 og forrige behandlingId B9 for fagsystem TILLEGGSSTØNADER"
     not_received = "Forrige behandling med id B9 er ikke mottatt for iverksetting"
     nine = v2("G1", "B2", [], after=previous("B9"), personident=person)

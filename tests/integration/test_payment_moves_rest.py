@@ -199,7 +199,8 @@ def test_an_id_that_another_case_has_is_not_given_twice(movers: Movers, uid: str
     other = new_uid()
     movers.pays(uid, paid(uid, *days(1, 2)))
     movers.pays(other, paid(other, *days(1, 2)))
-    assert said(movers.post(f"{uid}/migrate", {"id": other})) == (409, "En annen sak har en utbetaling med denne uid-en")
+    for path in ("migrate/dryrun", "migrate"):
+        assert said(movers.post(f"{uid}/{path}", {"id": other})) == (409, "En annen sak har en utbetaling med denne uid-en")
     assert movers.get(uid).status_code == 200
 
 

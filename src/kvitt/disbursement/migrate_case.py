@@ -32,7 +32,7 @@ from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns
 
@@ -41,6 +41,7 @@ OPEN_ORDER: Final = Refusal(423, "Saken har et pågående oppdrag, vent til dett
 MIXED_RATES: Final = Refusal(400, "Kan ikke flytte en kjede som betales med forskjellige satstyper", BASE)
 NOT_THERE: Final = Refusal(404, "Fant ikke utbetalingene som skal flyttes", BASE)
 TAKEN: Final = Refusal(409, "En annen sak har en utbetaling med denne uid-en", BASE)
+TAKEN_HERE: Final = Refusal(409, "Saken har allerede en utbetaling med denne uid-en", BASE)
 
 
 class Move(Struct, frozen=True):
@@ -128,6 +129,8 @@ class MigrateCase:
         payments = moved(case, fresh)
         if isinstance(payments, Refusal):
             return payments
+        if fetch_values(cursor, _SQL.taken_ids, ([each.to for each in fresh if each.chosen], case.case_no)):
+            return TAKEN
         if fresh and not dry_run:
             self._store(cursor, case, replace(note, moves=fresh), payments)
         there = tuple(case.payments[PaymentId(each.to)] for each in moves if each.payment_id in before)
@@ -163,8 +166,10 @@ def moved(case: Case, moves: Sequence[Move]) -> tuple[Payment, ...] | Refusal:
     made: list[Payment] = []
     for each in moves:
         stored = case.payments.get(each.payment_id)
-        if stored is None or (each.to in case.payments and each.to != each.payment_id):
-            return NOT_THERE if stored is None else TAKEN
+        if stored is None:
+            return NOT_THERE
+        if (each.to in case.payments and each.to != each.payment_id) or each.to in [other.payment_id for other in made]:
+            return TAKEN_HERE
         if each.benefit is not None and BENEFITS[each.benefit].class_code != BENEFITS[stored.benefit].class_code:
             return NOT_THERE
         rates = {stored.rate_of(period) for period in stored.periods} or {stored.rate_type}

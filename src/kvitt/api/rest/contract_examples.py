@@ -17,7 +17,7 @@ from kvitt.contracts.iverksetting.rules import RULES
 from kvitt.contracts.utbetalinger import avvent, changes, moving, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
-from kvitt.disbursement.migrate_case import TAKEN, moved_to
+from kvitt.disbursement.migrate_case import TAKEN, TAKEN_HERE, moved_to
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import (
@@ -307,6 +307,7 @@ OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
     moving.unknown(_UID),
     moved_to(_MOVED_TO),
     TAKEN,
+    TAKEN_HERE,
     changes.BUSY_TO_UPDATE,
     moving.not_moved(Scheme.TILLEGGSSTONADER),
 )

@@ -10,10 +10,11 @@ import pytest
 
 from kvitt.disbursement.values import Scheme
 from kvitt.testing import TestServer
-from support.iverksetting_bodies import Body, days, person_of, previous, v2
+from support.iverksetting_bodies import Body, days, person_of, previous, tiltakspenger, v2
 from support.iverksetting_stage import V2, DecisionSite, decision_site
+from support.single_payments import span, supplement, text
 
-TS = Scheme.TILLEGGSSTONADER
+TS, TP = Scheme.TILLEGGSSTONADER, Scheme.TILTAKSPENGER
 SATURDAY = 5
 _numbers = count(1)
 
@@ -68,6 +69,58 @@ def test_what_moved_is_put_back_without_a_change_and_ceased_as_it_is_shown(
     assert site.client.get(f"/utbetalinger/{uid}/status", headers=headers).json() == "OK"
     # A weekend before the first day may be left of the line; by weekday it pays nothing.
     assert [each for each in site.hub.rail.pays("TILLST", case) if each.start.weekday() < SATURDAY or each.rate_code != "DAG"] == []
+
+
+def _called(site: DecisionSite, method: str, uid: str, body: bytes = b"") -> httpx.Response:
+    """The answer to a call on a single payment."""
+    return site.client.request(
+        method, f"/utbetalinger/{uid}", content=body, headers={**site.headers(TS), "content-type": "application/json"}
+    )
+
+
+def _ceased_case(site: DecisionSite, *spans: Body, scheme: Scheme = TS) -> tuple[str, str]:
+    """A case whose last decision, the second one, pays nothing; and its person."""
+    number = next(_numbers)
+    case, person = f"W-{number}", person_of(number)
+    site.take(v2(case, "B1", spans, personident=person), scheme)
+    site.hub.run()
+    site.take(v2(case, "B2", [], after=previous("B1"), personident=person), scheme)
+    site.hub.run()
+    return case, person
+
+
+@pytest.mark.parametrize("named", ["TILSYN_BARN_AAP", "LÆREMIDLER_AAP", "TILSYN_BARN_ETTERLATTE"])
+def test_a_case_that_has_ceased_moves_with_all_its_chains_whichever_is_named(site: DecisionSite, named: str) -> None:
+    case, person = _ceased_case(site, days("2026-05-04", "2026-05-08"), days("2026-05-04", "2026-05-08", 55, benefit="LÆREMIDLER_AAP"))
+    uid, later = (_uid(next(_numbers)) for _ in range(2))
+    shown = _moved(site, case, uid, named, dry_run=True).json()
+    assert [each["perioder"] for each in shown] == [[], []]
+    assert {each["stønad"] for each in shown} == {"TILSYN_BARN_AAP", "LÆREMIDLER_AAP"}
+    for _ in range(2):
+        assert _moved(site, case, uid, named).status_code == 200
+    assert _called(site, "GET", f"{uid}/status").status_code == (404 if named == "TILSYN_BARN_ETTERLATTE" else 200), (
+        "nothing was there to go on under it"
+    )
+    # The other one may be given its name later, once.
+    other = "TILSYN_BARN_AAP" if named == "LÆREMIDLER_AAP" else "LÆREMIDLER_AAP"
+    for _ in range(2):
+        assert _moved(site, case, later, other).status_code == 200
+    assert _called(site, "GET", f"{later}/status").json() == "OK"
+    again = _moved(site, case, _uid(next(_numbers)), other)
+    assert (again.status_code, again.json()["msg"]) == (409, f"Utbetalingen er allerede flyttet til {later}")
+    fresh = supplement(span("2026-06-01", amount=640), kind="UKEDAG", sakId=case, personident=person, stønad=other)
+    assert _called(site, "POST", later, text(fresh)).status_code == 201
+    site.hub.run()
+    assert _called(site, "GET", f"{later}/status").json() == "OK"
+
+
+def test_a_case_of_reporting_cards_that_has_ceased_moves_with_all_of_them(site: DecisionSite) -> None:
+    case, _ = _ceased_case(site, tiltakspenger("2026-05-04", card="M1"), tiltakspenger("2026-05-18", card="M2"), scheme=TP)
+    asked = {"sakId": case, "behandlingId": "B1", "meldeperiode": "M1"}
+    shown = site.post(asked, TP, path=f"{V2}/migrate/dryrun").json()
+    assert [each["perioder"] for each in shown] == [[], []]
+    for card in ("M1", "M2", "M1"):
+        assert site.post({**asked, "meldeperiode": card}, TP, path=f"{V2}/migrate").status_code == 200
 
 
 def test_a_decision_that_was_received_is_answered_alike_after_its_case_moved(site: DecisionSite) -> None:

@@ -4,7 +4,7 @@ A chain goes on under another payment id, with the last line that the rail has, 
 too, changes in one transaction, under the case's lock, and stands as an entry in its audit chain.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ from kvitt.disbursement.case import Case, CaseKey
 from kvitt.disbursement.case_queue import load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.derive.chained import is_chain
 from kvitt.disbursement.derive.micro_chained import order_id
 from kvitt.disbursement.events import OutboxRecord, PaymentsMoved
 from kvitt.disbursement.instructions import in_order, merge
@@ -81,8 +82,10 @@ class _MovedBefore(NamedTuple):
     moved_to: str
 
 
-Choose = Callable[[Sequence[Payment]], Sequence[Move] | Refusal]
-"""Returns which of the payments of a case are moved, or why none."""
+Before = Mapping[str, str]
+"""The ids under which payments of a case went on that moved before, by those that they had."""
+Choose = Callable[[Sequence[Payment], Before], Sequence[Move] | Refusal]
+"""Returns which of the payments of a case are moved, or why none. The payments have the ids that they had before they moved."""
 
 
 class MigrateCase:
@@ -118,14 +121,14 @@ class MigrateCase:
             return OPEN_ORDER
         rows = fetch(cursor, _MovedBefore, _SQL.moved_before, (case.case_no, note.contract))
         before = {each.payment_id: each.moved_to for each in rows if each.moved_to in case.payments}
-        moves = choose(_as_before(case, before))
+        moves = choose(_as_before(case, before), before)
         if isinstance(moves, Refusal):
             return moves
         if not moves:
             return NOT_THERE
-        if changed := next((each for each in moves if before.get(each.payment_id, each.to) != each.to), None):
+        fresh = tuple(each for each in moves if before.get(each.payment_id) != each.to)
+        if changed := next((each for each in fresh if each.payment_id in before and not _is_unnamed(case, each, before)), None):
             return moved_to(before[changed.payment_id])
-        fresh = tuple(each for each in moves if each.payment_id not in before)
         payments = moved(case, fresh)
         if isinstance(payments, Refusal):
             return payments
@@ -133,7 +136,7 @@ class MigrateCase:
             return TAKEN
         if fresh and not dry_run:
             self._store(cursor, case, replace(note, moves=fresh), payments)
-        there = tuple(case.payments[PaymentId(each.to)] for each in moves if each.payment_id in before)
+        there = tuple(case.payments[PaymentId(each.to)] for each in moves if each not in fresh)
         return MovedChains((*there, *payments), done=bool(fresh) and not dry_run)
 
     def _store(self, cursor: psycopg.Cursor[Any], case: Case, note: MoveNote, payments: Sequence[Payment]) -> None:
@@ -267,7 +270,12 @@ def note_in(entry: AuditRow) -> MoveNote:
     return msgspec.json.decode(entry.note or "", type=MoveNote)
 
 
-def _as_before(case: Case, before: dict[str, str]) -> Sequence[Payment]:
+def _is_unnamed(case: Case, move: Move, before: Before) -> bool:
+    """Whether a chain went on under its own id, with a case that had ceased, and so may be given a name later."""
+    return before[move.payment_id] == move.payment_id and is_chain(case.payments[move.payment_id])
+
+
+def _as_before(case: Case, before: Before) -> Sequence[Payment]:
     """The payments of a case, those too that were moved before, under the ids that they had."""
     had = {moved: PaymentId(payment_id) for payment_id, moved in before.items()}
     return [replace(each, payment_id=had.get(each.payment_id, each.payment_id)) for each in case.payments.values()]

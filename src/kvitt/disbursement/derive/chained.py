@@ -81,6 +81,14 @@ def chain_payment_id(scheme: Scheme, case_id: CaseId, chain: ChainKey) -> Paymen
     return PaymentId(named_uuid(OURS, "\0".join(parts)))
 
 
+def is_chain(payment: Payment) -> bool:
+    """Whether a payment has the id of its chain: then decisions change it, or it has not moved since they did."""
+    benefit = BENEFITS[payment.benefit]
+    card = payment.reporting_card if benefit.scheme in _BY_REPORTING_CARD else None
+    chain = ChainKey(benefit.class_code, None if card is UNSET else card)
+    return payment.payment_id == chain_payment_id(benefit.scheme, payment.case_id, chain)
+
+
 def single_payment(payment: Payment) -> Payment | None:
     """The payment of a chain as one that is corrected by itself, day by day the same; None where its periods have rate types of their own.
 

@@ -8,7 +8,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.catalogue import BENEFITS
+from kvitt.disbursement.derive.chained import ChainKey, chain_payment_id
+from kvitt.disbursement.values import CaseId, Scheme
 from kvitt.testing import TestServer
 from support.iverksetting_bodies import Body, days, person_of, previous, tiltakspenger, v2
 from support.iverksetting_stage import V2, DecisionSite, decision_site
@@ -121,6 +123,20 @@ def test_a_case_of_reporting_cards_that_has_ceased_moves_with_all_of_them(site: 
     assert [each["perioder"] for each in shown] == [[], []]
     for card in ("M1", "M2", "M1"):
         assert site.post({**asked, "meldeperiode": card}, TP, path=f"{V2}/migrate").status_code == 200
+
+
+def test_a_chain_that_did_not_move_is_neither_shown_nor_changed(site: DecisionSite) -> None:
+    number, benefit = next(_numbers), "LÆREMIDLER_AAP"
+    case, person, later = f"W-{number}", person_of(number), _uid(next(_numbers))
+    site.take(v2(case, "B1", [days("2026-05-04"), days("2026-05-04", amount=55, benefit=benefit)], personident=person))
+    site.hub.run()
+    chain = chain_payment_id(TS, CaseId(case), ChainKey(BENEFITS[benefit].class_code))
+    body = text(supplement(span("2026-05-04", amount=70), kind="UKEDAG", sakId=case, personident=person, stønad=benefit))
+    assert _moved(site, case, _uid(number)).status_code == 200
+    assert [_called(site, "GET", each).status_code for each in (_uid(number), chain, f"{chain}/status")] == [200, 404, 404]
+    assert [_called(site, method, chain, body).status_code for method in ("PUT", "DELETE", "POST")] == [404, 404, 409]
+    assert _moved(site, case, later, benefit).status_code == 200
+    assert [each["beløp"] for each in _called(site, "GET", later).json()["perioder"]] == [55]
 
 
 def test_a_decision_that_was_received_is_answered_alike_after_its_case_moved(site: DecisionSite) -> None:

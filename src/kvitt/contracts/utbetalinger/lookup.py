@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger.answers import KeptStatus, PaymentStatus, decode_kept
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.derive.chained import is_chain
 from kvitt.disbursement.states import PaymentState
 from kvitt.disbursement.values import Action, Payment, PaymentId, Scheme
 from kvitt.kernel.fetch import Source, fetch, fetch_values
@@ -35,10 +36,10 @@ class PaymentSeen(Struct, frozen=True):
 
 
 def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:
-    """The payment of that id, if it is one of these schemes; None: none ever was."""
+    """The payment of that id, if it is one of these schemes; None: none ever was. A chain of decisions that has not moved is none."""
     arguments = {"payment_id": payment_id, "contract": contract}
     rows = fetch(source, _FoundVersion, _SQL.versions, arguments, scheme=Scheme, state=PaymentState)
-    found = [each for each in rows if each.scheme in schemes]
+    found = [each for each in rows if each.scheme in schemes and not is_chain(payment_document.decode(each.document))]
     if not found:
         return None
     newest = found[0]

@@ -125,6 +125,21 @@ def test_a_case_of_reporting_cards_that_has_ceased_moves_with_all_of_them(site: 
         assert site.post({**asked, "meldeperiode": card}, TP, path=f"{V2}/migrate").status_code == 200
 
 
+def test_a_last_line_of_another_rate_type_is_repeated_as_it_was_made(site: DecisionSite) -> None:
+    number = next(_numbers)
+    case, uid, person, week = f"W-{number}", _uid(number), person_of(number), days("2026-05-04", "2026-05-08")
+    site.take(v2(case, "B1", [week, days("2026-05-15", amount=900, rate="ENGANGS")], personident=person))
+    site.hub.run()
+    site.take(v2(case, "B2", [week], after=previous("B1"), personident=person))
+    site.hub.run()
+    assert _moved(site, case, uid).status_code == 200
+    assert _called(site, "DELETE", uid, _called(site, "GET", uid).content).status_code == 204
+    site.hub.run()
+    assert _called(site, "GET", f"{uid}/status").json() == "OK"
+    (line,) = site.hub.sent()[-1].lines
+    assert (str(line.starts), line.amount, line.rate_code) == ("2026-05-15", 900, "ENG")
+
+
 def test_a_chain_that_did_not_move_is_neither_shown_nor_changed(site: DecisionSite) -> None:
     number, benefit = next(_numbers), "LÆREMIDLER_AAP"
     case, person, later = f"W-{number}", person_of(number), _uid(next(_numbers))

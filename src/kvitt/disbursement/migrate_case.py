@@ -10,25 +10,23 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.calendar import first_weekday, last_weekday
 from kvitt.disbursement.case import Case, CaseKey
 from kvitt.disbursement.case_queue import load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts
-from kvitt.disbursement.derive.chained import is_chain
+from kvitt.disbursement.derive.chained import is_chain, single_payment
 from kvitt.disbursement.derive.micro_chained import order_id
 from kvitt.disbursement.events import OutboxRecord, PaymentsMoved
-from kvitt.disbursement.instructions import in_order, merge
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
-from kvitt.disbursement.values import Action, Payment, PaymentId, Period, RateType, Refusal
+from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
@@ -175,49 +173,18 @@ def moved(case: Case, moves: Sequence[Move]) -> tuple[Payment, ...] | Refusal:
             return TAKEN_HERE
         if each.benefit is not None and BENEFITS[each.benefit].class_code != BENEFITS[stored.benefit].class_code:
             return NOT_THERE
-        rates = {stored.rate_of(period) for period in stored.periods} or {stored.rate_type}
-        if len(rates) > 1:
+        single = single_payment(_naming_rates(stored) if each.names_rates else stored)
+        if single is None:
             return MIXED_RATES
-        made.append(_moved(stored, each, rates.pop()))
+        benefit = each.benefit or stored.benefit
+        made.append(replace(single, payment_id=each.to, original_key=each.key, benefit=benefit, first_of_case=False))
     return tuple(made)
 
 
-def _moved(stored: Payment, move: Move, rate: RateType) -> Payment:
-    return replace(
-        stored,
-        payment_id=move.to,
-        original_key=move.key,
-        benefit=move.benefit or stored.benefit,
-        first_of_case=False,
-        rate_type=rate,
-        last_sent=None if stored.last_sent is None else replace(stored.last_sent, rate_type=None, line=None),
-        periods=_joined([_with_rate(each) for each in stored.periods] if move.names_rates else stored.periods, rate),
-        reporting_card=UNSET,
-    )
-
-
-def _with_rate(period: Period) -> Period:
-    return period if period.decided_rate is not None else replace(period, decided_rate=period.amount)
-
-
-def _joined(periods: Sequence[Period], rate: RateType) -> tuple[Period, ...]:
-    """The fewest periods that say the same, as the other contract would give them: of weekdays none begins or ends at a weekend."""
-    if rate is RateType.ONE_OFF:
-        return in_order((each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods)
-    if rate is RateType.WEEKDAY:
-        # A chain that has but weekends stays as it is: it pays nothing, and can be changed.
-        periods = [within for each in periods if (within := _on_weekdays(each))] or periods
-    joined: list[Period] = []
-    for office in dict.fromkeys(each.office for each in periods):
-        given = [(each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods if each.office == office]
-        joined += merge(given, rate)
-    return tuple(sorted(joined, key=lambda each: each.start))
-
-
-def _on_weekdays(period: Period) -> Period | None:
-    """A period from its first weekday to its last one; None: it has none."""
-    start, end = first_weekday(period.start), last_weekday(period.end)
-    return replace(period, start=start, end=end) if start <= end else None
+def _naming_rates(stored: Payment) -> Payment:
+    """A payment that says of all days what was decided: where nothing was said, what is paid is that."""
+    periods = [each if each.decided_rate is not None else replace(each, decided_rate=each.amount) for each in stored.periods]
+    return replace(stored, periods=tuple(periods))
 
 
 def moved_rows(case: Case, moves: Sequence[Move], payments: Sequence[Payment]) -> list[PaymentRow]:

@@ -13,6 +13,8 @@ from kvitt.errors import MissingClaim, OtherScheme, SystemCallRefused, UnknownAp
 
 DECISION_PATHS: Final = ("/api/iverksetting", "/utbetalinger")
 """Under these paths lie the calls of decisions."""
+TRANSACTION_ID: Final = "Transaction-ID"
+"""By this header repeats of dry runs are recognised."""
 JSON: Final = "application/json"
 CHALLENGE: Final = 'Bearer realm="Azure AD"'
 ACCESS_PAGE: Final = f"{BASE}/async/kom_i_gang"

@@ -26,7 +26,7 @@ from kvitt.api.rest.contract_examples import (
     WHAT_IS_PAID,
     of_dry_runs,
 )
-from kvitt.api.rest.contract_forms import api_error
+from kvitt.api.rest.contract_forms import TRANSACTION_ID, api_error
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED
 from kvitt.api.rest.problems import RETRY_SECONDS
@@ -54,7 +54,6 @@ from kvitt.kernel.queries import load
 
 PATHS: Final = ("/api/simulering/v3", "/api/dryrun")
 DECISION_PATH: Final = "/api/simulering/v2"
-TRANSACTION_ID: Final = "Transaction-ID"
 _SQL = load("dry_runs", "kvitt.contracts.helved")
 _JSON: Final = "application/json"
 _FORM: Final = "v1"

@@ -217,6 +217,13 @@ def test_an_unknown_application_is_refused_before_its_body(site: DecisionSite) -
     assert said(answer) == (403, "mangler mapping mellom appname (others) og fagsystem-enum")
 
 
+def test_in_production_a_header_is_nothing_to_an_application_of_one_scheme(site: DecisionSite) -> None:
+    body = encoded(v2("S4", "B1", WEEK, personident=person_of(next(_people))))
+    for scheme in ("TULL", "DAGPENGER"):
+        headers = {**site.headers(TS), "content-type": "application/json", "fagsystem": scheme}
+        assert site.client.post(V2, content=body, headers=headers).status_code == 202
+
+
 def test_a_machine_opens_no_case_and_pays_within_its_frame(site: DecisionSite) -> None:
     person, card = person_of(next(_people)), {"card": "M1"}
 

@@ -116,8 +116,8 @@ SIMULATED: Final = {
 SCHEME_PARAMETER: Final = HeaderParameter(
     SCHEME_HEADER,
     "header",
-    schema=Schema(type=OpenAPIType.STRING, enum=[*SOURCE_OF]),
-    description="the scheme, where the application has several; outside production that of whoever calls",
+    schema=Schema(type=OpenAPIType.STRING, examples=[*SOURCE_OF]),
+    description="the scheme, where the application has several; outside production that of whoever calls; else it is not looked at",
 )
 
 

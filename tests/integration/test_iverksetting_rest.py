@@ -168,6 +168,7 @@ def test_statuses_from_the_decision_to_the_receipt(site: DecisionSite) -> None:
     ]
     site.hub.run()
     *_, newest = site.hub.published("helved.iverksetting-status-v1", person)
+    assert [name for name, _ in newest.headers] == ["event-id", "x-ts", "x-st", "x-sy"]
     assert newest.value == (
         b'{"sakId":"S1","behandlingId":"B1","iverksettingId":"j","fagsystem":"TILLEGGSST\xc3\x98NADER","status":"OK_UTEN_UTBETALING"}'
     )

@@ -218,6 +218,16 @@ def test_an_unknown_application_is_refused_before_its_body(site: DecisionSite) -
     assert said(answer) == (403, "mangler mapping mellom appname (others) og fagsystem-enum")
 
 
+@pytest.mark.parametrize(
+    ("members", "place"), [({"iverksettingId": ""}, ""), ({"iverksettingId": "i" * 256}, ""), ({"sakId": "S\u200b"}, "#ugyldig-sak-id")]
+)
+def test_a_refused_id_leads_to_what_explains_it(site: DecisionSite, members: Body, place: str) -> None:
+    refused = site.post({**v2("S5", "B1", WEEK), **members})
+    (field,) = members
+    assert (refused.status_code, field in refused.json()["msg"]) == (400, True)
+    assert refused.json()["doc"].endswith(f"/async/kom_i_gang/opprett_utbetaling{place}")
+
+
 def test_in_production_a_header_is_nothing_to_an_application_of_one_scheme(site: DecisionSite) -> None:
     body = encoded(v2("S4", "B1", WEEK, personident=person_of(next(_people))))
     for scheme in ("TULL", "DAGPENGER"):

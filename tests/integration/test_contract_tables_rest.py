@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -354,6 +354,18 @@ def test_whether_an_order_is_the_first_of_its_case_may_be_said(site: DecisionSit
     before = len(site.hub.sent())
     site.hub.run()
     assert b"<kodeEndring>ENDR<" in site.hub.sent()[before].message
+
+
+def test_a_case_that_the_rail_has_gets_no_second_first_order_whatever_is_said(site: DecisionSite, person: str, uid: str) -> None:
+    body = supplement(*single_days(1, 2), sakId=f"FS{uid[-6:]}", personident=person, erFørsteUtbetaling=True)
+    other = str(uuid4())
+    before = len(site.hub.sent())
+    for each, spans in ((uid, body), (other, {**body, "perioder": single_days(8, 9)})):
+        assert called(site, "POST", each, spans).status_code == 201
+        site.hub.run()
+        assert called(site, "GET", f"{each}/status", spans).json() == "OK"
+    first, second = [order.message for order in site.hub.sent()[before:]]
+    assert (b"<kodeEndring>NY<" in first, b"<kodeEndring>ENDR<" in second) == (True, True)
 
 
 def test_each_rule_of_a_change_in_its_order(site: DecisionSite, person: str, uid: str) -> None:

@@ -95,7 +95,8 @@ def test_the_same_id_is_simulated_once_and_another_message_under_it_is_refused(a
     requests = "SELECT count(*) FROM simulation_requests AS r JOIN messages AS m USING (message_no) WHERE m.key = %s"
     assert askers.hub.connection.execute(requests.encode(), [case.encode()]).fetchone() == (1,)
     other = askers.asked("/api/dryrun/aap", aap(case, 600), transaction_id=case)
-    assert (other.status_code, other.json()["statusCode"]) == (409, 409)
+    text = "Transaction-ID er brukt i en annen forespørsel"
+    assert (other.status_code, other.json()["msg"], "retry-after" in other.headers) == (409, text, False)
 
 
 @pytest.mark.parametrize("unfit", ["", "x" * 300])
@@ -109,6 +110,7 @@ def test_while_its_case_is_busy_none_is_asked(askers: Askers, case: str) -> None
     askers.hub.run("intake")
     answer = askers.asked("/api/dryrun/aap", aap(case, 600), transaction_id=f"busy {case}")
     assert (answer.status_code, answer.json()["status"], answer.json()["simulering"]) == (409, "FEILET", True)
+    assert answer.headers["retry-after"] == "1"
     askers.hub.run()
     assert askers.asked("/api/dryrun/aap", aap(case, 600), transaction_id=f"busy {case}").status_code == 200
 

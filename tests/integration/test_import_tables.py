@@ -21,7 +21,7 @@ from kvitt.testing import Hub, TestServer
 from support.emulator_orders import Line
 from support.iverksetting_bodies import PERSON, dagpenger, days, person_of, previous, v2
 from support.iverksetting_stage import DecisionSite, decision_site
-from support.old_tables import OldSystem, entry, on_wire
+from support.old_tables import KINDS, OldSystem, entry, on_wire
 from support.single_payments import Body, single, span
 
 OPERATOR = Operator("kari", "kvitt takes over", "ola")
@@ -234,6 +234,48 @@ def test_a_payment_is_ceased_by_the_line_that_the_rail_has(site: DecisionSite, h
     assert call(site, "POST", UID, body).status_code == 201
     hub.run()
     assert hub.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "spans", "shown"),
+    [
+        ("UKEDAG", [span("2025-06-02", "2025-06-06"), span("2025-06-09", "2025-06-13")], ("2025-06-02", "2025-06-13", 10)),
+        ("UKEDAG", [span("2025-06-02", "2025-06-08")], ("2025-06-02", "2025-06-06", 5)),
+        ("MND", [span("2025-04-01", "2025-04-30"), span("2025-05-01", "2025-05-31")], ("2025-04-01", "2025-05-31", 2)),
+        ("DAG", [span("2025-06-02"), span("2025-06-03"), span("2025-06-05")], ("2025-06-02", "2025-06-05", 3)),
+    ],
+)
+def test_periods_that_were_not_joined_are_put_back_without_a_change_and_ceased_as_shown(
+    site: DecisionSite, old: OldSystem, kind: str, spans: list[Body], shown: tuple[str, str, int]
+) -> None:
+    hub = site.hub
+    sent = [
+        Line(f"A1#{number}", each["fom"], each["tom"], each["beløp"], rate_code=KINDS[kind], ref=f"A1#{number - 1}" if number else "")
+        for number, each in enumerate(spans)
+    ]
+    old.pay(UID, "A1", *spans, kind=kind, line=sent[-1].line_id, sent=sent)
+    assert take_over(hub, old).counts == {}
+    body = call(site, "GET", UID).json()
+    periods = body["perioder"]
+    assert (periods[0]["fom"], periods[-1]["tom"], len(periods)) == shown
+    again = call(site, "PUT", UID, body)
+    assert (again.status_code, again.json()["msg"]) == (409, "Ingen reell endring")
+    assert call(site, "DELETE", UID, body).status_code == 204
+    hub.run()
+    last = spans[-1]
+    assert lines_of(hub) == [(sent[-1].line_id, spans[0]["fom"], "", last["fom"], last["tom"], 940, "AAPOR")]
+    assert call(site, "GET", UID, path="/status").json() == "OK"
+    assert hub.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "spans"),
+    [("EN_GANG", [span("2025-06-02"), span("2025-06-03")]), ("MND", [span("2025-04-10", "2025-04-30")])],
+)
+def test_periods_that_no_call_can_name_are_taken_over_with_a_note(hub: Hub, old: OldSystem, kind: str, spans: list[Body]) -> None:
+    old.pay(UID, "A1", *spans, kind=kind, line=LINE, sent=[])
+    report = take_over(hub, old)
+    assert (report.payments, report.written, report.counts) == (1, True, {RowRule.NOT_AS_CALLED: 1})
 
 
 def test_what_was_never_taken_or_deleted_is_not_paid_and_may_be_posted(site: DecisionSite, hub: Hub, old: OldSystem) -> None:

@@ -17,7 +17,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from support.fuzzed_bodies import fuzzed
 from support.issuer import WRONG_TOKENS
-from support.iverksetting_bodies import Body, dagpenger, days, last, last_day, old, old_day, person_of, previous, tiltakspenger, v2
+from support.iverksetting_bodies import Body, dagpenger, days, encoded, last, last_day, old, old_day, person_of, previous, tiltakspenger, v2
 from support.iverksetting_stage import OLD, V2, DecisionSite, decision_site
 from support.patience import until
 
@@ -110,6 +110,18 @@ def test_each_rule_of_the_chain_in_its_order(site: DecisionSite) -> None:
     site.take(unfinished)
 
 
+def test_what_was_too_early_is_heard_again_under_its_key_once_the_receipt_is_there(site: DecisionSite) -> None:
+    person = begun(site, "C9", settled=False)
+    headers = {**site.headers(TS), "content-type": "application/json", "idempotency-key": "C9"}
+    move = {"sakId": "C9", "behandlingId": "B1", "uidToStønad": {"first": str(uuid4()), "second": "TILSYN_BARN_AAP"}}
+    body = encoded(v2("C9", "B2", [*WEEK, days("2026-05-11")], after=previous("B1"), personident=person))
+    moves = site.client.post(f"{V2}/migrate", content=encoded(move), headers={**headers, "idempotency-key": "C9 moves"})
+    early = site.client.post(V2, content=body, headers=headers)
+    assert [(each.status_code, each.headers["retry-after"]) for each in (moves, early)] == [(423, "1")] * 2
+    site.hub.run()
+    assert site.client.post(V2, content=body, headers=headers).status_code == 202
+
+
 def test_the_first_decision_of_a_case_names_none(site: DecisionSite) -> None:
     body = v2("C3", "B1", WEEK, after=previous("B0"))
     assert said(site.post(body)) == (400, "Fant ikke iverksetting med sakId C3 og behandlingId B0 og iverksettingId null")
@@ -156,6 +168,7 @@ def test_statuses_from_the_decision_to_the_receipt(site: DecisionSite) -> None:
     ]
     site.hub.run()
     *_, newest = site.hub.published("helved.iverksetting-status-v1", person)
+    assert [name for name, _ in newest.headers] == ["event-id", "x-ts", "x-st", "x-sy"]
     assert newest.value == (
         b'{"sakId":"S1","behandlingId":"B1","iverksettingId":"j","fagsystem":"TILLEGGSST\xc3\x98NADER","status":"OK_UTEN_UTBETALING"}'
     )
@@ -203,6 +216,23 @@ def test_an_unknown_application_is_refused_before_its_body(site: DecisionSite) -
     token = site.issuer.token(azp_name="prod:team:others", azp="others")
     answer = site.client.post(V2, content=b"{", headers={"authorization": f"Bearer {token}", "content-type": "application/json"})
     assert said(answer) == (403, "mangler mapping mellom appname (others) og fagsystem-enum")
+
+
+@pytest.mark.parametrize(
+    ("members", "place"), [({"iverksettingId": ""}, ""), ({"iverksettingId": "i" * 256}, ""), ({"sakId": "S\u200b"}, "#ugyldig-sak-id")]
+)
+def test_a_refused_id_leads_to_what_explains_it(site: DecisionSite, members: Body, place: str) -> None:
+    refused = site.post({**v2("S5", "B1", WEEK), **members})
+    (field,) = members
+    assert (refused.status_code, field in refused.json()["msg"]) == (400, True)
+    assert refused.json()["doc"].endswith(f"/async/kom_i_gang/opprett_utbetaling{place}")
+
+
+def test_in_production_a_header_is_nothing_to_an_application_of_one_scheme(site: DecisionSite) -> None:
+    body = encoded(v2("S4", "B1", WEEK, personident=person_of(next(_people))))
+    for scheme in ("TULL", "DAGPENGER"):
+        headers = {**site.headers(TS), "content-type": "application/json", "fagsystem": scheme}
+        assert site.client.post(V2, content=body, headers=headers).status_code == 202
 
 
 def test_a_machine_opens_no_case_and_pays_within_its_frame(site: DecisionSite) -> None:
@@ -378,6 +408,7 @@ def test_an_older_generation_answers_in_its_own_words(older: tuple[str, Decision
     following = v2("G1", "B2", [], after=previous("B1"), personident=person)
     handled = "Forrige iverksetting er ikke ferdig håndtert mhp oppdrag"
     refused(following, 409, handled if first else "Forrige iverksetting er ikke ferdig iverksatt mot Oppdragssystemet")
+    assert [site.post(each).headers.get("retry-after") for each in (following, body)] == ["1", None]
     unknown = "Fant ikke forrige iverksetting med behandlingId B2 og forrige behandlingId B9 for fagsystem TILLEGGSSTØNADER"
     not_received = "Forrige behandling med id B9 er ikke mottatt for iverksetting"
     nine = v2("G1", "B2", [], after=previous("B9"), personident=person)

@@ -33,6 +33,10 @@ class Movers:
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(f"/utbetalinger/{path}", content=body if isinstance(body, bytes) else text(body), headers=named)
 
+    def headers(self) -> dict[str, str]:
+        """The headers of a caller of AAP."""
+        return {"authorization": f"Bearer {self.hub.rest.token(schemes=(Scheme.AAP,))}", "content-type": "application/json"}
+
     def get(self, path: str, scheme: Scheme = Scheme.AAP) -> httpx.Response:
         """A look at a payment."""
         return self.http.get(f"/utbetalinger/{path}", headers={"authorization": f"Bearer {self.hub.rest.token(schemes=(scheme,))}"})
@@ -109,6 +113,24 @@ def test_a_payment_goes_on_in_its_stream_from_its_last_line(movers: Movers, uid:
     assert len(movers.hub.sent()) == before, "the stream says the same, and nothing is sent"
     assert movers.stream(f"less {uid}", aap(case, 600, uid=to, ident=person_of(uid))) == "OK"
     assert b"<refDelytelseId>" in movers.hub.sent()[-1].message, "the line goes on from the last one of the chain"
+
+
+def test_the_status_of_a_call_is_told_after_the_move_and_nothing_else(movers: Movers, uid: str) -> None:
+    other, rejected, body = new_uid(), new_uid(), paid(uid, *days(1, 2))
+    movers.pays(uid, body)
+    for each, day in ((other, 3), (rejected, 5)):
+        movers.pays(each, paid(uid, *days(day, day)))
+    movers.hub.rail.fault(refuse=1)
+    changed = movers.http.put(f"/utbetalinger/{rejected}", content=text(paid(uid, *days(5, 5, 700))), headers=movers.headers())
+    movers.hub.run()
+    movers.hub.rail.fault()
+    assert changed.status_code == 204
+    assert movers.post(f"{uid}/migrate", {"id": uid}).status_code == 200
+    for _ in range(2):
+        assert [movers.get(f"{each}/status").json() for each in (uid, other, rejected)] == ["OK", "OK", "FEILET_MOT_OPPDRAG"]
+        assert [movers.get(each).status_code for each in (uid, other, rejected)] == [404] * 3
+        assert movers.get(f"{uid}/status", Scheme.TILTAKSPENGER).status_code == 404, "it is another's"
+        assert movers.stream(f"status {uid}", aap(case_of(uid), 600, uid=uid, ident=person_of(uid))) == "OK"
 
 
 def test_what_comes_to_a_stream_is_published_there(movers: Movers, uid: str) -> None:
@@ -199,7 +221,8 @@ def test_an_id_that_another_case_has_is_not_given_twice(movers: Movers, uid: str
     other = new_uid()
     movers.pays(uid, paid(uid, *days(1, 2)))
     movers.pays(other, paid(other, *days(1, 2)))
-    assert said(movers.post(f"{uid}/migrate", {"id": other})) == (409, "En annen sak har en utbetaling med denne uid-en")
+    for path in ("migrate/dryrun", "migrate"):
+        assert said(movers.post(f"{uid}/{path}", {"id": other})) == (409, "En annen sak har en utbetaling med denne uid-en")
     assert movers.get(uid).status_code == 200
 
 

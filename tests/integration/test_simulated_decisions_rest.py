@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -171,13 +172,24 @@ def test_the_decision_before_must_have_ended_and_be_the_latest(case: Case) -> No
     assert case.asked(days("2026-06-03"), after="B2").status_code == 200
 
 
+def test_only_what_passes_by_itself_says_when_to_ask_again(case: Case) -> None:
+    case.takes("B1", days("2026-06-01"))
+    pair = {"first": str(uuid4()), "second": "TILSYN_BARN_AAP"}
+    move = {"sakId": case.name, "behandlingId": "B1", "uidToStønad": pair}
+    assert case.site.post(move, path="/api/iverksetting/v2/migrate").status_code == 200
+    moved = case.asked(days("2026-06-02"), after="B1")
+    text = "Saken hører til kontrakten utbetalinger, og kan bare endres gjennom den"
+    assert (*said(moved), "retry-after" in moved.headers) == (409, text, False)
+
+
 def test_the_same_id_is_simulated_once_and_a_decision_may_name_it(case: Case) -> None:
     span, other = days("2026-06-01", "2026-06-05", 700), days("2026-06-01", "2026-06-05", 900)
     before = len(case.site.hub.rail.simulated())
     first, again = (case.asked(span, transaction_id=case.name) for _ in range(2))
     assert (first.status_code, again.json()) == (200, first.json())
     assert len(case.site.hub.rail.simulated()) == before + 1
-    assert said(case.asked(other, transaction_id=case.name))[0] == 409
+    used = case.asked(other, transaction_id=case.name)
+    assert (*said(used), "retry-after" in used.headers) == (409, "Transaction-ID er brukt i en annen forespørsel", False)
     site = case.site
     headers = {**site.headers(case.scheme), "content-type": "application/json"}
     decision = v2(case.name, "B1", [other], personident=case.person)

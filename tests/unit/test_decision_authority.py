@@ -85,6 +85,7 @@ def test_scopes_of_a_token_count_only_where_its_issuer_is_ours() -> None:
         ({"name": "both"}, {"fagsystem": "TILLEGGSSTØNADER".encode().decode("latin-1")}, TS),
         ({"name": "both"}, {"fagsystem": "AAP"}, BadRequest),
         ({"name": "both"}, {"fagsystem": "nobody"}, BadRequest),
+        ({}, {"fagsystem": "nobody"}, DP),
     ],
 )
 def test_the_application_decides_the_scheme(claims: dict[str, Any], headers: dict[str, str], outcome: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -13,8 +14,13 @@ import msgspec
 import pytest
 
 from kvitt.api.rest.app import make_app
+from kvitt.api.rest.contract_forms import TRANSACTION_ID
 from kvitt.api.rest.docs_page import PublicPages, headers, page_of
+from kvitt.api.rest.dry_runs import DECISION_PATH
+from kvitt.api.rest.dry_runs import PATHS as DRY_RUNS
+from kvitt.api.rest.gate import REPEATABLE
 from kvitt.api.rest.problems import Problem
+from kvitt.kernel.requests import KEY_HEADER
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +78,28 @@ def test_decisions_have_an_example_of_each_refusal_and_body(described: Mapping[s
                     refused = [each.get("error", each) for each in examples if isinstance(each, dict)]
                     elsewhere += [each for each in refused if name != "body" and str(each.get("statusCode", name)) != name]
     assert elsewhere == []
+    assert lacking == []
+
+
+def test_every_error_has_an_example(described: Mapping[str, Any]) -> None:
+    lacking = [
+        (method, path, status, kind)
+        for path, item in described["paths"].items()
+        for method, operation in item.items()
+        for status, said in operation["responses"].items()
+        for kind, content in said.get("content", {}).items()
+        if int(status) >= HTTPStatus.BAD_REQUEST and not content.get("examples")
+    ]
+    assert lacking == []
+
+
+def test_every_call_that_may_be_repeated_names_the_header_by_which_it_is_recognised(described: Mapping[str, Any]) -> None:
+    lacking = []
+    for path, item in described["paths"].items():
+        header = TRANSACTION_ID if path.startswith((*DRY_RUNS, DECISION_PATH)) else KEY_HEADER
+        for method, operation in item.items():
+            named = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"]
+            lacking += [(method, path, named)] if method.upper() in REPEATABLE and header not in named else []
     assert lacking == []
 
 

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger import changes, read, rules
 from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, etag_of, orders_of, refused
-from kvitt.contracts.utbetalinger.read import instructions_of, joined, payment_id_of, read_single
+from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, periods_of, read_single
 from kvitt.contracts.utbetalinger.shapes import SinglePayment, encode_payment_shape, read_correction, shape_of
 from kvitt.disbursement import refusals
 from kvitt.disbursement.derive.micro_chained import NEW_CASE, CaseState
 from kvitt.disbursement.instructions import InstructionKind, PaymentInstructions
-from kvitt.disbursement.values import Action, Order, Payment, PaymentId, RateType, Refusal, Scheme
+from kvitt.disbursement.values import Action, Order, Payment, PaymentId, Refusal, Scheme
 from kvitt.errors import Undecodable
 from support.contract_tables import BROKEN_PAYMENTS, JOINED
 from support.single_payments import UID, Body, days, single, span, spans_of, supplement, text
@@ -147,14 +147,14 @@ def test_what_is_no_uuid_is_refused(uid: str) -> None:
 @pytest.mark.parametrize(("kind", "given", "made"), JOINED)
 def test_periods_that_follow_each_other_are_joined(kind: str, given: list[Body], made: list[tuple[str, str, int]]) -> None:
     payment = _read(single(*given, kind=kind))
-    assert [(str(each.start), str(each.end), each.amount) for each in joined(payment.spans, payment.rate_type)] == made
+    assert [(str(each.start), str(each.end), each.amount) for each in periods_of(payment)] == made
 
 
 def test_another_office_or_decided_rate_is_another_period() -> None:
     office = _read(supplement(*days(1, 2), *days(3, 4, betalendeEnhet="4488"), *days(5, 6)))
-    assert [each.office for each in joined(office.spans, RateType.DAY)] == [None, "4488", None]
+    assert [each.office for each in periods_of(office)] == [None, "4488", None]
     rates = _read(single(*days(1, 2, fastsattDagsats=900), *days(3, 5, fastsattDagsats=910)))
-    assert [each.decided_rate for each in joined(rates.spans, RateType.WEEKDAY)] == [900, 910]
+    assert [each.decided_rate for each in periods_of(rates)] == [900, 910]
 
 
 @given(st.sampled_from(_KINDS).flatmap(lambda kind: st.tuples(st.just(kind), spans_of(kind))))

@@ -134,8 +134,8 @@ class Apis:
         """The app, and how long a body it takes."""
         # Imported here: it takes a while to load.
         from kvitt.api.rest.app import THREADS, make_app
-        from kvitt.api.rest.contract_forms import DECISION_PATHS
-        from kvitt.api.rest.dry_runs import DECISION_PATH, PATHS, TRANSACTION_ID
+        from kvitt.api.rest.contract_forms import DECISION_PATHS, TRANSACTION_ID
+        from kvitt.api.rest.dry_runs import DECISION_PATH, PATHS
         from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))

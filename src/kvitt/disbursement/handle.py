@@ -138,10 +138,10 @@ class Handler:
         if isinstance(message.content, Refusal):
             return self._refuse_form(case, message, record, message.content, reason)
         assert case is not None, "a message that can be read has a case"
-        if self.is_of_another(case, message):
-            return self._refuse_of_another(case, message, record)
         if stored := self.stored_answer(case, message):
             return self._repeat(case, message, record, stored)
+        if self.is_of_another(case, message):
+            return self._refuse_of_another(case, message, record)
         if message.dry_run and (waits := open_order_failure(case, self._now)):
             return self.refuse(case, message, record, self._contract.refused_while_busy(message, waits.text))
         if case.must_queue:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from enum import Enum
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.disbursement import refusals
+from kvitt.disbursement.calendar import first_weekday, last_weekday
 from kvitt.disbursement.refusals import unchangeable
 from kvitt.disbursement.values import (
     Action,
@@ -85,7 +87,7 @@ class PaymentInstructions(Instruction, frozen=True):
 Given = tuple[date, date, Kroner, str | None, Kroner | None]
 """First day, last day, amount, office and decided rate, as a sender gives them; a tuple, for a case may have thousands."""
 
-_by_days = itemgetter(0, 1)
+_by_days, _by_start = itemgetter(0, 1), attrgetter("start")
 _FRIDAY, _SATURDAY = 4, 5
 _NONE_YET = Kroner(-1)
 Follows = Callable[[date, date], bool]
@@ -135,6 +137,33 @@ def merge(given: Iterable[Given], rate_type: RateType, *, office_of_last: bool =
     if amount >= 0:
         merged.append(Period(start, end, amount, office, rate))
     return tuple(merged)
+
+
+def joined(given: Iterable[Given], rate_type: RateType) -> tuple[Period, ...]:
+    """The fewest periods that say the same; neighbours with different offices stay apart, and one-off amounts too (iverksetting §3.4)."""
+    if rate_type is RateType.ONE_OFF:
+        return in_order(given)
+    by_office: dict[str | None, list[Given]] = {}
+    for each in given:
+        by_office.setdefault(each[3], []).append(each)
+    return tuple(sorted((period for each in by_office.values() for period in merge(each, rate_type)), key=_by_start))
+
+
+def as_called(periods: Iterable[Period], rate_type: RateType) -> tuple[Period, ...]:
+    """The same days as a caller of single payments gives them: joined, and by weekday none begins or ends at a weekend.
+
+    What has but weekends stays as it is: it pays nothing, and can be changed.
+    """
+    found = [*periods]
+    if rate_type is RateType.WEEKDAY:
+        found = [within for each in found if (within := _on_weekdays(each))] or found
+    return joined([(each.start, each.end, each.amount, each.office, each.decided_rate) for each in found], rate_type)
+
+
+def _on_weekdays(period: Period) -> Period | None:
+    """A period from its first weekday to its last one; None: it has none."""
+    start, end = first_weekday(period.start), last_weekday(period.end)
+    return replace(period, start=start, end=end) if start <= end else None
 
 
 MAX_DAYS = 1100

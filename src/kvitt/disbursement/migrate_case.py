@@ -4,35 +4,34 @@ A chain goes on under another payment id, with the last line that the rail has, 
 too, changes in one transaction, under the case's lock, and stands as an entry in its audit chain.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from kvitt.disbursement import payment_document
-from kvitt.disbursement.calendar import first_weekday, last_weekday
 from kvitt.disbursement.case import Case, CaseKey
 from kvitt.disbursement.case_queue import load_cases
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.contract import Contracts
+from kvitt.disbursement.derive.chained import is_chain, single_payment
 from kvitt.disbursement.derive.micro_chained import order_id
 from kvitt.disbursement.events import OutboxRecord, PaymentsMoved
-from kvitt.disbursement.instructions import in_order, merge
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.rows import PaymentRow
 from kvitt.disbursement.states import What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish
-from kvitt.disbursement.values import Action, Payment, PaymentId, Period, RateType, Refusal
+from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal
 from kvitt.kernel.audit import AuditRow, digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import columns
 
@@ -41,6 +40,7 @@ OPEN_ORDER: Final = Refusal(423, "Saken har et pågående oppdrag, vent til dett
 MIXED_RATES: Final = Refusal(400, "Kan ikke flytte en kjede som betales med forskjellige satstyper", BASE)
 NOT_THERE: Final = Refusal(404, "Fant ikke utbetalingene som skal flyttes", BASE)
 TAKEN: Final = Refusal(409, "En annen sak har en utbetaling med denne uid-en", BASE)
+TAKEN_HERE: Final = Refusal(409, "Saken har allerede en utbetaling med denne uid-en", BASE)
 
 
 class Move(Struct, frozen=True):
@@ -80,8 +80,10 @@ class _MovedBefore(NamedTuple):
     moved_to: str
 
 
-Choose = Callable[[Sequence[Payment]], Sequence[Move] | Refusal]
-"""Returns which of the payments of a case are moved, or why none."""
+Before = Mapping[str, str]
+"""The ids under which payments of a case went on that moved before, by those that they had."""
+Choose = Callable[[Sequence[Payment], Before], Sequence[Move] | Refusal]
+"""Returns which of the payments of a case are moved, or why none. The payments have the ids that they had before they moved."""
 
 
 class MigrateCase:
@@ -117,20 +119,22 @@ class MigrateCase:
             return OPEN_ORDER
         rows = fetch(cursor, _MovedBefore, _SQL.moved_before, (case.case_no, note.contract))
         before = {each.payment_id: each.moved_to for each in rows if each.moved_to in case.payments}
-        moves = choose(_as_before(case, before))
+        moves = choose(_as_before(case, before), before)
         if isinstance(moves, Refusal):
             return moves
         if not moves:
             return NOT_THERE
-        if changed := next((each for each in moves if before.get(each.payment_id, each.to) != each.to), None):
+        fresh = tuple(each for each in moves if before.get(each.payment_id) != each.to)
+        if changed := next((each for each in fresh if each.payment_id in before and not _is_unnamed(case, each, before)), None):
             return moved_to(before[changed.payment_id])
-        fresh = tuple(each for each in moves if each.payment_id not in before)
         payments = moved(case, fresh)
         if isinstance(payments, Refusal):
             return payments
+        if fetch_values(cursor, _SQL.taken_ids, ([each.to for each in fresh if each.chosen], case.case_no)):
+            return TAKEN
         if fresh and not dry_run:
             self._store(cursor, case, replace(note, moves=fresh), payments)
-        there = tuple(case.payments[PaymentId(each.to)] for each in moves if each.payment_id in before)
+        there = tuple(case.payments[PaymentId(each.to)] for each in moves if each not in fresh)
         return MovedChains((*there, *payments), done=bool(fresh) and not dry_run)
 
     def _store(self, cursor: psycopg.Cursor[Any], case: Case, note: MoveNote, payments: Sequence[Payment]) -> None:
@@ -163,53 +167,24 @@ def moved(case: Case, moves: Sequence[Move]) -> tuple[Payment, ...] | Refusal:
     made: list[Payment] = []
     for each in moves:
         stored = case.payments.get(each.payment_id)
-        if stored is None or (each.to in case.payments and each.to != each.payment_id):
-            return NOT_THERE if stored is None else TAKEN
+        if stored is None:
+            return NOT_THERE
+        if (each.to in case.payments and each.to != each.payment_id) or each.to in [other.payment_id for other in made]:
+            return TAKEN_HERE
         if each.benefit is not None and BENEFITS[each.benefit].class_code != BENEFITS[stored.benefit].class_code:
             return NOT_THERE
-        rates = {stored.rate_of(period) for period in stored.periods} or {stored.rate_type}
-        if len(rates) > 1:
+        single = single_payment(_naming_rates(stored) if each.names_rates else stored)
+        if single is None:
             return MIXED_RATES
-        made.append(_moved(stored, each, rates.pop()))
+        benefit = each.benefit or stored.benefit
+        made.append(replace(single, payment_id=each.to, original_key=each.key, benefit=benefit, first_of_case=False))
     return tuple(made)
 
 
-def _moved(stored: Payment, move: Move, rate: RateType) -> Payment:
-    return replace(
-        stored,
-        payment_id=move.to,
-        original_key=move.key,
-        benefit=move.benefit or stored.benefit,
-        first_of_case=False,
-        rate_type=rate,
-        last_sent=None if stored.last_sent is None else replace(stored.last_sent, rate_type=None, line=None),
-        periods=_joined([_with_rate(each) for each in stored.periods] if move.names_rates else stored.periods, rate),
-        reporting_card=UNSET,
-    )
-
-
-def _with_rate(period: Period) -> Period:
-    return period if period.decided_rate is not None else replace(period, decided_rate=period.amount)
-
-
-def _joined(periods: Sequence[Period], rate: RateType) -> tuple[Period, ...]:
-    """The fewest periods that say the same, as the other contract would give them: of weekdays none begins or ends at a weekend."""
-    if rate is RateType.ONE_OFF:
-        return in_order((each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods)
-    if rate is RateType.WEEKDAY:
-        # A chain that has but weekends stays as it is: it pays nothing, and can be changed.
-        periods = [within for each in periods if (within := _on_weekdays(each))] or periods
-    joined: list[Period] = []
-    for office in dict.fromkeys(each.office for each in periods):
-        given = [(each.start, each.end, each.amount, each.office, each.decided_rate) for each in periods if each.office == office]
-        joined += merge(given, rate)
-    return tuple(sorted(joined, key=lambda each: each.start))
-
-
-def _on_weekdays(period: Period) -> Period | None:
-    """A period from its first weekday to its last one; None: it has none."""
-    start, end = first_weekday(period.start), last_weekday(period.end)
-    return replace(period, start=start, end=end) if start <= end else None
+def _naming_rates(stored: Payment) -> Payment:
+    """A payment that says of all days what was decided: where nothing was said, what is paid is that."""
+    periods = [each if each.decided_rate is not None else replace(each, decided_rate=each.amount) for each in stored.periods]
+    return replace(stored, periods=tuple(periods))
 
 
 def moved_rows(case: Case, moves: Sequence[Move], payments: Sequence[Payment]) -> list[PaymentRow]:
@@ -262,7 +237,12 @@ def note_in(entry: AuditRow) -> MoveNote:
     return msgspec.json.decode(entry.note or "", type=MoveNote)
 
 
-def _as_before(case: Case, before: dict[str, str]) -> Sequence[Payment]:
+def _is_unnamed(case: Case, move: Move, before: Before) -> bool:
+    """Whether a chain went on under its own id, with a case that had ceased, and so may be given a name later."""
+    return before[move.payment_id] == move.payment_id and is_chain(case.payments[move.payment_id])
+
+
+def _as_before(case: Case, before: Before) -> Sequence[Payment]:
     """The payments of a case, those too that were moved before, under the ids that they had."""
     had = {moved: PaymentId(payment_id) for payment_id, moved in before.items()}
     return [replace(each, payment_id=had.get(each.payment_id, each.payment_id)) for each in case.payments.values()]

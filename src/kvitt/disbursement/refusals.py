@@ -66,12 +66,18 @@ _FLAWS = {
 
 def flawed_id(field: str, flaw: Flaw) -> Refusal:
     """An id that can not be distinguished from another by eye, or does not come through as it is; `field` is its name on the wire."""
-    return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", f"{_CREATE}#ugyldig-sak-id")
+    return Refusal(400, f"Feltet {field} {_FLAWS[flaw]}", _page_of(field))
 
 
 def long_id(field: str, most: int) -> Refusal:
     """An id that is longer than its field; `field` is its name on the wire, `most` characters it may have."""
-    return Refusal(400, f"Feltet {field} må være høyst {most} tegn", f"{_CREATE}#ugyldig-sak-id")
+    return Refusal(400, f"Feltet {field} må være høyst {most} tegn", _page_of(field))
+
+
+def _page_of(field: str) -> str:
+    """The page that explains an id: ids of cases and decisions have places of their own on it."""
+    place = {"sakId": "#ugyldig-sak-id", "behandlingId": "#ugyldig-behandling-id"}
+    return f"{_CREATE}{place.get(field, '')}"
 
 
 def rule_of(flaw: Flaw) -> str:

@@ -231,11 +231,20 @@ def open_order_failure(case: Case, now: datetime) -> SimulationFailure | None:
     return SimulationFailure(FailureReason.ORDER_OPEN, _text_of_open(case.open_since, now)) if case.must_queue else None
 
 
+def tells_of_open_order(text: str) -> bool:
+    """Whether a refusal's text is that of a case which can not be simulated just now; all else stands until somebody does something."""
+    return text.startswith((_CONTRADICTED, _OPEN))
+
+
 def _text_of_open(since: datetime | None, now: datetime) -> str:
     if since is None:
-        return "Saken har motstridende svar fra oppdragssystemet, og kan ikke simuleres før det er avklart"
+        return f"{_CONTRADICTED}, og kan ikke simuleres før det er avklart"
     age = max(timedelta(), now - since)
-    return f"Saken har et åpent oppdrag som har ventet på kvittering i {_age(age)}, og kan ikke simuleres før det er kvittert"
+    return f"{_OPEN} i {_age(age)}, og kan ikke simuleres før det er kvittert"
+
+
+_CONTRADICTED: Final = "Saken har motstridende svar fra oppdragssystemet"
+_OPEN: Final = "Saken har et åpent oppdrag som har ventet på kvittering"
 
 
 def _age(age: timedelta) -> str:

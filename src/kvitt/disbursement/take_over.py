@@ -67,6 +67,7 @@ class RowRule(StrEnum):
     NEVER_TAKEN = "a payment that the rail never took is none"
     DELETED = "a payment was deleted: it is taken over as ceased, and nothing says whether the rail took that"
     OLD_CLASS_CODE = "a chain has an earlier class code: the next decision ceases it, and pays anew what is left"
+    NOT_AS_CALLED = "a payment has periods that no call can name: it is taken over, can be changed, and not be ceased as it is"
     NAMES = "a caseworker or approver has a name that the rail does not simulate; the scheme's own stands in"
 
     @property
@@ -75,7 +76,7 @@ class RowRule(StrEnum):
         return self not in _NOTES
 
 
-_NOTES = frozenset({RowRule.REJECTED, RowRule.NEVER_TAKEN, RowRule.DELETED, RowRule.OLD_CLASS_CODE, RowRule.NAMES})
+_NOTES = frozenset({RowRule.REJECTED, RowRule.NEVER_TAKEN, RowRule.DELETED, RowRule.OLD_CLASS_CODE, RowRule.NOT_AS_CALLED, RowRule.NAMES})
 
 
 class RowFinding(Struct, frozen=True):

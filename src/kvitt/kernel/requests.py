@@ -16,6 +16,8 @@ from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 
 _SQL = load("requests", "kvitt.kernel")
+KEY_HEADER: Final = "Idempotency-Key"
+"""The header by which a repeat is recognised, where a path has no other one."""
 _BUSY: Final = timedelta(seconds=30)
 """How long a request is left to whoever began it."""
 
@@ -42,8 +44,8 @@ class _KnownRequest(NamedTuple):
     body: bytes | None
 
 
-def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes) -> StoredAnswer | Begun:
-    """Takes the request, or returns what was answered to it. Raises KeyReused, RequestInProgress."""
+def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: bytes, *, header: str = KEY_HEADER) -> StoredAnswer | Begun:
+    """Takes the request, or returns what was answered to it. Raises KeyReused, RequestInProgress, which name the `header` of the key."""
     now = clock()
     asked = {"subject": subject, "key": key, "digest": digest, "now": now, "until": now + _BUSY}
     if begun := fetch_one(connection, Begun, _SQL.begin_request, asked):
@@ -51,9 +53,9 @@ def begin(connection: Connection, clock: Clock, subject: str, key: str, digest: 
     known = fetch_one(connection, _KnownRequest, _SQL.request, asked)
     assert known is not None, "what could not be begun is there"
     if known.digest != digest:
-        raise KeyReused("the Idempotency-Key was used for another request")
+        raise KeyReused(f"the {header} was used for another request")
     if known.status is None:
-        raise RequestInProgress("a request with this Idempotency-Key is being answered")
+        raise RequestInProgress(f"a request with this {header} is being answered")
     return StoredAnswer(known.status, known.content_type or "", known.body or b"")
 
 

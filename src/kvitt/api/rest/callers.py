@@ -147,7 +147,7 @@ class DecisionAccess(Struct, frozen=True):
     def _schemes(self, caller: Caller, headers: Mapping[str, str]) -> frozenset[Scheme]:
         if caller.application is None:
             raise MissingClaim("missing JWT claim")
-        if self.by_header and (named := _named_by(headers)) is not None:
+        if self.by_header and (named := _named_by(headers, whoever=True)) is not None:
             return frozenset({named})
         if not caller.schemes:
             raise _of_no_scheme(caller.application)
@@ -173,14 +173,19 @@ def who_tries(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return application if _is_name(application) else None, person if _is_name(person) else None
 
 
-def _named_by(headers: Mapping[str, str]) -> Scheme | None:
-    """The scheme that the header names; also one whose UTF-8 was read as Latin-1. Raises BadRequest for what is none."""
+def _named_by(headers: Mapping[str, str], *, whoever: bool = False) -> Scheme | None:
+    """The scheme that the header names; also one whose UTF-8 was read as Latin-1. What is none names nothing.
+
+    `whoever`: the header decides, whoever calls. Then it raises BadRequest for what is none.
+    """
     if (given := headers.get(SCHEME_HEADER)) is None:
         return None
     for text in (given, given.encode("latin-1", "replace").decode("utf-8", "replace")):
         if text.upper() in set(Scheme):
             return Scheme(text.upper())
-    raise BadRequest((SCHEME_HEADER, "names no scheme"))
+    if whoever:
+        raise BadRequest((SCHEME_HEADER, "names no scheme"))
+    return None
 
 
 def _application_in(claims: Mapping[str, Any]) -> object:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, post
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import JSONBody, Parameter
 from litestar.router import Router
 from msgspec import Meta, Struct, field
@@ -17,7 +18,7 @@ from msgspec import Meta, Struct, field
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.problems import FormedProblem, Problem
 from kvitt.api.rest.reconciliations import FIRST_DAY, LocalMoment
-from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may, refuse_flawed
+from kvitt.api.rest.routes import PROBLEM_OF, PROBLEMS, Repeatable, RouteWork, actor_of, may, refuse_flawed
 from kvitt.disbursement.reconcile.named_lines import AsSent, ByDecisions, ConsistencyBatch, ConsistencyCalls, NamedDecision, Naming
 from kvitt.disbursement.reconciliation import ActiveCase, ActiveLine
 from kvitt.disbursement.values import LineId
@@ -108,12 +109,6 @@ class ConsistencyAnswer(Struct, frozen=True):
     kode: str | None = None
 
 
-_ANSWERS: Final = {
-    status: ResponseSpec(ConsistencyAnswer, description=spec.description, media_type=_JSON, generate_examples=False)
-    for status, spec in PROBLEMS.items()
-}
-
-
 def router(calls: ConsistencyCalls, work: RouteWork) -> Router:
     """The routes of consistency reconciliation."""
     dependencies = {
@@ -127,6 +122,17 @@ def consistency_form(problem: Problem, _headers: Mapping[str, str]) -> FormedPro
     """A problem in the form of these paths."""
     said = "; ".join([problem.detail, *(f"{each.field}: {each.rule}" for each in problem.errors)])
     return FormedProblem(_JSON, msgspec.json.encode(ConsistencyAnswer(None, "FEILET", _FAILED, said, problem.code)))
+
+
+def _refused(status: int) -> ResponseSpec:
+    """A refusal of these paths, with one of its kind."""
+    problem = PROBLEM_OF[status]
+    example = Example(summary=problem.detail, value=msgspec.json.decode(consistency_form(problem, {}).body))
+    meaning = PROBLEMS[status].description
+    return ResponseSpec(ConsistencyAnswer, description=meaning, media_type=_JSON, generate_examples=False, examples=[example])
+
+
+_ANSWERS: Final = {status: _refused(status) for status in PROBLEMS}
 
 
 @post(

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
-from kvitt.api.rest.contract_forms import api_error, refusal_of
+from kvitt.api.rest.contract_forms import TRANSACTION_ID, api_error, refusal_of
 from kvitt.api.rest.problems import problem_of
 from kvitt.contracts.iverksetting import simulated, texts
 from kvitt.contracts.iverksetting.decision import DecisionForm, Generation
@@ -17,7 +17,7 @@ from kvitt.contracts.iverksetting.rules import RULES
 from kvitt.contracts.utbetalinger import avvent, changes, moving, read, rules
 from kvitt.disbursement import refusals
 from kvitt.disbursement.authority import NOT_FRAMED, NOT_OPENED, ONE_PERSON, SENT_BY_CASEWORKER
-from kvitt.disbursement.migrate_case import TAKEN, moved_to
+from kvitt.disbursement.migrate_case import TAKEN, TAKEN_HERE, moved_to
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import PaymentId, Refusal, Scheme
 from kvitt.errors import (
@@ -31,6 +31,7 @@ from kvitt.errors import (
     TooManyRequests,
     UnknownApplication,
 )
+from kvitt.kernel.requests import KEY_HEADER
 
 _UNAUTHORIZED: Final = 401
 _UID: Final = PaymentId("7d2f0b52-0c1e-4f6a-9b37-5f0f4f6f1a01")
@@ -307,18 +308,21 @@ OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
     moving.unknown(_UID),
     moved_to(_MOVED_TO),
     TAKEN,
+    TAKEN_HERE,
     changes.BUSY_TO_UPDATE,
     moving.not_moved(Scheme.TILLEGGSSTONADER),
 )
 """Refusals of payments that are to move."""
-_OF_ALL: Final = tuple(
-    refusal_of(problem_of(error))
-    for error in (
+
+
+def _of_all(header: str) -> list[Refusal]:
+    """Refusals of a call itself, on all of these paths; `header` is the one by which repeats are recognised."""
+    errors = (
         UnknownApplication("mangler mapping mellom appname (x) og fagsystem-enum"),
-        BadRequest(("Idempotency-Key", "has 1 to 255 printable characters")),
+        BadRequest((header, "has 1 to 255 printable characters")),
         HTTPException(status_code=404),
-        KeyReused("the Idempotency-Key was used for another request"),
-        RequestInProgress("a request with this Idempotency-Key is being answered"),
+        KeyReused(f"the {header} was used for another request"),
+        RequestInProgress(f"a request with this {header} is being answered"),
         BodyTooLong("a body has at most 1048576 bytes"),
         HTTPException(status_code=415, detail="the body must be application/json"),
         TooManyRequests(2),
@@ -326,17 +330,17 @@ _OF_ALL: Final = tuple(
         IssuerUnreachable("the keys of the token issuer can not be had"),
         ResultUnknown(),
     )
-)
+    return [refusal_of(problem_of(error)) for error in errors]
 
 
-def with_examples(specs: Mapping[int, ResponseSpec], known: Iterable[Refusal]) -> dict[int, ResponseSpec]:
+def with_examples(specs: Mapping[int, ResponseSpec], known: Iterable[Refusal], *, header: str = KEY_HEADER) -> dict[int, ResponseSpec]:
     """The same answers, each with all of its refusals; a missing or wrong token is answered without a body."""
-    return {status: _exemplified(status, spec, [*known, *_OF_ALL]) for status, spec in specs.items()}
+    return {status: _exemplified(status, spec, [*known, *_of_all(header)]) for status, spec in specs.items()}
 
 
 def of_dry_runs(specs: Mapping[int, ResponseSpec]) -> dict[int, ResponseSpec]:
     """The same answers of dry runs, with refusals of the call itself and those of its message, which stand in a StatusReply."""
-    answers = with_examples(specs, (NO_SUCH_SCHEME, NOT_IN_TIME))
+    answers = with_examples(specs, (NO_SUCH_SCHEME, NOT_IN_TIME), header=TRANSACTION_ID)
     return {status: replace(spec, examples=[*(spec.examples or ()), *_replies(status)]) for status, spec in answers.items()}
 
 

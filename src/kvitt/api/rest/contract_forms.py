@@ -13,6 +13,8 @@ from kvitt.errors import MissingClaim, OtherScheme, SystemCallRefused, UnknownAp
 
 DECISION_PATHS: Final = ("/api/iverksetting", "/utbetalinger")
 """Under these paths lie the calls of decisions."""
+TRANSACTION_ID: Final = "Transaction-ID"
+"""By this header repeats of dry runs are recognised."""
 JSON: Final = "application/json"
 CHALLENGE: Final = 'Bearer realm="Azure AD"'
 ACCESS_PAGE: Final = f"{BASE}/async/kom_i_gang"
@@ -29,8 +31,8 @@ _WORDS: Final = (
     (r"has 1 to (\d+) printable characters", "må ha 1 til {} skrivbare tegn"),
     ("must name one of the schemes of the application", "må være et av fagsystemene til applikasjonen"),
     ("names no scheme", "er ikke et fagsystem"),
-    ("the Idempotency-Key was used for another request", "Idempotency-Key er brukt i en annen forespørsel"),
-    ("a request with this Idempotency-Key is being answered", "En forespørsel med denne Idempotency-Key er under behandling"),
+    (r"the (\S+) was used for another request", "{} er brukt i en annen forespørsel"),
+    (r"a request with this (\S+) is being answered", "En forespørsel med denne {} er under behandling"),
     (r"the application asks too often; it may again in (\d+) seconds", "Applikasjonen spør for ofte, og kan spørre igjen om {} sekunder"),
     ("Not Found", "Fant ikke siden"),
     ("Method Not Allowed", "Metoden er ikke tillatt her"),

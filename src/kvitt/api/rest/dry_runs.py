@@ -26,20 +26,21 @@ from kvitt.api.rest.contract_examples import (
     WHAT_IS_PAID,
     of_dry_runs,
 )
-from kvitt.api.rest.contract_forms import api_error
+from kvitt.api.rest.contract_forms import TRANSACTION_ID, api_error
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.iverksetting_description import SCHEME_PARAMETER, SIMULATED
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.routes import CHECK, FormSchema, RouteWork, authority_in, authority_over, may_decide, may_decide_somewhere
 from kvitt.api.rest.watch import RowWatch
 from kvitt.contracts.helved.dry_run_calls import SOURCES, http_status
+from kvitt.contracts.helved.dry_run_calls import may_pass as dry_run_may_pass
 from kvitt.contracts.iverksetting.answers import ContractBody, refusal_body
 from kvitt.contracts.iverksetting.call import EnactmentCall
 from kvitt.contracts.iverksetting.contract import as_read, checked
 from kvitt.contracts.iverksetting.decision import DecisionForm
 from kvitt.contracts.iverksetting.read import ReadingTerms
 from kvitt.contracts.iverksetting.shapes import SimulatedShape
-from kvitt.contracts.iverksetting.simulated import SOURCE_OF, as_simulated
+from kvitt.contracts.iverksetting.simulated import SOURCE_OF, as_simulated, may_pass
 from kvitt.contracts.iverksetting.simulated import answered as said_of_decision
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.caller import CallHeaders
@@ -53,7 +54,6 @@ from kvitt.kernel.queries import load
 
 PATHS: Final = ("/api/simulering/v3", "/api/dryrun")
 DECISION_PATH: Final = "/api/simulering/v2"
-TRANSACTION_ID: Final = "Transaction-ID"
 _SQL = load("dry_runs", "kvitt.contracts.helved")
 _JSON: Final = "application/json"
 _FORM: Final = "v1"
@@ -111,7 +111,7 @@ class DryRunRoutes(Struct, frozen=True):
         answer = await self.watch.holding(ask, self.calls.dry_run_seconds)
         if answer is None:
             return _shown(NOT_IN_TIME.status, refusal_body(NOT_IN_TIME, terms.generation))
-        return _shown(*said_of_decision(answer, terms.generation))
+        return _shown(*said_of_decision(answer, terms.generation), again=may_pass(answer))
 
 
 def _known(decided: Decided) -> int | bytes:
@@ -121,14 +121,12 @@ def _known(decided: Decided) -> int | bytes:
 
 
 def _said(answer: bytes) -> Response[bytes]:
-    status = http_status(answer)
-    again = {"retry-after": RETRY_SECONDS} if status == HTTPStatus.CONFLICT else {}
-    return Response(answer, status_code=status, media_type=_JSON, headers=again)
+    return _shown(http_status(answer), ContractBody(_JSON, answer), again=dry_run_may_pass(answer))
 
 
-def _shown(status: int, content: ContractBody) -> Response[bytes]:
-    again = {"retry-after": RETRY_SECONDS} if status == HTTPStatus.CONFLICT else {}
-    return Response(content.body, status_code=status, media_type=content.content_type, headers=again)
+def _shown(status: int, content: ContractBody, *, again: bool = False) -> Response[bytes]:
+    headers = {"retry-after": RETRY_SECONDS} if again else {}
+    return Response(content.body, status_code=status, media_type=content.content_type, headers=headers)
 
 
 def _late() -> Response[bytes]:

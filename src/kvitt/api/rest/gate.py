@@ -33,6 +33,7 @@ from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
 from kvitt.errors import AccessRefused, BadRequest, BodyTooLong, KvittError, NotAuthenticated, NotPermitted, TooManyRequests
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
+from kvitt.kernel.requests import KEY_HEADER
 
 MAX_BODY: Final = 1_048_576
 DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "transaction-id", "if-match", "fagsystem")
@@ -150,7 +151,7 @@ class GateLimits(Struct, frozen=True):
 
     def key_header(self, path: str) -> str:
         """The header by which a repeat is recognised at a path."""
-        return longest_of(self.key_headers, path) or "Idempotency-Key"
+        return longest_of(self.key_headers, path) or KEY_HEADER
 
     def body_of(self, path: str) -> int:
         """The bytes that a body may have at a path."""

@@ -29,7 +29,7 @@ from kvitt.api.rest.iverksetting_description import (
     SchemeOperation,
 )
 from kvitt.api.rest.moves import move, payments_body
-from kvitt.api.rest.problems import ProblemForm
+from kvitt.api.rest.problems import RETRY_SECONDS, ProblemForm
 from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, may_decide
 from kvitt.contracts.iverksetting.answers import (
     EMPTY_BODY,
@@ -46,7 +46,7 @@ from kvitt.contracts.iverksetting.decision import CaseDecision, DecisionForm, Ge
 from kvitt.contracts.iverksetting.lookup import call_key, is_switched_off, refused_in_other_case, status_in_any_case, status_of
 from kvitt.contracts.iverksetting.moving import read_move
 from kvitt.contracts.iverksetting.read import ReadingTerms, form_of
-from kvitt.contracts.iverksetting.texts import RECEIVED_ALREADY, SCHEME_STOPPED, STATUS_UNKNOWN, STATUS_UNKNOWN_OF_THREE
+from kvitt.contracts.iverksetting.texts import NOT_FINISHED, RECEIVED_ALREADY, SCHEME_STOPPED, STATUS_UNKNOWN, STATUS_UNKNOWN_OF_THREE
 from kvitt.disbursement.authority import NOT_FRAMED
 from kvitt.disbursement.decide import Decided
 from kvitt.disbursement.decisions import DecisionOutcome
@@ -209,11 +209,13 @@ def _answer(decided: Decided, decision: CaseDecision, scheme: Scheme, generation
 
 
 def _refused(refusal: Refusal, generation: Generation) -> Response[bytes]:
-    return _response(refusal.status, refusal_body(refusal, generation))
+    """Whatever may be asked again once an order has its receipt says so: no repeat of it is answered from what was kept."""
+    later = refusal.status == HTTPStatus.LOCKED or refusal == NOT_FINISHED.refusal(generation)
+    return _response(refusal.status, refusal_body(refusal, generation), {"retry-after": RETRY_SECONDS} if later else {})
 
 
-def _response(status: int, content: ContractBody) -> Response[bytes]:
-    return Response(content.body, status_code=status, media_type=content.content_type)
+def _response(status: int, content: ContractBody, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    return Response(content.body, status_code=status, media_type=content.content_type, headers=headers)
 
 
 def _any_body(_: bytes) -> None:

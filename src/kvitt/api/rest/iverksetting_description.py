@@ -23,8 +23,9 @@ from kvitt.api.rest.contract_examples import (
     THE_PAYMENTS,
     with_examples,
 )
+from kvitt.api.rest.contract_forms import TRANSACTION_ID
 from kvitt.api.rest.decisions import SEEN
-from kvitt.api.rest.routes import FormSchema
+from kvitt.api.rest.routes import IDEMPOTENCY_KEY, FormSchema
 from kvitt.contracts.iverksetting.call import SOURCE_OF
 from kvitt.contracts.iverksetting.moving import MoveShape
 from kvitt.contracts.iverksetting.shapes import LastShape, OldShape, V2Shape
@@ -108,13 +109,15 @@ SIMULATED: Final = {
     ),
     204: ResponseSpec(None, description="nothing would change"),
     401: ResponseSpec(None, description="no valid token; the answer has no body"),
-    **with_examples({status: _refusal(meaning) for status, meaning in _OF_SIMULATIONS.items()}, OF_SIMULATED_DECISIONS),
+    **with_examples(
+        {status: _refusal(meaning) for status, meaning in _OF_SIMULATIONS.items()}, OF_SIMULATED_DECISIONS, header=TRANSACTION_ID
+    ),
 }
 SCHEME_PARAMETER: Final = HeaderParameter(
     SCHEME_HEADER,
     "header",
-    schema=Schema(type=OpenAPIType.STRING, enum=[*SOURCE_OF]),
-    description="the scheme, where the application has several; outside production that of whoever calls",
+    schema=Schema(type=OpenAPIType.STRING, examples=[*SOURCE_OF]),
+    description="the scheme, where the application has several; outside production that of whoever calls; else it is not looked at",
 )
 
 
@@ -144,9 +147,9 @@ class DecisionOperation(SchemeOperation):
     examples: ClassVar[Mapping[str, Example]] = {"decision": A_DECISION}
 
     def __post_init__(self) -> None:
-        """Adds the body, and the header that names a simulation."""
+        """Adds the body, the header by which repeats are recognised, and the one that names a simulation."""
         super().__post_init__()
-        self.parameters = [*(self.parameters or []), *([_SEEN] if self.names_simulation else [])]
+        self.parameters = [*(self.parameters or []), IDEMPOTENCY_KEY, *([_SEEN] if self.names_simulation else [])]
         media = OpenAPIMediaType(schema=FormSchema.of(*self.forms), examples={**self.examples})
         self.request_body = RequestBody(content={_JSON: media}, required=True)
 

@@ -14,6 +14,7 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kvitt.api.rest.contract_examples import A_MOVED_PAYMENT, MOVED_PAYMENTS, OF_MOVED_PAYMENTS, THE_PAYMENTS, with_examples
 from kvitt.api.rest.decisions import DecisionCalls
@@ -43,8 +44,9 @@ from kvitt.contracts.utbetalinger.shapes import SinglePayment, encode_payment_sh
 from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.case import CaseKey
 from kvitt.disbursement.catalogue import BENEFITS
-from kvitt.disbursement.migrate_case import NOT_THERE, OPEN_ORDER, MigrateCase, Move, MovedChains
-from kvitt.disbursement.values import CaseId, Payment, PaymentId, Refusal, Scheme
+from kvitt.disbursement.derive.chained import is_chain
+from kvitt.disbursement.migrate_case import NOT_THERE, OPEN_ORDER, Before, MigrateCase, Move, MovedChains
+from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.database import Connection
 
 _ENDED_WELL: Final = frozenset({EnactmentStatus.OK, EnactmentStatus.OK_WITHOUT_PAYMENT})
@@ -61,8 +63,12 @@ def move(
     if status not in _ENDED_WELL:
         return asked.refusal(_refused_for(status), scheme, generation)
 
-    def choose(payments: Sequence[Payment]) -> Sequence[Move] | Refusal:
-        return [_move(each, asked, scheme) for each in payments if asked.means(each, scheme)]
+    def choose(payments: Sequence[Payment], before: Before) -> Sequence[Move]:
+        meant = [_move(each, asked, scheme) for each in payments if asked.means(each, scheme)]
+        if any(each.action is not Action.DELETE for each in payments):
+            return meant
+        left = [each for each in payments if (is_chain(each) or each.payment_id in before) and not asked.means(each, scheme)]
+        return [*meant, *(_ceased(each, asked, scheme, before) for each in left)]
 
     contracts = Iverksetting.name, SINGLE_PAYMENTS
     found = MigrateCase(connection, calls.clock, calls.ports.contracts).run(
@@ -74,8 +80,9 @@ def move(
 
 
 def payments_body(payments: Sequence[Payment]) -> bytes:
-    """The payments as callers see single ones."""
-    return msgspec.json.encode([msgspec.Raw(encode_payment_shape(each)) for each in payments])
+    """The payments as callers see single ones; those that have ceased pay nothing."""
+    shown = [replace(each, periods=()) if each.action is Action.DELETE else each for each in payments]
+    return msgspec.json.encode([msgspec.Raw(encode_payment_shape(each)) for each in shown])
 
 
 def _refused_for(status: EnactmentStatus | None) -> Wording:
@@ -86,13 +93,20 @@ def _refused_for(status: EnactmentStatus | None) -> Wording:
 
 def _move(payment: Payment, asked: AskedMove, scheme: Scheme) -> Move:
     """A chain goes on under the id of the pair, or under the one that is derived of its reporting card (helved §2.3)."""
-    to = asked.payment_id or _derived(payment, asked, scheme)
+    to = asked.payment_id or _derived(payment, asked.reporting_card or "", scheme)
     return Move(payment.payment_id, to, asked.key.enactment_id or asked.key.decision_id)
 
 
-def _derived(payment: Payment, asked: AskedMove, scheme: Scheme) -> PaymentId:
-    assert asked.reporting_card is not None, "one of the two is given"
-    return derived_payment_id(scheme, CaseId(asked.case_id), asked.reporting_card, BENEFITS[payment.benefit].class_code)
+def _ceased(payment: Payment, asked: AskedMove, scheme: Scheme, before: Before) -> Move:
+    """A chain that moves with its case, which has ceased: one that no reporting card names keeps its id, which no caller chose."""
+    key = asked.key.enactment_id or asked.key.decision_id
+    if not payment.reporting_card:
+        return Move(payment.payment_id, PaymentId(before.get(payment.payment_id, payment.payment_id)), key, chosen=False)
+    return Move(payment.payment_id, _derived(payment, payment.reporting_card, scheme), key)
+
+
+def _derived(payment: Payment, reporting_card: str, scheme: Scheme) -> PaymentId:
+    return derived_payment_id(scheme, payment.case_id, reporting_card, BENEFITS[payment.benefit].class_code)
 
 
 class PaymentMoves(Struct, frozen=True):
@@ -126,7 +140,7 @@ class PaymentMoves(Struct, frozen=True):
         cases = MigrateCase(connection, self.calls.clock, self.calls.ports.contracts)
         way = SINGLE_PAYMENTS, Helved.name
         return cases.run(
-            case, way, lambda payments: moves_of(payments, asked), by=by.person or by.application, reason=_REASON, dry_run=dry_run
+            case, way, lambda payments, _: moves_of(payments, asked), by=by.person or by.application, reason=_REASON, dry_run=dry_run
         )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Schema
 from litestar.params import JSONBody, Parameter
 from litestar.response import Stream
 from litestar.router import Router
@@ -27,6 +27,8 @@ from kvitt.errors import AlreadyReconciled, BadRequest, NotAWorkingDay
 
 _READ, _WRITE = [may(Permission.RECONCILIATION_READ)], [may(Permission.RECONCILIATION_WRITE)]
 _HOLIDAY: Final = "Today is a holiday or weekend, no avstemming"
+_DONE: Final = "Already avstemt today ({today})"
+_RUNS: Final = "Grensesnittavstemming kjører allerede for fagsystem {scheme}"
 _IN_MEMORY: Final = 4 << 20
 """So many bytes of an answer are kept in memory; more are on disk."""
 _PIECE: Final = 64 << 10
@@ -69,13 +71,17 @@ class _Reconciling(Repeatable):
     """An operation whose conflict may also be said in words, in a text of this kind."""
 
     words: ClassVar[str] = MediaType.TEXT.value
+    said: ClassVar[str] = _DONE.format(today="2026-05-05")
 
     def __post_init__(self) -> None:
         """Adds that kind to what a conflict is answered with."""
         super().__post_init__()
         conflict = (self.responses or {}).get("409")
         assert isinstance(conflict, OpenAPIResponse), "all routes have conflicts"
-        conflict.content = {**(conflict.content or {}), self.words: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+        in_words = OpenAPIMediaType(
+            schema=Schema(type=OpenAPIType.STRING), examples={"words": Example(summary="done before", value=self.said)}
+        )
+        conflict.content = {**(conflict.content or {}), self.words: in_words}
 
 
 @dataclass
@@ -83,10 +89,17 @@ class _Starting(_Reconciling):
     """The same, where the text is JSON."""
 
     words = MediaType.JSON.value
+    said = _RUNS.format(scheme=Scheme.DAGPENGER)
 
 
 _IN_WORDS: Final = {
-    423: ResponseSpec(str, description="the rail does not compare today", media_type=MediaType.TEXT, generate_examples=False)
+    423: ResponseSpec(
+        str,
+        description="the rail does not compare today",
+        media_type=MediaType.TEXT,
+        generate_examples=False,
+        examples=[Example(summary="no working day", value=_HOLIDAY)],
+    )
 }
 
 
@@ -143,7 +156,7 @@ async def reconcile(
     except NotAWorkingDay:
         return _in_words(423, _HOLIDAY)
     except AlreadyReconciled:
-        return _in_words(409, f"Already avstemt today ({data.today})")
+        return _in_words(409, _DONE.format(today=data.today))
     return Response(b"", status_code=200, media_type=MediaType.TEXT)
 
 
@@ -189,7 +202,7 @@ async def start(
     except NotAWorkingDay:
         return _in_words(423, _HOLIDAY)
     except AlreadyReconciled:
-        text = msgspec.json.encode(f"Grensesnittavstemming kjører allerede for fagsystem {scheme}")
+        text = msgspec.json.encode(_RUNS.format(scheme=scheme))
         return Response(text, status_code=409, media_type=MediaType.JSON)
     return Response(b"", status_code=202, media_type=MediaType.TEXT)
 

@@ -67,7 +67,7 @@ class IdempotentRequest:
 
         def do() -> StoredAnswer | Begun:
             with keys.pool.connection() as connection:
-                return begin(connection, keys.clock, self._subject, self._key, digest)
+                return begin(connection, keys.clock, self._subject, self._key, digest, header=self._header)
 
         taken = await self._on_thread(do)
         if isinstance(taken, StoredAnswer):

@@ -37,6 +37,7 @@ from kvitt.errors import (
 )
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.actor import REST, Actor
+from kvitt.kernel.requests import KEY_HEADER
 from kvitt.ledger.calls import Account, CallResult
 
 Found = TypeVar("Found")
@@ -80,6 +81,15 @@ def _problem_spec(meaning: str, error: Exception) -> tuple[int, ResponseSpec]:
 
 
 PROBLEMS: Final = dict(_problem_spec(*each) for each in _MEANINGS)
+PROBLEM_OF: Final[Mapping[int, Problem]] = {problem.status: problem for problem in (problem_of(error) for _, error in _MEANINGS)}
+"""One problem of each status, for paths that tell them in a form of their own."""
+IDEMPOTENCY_KEY: Final = HeaderParameter(
+    KEY_HEADER,
+    "header",
+    schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$"),
+    description="the same request with the same key is done once, and answered alike",
+)
+"""The gate reads the header; no route does."""
 
 
 @dataclass
@@ -87,10 +97,8 @@ class Repeatable(Operation):
     """An operation as described, with the header by which its repeats are recognised."""
 
     def __post_init__(self) -> None:
-        """The gate reads the header; no route does."""
-        key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$")
-        meaning = "the same request with the same key is done once, and answered alike"
-        self.parameters = [*(self.parameters or []), HeaderParameter("Idempotency-Key", "header", schema=key, description=meaning)]
+        """Adds what no signature has."""
+        self.parameters = [*(self.parameters or []), IDEMPOTENCY_KEY]
 
 
 class FormSchema(Schema):

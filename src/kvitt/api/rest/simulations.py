@@ -6,17 +6,18 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, RequestBody, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.router import Router
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.problems import PROBLEM, RETRY_SECONDS, FormedProblem, Problem
-from kvitt.api.rest.routes import CHECK, Repeatable, RouteWork, actor_of, may_touch
+from kvitt.api.rest.routes import CHECK, PROBLEM_OF, Repeatable, RouteWork, actor_of, may_touch
 from kvitt.api.rest.simulation_form import REQUEST
 from kvitt.api.rest.watch import RowWatch
 from kvitt.contracts.rapid.ask import ask
@@ -43,14 +44,37 @@ _MEANINGS: Final[Mapping[int, str]] = {
     409: "the case has an order without a receipt, or the key was used otherwise",
     413: "the body is too long",
     415: "the body is not JSON",
+    429: "the application asks too often",
     500: "the rail failed, or kvitt",
     503: "the rail is closed, or did not answer in time; or too many calls wait for it",
+    504: "it is not known whether it was asked",
 }
+_OF_THE_RAIL: Final = (
+    SimulationFailure(FailureReason.NOT_ASKED, "Simuleringen har for mange linjer"),
+    SimulationFailure(
+        FailureReason.ORDER_OPEN,
+        "Saken har et åpent oppdrag som har ventet på kvittering i 3 timer, og kan ikke simuleres før det er kvittert",
+    ),
+    SimulationFailure(FailureReason.EMPTY_ENVELOPE, ""),
+    SimulationFailure(FailureReason.CLOSED, ""),
+)
+"""Failures of questions, for the description."""
+_A_CALL: Final = "0b9f4f2e-6a0d-4c57-9f0e-5f5d5c1e2a01"
+
+
+def _examples(status: int) -> list[Example]:
+    """The problems of a status, in the service's form."""
+    said = [problem for problem in (http_answer(each, _A_CALL) for each in _OF_THE_RAIL) if problem.status == status]
+    bodies = [each.body for each in (service_problem(HTTPStatus(status), PROBLEM_OF[status].detail, _A_CALL), *said)]
+    found = [msgspec.json.decode(body) for body in bodies]
+    return [Example(summary=each["detail"], value=each) for each in found]
+
+
 _ANSWERS: Final = {
     200: ResponseSpec(SimulationShape, description="what the order would lead to", generate_examples=False),
     204: ResponseSpec(None, description="the rail takes the order, and nothing would change"),
     **{
-        status: ResponseSpec(ServiceProblem, description=meaning, media_type=PROBLEM, generate_examples=False)
+        status: ResponseSpec(ServiceProblem, description=meaning, media_type=PROBLEM, generate_examples=False, examples=_examples(status))
         for status, meaning in _MEANINGS.items()
     },
 }

@@ -20,7 +20,7 @@ from kvitt.api.rest.contract_examples import A_CORRECTION, A_PAYMENT, A_STATUS, 
 from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.repeats import is_again, repeat_of
-from kvitt.api.rest.routes import CHECK, LOCATION, FormSchema, RouteWork, authority_over, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, IDEMPOTENCY_KEY, LOCATION, FormSchema, RouteWork, authority_over, may_decide_somewhere
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_correction, no_status, not_found
@@ -189,7 +189,10 @@ _MADE: Final = {
     201: ResponseSpec(None, description="made, and durable; `Location` is its path"),
     **_refusals([status for status in _MEANINGS if status not in (404, 412)]),
 }
-_CORRECTED: Final = {201: ResponseSpec(None, description="stored, and sent once no order of the case is open"), **_refusals([*_MEANINGS])}
+_CORRECTED: Final = {
+    201: ResponseSpec(None, description="stored, and sent once no order of the case is open"),
+    **_refusals([status for status in _MEANINGS if status not in (412, 423)]),
+}
 _SHOWN: Final = {
     200: ResponseSpec(
         SinglePayment, description="the payment; `ETag` names its state", media_type=_JSON, generate_examples=False, examples=[A_PAYMENT]
@@ -214,7 +217,7 @@ class PaymentCallOperation(Operation):
     form: ClassVar[type[Struct]] = SinglePayment
     examples: ClassVar[Mapping[str, Example]] = {"payment": A_PAYMENT}
     headers: ClassVar[Sequence[HeaderParameter]] = (
-        _header("Idempotency-Key", "the same request with the same key is done once, and answered alike"),
+        IDEMPOTENCY_KEY,
         _header(SEEN, "the key of the dry run whose simulation an approver saw"),
     )
 

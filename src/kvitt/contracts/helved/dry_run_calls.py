@@ -22,11 +22,13 @@ from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Reply
 from kvitt.disbursement.instructions import PaymentInstructions
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.simulation import Simulation, of_case
+from kvitt.disbursement.simulation_requests import tells_of_open_order
 from kvitt.disbursement.values import Order, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms
 
 SOURCES: Final[Mapping[Scheme, str]] = {scheme: f"rest.dryrun.{scheme}" for scheme in helved_topics.SCHEME_OF_INPUT.values()}
 """The name under which the dry runs of a scheme are stored that came by calls."""
+_CONFLICT: Final = 409
 _FIGURES: Final = b'{"@type":'
 _NO_CHANGE: Final = b'{"@type":"info"'
 """So begins an answer that is no status; and one which says that nothing would change."""
@@ -85,6 +87,12 @@ def http_status(answer: bytes) -> int:
         error = decode_status(answer).error
         return error.status if error else 200
     return 302 if answer.startswith(_NO_CHANGE) else 200
+
+
+def may_pass(answer: bytes) -> bool:
+    """Whether the same dry run may be answered otherwise by and by: its case has an order without a receipt, or is contradicted."""
+    error = None if answer.startswith(_FIGURES) else decode_status(answer).error
+    return error is not None and error.status == _CONFLICT and tells_of_open_order(error.text)
 
 
 def _failed(refusal: Refusal) -> Reply:

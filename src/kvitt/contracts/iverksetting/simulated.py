@@ -231,6 +231,12 @@ def answered(kept: bytes, generation: Generation) -> tuple[int, ContractBody]:
     return refusal.status, unexpected_body(generation, BASE) if failed else refusal_body(refusal, generation)
 
 
+def may_pass(kept: bytes) -> bool:
+    """Whether the same question may be answered otherwise by and by: the decision before has not ended well yet, or its case is busy."""
+    error = None if kept == _NO_CHANGE or kept.startswith(_FIGURES) else decode_document(kept).error
+    return error in [NOT_TO_BE_SIMULATED.refusal(generation) for generation in Generation]
+
+
 def _refused(refusal: Refusal) -> Reply:
     return Reply(answer=StatusDocument("", EnactmentKey(""), error=refusal).encode())
 

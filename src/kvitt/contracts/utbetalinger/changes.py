@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger.shapes import encode_payment_shape
 from kvitt.disbursement import refusals
+from kvitt.disbursement.derive.chained import is_chain
 from kvitt.disbursement.derive.micro_chained import CaseState, derive
 from kvitt.disbursement.instructions import PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.refusals import BASE, unchangeable
@@ -70,13 +71,15 @@ class PaymentCall(Instruction, frozen=True):
 class PaymentFound(Struct, frozen=True):
     """The state that a call finds. `accepted` is None for a payment that the rail never took, or that has ceased.
 
-    `pending`: an open order of its case pays it; `elsewhere`: another case has it; `busy`: nothing may be derived for the case now.
+    `pending`: an open order of its case pays it; `elsewhere`: another case has it; `busy`: nothing may be derived for the case now;
+    `of_decisions`: a chain of decisions has the id, which no caller chose, for it did not move when its case did.
     """
 
     accepted: Payment | None
     pending: bool = False
     elsewhere: bool = False
     busy: bool = False
+    of_decisions: bool = False
 
 
 def exists_already(payment_id: PaymentId) -> Refusal:
@@ -119,7 +122,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
 
 
 def _refused_post(call: PaymentCall, found: PaymentFound) -> Refusal | None:
-    if found.accepted is not None or found.pending or found.elsewhere:
+    if found.accepted is not None or found.pending or found.elsewhere or found.of_decisions:
         return exists_already(call.payment.payment_id)
     return CASE_BUSY if found.busy else None
 
@@ -160,6 +163,15 @@ def orders_of(call: PaymentCall, state: CaseState, made_at: datetime) -> Sequenc
 
 def _not_first(order: Order) -> Order:
     return replace(order, is_first_order=False, payments=tuple(replace(each, first_of_case=False) for each in order.payments))
+
+
+def found_by(call: PaymentCall, state: CaseState) -> PaymentFound:
+    """The state of its payment that a call finds in a case."""
+    payment_id = call.payment.payment_id
+    stored, elsewhere = state.payments.get(payment_id), payment_id in state.ids_of_other_cases
+    if stored is not None and is_chain(stored):
+        return PaymentFound(None, elsewhere=elsewhere, busy=state.open, of_decisions=True)
+    return PaymentFound(living(state, payment_id), payment_id in state.pending, elsewhere, state.open)
 
 
 def living(state: CaseState, payment_id: PaymentId) -> Payment | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from kvitt.contracts.utbetalinger.answers import decode_kept
 from kvitt.contracts.utbetalinger.avvent import AvventCall, call_of, corrections_of, read_avvent
-from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentFound, PaymentOperation, living, orders_of, refused
+from kvitt.contracts.utbetalinger.changes import PaymentCall, PaymentOperation, found_by, living, orders_of, refused
 from kvitt.contracts.utbetalinger.read import instructions_of, payment_id_of, read_single
 from kvitt.contracts.utbetalinger.reply import reply_to
 from kvitt.contracts.utbetalinger.shapes import SCHEMES, AvventCorrection, SinglePayment
@@ -78,12 +78,8 @@ class Utbetalinger(Contract):
         if isinstance(call, AvventCall):
             return corrections_of(call, case, oslo(at))
         assert isinstance(call, PaymentCall), "a refusal leads to nothing"
-        payment_id = call.payment.payment_id
-        elsewhere = payment_id in case.ids_of_other_cases
-        found = PaymentFound(living(case, payment_id), payment_id in case.pending, elsewhere, case.open)
-        return (
-            refused(call, found) or _refused_sender(_sender(call_headers(message.headers)), call, case) or orders_of(call, case, oslo(at))
-        )
+        by = _sender(call_headers(message.headers))
+        return refused(call, found_by(call, case)) or _refused_sender(by, call, case) or orders_of(call, case, oslo(at))
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - a status tells neither key nor time
         """The status to keep."""

@@ -17,10 +17,13 @@ from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger.contract import Utbetalinger
+from kvitt.contracts.utbetalinger.rules import broken_rule
 from kvitt.contracts.utbetalinger.shapes import SCHEMES as CALLED_SCHEMES
-from kvitt.contracts.utbetalinger.shapes import Amount
+from kvitt.contracts.utbetalinger.shapes import Amount, shape_of
 from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES
 from kvitt.disbursement.imported import ImportedCase, is_name
+from kvitt.disbursement.instructions import as_called
+from kvitt.disbursement.refusals import BAD_CASE_ID
 from kvitt.disbursement.take_over import ReadCase, RowFinding, RowRule
 from kvitt.disbursement.values import Action, CaseId, DecisionId, HoldBackShape, LineId, Payment, PaymentId, Period, RateType, Scheme
 from kvitt.errors import Undecodable
@@ -175,9 +178,10 @@ def read_version(body: str) -> OldVersion:
         raise _WrongVersion(RowRule.BENEFIT, name)
     terms = SCHEMES[benefit.scheme]
     caseworker, approver = _text(data.caseworker), _text(data.approver)
-    periods = tuple(sorted((each.period for each in data.spans), key=lambda each: each.start))
-    payment_id = PaymentId(str(row.payment_id))
-    last = data.last.period if data.last else periods[-1] if periods else None
+    spans = tuple(sorted((each.period for each in data.spans), key=lambda each: each.start))
+    payment_id, rate = PaymentId(str(row.payment_id)), _rate(data)
+    last = data.last.period if data.last else spans[-1] if spans else None
+    _look_at_periods(spans, last, name)
     payment = Payment(
         original_key=payment_id,
         area=DECISION_AREAS.get(benefit.scheme, benefit.area),
@@ -193,22 +197,21 @@ def read_version(body: str) -> OldVersion:
         benefit=benefit.name,
         approver=approver if is_name(approver) else terms.default_approver,
         caseworker=caseworker if is_name(caseworker) else terms.default_caseworker,
-        rate_type=_rate(data),
+        rate_type=rate,
         hold_back=data.avvent.value() if data.avvent else None,
-        periods=periods,
+        periods=as_called(spans, rate),
     )
-    _look_at_periods(payment, name)
     renamed = not (is_name(caseworker) and is_name(approver))
     return OldVersion(
         name, benefit.scheme, payment, row.created, row.status, row.deleted is not None, renamed, last_known=data.last is not None
     )
 
 
-def _look_at_periods(payment: Payment, row: str) -> None:
-    if not payment.periods:
+def _look_at_periods(spans: Sequence[Period], last: Period | None, row: str) -> None:
+    if not spans:
         raise Undecodable("data.perioder", "is empty")
-    every = (*payment.periods, payment.last_sent or payment.periods[-1])
-    if any(each.end < each.start for each in every) or any(one.end >= other.start for one, other in pairwise(payment.periods)):
+    every = (*spans, last or spans[-1])
+    if any(each.end < each.start for each in every) or any(one.end >= other.start for one, other in pairwise(spans)):
         raise _WrongVersion(RowRule.OVERLAP, row)
     if any(each.amount == 0 for each in every):
         raise _WrongVersion(RowRule.AMOUNT, row)
@@ -273,7 +276,12 @@ def _newest_accepted(versions: Sequence[OldVersion]) -> tuple[Payment | None, _N
     payment = _with_last_line(accepted, newest)
     if accepted.deleted:
         return replace(payment, action=Action.DELETE), [*notes, (RowRule.DELETED, accepted.row)]
-    return payment, notes
+    return payment, notes if _may_be_put_back(payment) else [*notes, (RowRule.NOT_AS_CALLED, accepted.row)]
+
+
+def _may_be_put_back(payment: Payment) -> bool:
+    """Whether a caller may name what the payment pays: then it is put back without a change, and ceased. Its case's id has its own rule."""
+    return broken_rule(shape_of(payment)) in (None, BAD_CASE_ID)
 
 
 def _with_last_line(accepted: OldVersion, newest: OldVersion) -> Payment:

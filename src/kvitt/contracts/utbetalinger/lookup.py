@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from kvitt.contracts.utbetalinger.answers import KeptStatus, PaymentStatus, decode_kept
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.derive.chained import is_chain
 from kvitt.disbursement.states import PaymentState
 from kvitt.disbursement.values import Action, Payment, PaymentId, Scheme
 from kvitt.kernel.fetch import Source, fetch, fetch_values
@@ -35,14 +36,21 @@ class PaymentSeen(Struct, frozen=True):
 
 
 def look_up(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:
-    """The payment of that id, if it is one of these schemes; None: none ever was."""
+    """The payment of that id, if it is one of these schemes; None: none ever was. A chain of decisions that has not moved is none.
+
+    One whose case went on in another contract is shown no more, and has the status that it had here.
+    """
+    if found := _found(source, _SQL.versions, contract, payment_id, schemes):
+        return PaymentSeen(found[0].scheme, found[0].case_id, _shown(found), _status(found[0]))
+    if found := _found(source, _SQL.version_before_move, contract, payment_id, schemes):
+        return PaymentSeen(found[0].scheme, found[0].case_id, None, _status(found[0]))
+    return None
+
+
+def _found(source: Source, statement: str, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> list[_FoundVersion]:
     arguments = {"payment_id": payment_id, "contract": contract}
-    rows = fetch(source, _FoundVersion, _SQL.versions, arguments, scheme=Scheme, state=PaymentState)
-    found = [each for each in rows if each.scheme in schemes]
-    if not found:
-        return None
-    newest = found[0]
-    return PaymentSeen(newest.scheme, newest.case_id, _shown(found), _status(newest))
+    rows = fetch(source, _FoundVersion, statement, arguments, scheme=Scheme, state=PaymentState)
+    return [each for each in rows if each.scheme in schemes and not is_chain(payment_document.decode(each.document))]
 
 
 def correction_status(source: Source, contract: str, payment_id: PaymentId, schemes: Collection[Scheme]) -> PaymentSeen | None:

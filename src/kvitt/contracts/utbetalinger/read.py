@@ -1,26 +1,21 @@
 """Reads the body of a call as what is instructed of one payment, or as why it is refused (iverksetting §3.3, §3.4)."""
 
 import re
-from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter
 from typing import Final
 
 from kvitt.contracts.utbetalinger.rules import broken_rule
-from kvitt.contracts.utbetalinger.shapes import PaidSpan, SinglePayment, read_payment
+from kvitt.contracts.utbetalinger.shapes import SinglePayment, read_payment
 from kvitt.disbursement.instructions import (
     Decision,
-    Given,
     InstructionKind,
     PaymentInstruction,
     PaymentInstructions,
     broken_decision,
     broken_instruction,
-    in_order,
-    merge,
+    joined,
 )
 from kvitt.disbursement.refusals import BASE, flawed_id
-from kvitt.disbursement.values import CaseId, DecisionId, PaymentId, Period, RateType, Refusal
+from kvitt.disbursement.values import CaseId, DecisionId, PaymentId, Period, Refusal
 from kvitt.errors import Undecodable
 from kvitt.formats.json_members import REPEATED
 from kvitt.formats.times import local_text
@@ -82,19 +77,13 @@ def instructions_of(payment: SinglePayment, payment_id: PaymentId, kind: Instruc
         dry_run=False,
         whole_case=False,
     )
-    instruction = PaymentInstruction(kind, payment_id, payment.benefit, payment.rate_type, joined(payment.spans, payment.rate_type))
+    instruction = PaymentInstruction(kind, payment_id, payment.benefit, payment.rate_type, periods_of(payment))
     return broken_decision(decision) or broken_instruction(decision, instruction) or PaymentInstructions(decision, (instruction,))
 
 
-def joined(spans: Sequence[PaidSpan], rate_type: RateType) -> tuple[Period, ...]:
-    """The fewest periods that say the same; neighbours with different offices stay apart (iverksetting §3.4)."""
-    given: list[Given] = [(each.start, each.end, each.amount, each.office, each.decided_rate) for each in spans]
-    if rate_type is RateType.ONE_OFF:
-        return in_order(given)
-    by_office: dict[str | None, list[Given]] = {}
-    for each in given:
-        by_office.setdefault(each[3], []).append(each)
-    return tuple(sorted(chain.from_iterable(merge(each, rate_type) for each in by_office.values()), key=attrgetter("start")))
+def periods_of(payment: SinglePayment) -> tuple[Period, ...]:
+    """The periods that a caller names, joined (iverksetting §3.4)."""
+    return joined([(each.start, each.end, each.amount, each.office, each.decided_rate) for each in payment.spans], payment.rate_type)
 
 
 def _flawed_id(payment: SinglePayment) -> Refusal | None:

@@ -9,7 +9,6 @@ and would take a second line of that name for the first.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Final
@@ -21,7 +20,7 @@ from kvitt.disbursement import refusals
 from kvitt.disbursement.calendar import next_day
 from kvitt.disbursement.catalogue import BENEFITS, DECISION_AREAS, SCHEMES, benefits_of
 from kvitt.disbursement.derive.micro_chained import MAX_LINES, ORDER_BEGINS, CaseState, last_sent, order_id
-from kvitt.disbursement.instructions import OFFICE, Decision, Given, broken_decision, in_order, merge
+from kvitt.disbursement.instructions import OFFICE, Decision, as_called, broken_decision
 from kvitt.disbursement.values import (
     Action,
     Area,
@@ -81,10 +80,18 @@ def chain_payment_id(scheme: Scheme, case_id: CaseId, chain: ChainKey) -> Paymen
     return PaymentId(named_uuid(OURS, "\0".join(parts)))
 
 
+def is_chain(payment: Payment) -> bool:
+    """Whether a payment has the id of its chain: then decisions change it, or it has not moved since they did."""
+    benefit = BENEFITS[payment.benefit]
+    card = payment.reporting_card if benefit.scheme in _BY_REPORTING_CARD else None
+    chain = ChainKey(benefit.class_code, None if card is UNSET else card)
+    return payment.payment_id == chain_payment_id(benefit.scheme, payment.case_id, chain)
+
+
 def single_payment(payment: Payment) -> Payment | None:
     """The payment of a chain as one that is corrected by itself, day by day the same; None where its periods have rate types of their own.
 
-    Neighbours are joined as single payments have them. The last line stays as it was made, with the rate type that it was made with.
+    Its periods are as callers of single payments give them. The last line stays as it was made, with the rate type that it was made with.
     """
     rates = {payment.rate_of(each) for each in payment.periods} or {payment.rate_type}
     if len(rates) > 1:
@@ -92,16 +99,8 @@ def single_payment(payment: Payment) -> Payment | None:
     (rate,) = rates
     last = payment.last_sent
     if last is not None:
-        last = replace(last, rate_type=None if payment.rate_of(last) is rate else payment.rate_of(last))
-    return replace(payment, rate_type=rate, last_sent=last, periods=_joined(payment.periods, rate), reporting_card=UNSET)
-
-
-def _joined(periods: Iterable[Period], rate: RateType) -> tuple[Period, ...]:
-    by_office: dict[str | None, list[Given]] = {}
-    for each in periods:
-        by_office.setdefault(each.office, []).append((each.start, each.end, each.amount, each.office, each.decided_rate))
-    join = in_order if rate is RateType.ONE_OFF else partial(merge, rate_type=rate)
-    return tuple(sorted((each for given in by_office.values() for each in join(given)), key=_by_start))
+        last = replace(last, rate_type=None if payment.rate_of(last) is rate else payment.rate_of(last), line=None)
+    return replace(payment, rate_type=rate, last_sent=last, periods=as_called(payment.periods, rate), reporting_card=UNSET)
 
 
 def continue_chain(accepted: Sequence[Period], wanted: Sequence[Period]) -> ContinuedChain:

@@ -2,6 +2,15 @@
 -- The payments of a case that were moved to a contract, by the ids that they had and have, oldest first.
 SELECT payment_id::text, moved_to::text FROM moved_payments WHERE case_no = %b AND contract = %b ORDER BY version;
 
+-- name: taken_ids
+-- Those of these ids, which a caller chose, that a payment of another case has, or will have once its order is taken.
+SELECT w.payment_id::text FROM unnest(%b::uuid[]) AS w (payment_id) CROSS JOIN (SELECT %b::bigint AS case_no) AS c
+WHERE EXISTS (
+    SELECT FROM payments AS p
+    WHERE p.payment_id = w.payment_id AND p.client_chose AND p.case_no <> c.case_no
+      AND (p.state = 'pending' OR (p.state = 'accepted' AND NOT p.superseded))
+);
+
 -- name: supersede
 -- These payments hold no more under these ids.
 UPDATE payments AS p SET superseded = true

@@ -28,6 +28,23 @@ LEFT JOIN messages AS m ON m.message_no = o.message_no
 WHERE c.contract = %(contract)s
 ORDER BY m.message_no DESC NULLS LAST;
 
+-- name: version_before_move
+-- The newest version that a payment of this contract had before its case went on in another one, with the answer of the call that made it.
+SELECT c.scheme, c.case_id, v.state, v.document, m.message_no, m.answer
+FROM (
+    SELECT w.case_no FROM moved_payments AS w WHERE w.payment_id = %(payment_id)s
+    UNION
+    SELECT p.case_no FROM payments AS p
+    WHERE p.payment_id = %(payment_id)s AND p.client_chose AND p.state = 'accepted' AND NOT p.superseded
+) AS k
+JOIN cases AS c ON c.case_no = k.case_no
+CROSS JOIN LATERAL (SELECT min(w.version) AS version FROM moved_payments AS w WHERE w.case_no = c.case_no AND w.contract = c.contract) AS f
+JOIN payments AS v ON v.case_no = c.case_no AND v.payment_id = %(payment_id)s AND v.version < f.version AND v.client_chose
+LEFT JOIN orders AS o ON o.order_id = v.order_id
+LEFT JOIN messages AS m ON m.message_no = o.message_no
+WHERE c.contract <> %(contract)s
+ORDER BY m.message_no DESC NULLS LAST LIMIT 1;
+
 -- name: cases_of_payments
 -- The cases that have these payments: their contract's, or such as were moved from it, all or in part. One that the rail never took is in none.
 SELECT p.payment_id::text, c.scheme, c.case_id

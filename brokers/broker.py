@@ -1,20 +1,23 @@
 """A broker as a child process: started and ready, stopped, killed, and started again on the same port and data."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
-from brokers.java import BrokerFailed, class_path, java
+from brokers.java import BrokerFailed, alone, class_path, java, kept
 from kvitt.kernel.postgres import launch
 
 HOST = "127.0.0.1"
+_CLASSES = "classes.jsa"
 _READY_SECONDS, _STOP_SECONDS, _LOOK_SECONDS = 300.0, 30.0, 0.05
 
 
@@ -23,6 +26,8 @@ class Broker(ABC):
 
     name: str
     heap: str
+    kept_files: Sequence[str] = ()
+    """Of its data, what is alike for all of them, and is made once."""
 
     def __init__(self, data_dir: Path, port: int = 0) -> None:
         self.data_dir = data_dir
@@ -50,11 +55,32 @@ class Broker(ABC):
         self._end(signal.SIGKILL)
 
     def _start(self) -> None:
-        """Starts it and returns when it answers. Raises BrokerFailed with the end of its log when it doesn't."""
+        """Starts it as the others before it, and returns when it answers. Raises BrokerFailed, BrokerUnavailable."""
+        class_path(self.name)
+        if not kept(self.name).is_dir():
+            with alone():
+                if not kept(self.name).is_dir():
+                    self._keep()
+        self.begin()
+
+    def _keep(self) -> None:
+        """Runs a first broker of its kind, and keeps which classes it loaded: those after it need not read and check them again."""
+        with tempfile.TemporaryDirectory(dir=kept(self.name).parent) as directory:
+            part, first = Path(directory) / "kept", type(self)(Path(directory) / "broker")
+            part.mkdir()
+            first.begin(f"-XX:ArchiveClassesAtExit={part / _CLASSES}")
+            first.stop()
+            for each in self.kept_files:
+                shutil.copy(first.data_dir / each, part)
+            part.rename(kept(self.name))
+
+    def begin(self, *options: str) -> None:
+        """Starts it with these options of Java; returns when it answers. Raises BrokerFailed with the end of its log when it doesn't."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._configure()
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(self._main()), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            command = self._command(self._main(), *options)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + _READY_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -62,9 +88,11 @@ class Broker(ABC):
                 raise BrokerFailed(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(_LOOK_SECONDS)
 
-    def _command(self, main: Sequence[str]) -> list[str]:
+    def _command(self, main: Sequence[str], *further: str) -> list[str]:
         """A command line that runs Java classes of the broker, bound to our life."""
         options = [f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        classes = kept(self.name) / _CLASSES
+        options += further or ([f"-XX:SharedArchiveFile={classes}"] if classes.exists() else [])
         program = [str(java()), *options, "-cp", class_path(self.name), *main]
         return [sys.executable, str(launch.__file__), "same", str(os.getpid()), str(self.data_dir), *program]
 

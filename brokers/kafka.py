@@ -1,5 +1,6 @@
 """One real Kafka broker that is its own controller (KRaft)."""
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from brokers.broker import HOST, Broker, free_port
-from brokers.java import HERE, BrokerFailed
+from brokers.java import HERE, BrokerFailed, kept
 
 CLUSTER_ID = "kvitt-one-node-cluster"
 _ANSWER_SECONDS = 1.0
@@ -19,6 +20,7 @@ class Kafka(Broker):
 
     name = "kafka"
     heap = "512m"
+    kept_files = ("data/meta.properties", "data/bootstrap.checkpoint")
 
     def __init__(self, data_dir: Path, port: int = 0) -> None:
         super().__init__(data_dir, port)
@@ -54,6 +56,11 @@ class Kafka(Broker):
             self._format()
 
     def _format(self) -> None:
+        if kept(self.name).is_dir():
+            (self.data_dir / "data").mkdir(exist_ok=True)
+            for each in self.kept_files:
+                shutil.copy(kept(self.name) / Path(each).name, self.data_dir / each)
+            return
         arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._settings)]
         done = subprocess.run(self._command(arguments), capture_output=True, text=True, check=False)
         if done.returncode != 0:

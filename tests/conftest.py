@@ -7,6 +7,7 @@
 How they come to be: `kvitt.testing`.
 """
 
+import gc
 import os
 import ssl
 from collections.abc import Iterator
@@ -73,6 +74,13 @@ def data_dir() -> Iterator[Path]:
     """A directory for a server of the test's own."""
     with scratch_directory() as directory:
         yield directory
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives as long as the run: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -268,6 +268,7 @@ HOT[HUB, "take_over"] = {
 }
 HOT[SINGLE, "payments"] = {
     "versions": {"payment_id": IDS[0], "contract": "utbetalinger"},
+    "version_before_move": {"payment_id": IDS[0], "contract": "utbetalinger"},
     "cases_of_payments": {"payment_ids": IDS, "owner": "utbetalinger", "moved_to": "helved"},
     "newest_correction": {"scheme": "DAGPENGER", "case_id": "case-7", "contract": "utbetalinger", "key": b"k"},
 }

@@ -57,6 +57,7 @@ class HttpListener:
         """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises ApiPortTaken."""
         self._address, self._name, self._limits = address, name, limits or Limits()
         self._socket, self._claim = _bind(address, name)
+        self._server: _ListeningServer | None = None
 
     @property
     def url(self) -> str:
@@ -71,7 +72,7 @@ class HttpListener:
 
         The block begins when callers are let in, or the thread has ended.
         """
-        server = _ListeningServer(_config(app, self._address), ListenerState(self._name, self._limits, max_body))
+        self._server = server = _ListeningServer(_config(app, self._address), ListenerState(self._name, self._limits, max_body))
         listening = self._listening()
         thread = threading.Thread(target=server.run_until_stopped, args=(listening,), name=self._name, daemon=True)
         thread.start()
@@ -81,6 +82,11 @@ class HttpListener:
         finally:
             server.should_exit = True
             thread.join()
+
+    def end_soon(self) -> None:
+        """Lets nobody in any more, and waits for nothing: listeners that end together do so at the same time."""
+        if self._server:
+            self._server.should_exit = True
 
     def _listening(self) -> socket:
         """A socket of its own at our address: when it is closed, callers are refused and do not wait in the kernel's queue for nobody."""

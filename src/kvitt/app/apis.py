@@ -108,6 +108,8 @@ class Apis:
             threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
+            for api, _, _ in served:
+                opened.callback(api.end_soon)
             _log.info(
                 "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
             )

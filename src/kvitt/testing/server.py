@@ -6,8 +6,9 @@ KVITT_TEST_POSTGRES names a server to use instead of an embedded one; its user m
 import atexit
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Any, Final
 from uuid import uuid4
@@ -31,6 +32,9 @@ _FAST_AND_FORGETFUL: Final = {
 }
 """Nothing of a test is worth a sync, and a long log would fill memory; what is about durability starts a server of its own."""
 
+_JUST_LEFT: Final = 2
+"""So many databases of blocks that have ended stay for a while."""
+
 
 class TestServer:
     """A PostgreSQL server and the databases that tests make on it; usable from many threads."""
@@ -42,6 +46,7 @@ class TestServer:
         self._owned = ExitStack()
         self._lock, self._turn = threading.Lock(), threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
+        self._left: deque[str] = deque()
 
     @cached_property
     def _template(self) -> str:
@@ -58,21 +63,30 @@ class TestServer:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Conninfo of a fresh, migrated database, dropped after the block."""
+        """Conninfo of a fresh, migrated database, dropped some time after the block."""
         with self.new_database(template=str(conninfo_to_dict(self.template)["dbname"])) as conninfo:
             yield conninfo
 
     @contextmanager
     def new_database(self, *, template: str = "template0") -> Iterator[str]:
-        """Conninfo of a database copied from `template` (default: nothing in it), dropped after the block."""
+        """Conninfo of a database copied from `template` (default: nothing in it), dropped some time after the block.
+
+        That is when another one is made, or at the end: while backends of it are just ending, the server would sleep a tenth of a second.
+        """
         name = f"test_{uuid4().hex[:12]}"
         names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+        self._drop_all_but(_JUST_LEFT)
         # The copy of a file is faster than its way through the log, where nothing is synced.
         self._execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy").format(**names))
         try:
             yield make_conninfo(self.conninfo, dbname=name)
         finally:
-            self._execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+            self._left.append(name)
+
+    def _drop_all_but(self, newest: int) -> None:
+        while len(self._left) > newest:
+            with suppress(IndexError):
+                self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._left.popleft())))
 
     def _execute(self, statement: sql.Composed) -> None:
         """One after the other on one connection, which is made anew when it was lost."""
@@ -82,8 +96,9 @@ class TestServer:
             self._connection.execute(statement)
 
     def close(self) -> None:
-        """Drops the template."""
+        """Drops the template, and what else is left."""
         self._owned.close()
+        self._drop_all_but(0)
         if self._connection is not None:
             self._connection.close()
 

@@ -1,11 +1,20 @@
 """For whom a case is opened over HTTP: until something is accepted, only an approver has it pay somebody else (iverksetting §1.1, §1.6)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from kvitt.disbursement.check.check import check
+from kvitt.disbursement.derive.micro_chained import NEW_CASE
+from kvitt.disbursement.editions import Edition
+from kvitt.disbursement.opening import is_opened_for_another
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.operators import Operator
 from kvitt.testing import TestServer
 from support.iverksetting_bodies import days, encoded, old, old_day, person_of, previous, v2
 from support.iverksetting_stage import OLD, DecisionSite, decision_site
@@ -23,6 +32,13 @@ def site(kvitt_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
         yield site
         site.hub.run()
         assert site.hub.findings() == []
+
+
+@pytest.fixture
+def unsure(database: str, tmp_path: Path) -> Iterator[DecisionSite]:
+    """A hub of a test's own, which shall not know all that the rail has."""
+    with decision_site(database, tmp_path) as site:
+        yield site
 
 
 def said(answer: httpx.Response) -> tuple[int, str]:
@@ -52,6 +68,35 @@ def test_nobody_but_an_approver_has_a_case_pay_somebody_else(site: DecisionSite,
     assert site.status(case, "B3").json() == "OK"
     refused = site.post(v2(case, "B4", [], after=previous("B3"), personident=hers))
     assert (refused.status_code, "personident" in refused.json()["msg"]) == (400, True)
+
+
+@pytest.mark.parametrize("opened_for_another", [False, True])
+def test_what_the_rail_may_pay_is_found_whomever_its_case_is_decided_for_next(unsure: DecisionSite, *, opened_for_another: bool) -> None:
+    """People settled an order as rejected, which the rail may have: the same days in another case of its person are held."""
+    site, hub = unsure, unsure.hub
+    hers, his = person_of(61), person_of(62)
+    operate = Operate(hub.connection, hub.clock, hub.ports)
+    hub.rail.fault(swallow=1)
+    site.take(v2("MAY", "B1", [days(*WEEK)], personident=hers))
+    hub.run()
+    hub.rail.fault()
+    (sent,) = operate.orders([OrderState.SENT])
+    operate.decide(sent.order_id, accepted=False, operator=Operator("Kari", "the bank says so", "Ola"))
+    if opened_for_another:
+        site.take(v2("MAY", "B2", [], after=previous("B1"), personident=his))
+    site.take(v2("OTHER", "B1", [days(*WEEK)], personident=hers))
+    hub.run()
+    (held,) = operate.orders([OrderState.READY], held_only=True)
+    assert "MAY" in held.held_for[0].text
+    assert [str(each) for each in check(hub.conninfo, hub.ports).differences] == []
+
+
+def test_messages_of_days_before_the_rule_are_handled_as_they_were() -> None:
+    case = replace(NEW_CASE, contract="iverksetting", opened_for="hers")
+    assert [is_opened_for_another(case, "his", edition) for edition in (Edition.EVERY_NEED, Edition.OPENED_FOR)] == [False, True]
+    assert not is_opened_for_another(case, "hers", Edition.OPENED_FOR)
+    assert is_opened_for_another(replace(case, opened_for=None), "hers", Edition.OPENED_FOR)
+    assert not is_opened_for_another(NEW_CASE, "hers", Edition.OPENED_FOR)
 
 
 def test_an_approver_of_another_person_has_not_decided_it(site: DecisionSite) -> None:

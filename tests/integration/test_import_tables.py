@@ -19,7 +19,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.kernel.source_tables import source_tables
 from kvitt.testing import Hub, TestServer
 from support.emulator_orders import Line
-from support.iverksetting_bodies import PERSON, dagpenger, days, person_of, previous, v2
+from support.iverksetting_bodies import PERSON, dagpenger, days, encoded, person_of, previous, v2
 from support.iverksetting_stage import DecisionSite, decision_site
 from support.old_tables import KINDS, OldSystem, entry, on_wire
 from support.single_payments import Body, single, span
@@ -291,6 +291,25 @@ def test_what_was_never_taken_or_deleted_is_not_paid_and_may_be_posted(site: Dec
     assert call(site, "POST", OTHER, single(*LONGER, sakId="A1")).status_code == 201
     hub.run()
     assert hub.findings() == []
+
+
+def test_a_case_of_which_nothing_was_accepted_is_its_persons_still(site: DecisionSite, hub: Hub, old: OldSystem) -> None:
+    """Only an approver has it pay somebody else, as if it had been opened here."""
+    old.decide("EMPTY", "B1")
+    old.decide("FAILED", "B1", entry("2025-02-10", "2025-02-21", 640), state="KVITTERT_FUNKSJONELL_FEIL")
+    old.pay(UID, "SINGLE", DAYS, status="FEILET_MOT_OPPDRAG")
+    assert take_over(hub, old).written
+    his = person_of(71)
+    for case in ("EMPTY", "FAILED"):
+        body = v2(case, "B2", [days("2025-04-07", "2025-04-11")], after=previous("B1"))
+        assert site.post({**body, "personident": his}, approver=False).status_code == 403
+    site.take(body, approver=False)
+    headers = {**site.headers(Scheme.AAP, approver=False), "content-type": "application/json"}
+    for person, status in ((his, 403), (PERSON, 201)):
+        paid = encoded({**single(span("2025-05-05")), "sakId": "SINGLE", "personident": person})
+        assert site.client.post(f"/utbetalinger/{OTHER}", content=paid, headers=headers).status_code == status
+    hub.run()
+    assert differences(hub) == []
 
 
 def many(old: OldSystem, cases: int) -> None:

@@ -106,6 +106,8 @@ def test_an_application_of_a_scheme_without_such_decisions_is_refused_before_its
         assert "mangler mapping mellom appname (sick) og fagsystem-enum" in json.loads(body)["msg"]
     headers = {"authorization": f"Bearer {issuer.token(azp_name='dev:x:sick-and-aap')}"}
     assert httpx.get(f"{site.url}/api/iverksetting/a/b/status", headers=headers).status_code == 404
+    for named, status in (("AAP", 404), ("SYKEPENGER", 403)):
+        assert httpx.get(f"{site.url}/api/iverksetting/a/b/status", headers={**headers, "fagsystem": named}).status_code == status
 
 
 def test_an_application_that_may_not_call_for_itself_is_refused_before_its_body_is_read(

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS, limits_of, limits_of_nobody, ports_of
 from kvitt.contracts.helved.topics import primary_input
@@ -127,5 +128,6 @@ def test_pay_is_counted_by_its_rate_until_a_year_from_now(rate: RateType, end: d
 def test_a_limit_of_nobody_known_is_found() -> None:
     named = [primary_input(DP), "tp-sak", "tp-sakk", primary_input(DP)[:-1]]
     limits = LimitsSettings(sources=dict.fromkeys(named, SourceLimitSettings(kroner_per_hour=1)))
-    settings = Settings(limits=limits, rest=RestSettings(schemes={"prod-gcp:tp:tp-sak": ["TILTAKSPENGER"]}))
-    assert limits_of_nobody(settings, PORTS.contracts) == named[2:]
+    rest = RestSettings(schemes={"prod-gcp:tp:tp-sak": ["TILTAKSPENGER"]})
+    assert limits_of_nobody(Settings(limits=limits, rest=replace(rest, issuer="https://issuer")), PORTS.contracts) == named[2:]
+    assert limits_of_nobody(Settings(limits=limits, rest=rest), PORTS.contracts) == ()

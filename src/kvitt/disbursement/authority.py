@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.decisions import Frame
-from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Payment, Period, RateType, Refusal, Scheme
 from kvitt.kernel.operators import same_person
@@ -93,11 +92,6 @@ NOT_OPENED: Final = Refusal(403, "Første vedtak på en sak må sendes av en ans
 NOT_FRAMED: Final = Refusal(403, "Rammevedtak må sendes av en ansatt med beslutter-rolle", _PAGE)
 ONE_PERSON: Final = Refusal(403, "Saksbehandler og beslutter kan ikke være samme person", _PAGE)
 SENT_BY_CASEWORKER: Final = Refusal(403, "Beslutter som sender vedtaket kan ikke selv være saksbehandler i det", _PAGE)
-
-
-def is_opened_for_another(case: CaseState, person: str) -> bool:
-    """Whether nothing was accepted yet, and what was decided is for somebody else: for this person the case has yet to be opened."""
-    return case.person is None and case.ordered_for not in (None, person)
 
 
 def refused_opening(by: Authority) -> Refusal | None:

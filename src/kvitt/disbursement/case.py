@@ -52,6 +52,7 @@ class CaseRow(NamedTuple):
     cap_kroner: Kroner | None = None
     numbered: int = 0
     ordered_for: str | None = None
+    opened_for: str | None = None
     deferred: bool = False
 
 
@@ -105,8 +106,8 @@ class Case:
         """How many numbers of lines its orders have used up, whatever became of them: none of them comes again."""
         self.received: dict[DecisionKey, ReceivedDecision] = {}
         """Of the decisions that were received: the newest, the newest in force, those that are named; for contracts that keep a chain."""
-        self.ordered_for = row.ordered_for
-        """The person of its newest order or decision, accepted or not: by it other cases find this one."""
+        self.ordered_for, self.opened_for = row.ordered_for, row.opened_for
+        """The person of its newest order, accepted or not, by which other cases find this one; and of what was received last."""
         self.payments: dict[PaymentId, Payment] = {}
         self.position_in_case: dict[PaymentId, int] = {}
         self.ids_of_other_cases: frozenset[PaymentId] = frozenset()
@@ -181,7 +182,7 @@ class Case:
             frame=self.frame,
             pending=self.pending,
             numbered=self.numbered,
-            ordered_for=self.ordered_for,
+            opened_for=self.opened_for,
         )
 
     def learnt(self, payment_ids: Iterable[str]) -> None:
@@ -209,11 +210,10 @@ class Case:
     def step(self) -> CaseStep:
         """The row to write back."""
         areas = ",".join(self.areas)
-        counts = (self.orders_made, self.open_orders, self.queued)
-        chain = (self.audit_seq, self.last_event_hash, self.last_at)
+        counts = (self.orders_made, self.open_orders, self.queued, self.audit_seq, self.last_event_hash, self.last_at)
         frame = (self.frame.start, self.frame.cap_kroner) if self.frame else (None, None)
         stands = (",".join(self.unknown), self.contradictions, self.contract)
-        return CaseStep(self.case_no, self.person, areas, *counts, *chain, *stands, *frame, self.numbered, self.ordered_for)
+        return CaseStep(self.case_no, self.person, areas, *counts, *stands, *frame, self.numbered, self.ordered_for, self.opened_for)
 
     def moment(self, now: datetime) -> datetime:
         """The moment of what happens to the case when a clock that was read under its lock says `now`: never before the last one."""

@@ -17,6 +17,8 @@ class Edition(IntEnum):
     """Ids show what they are, and are in normal form C."""
     EVERY_NEED = 4
     """A need that names several of those that kvitt answers hears of each."""
+    OPENED_FOR = 5
+    """Until something of a case is accepted, only an approver has it pay another person than it was opened for."""
 
 
 CURRENT: Final = max(Edition)

@@ -31,6 +31,7 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
+from kvitt.disbursement.opening import note_opening
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
 from kvitt.disbursement.rail import Rails, Unvalidated
@@ -170,8 +171,7 @@ class Handler:
 
     def queue(self, case: Case, message: InboxMessage, record: MessageRow) -> MessageState:
         """Queues a message behind the case's open order."""
-        reply = self._reply(Queued(), message)
-        self._store_message(case, message, record, MessageState.QUEUED, reply)
+        self._store_message(case, message, record, MessageState.QUEUED, self._reply(Queued(), message))
         self._note_outcome(case, message, record, DecisionOutcome.QUEUED)
         case.queued += 1
         self._note(case, message, What.QUEUED, digest(message.body))
@@ -207,10 +207,10 @@ class Handler:
         return case.state(case.chain(self._contract.previous_decision(message.content)))
 
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
-        """A decision that is received may set the frame of its case, and so opens it for its person."""
+        """A decision that is received may set the frame of its case, and so opens it."""
+        note_opening(case, message)
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            assert not isinstance(message.content, Refusal), "a refusal is not received"
-            case.frame, case.contract, case.ordered_for = frame if frame.says_anything else None, self._contract.name, message.content.payee
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None

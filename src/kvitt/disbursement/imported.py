@@ -101,7 +101,7 @@ class ImportedCase(Struct, frozen=True):
 
     `unknown` are the payments that are listed, and of which nothing else is there. `contract` is whose the case is, None: that of the
     scheme's streams. `decisions` are its chain, oldest first; `numbered` numbers of lines are used up. `callers_chose`: its payments have
-    ids that callers chose, also where those of the scheme are derived.
+    ids that callers chose, also where those of the scheme are derived. `opened_for` is the person of what was received last.
     """
 
     scheme: Scheme
@@ -115,6 +115,7 @@ class ImportedCase(Struct, frozen=True):
     frame: Frame | None = None
     numbered: int = 0
     callers_chose: bool = False
+    opened_for: str | None = None
 
 
 class TakenNote(Struct, frozen=True, omit_defaults=True):
@@ -126,6 +127,7 @@ class TakenNote(Struct, frozen=True, omit_defaults=True):
     frame_start: date | None = None
     cap_kroner: Kroner | None = None
     numbered: int = 0
+    opened_for: str | None = None
 
     @property
     def frame(self) -> Frame | None:
@@ -257,7 +259,7 @@ def first_entry(case_no: int, at: datetime, case: ImportedCase, form: Callable[[
 
 def _entry_of_contract(case_no: int, at: datetime, case: ImportedCase, contract: str, form: Callable[[Payment], bytes]) -> AuditRow:
     frame, decisions = case.frame or Frame(), case.decisions
-    said = TakenNote(contract, len(case.payments), len(decisions), frame.start, frame.cap_kroner, case.numbered).text
+    said = TakenNote(contract, len(case.payments), len(decisions), frame.start, frame.cap_kroner, case.numbered, case.opened_for).text
     decided = (part for each in decisions for part in (*map(str.encode, (*each.key, each.state)), each.digest, each.answer))
     return AuditRow(case_no, 1, at, What.IMPORTED, None, None, None, digest(said.encode(), *map(form, case.payments), *decided), said, b"")
 

@@ -208,6 +208,7 @@ class CaseStep(Row, frozen=True):
     cap_kroner: Kroner | None = None
     numbered: int = 0
     ordered_for: str | None = None
+    opened_for: str | None = None
 
 
 class DecisionRow(Row, frozen=True):

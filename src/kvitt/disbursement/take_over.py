@@ -137,7 +137,7 @@ def may_be_taken_over(case: Case, contract: str) -> bool:
 def fill(case: Case, taken: ImportedCase, contract: str) -> None:
     """Makes a case what an older system left, but for its payments and decisions, which are rows of their own."""
     case.person, case.areas, case.unknown = taken.person, list(taken.areas), list(taken.unknown)
-    case.contract, case.ordered_for = contract, taken.person
+    case.contract, case.ordered_for, case.opened_for = contract, taken.person, taken.opened_for
     case.frame, case.numbered = taken.frame, taken.numbered
 
 

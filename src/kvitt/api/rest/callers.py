@@ -100,11 +100,10 @@ class DecisionAccess(Struct, frozen=True):
         `among`: those that what is called has. Raises MissingClaim, UnknownApplication where none of them is the application's,
         and BadRequest where the header is missing, or names no scheme.
         """
-        schemes = self._schemes(caller, headers).intersection(among)
+        own, named = self._schemes(caller, headers), _named_by(headers)
+        schemes = (frozenset({named}) if named in own else own).intersection(among)
         if not schemes:
             raise _of_no_scheme(caller.application or "")
-        if (named := _named_by(headers)) is not None and named in schemes:
-            return named
         if len(schemes) > 1:
             raise BadRequest((SCHEME_HEADER, "must name one of the schemes of the application"))
         return next(iter(schemes))

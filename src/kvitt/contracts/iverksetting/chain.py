@@ -16,7 +16,6 @@ from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, Dec
 from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
-    is_opened_for_another,
     refused_amounts,
     refused_frame,
     refused_one_person,
@@ -24,6 +23,8 @@ from kvitt.disbursement.authority import (
 )
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.editions import CURRENT
+from kvitt.disbursement.opening import is_opened_for_another
 from kvitt.disbursement.values import PaymentId, Period, Refusal, Scheme
 
 _NOTHING: Final = EnactmentKey("null")
@@ -37,12 +38,18 @@ class DecisionInCase(Struct, frozen=True):
     scheme: Scheme
     by: Authority
     generation: Generation
+    edition: int = CURRENT
 
     @property
     def opens(self) -> bool:
         """Whether nothing was decided in the case before, or nothing that was accepted and all for another person (iverksetting §1.1)."""
         decided = self.case.decisions is not None and self.case.decisions.newest is not None
-        return not decided or is_opened_for_another(self.case, self.decision.person)
+        return not decided or self.is_opened_for_another
+
+    @property
+    def is_opened_for_another(self) -> bool:
+        """Whether nothing was accepted, and what was decided was for somebody else."""
+        return is_opened_for_another(self.case, self.decision.person, self.edition)
 
     @property
     def frame_before(self) -> Frame:
@@ -68,7 +75,7 @@ def refused_in_case(asked: DecisionInCase, payments: Sequence[PaymentId]) -> Ref
 
 def _refused_sender(asked: DecisionInCase) -> Refusal | None:
     decision, by = asked.decision, asked.by
-    unframed = decision.previous is None or is_opened_for_another(asked.case, decision.person)
+    unframed = decision.previous is None or asked.is_opened_for_another
     if asked.opens and decision.kind is DecisionKind.PAYMENT and unframed:
         return texts.NO_FRAME_YET.refusal(asked.generation)
     if asked.frames and (refused := refused_frame(by)):

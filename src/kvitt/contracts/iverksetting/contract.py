@@ -162,4 +162,4 @@ def orders_of(decision: CaseDecision, scheme: Scheme, case: CaseState, at: datet
 def in_case(message: InboxMessage, case: CaseState) -> DecisionInCase:
     """The decision of a call with all that the rules need."""
     call = enactment_call(message.headers)
-    return DecisionInCase(_decision(message), case, message.scheme, call.by, call.terms.generation)
+    return DecisionInCase(_decision(message), case, message.scheme, call.by, call.terms.generation, message.edition)

@@ -166,6 +166,7 @@ class _OldCase:
             decisions=tuple(map(_imported, ended)),
             frame=frame if frame.says_anything else None,
             numbered=max(each.numbers_used for each in self._results),
+            opened_for=None if payments else ended[-1].old.decision.person,
         )
 
     def _look_at_names(self) -> None:

@@ -18,7 +18,6 @@ from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
     authority_of,
-    is_opened_for_another,
     paid_of,
     refused_amounts,
     refused_one_person,
@@ -31,6 +30,7 @@ from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
 from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import InstructionKind
+from kvitt.disbursement.opening import is_opened_for_another
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, PaymentId, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms
@@ -79,7 +79,7 @@ class Utbetalinger(Contract):
             return corrections_of(call, case, oslo(at))
         assert isinstance(call, PaymentCall), "a refusal leads to nothing"
         by = _sender(call_headers(message.headers))
-        return refused(call, found_by(call, case)) or _refused_sender(by, call, case) or orders_of(call, case, oslo(at))
+        return refused(call, found_by(call, case)) or _refused_sender(by, call, case, message.edition) or orders_of(call, case, oslo(at))
 
     def reply(self, event: Event, message: ReplyTo, at: datetime) -> Reply:  # noqa: ARG002 - a status tells neither key nor time
         """The status to keep."""
@@ -122,11 +122,11 @@ def _sender(call: CallHeaders) -> Authority:
     return authority_of(call.application, call.person, call.policy, approver=call.approver)
 
 
-def _refused_sender(by: Authority, call: PaymentCall, case: CaseState) -> Refusal | None:
+def _refused_sender(by: Authority, call: PaymentCall, case: CaseState, edition: int) -> Refusal | None:
     """Who may not open the case, or have it pay what is outside its frame; what was accepted may be said again, and less be paid."""
     payment, decision = call.payment, call.instructions.decision
     people = decision.caseworker, decision.approver
-    opens = case.contract is None or is_opened_for_another(case, decision.person)
+    opens = case.contract is None or is_opened_for_another(case, decision.person, edition)
     if opens and (refusal := refused_opening(by) or refused_one_person(by, *people, as_approver=True)):
         return refusal
     if call.operation is PaymentOperation.DELETE:

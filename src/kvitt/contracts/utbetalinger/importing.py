@@ -237,12 +237,18 @@ def _case(scheme: Scheme, case_id: str, versions: Sequence[OldVersion], unreadab
         found += [RowFinding(rule, named, row) for rule, row in notes]
         payments += [payment] if payment else []
     wrong_somewhere = any(each.rule.is_fault for each in found)
+    newest = max(versions, key=lambda each: each.created)
     return ReadCase(
-        Utbetalinger.name, scheme, case_id, len(versions), None if wrong_somewhere else _taken(scheme, case_id, payments), tuple(found)
+        Utbetalinger.name,
+        scheme,
+        case_id,
+        len(versions),
+        None if wrong_somewhere else _taken(scheme, case_id, payments, newest.payment.person),
+        tuple(found),
     )
 
 
-def _taken(scheme: Scheme, case_id: str, payments: Sequence[Payment]) -> ImportedCase:
+def _taken(scheme: Scheme, case_id: str, payments: Sequence[Payment], newest_person: str) -> ImportedCase:
     living_first = sorted(payments, key=lambda each: each.action is Action.DELETE)
     return ImportedCase(
         scheme,
@@ -252,6 +258,7 @@ def _taken(scheme: Scheme, case_id: str, payments: Sequence[Payment]) -> Importe
         tuple(living_first),
         contract=Utbetalinger.name,
         callers_chose=Utbetalinger.callers_choose_ids,
+        opened_for=None if payments else newest_person,
     )
 
 

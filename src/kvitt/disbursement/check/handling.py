@@ -69,13 +69,13 @@ class Handling:
         """The outcome of handling the message, the case moved on by it; None, the case as before, when nothing makes this entry."""
         case = self._case
         before = (case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash)
-        owned = (case.contract, case.frame, case.numbered, case.ordered_for)
+        owned = (case.contract, case.frame, case.numbered, case.ordered_for, case.opened_for)
         known, received = dict(case.idempotency), dict(case.received)
         for attempt in self._attempts(replayed, entry):
             if attempt is not None and agrees(attempt.audit[-1], entry):
                 return attempt
             case.orders_made, case.open_orders, case.queued, case.audit_seq, case.last_event_hash = before
-            case.contract, case.frame, case.numbered, case.ordered_for = owned
+            case.contract, case.frame, case.numbered, case.ordered_for, case.opened_for = owned
             case.idempotency, case.received = dict(known), dict(received)
         return None
 

@@ -79,6 +79,7 @@ def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> Tak
             frame=note.frame,
             numbered=note.numbered,
             callers_chose=contract.callers_choose_ids,
+            opened_for=note.opened_for,
         )
         form = payment_document.encode
     return TakenOver(case, tuple(versions(case, case_no)), first_entry(case_no, entry.at, case, form))

@@ -20,7 +20,7 @@ from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
 _OF_A_CASE = (
     *("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown"),
-    *("contract", "frame", "numbered", "ordered_for"),
+    *("contract", "frame", "numbered", "ordered_for", "opened_for"),
 )
 
 

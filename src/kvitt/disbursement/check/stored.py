@@ -109,6 +109,7 @@ class CaseHead(NamedTuple):
     cap_kroner: Kroner | None
     numbered: int
     ordered_for: str | None
+    opened_for: str | None
 
     @property
     def frame(self) -> Frame | None:

@@ -134,7 +134,7 @@ class CaseState(Struct, frozen=True):
     Of the named ids `ids_of_other_cases` belong to other cases, `pending` to payments of an open order of this one. `unknown` are payments
     that the hub before us had on its list, and of which nothing else was taken over; `left_out`: nothing of the case was. `at_rail` is what
     the rail may have besides. `lines` stand in place of payments where senders make the lines. `open`: nothing may be ordered now.
-    `numbered` numbers of lines are used up. `ordered_for` is the person of its newest order or decision, accepted or not.
+    `numbered` numbers of lines are used up. `opened_for` is the person of what was received last.
     """
 
     payments: Mapping[PaymentId, Payment]
@@ -152,7 +152,7 @@ class CaseState(Struct, frozen=True):
     frame: Frame | None = None
     pending: frozenset[PaymentId] = frozenset()
     numbered: int = 0
-    ordered_for: str | None = None
+    opened_for: str | None = None
 
 
 NEW_CASE = CaseState({}, None, frozenset(), 0)

@@ -13,7 +13,7 @@ RETURNING case_no;
 -- Locks the named cases for this transaction, in sorted order, and returns what must be known of them, and whether something
 -- that came before waits for them to be free; unknown ones give no row.
 SELECT c.case_no, c.scheme, c.case_id, c.person, c.areas, c.orders_made, c.open_orders, c.queued, c.audit_seq, c.last_event_hash, c.last_at,
-       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner, c.numbered, c.ordered_for,
+       c.unknown, c.contradictions, c.contract, c.frame_start, c.cap_kroner, c.numbered, c.ordered_for, c.opened_for,
        (SELECT true FROM deferred AS d WHERE d.scheme = c.scheme AND d.case_id = c.case_id AND d.taken_at IS NULL LIMIT 1) IS NOT NULL AS deferred
 FROM unnest(%b::text[], %b::text[]) AS w (scheme, case_id)
 JOIN cases AS c ON c.scheme = w.scheme AND c.case_id = w.case_id

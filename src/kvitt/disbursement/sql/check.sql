@@ -8,7 +8,7 @@ SELECT count(*) FROM cases;
 -- name: cases_after
 -- The next cases by number.
 SELECT case_no, scheme, case_id, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, contradictions, unknown, contract,
-       frame_start, cap_kroner, numbered, ordered_for
+       frame_start, cap_kroner, numbered, ordered_for, opened_for
 FROM cases WHERE case_no > %(after)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: decisions

@@ -67,11 +67,12 @@ UPDATE cases AS c
 SET person = s.person, areas = string_to_array(s.areas, ','), orders_made = s.orders_made, open_orders = s.open_orders,
     queued = s.queued, audit_seq = s.audit_seq, last_event_hash = s.last_event_hash, last_at = s.last_at,
     unknown = string_to_array(s.unknown, ','), contradictions = s.contradictions,
-    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner, numbered = s.numbered, ordered_for = s.ordered_for
+    contract = s.contract, frame_start = s.frame_start, cap_kroner = s.cap_kroner, numbered = s.numbered, ordered_for = s.ordered_for,
+    opened_for = s.opened_for
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::bytea[],
-            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[], %b::integer[], %b::text[])
+            %b::timestamptz[], %b::text[], %b::integer[], %b::text[], %b::date[], %b::bigint[], %b::integer[], %b::text[], %b::text[])
      AS s (case_no, person, areas, orders_made, open_orders, queued, audit_seq, last_event_hash, last_at, unknown, contradictions,
-           contract, frame_start, cap_kroner, numbered, ordered_for)
+           contract, frame_start, cap_kroner, numbered, ordered_for, opened_for)
 WHERE c.case_no = s.case_no;
 
 -- name: add_dead_letters

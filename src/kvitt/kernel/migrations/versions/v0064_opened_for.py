@@ -1,4 +1,4 @@
-"""Records about moved cases, and payments that were moved, are found by index. The statements are in the SQL file beside."""
+"""Cases know whom they were opened for. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

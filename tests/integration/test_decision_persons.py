@@ -7,10 +7,10 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from kvitt.disbursement.authority import is_opened_for_another
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.derive.micro_chained import NEW_CASE
 from kvitt.disbursement.editions import Edition
-from kvitt.disbursement.opening import is_opened_for_another
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme

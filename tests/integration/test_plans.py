@@ -235,6 +235,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
             ZEROS,
             ZEROS,
             TEXTS,
+            TEXTS,
         ],
     },
     (QUEUE, "table_queue"): {

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY, next_day
 from kvitt.disbursement.decisions import Frame
+from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Payment, Period, RateType, Refusal, Scheme
 from kvitt.kernel.operators import same_person
@@ -92,6 +94,11 @@ NOT_OPENED: Final = Refusal(403, "Første vedtak på en sak må sendes av en ans
 NOT_FRAMED: Final = Refusal(403, "Rammevedtak må sendes av en ansatt med beslutter-rolle", _PAGE)
 ONE_PERSON: Final = Refusal(403, "Saksbehandler og beslutter kan ikke være samme person", _PAGE)
 SENT_BY_CASEWORKER: Final = Refusal(403, "Beslutter som sender vedtaket kan ikke selv være saksbehandler i det", _PAGE)
+
+
+def is_opened_for_another(case: CaseState, person: str, edition: int) -> bool:
+    """Whether a case of which nothing was accepted is not this person's: it was opened for somebody else, or nobody knows for whom."""
+    return edition >= Edition.OPENED_FOR and case.contract is not None and case.person is None and case.opened_for != person
 
 
 def refused_opening(by: Authority) -> Refusal | None:

@@ -31,7 +31,6 @@ from kvitt.disbursement.events import (
 )
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
-from kvitt.disbursement.opening import note_opening
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
 from kvitt.disbursement.rail import Rails, Unvalidated
@@ -207,10 +206,10 @@ class Handler:
         return case.state(case.chain(self._contract.previous_decision(message.content)))
 
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
-        """A decision that is received may set the frame of its case, and so opens it."""
-        note_opening(case, message)
+        """A decision that is received may set the frame of its case, and so opens it for its person."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
+            assert not isinstance(message.content, Refusal), "a refusal is not received"
+            case.frame, case.contract, case.opened_for = frame if frame.says_anything else None, self._contract.name, message.content.payee
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -331,7 +330,7 @@ class Handler:
         case.numbered = max([case.numbered, *(order.numbered for order in orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
-        case.ordered_for = orders[0].person
+        case.ordered_for = case.opened_for = orders[0].person
         for asked, findings in looked:
             self._work.source_hours += self._outside.made(asked, findings) if self._outside else ()
             self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]

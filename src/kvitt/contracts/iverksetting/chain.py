@@ -16,6 +16,7 @@ from kvitt.contracts.iverksetting.decision import CaseDecision, DecidedSpan, Dec
 from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
+    is_opened_for_another,
     refused_amounts,
     refused_frame,
     refused_one_person,
@@ -24,7 +25,6 @@ from kvitt.disbursement.authority import (
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.editions import CURRENT
-from kvitt.disbursement.opening import is_opened_for_another
 from kvitt.disbursement.values import PaymentId, Period, Refusal, Scheme
 
 _NOTHING: Final = EnactmentKey("null")

@@ -18,6 +18,7 @@ from kvitt.disbursement.authority import (
     Authority,
     PaidPeriod,
     authority_of,
+    is_opened_for_another,
     paid_of,
     refused_amounts,
     refused_one_person,
@@ -30,7 +31,6 @@ from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.events import Event, Reply
 from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import InstructionKind
-from kvitt.disbursement.opening import is_opened_for_another
 from kvitt.disbursement.refusals import BASE
 from kvitt.disbursement.values import Order, PaymentId, Refusal, Scheme
 from kvitt.formats.topics import TopicTerms

@@ -208,7 +208,8 @@ class Replay:
         orders = [each.made for each in self.stored.orders.values() if each.made.message_no == replayed.stored.message_no]
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
-        self.case.ordered_for = orders[0].person if orders else self.case.ordered_for
+        if orders:
+            self.case.ordered_for = self.case.opened_for = orders[0].person
         lines = [line for each in orders for line in self.stored.lines.get(each.order_id, ())]
         self.lines.extend(lines)
         numbers = (numbers_up_to(self.case.case_id, line.line_id) for line in lines if not line.forwarded)

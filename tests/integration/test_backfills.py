@@ -11,6 +11,7 @@ from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check import check
+from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.holding import decode_all
 from kvitt.disbursement.values import Payment
 from kvitt.kernel import backfill
@@ -57,6 +58,10 @@ def rows_of(conninfo: str, table: str) -> list[tuple[object, ...]]:
 def before(database: str, empty_database: str, tmp_path: Path) -> str:
     """A database of before payments had a form of their own, in which a hub has lived; `database` is the same as it is today."""
     live(database)
+    with connect(database) as connection:
+        # What is known of messages of today's edition alone is filled in for none of before.
+        connection.execute("UPDATE messages SET edition = %s", [Edition.OPENED_FOR - 1])
+        connection.execute("UPDATE cases SET opened_for = NULL")
     make_older(empty_database, before="own_payments", folder=tmp_path)
     put_back(database, empty_database, [to_wire_documents, to_worded_reasons])
     return empty_database

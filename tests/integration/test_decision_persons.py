@@ -95,7 +95,7 @@ def test_messages_of_days_before_the_rule_are_handled_as_they_were() -> None:
     case = replace(NEW_CASE, contract="iverksetting", opened_for="hers")
     assert [is_opened_for_another(case, "his", edition) for edition in (Edition.EVERY_NEED, Edition.OPENED_FOR)] == [False, True]
     assert not is_opened_for_another(case, "hers", Edition.OPENED_FOR)
-    assert is_opened_for_another(replace(case, opened_for=None), "hers", Edition.OPENED_FOR)
+    assert not is_opened_for_another(replace(case, opened_for=None), "hers", Edition.OPENED_FOR)
     assert not is_opened_for_another(NEW_CASE, "hers", Edition.OPENED_FOR)
 
 

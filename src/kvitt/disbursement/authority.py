@@ -97,8 +97,8 @@ SENT_BY_CASEWORKER: Final = Refusal(403, "Beslutter som sender vedtaket kan ikke
 
 
 def is_opened_for_another(case: CaseState, person: str, edition: int) -> bool:
-    """Whether a case of which nothing was accepted is not this person's: it was opened for somebody else, or nobody knows for whom."""
-    return edition >= Edition.OPENED_FOR and case.contract is not None and case.person is None and case.opened_for != person
+    """Whether a case of which nothing was accepted was opened for somebody else; of one that was opened before this rule, nobody knows."""
+    return edition >= Edition.OPENED_FOR and case.person is None and case.opened_for not in (None, person)
 
 
 def refused_opening(by: Authority) -> Refusal | None:

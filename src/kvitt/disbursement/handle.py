@@ -19,6 +19,7 @@ from kvitt.disbursement.contract import DECISIONS, Contract, Contracts, WhenOrde
 from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionState, ReceivedDecision
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
+from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import (
     Event,
     Ordered,
@@ -183,8 +184,7 @@ class Handler:
         assert case is not None, "a message that can be read has a case"
         if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
-        state = self._state(case, message)
-        derived = self._contract.derive(message, state, self._now)
+        derived = self._contract.derive(message, state := self._state(case, message), self._now)
         if isinstance(derived, Refusal):
             return self.refuse(case, message, record, derived)
         if not derived:
@@ -206,10 +206,11 @@ class Handler:
         return case.state(case.chain(self._contract.previous_decision(message.content)))
 
     def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
-        """A decision that is received may set the frame of its case, and so opens it for its person."""
+        """A decision that is received may set the frame of its case, and so opens it; whatever is received is for its person."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
-            assert not isinstance(message.content, Refusal), "a refusal is not received"
-            case.frame, case.contract, case.opened_for = frame if frame.says_anything else None, self._contract.name, message.content.payee
+            case.frame, case.contract = frame if frame.says_anything else None, self._contract.name
+        if message.edition >= Edition.OPENED_FOR and not message.dry_run and not isinstance(message.content, Refusal):
+            case.opened_for = message.content.payee or case.opened_for
 
     def refuse(
         self, case: Case | None, message: InboxMessage, record: MessageRow | None, refusal: Refusal, reason: str | None = None
@@ -330,7 +331,7 @@ class Handler:
         case.numbered = max([case.numbered, *(order.numbered for order in orders)])
         case.open_orders += len(orders)
         case.open_since = case.open_since or self._now
-        case.ordered_for = case.opened_for = orders[0].person
+        case.ordered_for = orders[0].person
         for asked, findings in looked:
             self._work.source_hours += self._outside.made(asked, findings) if self._outside else ()
             self._work.outside += [each.row(asked.order.order_id, place, case.case_no) for place, each in enumerate(findings)]

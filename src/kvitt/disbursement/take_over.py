@@ -349,8 +349,12 @@ class _Known:
             entry = self._entries.get(case.case_no)
             if entry is None or case.contract != imported.contract:
                 return RowRule.ELSEWHERE
-            made = first_entry(case.case_no, case.last_at, imported, payment_document.encode)
-            return _SAME if (made.digest, made.note) == (entry.digest, entry.note) else RowRule.DIFFERS
+            # Imports of earlier days did not note whom a case was opened for.
+            for same in (imported, replace(imported, opened_for=None)):
+                made = first_entry(case.case_no, case.last_at, same, payment_document.encode)
+                if (made.digest, made.note) == (entry.digest, entry.note):
+                    return _SAME
+            return RowRule.DIFFERS
         if any(self._owners.get(each.payment_id, key) != key for each in imported.payments):
             return RowRule.TAKEN
         self._owners.update(dict.fromkeys((each.payment_id for each in imported.payments), key))

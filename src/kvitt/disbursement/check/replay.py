@@ -25,6 +25,7 @@ from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
 from kvitt.disbursement.check.stored import StoredCase
 from kvitt.disbursement.derive.chained import numbers_up_to
+from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import (
     AllSettled,
     CaseListed,
@@ -208,8 +209,9 @@ class Replay:
         orders = [each.made for each in self.stored.orders.values() if each.made.message_no == replayed.stored.message_no]
         self.case.orders_made += len(orders)
         self.case.open_orders += len(orders)
-        if orders:
-            self.case.ordered_for = self.case.opened_for = orders[0].person
+        self.case.ordered_for = orders[0].person if orders else self.case.ordered_for
+        if orders and replayed.message.edition >= Edition.OPENED_FOR:
+            self.case.opened_for = orders[0].person
         lines = [line for each in orders for line in self.stored.lines.get(each.order_id, ())]
         self.lines.extend(lines)
         numbers = (numbers_up_to(self.case.case_id, line.line_id) for line in lines if not line.forwarded)

@@ -8,11 +8,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec import structs
 
 from kvitt.contracts.iverksetting.importing import read_cases
 from kvitt.contracts.utbetalinger.importing import read_payments
 from kvitt.disbursement import take_over as module
 from kvitt.disbursement.check.check import check
+from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.take_over import RowRule, TakeOver, TakeOverReport
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
@@ -307,6 +309,28 @@ def test_a_case_of_which_nothing_was_accepted_is_its_persons_still(site: Decisio
     headers = {**site.headers(Scheme.AAP, approver=False), "content-type": "application/json"}
     for person, status in ((his, 403), (PERSON, 201)):
         paid = encoded({**single(span("2025-05-05")), "sakId": "SINGLE", "personident": person})
+        assert site.client.post(f"/utbetalinger/{OTHER}", content=paid, headers=headers).status_code == status
+    hub.run()
+    assert differences(hub) == []
+
+
+def test_an_import_from_before_cases_knew_whom_they_were_opened_for_may_be_repeated(hub: Hub, old: OldSystem) -> None:
+    old.decide("EMPTY", "B1")
+    with source_tables(old.conninfo) as tables:
+        read = [structs.replace(each, case=each.case and structs.replace(each.case, opened_for=None)) for each in read_cases(tables)]
+    assert TakeOver(hub.connection, hub.clock).run([lambda: read], OPERATOR).written
+    again = take_over(hub, old)
+    assert (again.already_there, again.cases, again.faults) == (1, 0, 0)
+    assert differences(hub) == []
+
+
+def test_a_case_that_was_left_out_and_forgotten_is_opened_by_an_approver(site: DecisionSite, hub: Hub, old: OldSystem) -> None:
+    old.pay(UID, "A2", DAYS, status="SENDT_TIL_OPPDRAG")
+    assert take_over(hub, old, leave_out=True).left_out == 1
+    Operate(hub.connection, hub.clock, hub.ports).forget(Scheme.AAP, "A2", "*", OPERATOR)
+    paid = encoded({**single(span("2025-05-05")), "sakId": "A2"})
+    for approver, status in ((False, 403), (True, 201)):
+        headers = {**site.headers(Scheme.AAP, approver=approver), "content-type": "application/json"}
         assert site.client.post(f"/utbetalinger/{OTHER}", content=paid, headers=headers).status_code == status
     hub.run()
     assert differences(hub) == []

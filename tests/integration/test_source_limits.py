@@ -130,4 +130,4 @@ def test_a_limit_of_nobody_known_is_found() -> None:
     limits = LimitsSettings(sources=dict.fromkeys(named, SourceLimitSettings(kroner_per_hour=1)))
     rest = RestSettings(schemes={"prod-gcp:tp:tp-sak": ["TILTAKSPENGER"]})
     assert limits_of_nobody(Settings(limits=limits, rest=replace(rest, issuer="https://issuer")), PORTS.contracts) == named[2:]
-    assert limits_of_nobody(Settings(limits=limits, rest=rest), PORTS.contracts) == ()
+    assert limits_of_nobody(Settings(limits=limits, rest=rest), PORTS.contracts) == named[3:]

@@ -107,12 +107,11 @@ def limits_of(limits: LimitsSettings) -> Mapping[str, SourceLimit]:
 def limits_of_nobody(settings: Settings, contracts: Contracts) -> Sequence[str]:
     """The limited sources that are neither a topic nor an application with a scheme: most likely misspelt, and so without a limit.
 
-    Without an issuer there may be applications of any name: then it is nobody.
+    Without an issuer there may be applications of any name. None of them has a dot, which every topic has.
     """
-    if not settings.rest.issuer:
-        return ()
     applications = {name.rpartition(":")[2] for name in settings.rest.schemes}
-    return [source for source in settings.limits.sources if source not in contracts.of and source not in applications]
+    unknown = [source for source in settings.limits.sources if source not in contracts.of and source not in applications]
+    return [source for source in unknown if settings.rest.issuer or "." in source]
 
 
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())

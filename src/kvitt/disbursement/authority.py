@@ -96,6 +96,12 @@ ONE_PERSON: Final = Refusal(403, "Saksbehandler og beslutter kan ikke være samm
 SENT_BY_CASEWORKER: Final = Refusal(403, "Beslutter som sender vedtaket kan ikke selv være saksbehandler i det", _PAGE)
 
 
+def is_unopened(case: CaseState, edition: int) -> bool:
+    """Whether nothing was ever received in a case: no contract has it, or an import left it out, and somebody had that forgotten."""
+    forgotten = case.opened_for is None and not case.orders_made and not case.payments
+    return case.contract is None or (edition >= Edition.OPENED_FOR and forgotten)
+
+
 def is_opened_for_another(case: CaseState, person: str, edition: int) -> bool:
     """Whether a case of which nothing was accepted was opened for somebody else; of one that was opened before this rule, nobody knows."""
     return edition >= Edition.OPENED_FOR and case.person is None and case.opened_for not in (None, person)

@@ -188,14 +188,14 @@ class Handler:
         if isinstance(derived, Refusal):
             return self.refuse(case, message, record, derived)
         if not derived:
-            self._set_frame(case, message, state)
+            self._note_received(case, message, state)
             return self._answer(case, message, record, Unchanged(message.dry_run))
         if message.dry_run:
             return self._simulate(case, message, record, derived)
         assert in_turn, "a contract that goes ahead of open orders makes none"
         done = self._order(case, message, record, derived, state)
         if done is MessageState.DERIVED:
-            self._set_frame(case, message, state)
+            self._note_received(case, message, state)
         return done
 
     def _state(self, case: Case, message: InboxMessage) -> CaseState:
@@ -205,7 +205,7 @@ class Handler:
         assert not isinstance(message.content, Refusal), "a refusal is not derived"
         return case.state(case.chain(self._contract.previous_decision(message.content)))
 
-    def _set_frame(self, case: Case, message: InboxMessage, state: CaseState) -> None:
+    def _note_received(self, case: Case, message: InboxMessage, state: CaseState) -> None:
         """A decision that is received may set the frame of its case, and so opens it; whatever is received is for its person."""
         if self._contract.keeps_chain and not message.dry_run and (frame := self._contract.frame_after(message, state)):
             case.frame, case.contract = frame if frame.says_anything else None, self._contract.name

@@ -19,6 +19,7 @@ from kvitt.disbursement.authority import (
     PaidPeriod,
     authority_of,
     is_opened_for_another,
+    is_unopened,
     paid_of,
     refused_amounts,
     refused_one_person,
@@ -28,7 +29,6 @@ from kvitt.disbursement.caller import CallHeaders, call_headers
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import Frame
 from kvitt.disbursement.derive.micro_chained import CaseState
-from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import Event, Reply
 from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import InstructionKind
@@ -127,8 +127,7 @@ def _refused_sender(by: Authority, call: PaymentCall, case: CaseState, edition: 
     """Who may not open the case, or have it pay what is outside its frame; what was accepted may be said again, and less be paid."""
     payment, decision = call.payment, call.instructions.decision
     people = decision.caseworker, decision.approver
-    left_out = case.contract is not None and case.opened_for is None and not case.orders_made and not case.payments
-    opens = case.contract is None or (left_out and edition >= Edition.OPENED_FOR) or is_opened_for_another(case, decision.person, edition)
+    opens = is_unopened(case, edition) or is_opened_for_another(case, decision.person, edition)
     if opens and (refusal := refused_opening(by) or refused_one_person(by, *people, as_approver=True)):
         return refusal
     if call.operation is PaymentOperation.DELETE:

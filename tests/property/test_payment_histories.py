@@ -24,6 +24,7 @@ from kvitt.settings import Settings
 from kvitt.testing import Hub, TestServer
 from support.commit_proxy import Cut, Proxy, proxied
 from support.desired import days_between
+from support.patience import until
 from support.payment_histories import (
     CALLERS,
     PAYMENTS,
@@ -53,6 +54,10 @@ _AREA, _BENEFIT = "TILLSTPB", "TILSYN_BARN_AAP"
 _REUSED = 409, "Idempotency-Key er brukt i en annen forespørsel"
 _LATE_SECONDS = 60.0
 _BEHAVED = Answers("00", doubled=False, late=False, damage=None, closed=False)
+_IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND xact_start IS NOT NULL
+"""
 _numbers = count(1)
 
 
@@ -105,6 +110,11 @@ class PaymentSite:
                     break
                 except (Died, psycopg.Error, ResultUnknown, ConnectionError):
                     die_at("")
+                    until(self._is_alone, what="the server does not notice that a process has died")
+
+    def _is_alone(self) -> bool:
+        """Nobody holds what a dead process held: it would be passed by as if somebody were at it."""
+        return self.store.execute(_IN_TRANSACTION).fetchone() == (0,)
 
 
 def die_at(place: str) -> None:
@@ -288,8 +298,11 @@ class Play:
         said = [each.json() if each.status_code == 200 else None for each in status]
         shown = [self._get(uid) for uid in self._uids]
         wishes = [wish_in(n, each.json()["perioder"]) if each.status_code == 200 else None for n, each in enumerate(shown)]
-        self.worlds = [world for world in self.worlds if (world.status, [world.shown(n) for n in range(PAYMENTS)]) == (said, wishes)]
-        assert self.worlds, (said, wishes)
+        before, self.worlds = (
+            self.worlds,
+            [world for world in self.worlds if (world.status, [world.shown(n) for n in range(PAYMENTS)]) == (said, wishes)],
+        )
+        assert self.worlds, (said, wishes, before)
 
 
 def _heard(answer: httpx.Response) -> Answer:

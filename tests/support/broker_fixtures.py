@@ -46,13 +46,6 @@ def own_kafka() -> Iterator[Kafka]:
         yield broker
 
 
-@pytest.fixture
-def own_artemis() -> Iterator[Artemis]:
-    """A running Artemis broker that the test may kill."""
-    with running_artemis() as broker:
-        yield broker
-
-
 @contextmanager
 def running_kafka() -> Iterator[Kafka]:
     """Runs for the block; skips the test where there is no Java for it."""

@@ -51,8 +51,11 @@ def class_path(broker: str) -> str:
 
 
 def kept(broker: str) -> Path:
-    """Where what a broker of these jars and this Java makes at its first start is kept, so that later ones take half as long."""
-    return JARS / f"{broker}-{_digest(_pom(broker).read_bytes(), _said_version(str(java())).encode())}-start"
+    """Where what a broker of these jars and this Java makes at its first start is kept, so that later ones take half as long.
+
+    Java passes by, without a word, what was made of jars at another place: a checkout that was copied makes its own.
+    """
+    return JARS / f"{broker}-{_digest(_pom(broker).read_bytes(), _said_version(str(java())).encode(), bytes(JARS))}-start"
 
 
 def _pom(broker: str) -> Path:

@@ -23,7 +23,13 @@ from kvitt.testing import TestServer
 from kvitt.testing.scratch import scratch_directory
 from support.tried import tried
 
-pytest_plugins = ["support.broker_fixtures", "support.stage_fixtures", "support.thrift_fixtures", "kvitt.testing_plugin"]
+pytest_plugins = [
+    "support.broker_files",
+    "support.broker_fixtures",
+    "support.stage_fixtures",
+    "support.thrift_fixtures",
+    "kvitt.testing_plugin",
+]
 
 # How long an example takes to make or to run says nothing on a shared machine; and a red test is red for everybody.
 settings.register_profile("kvitt", tried(), deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))

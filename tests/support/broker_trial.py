@@ -16,17 +16,19 @@ from support.broker_duty import Duty
 from support.broker_load import Heard, KafkaLog, Unruly
 from support.broker_site import RAIL, Marks, Site
 from support.kill_harness import Watch
-from support.kill_harness_load import Fed, Feeder
+from support.kill_harness_load import PAUSE_SECONDS, Fed, Feeder
 from support.kill_harness_proof import prove
 from support.patience import PATIENCE_SECONDS, stretched, until
 
 _STUCK_SECONDS, _STUCK_WHILE_PAUSED_SECONDS = 12.0, 45.0
 """After how long without any movement the queue broker is suspected; it waits half a minute for a consumer that is paused."""
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.1
 """Each look counts rows of all tables, and takes from the hubs what it costs."""
 _RECORDS_PER_SECOND = 20
 MOST_UNANSWERED = 80
+_PAUSE_SECONDS = 2 * PAUSE_SECONDS
+"""Members of a consumer group are missed only after seconds, in which the load goes on: half as much is still under way at any death."""
 _MOST_DEATHS_AT_ONCE = 5
 _STEPS_BETWEEN_KILLS = 150
 _ANY_MOMENT = "any moment"
@@ -65,7 +67,7 @@ class Trial:
     @contextmanager
     def load(self) -> Iterator[Feeder]:
         """Feeds for as long as the block runs, which is entered when all parts are at work."""
-        feeder = Feeder(self._log(), self.script.batch, most_unanswered=MOST_UNANSWERED)
+        feeder = Feeder(self._log(), self.script.batch, most_unanswered=MOST_UNANSWERED, pause_seconds=_PAUSE_SECONDS)
         feeder.start()
         try:
             self.await_movement(self.marks(), "the load began")
@@ -124,12 +126,16 @@ class Trial:
 
     def prove(self) -> None:
         """Waits until everything is answered; fails when anything was lost, doubled, left unknown, or is paid otherwise than accepted."""
+        self.await_answers()
+        prove(self.site.server.conninfo, self.fed, self.heard.published)
+
+    def await_answers(self) -> None:
+        """Waits until everything that was fed is answered, and every answer is heard."""
         began = time.monotonic()
         self.wait(self._all_is_answered, "not everything was answered", PATIENCE_SECONDS + len(self.fed) / _RECORDS_PER_SECOND)
         # A transaction that is committed is seen a moment later, when the brokers have marked its partitions.
         self.wait(self._all_is_heard, "not every status stands on Kafka")
         print(f"{len(self.fed)} records so far, all answered {time.monotonic() - began:.1f} s after the last")
-        prove(self.site.server.conninfo, self.fed, self.heard.published)
 
     def _all_is_heard(self) -> bool:
         self.heard.listen()

@@ -32,6 +32,7 @@ PAUSE_SECONDS = float(os.environ.get("KVITT_SOAK_PAUSE_SECONDS", "0.2"))
 """Between two batches: enough for work to be under way whenever something dies, and little enough for tests that run beside. 0: as much
 as the hub can take.
 """
+_LOOK_SECONDS = 0.05
 _WEEKDAYS = (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)
 TROUBLE = Faults(
     delay=Chance(0.1),
@@ -116,10 +117,18 @@ class Log(Protocol):
 class Feeder:
     """Feeds from a thread of its own, never more ahead of the answers than a bound."""
 
-    def __init__(self, log: Log, batches: Callable[[], Sequence[Fed]], *, most_unanswered: int = MOST_UNANSWERED) -> None:
+    def __init__(
+        self,
+        log: Log,
+        batches: Callable[[], Sequence[Fed]],
+        *,
+        most_unanswered: int = MOST_UNANSWERED,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
         self.fed: list[Fed] = []
         self.failure: BaseException | None = None
         self._log, self._batches, self._most_unanswered = log, batches, most_unanswered
+        self._pause_seconds = pause_seconds
         self._stop, self._abandon = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
 
@@ -148,14 +157,14 @@ class Feeder:
             while not self._stop.is_set():
                 settled = self._log.settled()
                 if settled is None or len(self.fed) - settled > self._most_unanswered:
-                    self._stop.wait(0.02)
+                    self._stop.wait(_LOOK_SECONDS)
                     continue
                 batch = self._batches()
                 while not self._log.append(batch):
                     if self._abandon.wait(0.02):
                         return
                 self.fed += batch
-                self._stop.wait(PAUSE_SECONDS)
+                self._stop.wait(self._pause_seconds)
         except BaseException as error:  # noqa: BLE001 - raised by `stop`
             self.failure = error
 

@@ -13,27 +13,28 @@ from itertools import cycle
 
 _HEAD = b"POST /payouts HTTP/1.1\r\nhost: kvitt\r\n"
 _CHUNKED = _HEAD + b"transfer-encoding: chunked\r\n\r\n"
-KINDS: tuple[tuple[bytes, bytes], ...] = (
-    (b"", b""),
-    (b"GET /payo", b""),
-    (_HEAD, b""),
-    (_HEAD + b"content-length: 1000000\r\n\r\n{", b""),
-    (_HEAD, b"x: " + b"a" * 8_000 + b"\r\n"),
-    (_CHUNKED, b"1000\r\n" + b"a" * 4096 + b"\r\n"),
-    (_CHUNKED, b"1\r\na\r\n" * 1000),
-    (b"", b"GET /payouts/1 HTTP/1.1\r\nhost: kvitt\r\n\r\n" * 100),
-    (b"\x00" * 100, b""),
+Kind = tuple[bytes, bytes, int]
+KINDS: tuple[Kind, ...] = (
+    (b"", b"", 0),
+    (b"GET /payo", b"", 0),
+    (_HEAD, b"", 0),
+    (_HEAD + b"content-length: 1000000\r\n\r\n{", b"", 0),
+    (_HEAD, b"x: " + b"a" * 8_000 + b"\r\n", 80_000),
+    (_CHUNKED, b"1000\r\n" + b"a" * 4096 + b"\r\n", 80_000),
+    # Each crumb is read by itself: more of them from each caller would only take processors.
+    (_CHUNKED, b"1\r\na\r\n" * 1000, 12_000),
+    (b"", b"GET /payouts/1 HTTP/1.1\r\nhost: kvitt\r\n\r\n" * 100, 80_000),
+    (b"\x00" * 100, b"", 0),
 )
-"""What is said first, and what is said again and again for as long as it is taken."""
-_MOST_SENT = 80_000
+"""What is said first, what is said again and again for as long as it is taken, and about how many bytes are said at most."""
 _SILENT = selectors.EVENT_READ
 
 
 class Caller:
     """One connection."""
 
-    def __init__(self, place: tuple[str, int], source: str, kind: tuple[bytes, bytes]) -> None:
-        self.first, self.again = kind
+    def __init__(self, place: tuple[str, int], source: str, kind: Kind) -> None:
+        self.first, self.again, self.most = kind
         self.sent, self.heard = 0, b""
         self.socket = socket.socket()
         self.socket.bind((source, 0))
@@ -43,7 +44,7 @@ class Caller:
     @property
     def wants(self) -> int:
         """What it waits for."""
-        return selectors.EVENT_READ | selectors.EVENT_WRITE if self.first or (self.again and self.sent < _MOST_SENT) else _SILENT
+        return selectors.EVENT_READ | selectors.EVENT_WRITE if self.first or (self.again and self.sent < self.most) else _SILENT
 
     def goes_on(self, ready: int) -> bool:
         """Says more, listens; False when the other side has ended it."""
@@ -66,7 +67,7 @@ def main(host: str, port: str, source: str, connections: str, at_once: str) -> N
     """Calls until every connection has been ended."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    kinds: Iterator[tuple[bytes, bytes]] = cycle(KINDS)
+    kinds: Iterator[Kind] = cycle(KINDS)
     place, left, room = (host, int(port)), int(connections), min(int(at_once), hard - 64)
     selector = selectors.DefaultSelector()
     heard: Counter[str] = Counter()

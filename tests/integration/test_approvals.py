@@ -1,6 +1,5 @@
 """Approvals: one person asks, another one confirms what was shown, and it is done in that transaction (design §11)."""
 
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,7 +20,7 @@ from kvitt.kernel.money import Minor
 from kvitt.kernel.operators import Operator
 from kvitt.ledger.transfer import Transfer
 from kvitt.payouts.approvable import PayoutNamed, payout_acts, transfer_act
-from support.console_script import KVITT, PATIENCE_SECONDS
+from support.console_script import inside, kvitt
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp, ts, ts_payment
 from support.ledger_stage import clock as payout_clock
@@ -239,27 +238,23 @@ def test_the_check_finds_an_approval_by_one_person_and_one_without_its_act(stage
     assert check(stage.conninfo, PORTS).by_kind.keys() == {Kind.APPROVAL}
 
 
-def kvitt(conninfo: str, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(KVITT), *arguments, "--database", conninfo, "--data", str(data)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
-
-
 def test_on_the_command_line_one_asks_and_another_confirms(stage: Contradicted, tmp_path: Path) -> None:
     order_id = sent_order(stage)
     by = ("--by", "kari", "--reason", "the bank said so by phone")
-    published = kvitt(stage.conninfo, tmp_path, "order", "decide", order_id[:8], "--accepted", *by, "--ask")
+    here = ("--database", stage.conninfo)
+    published = kvitt(tmp_path, "order", "decide", order_id[:8], "--accepted", *by, "--ask", *here)
     assert published.returncode == 0, published.stderr
     assert "kvitt approve yes 1 --by NAME" in published.stdout
-    both = kvitt(stage.conninfo, tmp_path, "order", "decide", order_id, "--accepted", *by, "--approved-by", "ola", "--ask")
+    both = inside(tmp_path, "order", "decide", order_id, "--accepted", *by, "--approved-by", "ola", "--ask", *here)
     assert (both.returncode, "leave --approved-by out" in both.stderr) == (2, True)
-    listed = kvitt(stage.conninfo, tmp_path, "approve", "list").stdout
+    listed = inside(tmp_path, "approve", "list", *here).stdout
     assert "order decide" in listed
-    assert "would be accepted" in kvitt(stage.conninfo, tmp_path, "approve", "show", "1").stdout
-    alone = kvitt(stage.conninfo, tmp_path, "approve", "yes", "1", "--by", "KARI")
+    assert "would be accepted" in inside(tmp_path, "approve", "show", "1", *here).stdout
+    alone = inside(tmp_path, "approve", "yes", "1", "--by", "KARI", *here)
     assert (alone.returncode, "needs_second_person" in alone.stderr) == (2, True)
-    done = kvitt(stage.conninfo, tmp_path, "approve", "yes", "1", "--by", "ola")
+    done = kvitt(tmp_path, "approve", "yes", "1", "--by", "ola", *here)
     assert (done.returncode, "is confirmed" in done.stdout) == (0, True)
-    again = kvitt(stage.conninfo, tmp_path, "approve", "yes", "1", "--by", "ola")
+    again = inside(tmp_path, "approve", "yes", "1", "--by", "ola", *here)
     assert (again.returncode, "not_in_that_state" in again.stderr) == (2, True)
     assert stage.order_states("A")[0] == "accepted"
     assert [each.state for each in approvals_on(stage).listed([ApprovalState.CONFIRMED])] == ["confirmed"]

@@ -18,7 +18,7 @@ from kvitt.errors import NotInThatState
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
 from kvitt.ops.figures import read_figures
-from support.console_script import KVITT, PATIENCE_SECONDS
+from support.console_script import KVITT, PATIENCE_SECONDS, command
 from support.contradiction_stage import BOTH, Contradicted, contradicted
 from support.hub_messages import dp
 from support.rapid_messages import need
@@ -40,11 +40,16 @@ def rapid(database: str) -> Iterator[Rapid]:
         yield made
 
 
-def at_terminal(conninfo: str, *arguments: str, die_at: str = "") -> subprocess.CompletedProcess[str]:
-    """A `kvitt order` command of its own process, on this database."""
-    command = [str(KVITT), *arguments, "--database", conninfo]
+def at_terminal(conninfo: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A `kvitt` command on this database."""
+    return command(*arguments, "--database", conninfo)
+
+
+def by_itself(conninfo: str, *arguments: str, die_at: str = "") -> subprocess.CompletedProcess[str]:
+    """A `kvitt` command of its own process, on this database."""
+    typed = [str(KVITT), *arguments, "--database", conninfo]
     environment = {**os.environ, "KVITT_DIE_AT": die_at}
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=environment)
+    return subprocess.run(typed, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=environment)
 
 
 def rejected_by_hand(stage: Contradicted) -> str:
@@ -61,7 +66,7 @@ def rejected_by_hand(stage: Contradicted) -> str:
 def test_an_adoption_killed_before_its_commit_has_not_happened_and_can_be_made(stage: Contradicted) -> None:
     order_id = rejected_by_hand(stage)
     before = stage.rows("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM audit), (SELECT count(*) FROM orders)")
-    assert at_terminal(stage.conninfo, "order", "adopt", order_id, *WHO, die_at="resolve.before_commit").returncode == -9
+    assert by_itself(stage.conninfo, "order", "adopt", order_id, *WHO, die_at="resolve.before_commit").returncode == -9
     assert stage.rows("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM audit), (SELECT count(*) FROM orders)") == before
     assert (stage.open_contradictions(), stage.order_states("A")) == (1, ["rejected"])
     stage.assert_clean()
@@ -71,7 +76,7 @@ def test_an_adoption_killed_before_its_commit_has_not_happened_and_can_be_made(s
 
 def test_an_adoption_killed_after_its_commit_has_happened_once(stage: Contradicted) -> None:
     order_id = rejected_by_hand(stage)
-    assert at_terminal(stage.conninfo, "order", "adopt", order_id, *WHO, die_at="resolve.after_commit").returncode == -9
+    assert by_itself(stage.conninfo, "order", "adopt", order_id, *WHO, die_at="resolve.after_commit").returncode == -9
     assert (stage.open_contradictions(), stage.order_states("A")) == (0, ["accepted", "ready"])
     again = at_terminal(stage.conninfo, "order", "adopt", order_id, *WHO)
     assert again.returncode == 2
@@ -83,7 +88,7 @@ def test_of_two_who_resolve_at_once_one_wins_and_the_other_hears_so(stage: Contr
     order_id = rejected_by_hand(stage)
     acts = ("adopt", "keep", "adopt")
     with ThreadPoolExecutor(len(acts)) as together:
-        done = list(together.map(lambda act: at_terminal(stage.conninfo, "order", act, order_id, *WHO), acts))
+        done = list(together.map(lambda act: by_itself(stage.conninfo, "order", act, order_id, *WHO), acts))
     assert sorted(each.returncode for each in done) == [0, 2, 2]
     assert all("was resolved before" in each.stderr for each in done if each.returncode)
     assert stage.open_contradictions() == 0
@@ -165,7 +170,7 @@ def test_the_words_of_a_reason_do_not_turn_a_decision_round(stage: Contradicted)
 
 
 def test_resuming_where_nothing_is_stopped_is_no_success(stage: Contradicted) -> None:
-    done = at_terminal(stage.conninfo, "sending", "resume", "--all", "--by", "Kari Nordmann", "--reason", "the rail is back")
+    done = by_itself(stage.conninfo, "sending", "resume", "--all", "--by", "Kari Nordmann", "--reason", "the rail is back")
     assert (done.returncode, done.stderr.strip()) == (1, "nothing was stopped there")
 
 

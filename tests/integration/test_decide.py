@@ -1,14 +1,10 @@
 """The service that takes decisions by calls: answers are durable and the same for all who ask the same, whatever else goes on."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,10 +18,11 @@ from kvitt.errors import ResultUnknown
 from kvitt.kernel import commits
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
+from support import decide_process
 from support.called_contract import BY_MACHINE, CALLED, line
 from support.called_stage import HUB, Site
 from support.commit_proxy import Cut, Proxy, proxied
-from support.patience import PATIENCE_SECONDS
+from support.doomed_process import ended
 
 SECONDS = 30.0
 
@@ -188,22 +185,11 @@ def test_who_called_can_not_be_changed_unseen(service: DecisionService, site: Si
     assert site.differences() == []
 
 
-PROGRAM = Path(__file__).parents[1] / "support/decide_process.py"
-
-
-def taken_by_process(conninfo: str, case: str, die_at: str = "") -> tuple[int, str]:
-    """How a process ends that takes the first decision of a case, and what it says."""
-    path = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KVITT_DIE_AT": die_at, "PYTHONPATH": path}
-    command = [sys.executable, str(PROGRAM), conninfo, case]
-    ended = subprocess.run(command, env=environment, check=False, timeout=PATIENCE_SECONDS, capture_output=True, text=True)
-    return ended.returncode, ended.stdout.splitlines()[-1] if ended.stdout else ""
-
-
 @pytest.mark.parametrize(("die_at", "repeat"), [("submit.before_commit", "ordered"), ("submit.after_commit", "repeated")])
 def test_whoever_is_killed_between_leaves_all_of_a_decision_or_nothing(site: Site, die_at: str, repeat: str) -> None:
     case = f"K-{repeat}"
-    assert taken_by_process(site.conninfo, case, die_at)[0] == -signal.SIGKILL
+    assert ended(decide_process.main, site.conninfo, case, die_at=die_at) == -signal.SIGKILL
     assert len(site.order_states(case)) == (repeat == "repeated")
-    assert taken_by_process(site.conninfo, case) == (0, repeat)
+    # Whoever comes next has nothing of the process before but what is stored.
+    assert decide_process.main(site.conninfo, case) == repeat
     assert len(site.order_states(case)) == 1

@@ -6,6 +6,7 @@ import os
 import pty
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 
@@ -129,17 +130,17 @@ def test_what_others_wrote_does_not_reach_the_terminal_as_it_is(site: Site) -> N
     for page in (("dead", "list"), ("receipt", "list"), ("topic", "helved.status.v1")):
         site.kvitt(*page)
     assert "\\x1b[2Jkey\\x07" in site.kvitt("topic", "helved.status.v1")
-    assert "\\x1b[31mgarbage" in on_a_terminal(80, site.conninfo, "receipt", "show", str(site.garbage))
+    shown = on_a_terminal(80, str(KVITT), "receipt", "show", str(site.garbage), "--database", site.conninfo)
+    assert "\\x1b[31mgarbage" in shown
     raw = CliRunner().invoke(main, ["dead", "show", "1", "--raw", "--database", site.conninfo])
     assert raw.stdout_bytes == b"{\x1b]0;mine\x07"
 
 
-def on_a_terminal(width: int, conninfo: str, *arguments: str) -> str:
-    """What the real console script prints on a terminal of this width."""
+def on_a_terminal(width: int, *command: str) -> str:
+    """What a process prints on a terminal of this width."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    command = [str(KVITT), *arguments, "--database", conninfo]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         said = b""
@@ -156,14 +157,25 @@ def on_a_terminal(width: int, conninfo: str, *arguments: str) -> str:
     return said.decode()
 
 
+COMMANDS = """
+import sys
+from kvitt.app.main import main
+for each in sys.argv[2:]:
+    main([*each.split(), "--database", sys.argv[1]], standalone_mode=False)
+    print("\\f", end="", flush=True)
+"""
+"""Runs commands one after the other, with a page break after each."""
+
+
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize(
-    "arguments", [("order", "list", "--state", "ready"), ("order", "show", TWINS[0]), ("case", "ts", "A"), ("alarm", "list")]
-)
-def test_pages_hold_the_width_of_a_terminal(site: Site, width: int, arguments: tuple[str, ...]) -> None:
-    said = click.unstyle(on_a_terminal(width, site.conninfo, *arguments))
-    assert max(map(len, said.splitlines())) <= width
-    assert (TWINS[0] if arguments[0] == "order" else site.settled) in said
+def test_pages_hold_the_width_of_a_terminal(site: Site, width: int) -> None:
+    typed = ("order list --state ready", f"order show {TWINS[0]}", "case ts A", "alarm list")
+    said = click.unstyle(on_a_terminal(width, sys.executable, "-c", COMMANDS, site.conninfo, *typed))
+    *pages, rest = said.split("\f")
+    assert rest == ""
+    for arguments, page in zip(typed, pages, strict=True):
+        assert max(map(len, page.splitlines())) <= width, arguments
+        assert (TWINS[0] if arguments.startswith("order") else site.settled) in page
 
 
 def test_a_beginning_is_looked_up_in_the_key(site: Site) -> None:

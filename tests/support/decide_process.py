@@ -1,6 +1,4 @@
-"""A process that takes one decision and ends: decide_process.py CONNINFO CASE; it prints what was done."""
-
-import sys
+"""The one act of a process that takes a decision and ends."""
 
 from kvitt.disbursement.decide import DecisionService
 from kvitt.kernel.clock import utc_now
@@ -8,12 +6,9 @@ from support.called_contract import BY_MACHINE, CALLED, line
 from support.called_stage import HUB
 
 
-def main(conninfo: str, case: str) -> None:
-    """Takes the first decision of a case."""
+def main(conninfo: str, case: str) -> str:
+    """Takes the first decision of a case; returns what was done."""
     service = DecisionService(conninfo, utc_now, HUB)
-    sys.stdout.write(service.decide(CALLED, b"key", line(case, "d1"), BY_MACHINE).result().outcome.value)
+    done = service.decide(CALLED, b"key", line(case, "d1"), BY_MACHINE).result().outcome.value
     service.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return done

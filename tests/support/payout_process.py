@@ -1,9 +1,5 @@
-"""A process that makes a payout, confirms it and takes it back, and goes on where one before it was killed:
+"""The acts of a process that makes a payout, confirms it and takes it back, and goes on where one before it was killed."""
 
-payout_process.py CONNINFO SETTLEMENT PAYOUT SYSTEM [CONNINFO of another ledger]
-"""
-
-import sys
 from contextlib import suppress
 
 from kvitt.errors import PayoutAlreadyExists, PayoutInOtherState
@@ -14,7 +10,7 @@ from support.payout_stage import FixedTerms, wanted
 
 
 def main(conninfo: str, settlement: str, payout: str, system: str, other: str | None = None) -> None:
-    """The three acts, each of which may have been done before."""
+    """The three acts, each of which may have been done before; `other` is the conninfo of another ledger."""
     terms = FixedTerms(int(settlement), int(payout), int(system))
     payouts = PayoutService(conninfo, clock, terms, OtherLedger(other) if other else None)
     with suppress(PayoutAlreadyExists):
@@ -23,7 +19,3 @@ def main(conninfo: str, settlement: str, payout: str, system: str, other: str | 
         payouts.confirm("p-1")
     payouts.cancel("p-1", "no")
     payouts.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -22,6 +22,7 @@ from kvitt.kernel.postgres import (
     leftovers,
     running_server,
 )
+from kvitt.testing.scratch import scratch_directory
 from support.patience import PATIENCE_SECONDS, until
 
 OWNER = """
@@ -35,6 +36,23 @@ sys.stdin.read()
 server.stop()
 """
 """Owns a data directory until its standard input ends."""
+
+
+@pytest.fixture(scope="module")
+def once_started() -> Iterator[Path]:
+    """A directory whose server was made, and stopped."""
+    with scratch_directory() as directory:
+        with EmbeddedServer(directory):
+            pass
+        yield directory
+
+
+@pytest.fixture
+def used_dir(once_started: Path, data_dir: Path) -> Path:
+    """A directory of the test's own, for a server that has been started before."""
+    # With its owner and modes, which a server looks at.
+    subprocess.run(["cp", "--archive", once_started / "postgres", data_dir], check=True)
+    return data_dir
 
 
 def is_alive(pid: int) -> bool:
@@ -81,8 +99,8 @@ def test_the_first_start_makes_a_database_with_our_settings(data_dir: Path) -> N
     assert running_server(data_dir) is None
 
 
-def test_a_restart_keeps_the_rows(data_dir: Path) -> None:
-    server = EmbeddedServer(data_dir)
+def test_a_restart_keeps_the_rows(used_dir: Path) -> None:
+    server = EmbeddedServer(used_dir)
     commit_row(server.start())
     server.stop()
     server.stop()
@@ -90,13 +108,13 @@ def test_a_restart_keeps_the_rows(data_dir: Path) -> None:
     server.stop()
 
 
-def test_settings_of_the_caller_win(data_dir: Path) -> None:
-    with EmbeddedServer(data_dir, settings={"max_connections": "17"}) as server, connect(server.conninfo) as connection:
+def test_settings_of_the_caller_win(used_dir: Path) -> None:
+    with EmbeddedServer(used_dir, settings={"max_connections": "17"}) as server, connect(server.conninfo) as connection:
         assert connection.execute("SHOW max_connections").fetchone() == ("17",)
 
 
-def test_a_killed_server_is_started_again_with_what_was_committed(data_dir: Path) -> None:
-    with EmbeddedServer(data_dir) as server:
+def test_a_killed_server_is_started_again_with_what_was_committed(used_dir: Path) -> None:
+    with EmbeddedServer(used_dir) as server:
         commit_row(server.conninfo)
         with connect(server.conninfo) as idle:
             first = server.pid
@@ -109,8 +127,8 @@ def test_a_killed_server_is_started_again_with_what_was_committed(data_dir: Path
         assert rows(server.conninfo) == 1
 
 
-def test_a_server_killed_again_and_again_comes_back_each_time(data_dir: Path) -> None:
-    with EmbeddedServer(data_dir) as server:
+def test_a_server_killed_again_and_again_comes_back_each_time(used_dir: Path) -> None:
+    with EmbeddedServer(used_dir) as server:
         for count in range(1, 4):
             wait_until_ready(server.conninfo, PATIENCE_SECONDS)
             commit_row(server.conninfo)
@@ -121,24 +139,24 @@ def test_a_server_killed_again_and_again_comes_back_each_time(data_dir: Path) ->
             assert rows(server.conninfo) == count
 
 
-def test_the_server_ends_with_an_owner_that_was_killed(data_dir: Path) -> None:
-    with owner_process(data_dir) as (process, _, server_pid):
+def test_the_server_ends_with_an_owner_that_was_killed(used_dir: Path) -> None:
+    with owner_process(used_dir) as (process, _, server_pid):
         process.kill()
         until(lambda: not is_alive(server_pid))
-        assert running_server(data_dir) is None
+        assert running_server(used_dir) is None
 
 
-def test_a_new_owner_finds_the_rows_of_one_that_was_killed(data_dir: Path) -> None:
-    with owner_process(data_dir) as (process, conninfo, _):
+def test_a_new_owner_finds_the_rows_of_one_that_was_killed(used_dir: Path) -> None:
+    with owner_process(used_dir) as (process, conninfo, _):
         commit_row(conninfo)
         process.kill()
         process.wait()
-        with EmbeddedServer(data_dir) as server:
+        with EmbeddedServer(used_dir) as server:
             assert rows(server.conninfo) == 1
 
 
-def test_a_new_owner_ends_a_server_that_outlived_its_owner(data_dir: Path) -> None:
-    with owner_process(data_dir) as (process, conninfo, server_pid):
+def test_a_new_owner_ends_a_server_that_outlived_its_owner(used_dir: Path) -> None:
+    with owner_process(used_dir) as (process, conninfo, server_pid):
         commit_row(conninfo)
         # A stopped process can't obey the signal that its owner's death sends, and so looks alive for as long as we please.
         os.kill(server_pid, signal.SIGSTOP)
@@ -146,27 +164,27 @@ def test_a_new_owner_ends_a_server_that_outlived_its_owner(data_dir: Path) -> No
         process.wait()
         assert is_alive(server_pid)
         os.kill(server_pid, signal.SIGCONT)
-        with EmbeddedServer(data_dir) as server:
+        with EmbeddedServer(used_dir) as server:
             assert server.pid != server_pid
             assert not is_alive(server_pid)
             assert rows(server.conninfo) == 1
 
 
-def test_owner_and_server_killed_together_lose_nothing(data_dir: Path) -> None:
-    with owner_process(data_dir) as (process, conninfo, server_pid):
+def test_owner_and_server_killed_together_lose_nothing(used_dir: Path) -> None:
+    with owner_process(used_dir) as (process, conninfo, server_pid):
         commit_row(conninfo)
         os.kill(server_pid, signal.SIGKILL)
         process.kill()
         process.wait()
-        with EmbeddedServer(data_dir) as server:
+        with EmbeddedServer(used_dir) as server:
             assert rows(server.conninfo) == 1
 
 
-def test_a_second_owner_is_refused_and_may_connect_as_a_client(data_dir: Path) -> None:
-    with owner_process(data_dir) as (process, conninfo, _):
-        with pytest.raises(DataDirectoryInUse, match=f"{data_dir} is in use by process {process.pid}"):
-            EmbeddedServer(data_dir).start()
-        assert running_server(data_dir) == conninfo
+def test_a_second_owner_is_refused_and_may_connect_as_a_client(used_dir: Path) -> None:
+    with owner_process(used_dir) as (process, conninfo, _):
+        with pytest.raises(DataDirectoryInUse, match=f"{used_dir} is in use by process {process.pid}"):
+            EmbeddedServer(used_dir).start()
+        assert running_server(used_dir) == conninfo
         commit_row(conninfo)
 
 
@@ -175,17 +193,17 @@ def test_looking_for_an_owner_where_there_is_none_finds_none(data_dir: Path) -> 
     assert running_server(data_dir / "missing") is None
 
 
-def test_a_stale_pid_file_naming_a_living_stranger_is_no_obstacle(data_dir: Path) -> None:
-    with EmbeddedServer(data_dir) as server:
+def test_a_stale_pid_file_naming_a_living_stranger_is_no_obstacle(used_dir: Path) -> None:
+    with EmbeddedServer(used_dir) as server:
         commit_row(server.conninfo)
-    pid_file = data_dir / "postgres/cluster/postmaster.pid"
+    pid_file = used_dir / "postgres/cluster/postmaster.pid"
     owner = pid_file.parent.stat()
     # A program of the server's own user: PostgreSQL would take it for a rival.
     with subprocess.Popen(["sleep", "600"], user=owner.st_uid, group=owner.st_gid) as stranger:
-        pid_file.write_text(f"{stranger.pid}\n{pid_file.parent}\n{int(time.time())}\n5432\n{data_dir}\n\n")
+        pid_file.write_text(f"{stranger.pid}\n{pid_file.parent}\n{int(time.time())}\n5432\n{used_dir}\n\n")
         os.chown(pid_file, owner.st_uid, owner.st_gid)
         try:
-            with EmbeddedServer(data_dir) as server:
+            with EmbeddedServer(used_dir) as server:
                 assert rows(server.conninfo) == 1
             assert stranger.poll() is None
         finally:

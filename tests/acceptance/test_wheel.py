@@ -62,7 +62,7 @@ def test_kvitt_comes_from_the_wheel_with_all_that_is_no_code(installed: Path, em
 
 
 def test_the_demo_runs_in_an_empty_folder_and_proves_its_outcome(installed: Path, empty_folder: Path) -> None:
-    published = json.loads(_run(installed / "kvitt", "demo", "--cases", 12, "--json", cwd=empty_folder))
+    published = json.loads(_run(installed / "kvitt", "demo", "--cases", 6, "--json", cwd=empty_folder))
     assert published["orders"] == published["accepted"] + published["rejected"] > 0
     assert [published[name] for name in ("unanswered", "doubled", "schedule_differences", "check_differences")] == [0, 0, 0, 0]
 

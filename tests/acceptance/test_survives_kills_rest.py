@@ -11,7 +11,7 @@ from brokers.broker import free_port
 from kvitt.api.rest.local_issuer import Behind, LocalIssuer
 from kvitt.disbursement.values import Scheme
 from kvitt.testing.apis import Rest
-from support.console_script import kvitt
+from support.console_script import inside
 from support.iverksetting_bodies import days, encoded, person_of, previous, v2
 from support.kill_harness import Child, Watch, watching
 from support.patience import PATIENCE_SECONDS, until
@@ -91,7 +91,7 @@ def test_each_decision_is_received_once_however_often_the_hub_is_killed(data_dir
             assert callers.repeated() == {_RECEIVED}
             until(lambda: watch.rows("SELECT count(*) FROM messages WHERE state <> 'answered'") == [(0,)])
             assert watch.rows(_STORED) == [(CASES * DECISIONS, CASES * DECISIONS)]
-        checked = kvitt(data, "check")
+        checked = inside(data, "check")
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert child.end() == 0
     finally:

@@ -13,6 +13,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.topics import ensure_topics
+from support.console_script import command
 from support.hub_messages import aap, dp, text
 from support.kafka_stage import joined, send
 from support.patience import PATIENCE_SECONDS, until
@@ -42,7 +43,7 @@ def feed(place: Place, cases: int, name: str = "c") -> list[str]:
 
 def assert_consistent(place: Place) -> None:
     """`kvitt check` finds no difference, between what came in and what is stored, and between that and the rail."""
-    checked = place.command("check")
+    checked = command("check", "--config", place.config)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

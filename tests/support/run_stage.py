@@ -55,8 +55,15 @@ class Place:
 
     def await_final(self, keys: Sequence[str]) -> dict[str, list[Status]]:
         """The final statuses of these keys, as soon as each has one."""
-        until(lambda: all(self.final(keys).values()), what="not every key got its final status")
-        return self.final(keys)
+        found: dict[str, list[Status]] = {}
+
+        def all_are_final() -> bool:
+            found.update(self.final(keys))
+            return all(found.values())
+
+        # Each look is a consumer that reads the topic from where the test began.
+        until(all_are_final, what="not every key got its final status", every=0.2)
+        return found
 
 
 class Runner:

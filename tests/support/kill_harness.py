@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,15 @@ from msgspec import Struct
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
+from support.doomed_process import Forked
 from support.patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.app.main import main; main()"
 Row = tuple[object, ...]
+
+
+IS_SOAK = "KVITT_SOAK_SECONDS" in os.environ
+"""Whether it is measured how soon work goes on: then each process begins as anybody's does, and imports all that it needs."""
 
 
 class Process:
@@ -26,9 +31,7 @@ class Process:
     def __init__(self, arguments: Sequence[str], log: Path, die_at: str = "") -> None:
         self.started_at = time.monotonic()
         environment = {**os.environ, "KVITT_DIE_AT": die_at, "KVITT_LOG_LEVEL": "warning"}
-        with log.open("ab") as output:
-            command = [sys.executable, "-c", KVITT, *arguments]
-            self._process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)
+        self._process = (_started if IS_SOAK else Forked)(arguments, log, environment)
 
     @property
     def is_dead(self) -> bool:
@@ -44,7 +47,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL, like the loss of a machine's power to this process alone; returns when it is gone."""
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def await_death(self) -> None:
@@ -52,10 +55,16 @@ class Process:
         until(lambda: self.is_dead, what="the place at which to die was not reached")
         assert self._process.returncode == -signal.SIGKILL, f"the hub ended with status {self._process.returncode}"
 
-    def end(self) -> int:
+    def end(self) -> int | None:
         """SIGTERM; returns the exit status."""
-        self._process.terminate()
+        self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE_SECONDS)
+
+
+def _started(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", KVITT, *arguments]
+    with log.open("ab") as output:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)
 
 
 class Child(Process):

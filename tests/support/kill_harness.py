@@ -19,8 +19,6 @@ from support.patience import PATIENCE_SECONDS, until
 
 KVITT = "from kvitt.app.main import main; main()"
 Row = tuple[object, ...]
-
-
 IS_SOAK = "KVITT_SOAK_SECONDS" in os.environ
 """Whether it is measured how soon work goes on: then each process begins as anybody's does, and imports all that it needs."""
 

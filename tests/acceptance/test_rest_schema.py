@@ -22,7 +22,8 @@ BODY_TOO_LONG, ADDRESS_TOO_LONG, GIVEN_UP, NOT_MOVED, NOT_IN_TIME = 413, 414, 40
 SIMULATIONS = "/api/simulering"
 DECISIONS, OF_LONG, OF_OTHERS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v"), 6, 25
 CONSISTENCY, REFUSED = ("/api/v2/konsistensavstemming", "/api/konsistensavstemming"), 500
-LONG = (*DECISIONS, *CONSISTENCY)
+PLANS = "/plans"
+LONG = (*DECISIONS, *CONSISTENCY, PLANS)
 """Their bodies take long to make up; of those that are nearly right there are thousands elsewhere."""
 NOT_HERE = [
     ignored_auth,  # takes the token away in vain; a test of its own asks every route without one

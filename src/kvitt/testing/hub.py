@@ -106,7 +106,15 @@ class Hub:
         self._given = settings
         self.connection: psycopg.Connection[Any] = self._opened.enter_context(connect(conninfo, application="kvitt test"))
         self._put_at_rail: PutAtRails = {}
-        self._roles = Roles(conninfo, settings, self.clock, self.ports, put=self._put_at_rail, simulation_url=lambda: self.simulation_url)
+        self._roles = Roles(
+            conninfo,
+            settings,
+            self.clock,
+            self.ports,
+            put=self._put_at_rail,
+            simulation_url=lambda: self.simulation_url,
+            look=lambda: self.__dict__.get("_log"),
+        )
         self._opened.callback(self._roles.close)
         self.rail = EmulatedRail(
             self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail, self.clock

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, LiteralString
 
 from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, queues_of
@@ -20,7 +20,8 @@ from kvitt.disbursement.simulation_role import SimulationRole
 from kvitt.disbursement.submit import Outcome, Submit
 from kvitt.errors import LeaseLost
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, connect
+from kvitt.kernel.database import LOCK_MS, TRANSACTION_MS, Connection, connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
 from kvitt.rails.oppdrag.emulator import Emulator
@@ -33,16 +34,37 @@ from kvitt.transports.queue.table_queue import TableQueue
 _LEASE_SECONDS: Final = 3600.0
 """Whoever looks at a test in a debugger may take his time."""
 _SEED: Final = 7
+_WORKS_ON: Final[Mapping[str, LiteralString]] = {
+    "sender": "SELECT EXISTS (SELECT FROM orders)",
+    "emulator": "SELECT EXISTS (SELECT FROM queue.message) OR EXISTS (SELECT FROM rail.receipt)",
+    "receiver": "SELECT EXISTS (SELECT FROM queue.message)",
+    "resume": "SELECT EXISTS (SELECT FROM deferred)",
+    "simulator": "SELECT EXISTS (SELECT FROM simulation_requests)",
+    "reconciler": "SELECT EXISTS (SELECT FROM reconciliation_messages)",
+    "relay": "SELECT EXISTS (SELECT FROM outbox)",
+}
+"""Whether there has ever been anything for a role to do. Before that it is not even opened, which costs more than what most tests do."""
 
 
 class Roles:
     """Steps each role of a hub; what a role needs is opened at its first step, and anew after it has failed."""
 
     def __init__(
-        self, conninfo: str, settings: Settings, clock: Clock, ports: Ports, *, put: PutAtRails, simulation_url: Callable[[], str]
+        self,
+        conninfo: str,
+        settings: Settings,
+        clock: Clock,
+        ports: Ports,
+        *,
+        put: PutAtRails,
+        simulation_url: Callable[[], str],
+        look: Callable[[], Connection | None],
     ) -> None:
-        """`put` gets the orders in each message that is put on a queue to a rail; `simulation_url` tells where the rail is asked."""
-        self._simulation_url = simulation_url
+        """`put` gets the orders in each message that is put on a queue to a rail; `simulation_url` tells where the rail is asked.
+
+        `look` gives a connection with no transaction under way, or None: then roles are opened whether they have something to do or not.
+        """
+        self._simulation_url, self._look = simulation_url, look
         self._conninfo, self._settings, self._clock, self._ports, self._put = conninfo, settings, clock, ports, put
         self._keeper: LeaseKeeper | None = None
         self._opened: dict[str, tuple[LoopStep, ExitStack]] = {}
@@ -73,6 +95,8 @@ class Roles:
         Raises what it raised; then all roles begin anew, under leases of their own, as in another process.
         """
         if role not in self._opened:
+            if self._has_never_had_work(role):
+                return 0
             opened = ExitStack()
             self._opened[role] = (opened.enter_context(self.makers[role]()), opened)
         step, _ = self._opened[role]
@@ -81,6 +105,10 @@ class Roles:
         except BaseException:
             self.close()
             raise
+
+    def _has_never_had_work(self, role: str) -> bool:
+        question, connection = _WORKS_ON.get(role.partition(" ")[0]), self._look()
+        return question is not None and connection is not None and not fetch_value(connection, question)
 
     def close(self) -> None:
         """Closes what was opened, and gives up leases."""

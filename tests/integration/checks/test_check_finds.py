@@ -1,12 +1,17 @@
 """`kvitt check` promises: what anybody changed afterwards is found."""
 
+from collections.abc import Iterator
+
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
+from kvitt.testing import TestServer
 from support.case_checks import CHANGED, JUNE, LONGER, assert_clean, found
 from support.case_histories import AAP_PAYMENT, OTHER_PAYMENT, CaseStage, aap, dp
 
@@ -124,18 +129,29 @@ TAMPERED = {
 }
 
 
+@pytest.fixture(scope="module")
+def clean(kvitt_server: TestServer) -> Iterator[str]:
+    """The name of a database in which nothing was changed afterwards, to be copied."""
+    with kvitt_server.database() as conninfo:
+        hub = CaseStage(conninfo)
+        hub.take(Scheme.AAP, aap("A1", JUNE))
+        hub.accept()
+        hub.take(Scheme.AAP, aap("A1", CHANGED), aap("A1", LONGER), aap("A2", JUNE, ident="nobody", payment=OTHER_PAYMENT))
+        hub.accept()
+        hub.take(Scheme.AAP, aap("A1", JUNE))
+        hub.send()
+        hub.close()
+        assert_clean(conninfo)
+        yield str(conninfo_to_dict(conninfo)["dbname"])
+
+
 @pytest.mark.parametrize("what", TAMPERED)
-def test_it_finds_a_change_of(hub: CaseStage, database: str, what: str) -> None:
-    hub.take(Scheme.AAP, aap("A1", JUNE))
-    hub.accept()
-    hub.take(Scheme.AAP, aap("A1", CHANGED), aap("A1", LONGER), aap("A2", JUNE, ident="nobody", payment=OTHER_PAYMENT))
-    hub.accept()
-    hub.take(Scheme.AAP, aap("A1", JUNE))
-    hub.send()
-    assert_clean(database)
+def test_it_finds_a_change_of(kvitt_server: TestServer, clean: str, what: str) -> None:
     kind, statement = TAMPERED[what]
-    hub.connection.execute(statement)
-    report = check(database, PORTS)
+    with kvitt_server.new_database(template=clean) as changed:
+        with connect(changed) as connection:
+            connection.execute(statement)
+        report = check(changed, PORTS)
     assert kind in report.by_kind, found(report)
     assert sum(report.by_kind.values()) == len(report.differences)
 

@@ -16,8 +16,10 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import NotInThatState
 from kvitt.formats.topics import StateRecord
+from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.rails.oppdrag.comparison import compare
+from kvitt.testing import TestServer
 from support.emulator_orders import Line
 from support.hub_messages import Json, aap, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, receipt_with, staged
@@ -197,8 +199,17 @@ TAMPERED = {
 ONE, TWO = payment_uid("C1", 1), payment_uid("C1", 2)
 
 
-@pytest.mark.parametrize("what", TAMPERED)
-def test_it_finds_a_change_of(stage: Stage, what: str) -> None:
+@pytest.fixture(scope="module")
+def clean(kvitt_server: TestServer) -> Iterator[str]:
+    """A database with imported cases on which something followed, to be copied."""
+    with kvitt_server.database() as conninfo:
+        with staged(conninfo) as stage:
+            _follow(stage)
+            stage.connection.execute("DROP INDEX payments_current_once")
+        yield conninfo
+
+
+def _follow(stage: Stage) -> None:
     other = payment_uid("C2")
     old = [payment(utbetaling("C1", ONE, period(1, 12))), payment(utbetaling("C1", TWO, period(15, 19)))]
     run(stage, *old, payment(utbetaling("C2", other, period(1, 12))), case_list("C1", ONE, TWO), case_list("C2", other))
@@ -207,11 +218,16 @@ def test_it_finds_a_change_of(stage: Stage, what: str) -> None:
     stage.hand_in(Scheme.AAP, ("more", aap("C1", utbetalinger=[_entry(ONE, 1, 12, 500), _entry(TWO, 15, 19, 700)])))
     stage.settle([receipt_with(receipt, "00") for receipt in stage.exchange()])
     assert found(check(stage.conninfo, PORTS)) == []
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_it_finds_a_change_of(kvitt_server: TestServer, clean: str, what: str) -> None:
     kind, statement = TAMPERED[what]
-    stage.connection.execute("DROP INDEX payments_current_once")
     names = {"one": f"version = 0 AND payment_id = '{ONE}'", "two": f"version = 0 AND payment_id = '{TWO}'"}
-    assert stage.connection.execute(statement.format(**names).encode()).rowcount > 0
-    report = check(stage.conninfo, PORTS)
+    with kvitt_server.copy(clean) as changed:
+        with connect(changed) as connection:
+            assert connection.execute(statement.format(**names).encode()).rowcount > 0
+        report = check(changed, PORTS)
     assert kind in report.by_kind, found(report)
 
 

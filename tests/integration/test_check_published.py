@@ -14,9 +14,11 @@ from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
+from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.rail import LEAVES
+from kvitt.testing import TestServer
 from kvitt.transports.log.embedded_log import LogRelay, NewRecord, append, make_topics
 from support.case_histories import CaseStage, aap, answered, ts
 from support.topics import TOPICS
@@ -61,14 +63,25 @@ LOG_TAMPERED = {
 }
 
 
+@pytest.fixture(scope="module")
+def clean(kvitt_server: TestServer) -> Iterator[str]:
+    """A database whose log is as it was published, to be copied."""
+    with kvitt_server.database() as conninfo:
+        hub = CaseStage(conninfo)
+        hub.take(Scheme.AAP, aap("A1", JUNE))
+        hub.accept()
+        assert relay(hub) > 2
+        hub.close()
+        assert_clean(conninfo)
+        yield conninfo
+
+
 @pytest.mark.parametrize("what", LOG_TAMPERED)
-def test_it_finds_a_log_with_another(hub: CaseStage, database: str, what: str) -> None:
-    hub.take(Scheme.AAP, aap("A1", JUNE))
-    hub.accept()
-    assert relay(hub) > 2
-    assert_clean(database)
-    assert hub.connection.execute(LOG_TAMPERED[what]).rowcount == 1
-    report = check(database, PORTS)
+def test_it_finds_a_log_with_another(kvitt_server: TestServer, clean: str, what: str) -> None:
+    with kvitt_server.copy(clean) as changed:
+        with connect(changed) as connection:
+            assert connection.execute(LOG_TAMPERED[what]).rowcount == 1
+        report = check(changed, PORTS)
     assert report.by_kind == {Kind.LOG: 1}, report.differences
 
 

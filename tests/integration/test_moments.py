@@ -24,7 +24,7 @@ from kvitt.ledger.calls import Done
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.read import LedgerReader
 from kvitt.payouts.service import PayoutService
-from kvitt.testing import START
+from kvitt.testing import START, TestServer
 from support.hub_messages import dp, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, staged
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
@@ -236,21 +236,31 @@ TAMPERED = {
 }
 
 
+@pytest.fixture(scope="module")
+def clean(kvitt_server: TestServer) -> Iterator[str]:
+    """A database in which nothing goes back, to be copied."""
+    with kvitt_server.database() as conninfo:
+        with payout_stage(conninfo) as payouts:
+            payouts.payouts.create(wanted())
+            payouts.payouts.confirm("p-1")
+            for _ in range(2):
+                payouts.payouts.republish("p-1", "kari", "the consumer lost them")
+        with staged(conninfo) as stage:
+            stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
+            stage.finish()
+            for table in ("ledger.entries", "ledger.steps", "payouts.events"):
+                stage.connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only".encode())
+        assert check(conninfo, PORTS).differences == ()
+        yield conninfo
+
+
 @pytest.mark.parametrize("what", TAMPERED)
-def test_what_goes_back_is_found(stage: Stage, what: str) -> None:
-    with payout_stage(stage.conninfo) as payouts:
-        payouts.payouts.create(wanted())
-        payouts.payouts.confirm("p-1")
-        for _ in range(2):
-            payouts.payouts.republish("p-1", "kari", "the consumer lost them")
-    stage.hand_in(Scheme.DAGPENGER, ("m-1", dp("A")))
-    stage.finish()
-    assert check(stage.conninfo, PORTS).differences == ()
+def test_what_goes_back_is_found(kvitt_server: TestServer, clean: str, what: str) -> None:
     kind, statement = TAMPERED[what]
-    for table in ("ledger.entries", "ledger.steps", "payouts.events"):
-        stage.connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only".encode())
-    assert stage.connection.execute(statement.encode()).rowcount > 0
-    assert kind in check(stage.conninfo, PORTS).by_kind
+    with kvitt_server.copy(clean) as changed:
+        with connect(changed) as connection:
+            assert connection.execute(statement.encode()).rowcount > 0
+        assert kind in check(changed, PORTS).by_kind
 
 
 BEFORE = """

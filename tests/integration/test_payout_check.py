@@ -15,25 +15,33 @@ from support.payout_stage import payout_stage, wanted
 APPEND_ONLY = ("payouts.cash_flow", "payouts.events", "ledger.postings")
 
 
-@pytest.fixture
-def filled(database: str) -> str:
+@pytest.fixture(scope="module")
+def original(kvitt_server: TestServer) -> Iterator[str]:
     """A database with payouts in every state that they can be in: open, paid, confirmed, cancelled, reversed; one published again.
 
     And one without an id, as it could be made before ids had to say something.
     """
-    with payout_stage(database, 50_000) as stage:
-        with pytest.MonkeyPatch.context() as before:
-            before.setattr("kvitt.payouts.service.wrong_id", lambda *_: None)
-            stage.payouts.create(wanted(""))
-        for payout_id in ("open", "paid", "confirmed", "cancelled", "reversed"):
-            stage.payouts.create(wanted(payout_id))
-        stage.payouts.paid("paid", "kari", "the bank has it", "ola")
-        for payout_id in ("confirmed", "reversed"):
-            stage.payouts.confirm(payout_id)
-        for payout_id in ("cancelled", "reversed"):
-            stage.payouts.cancel(payout_id, "no")
-        stage.payouts.republish("reversed", "kari", "the consumer lost them")
-    return database
+    with kvitt_server.database() as database:
+        with payout_stage(database, 50_000) as stage:
+            with pytest.MonkeyPatch.context() as before:
+                before.setattr("kvitt.payouts.service.wrong_id", lambda *_: None)
+                stage.payouts.create(wanted(""))
+            for payout_id in ("open", "paid", "confirmed", "cancelled", "reversed"):
+                stage.payouts.create(wanted(payout_id))
+            stage.payouts.paid("paid", "kari", "the bank has it", "ola")
+            for payout_id in ("confirmed", "reversed"):
+                stage.payouts.confirm(payout_id)
+            for payout_id in ("cancelled", "reversed"):
+                stage.payouts.cancel(payout_id, "no")
+            stage.payouts.republish("reversed", "kari", "the consumer lost them")
+        yield database
+
+
+@pytest.fixture
+def filled(kvitt_server: TestServer, original: str) -> Iterator[str]:
+    """A copy of it."""
+    with kvitt_server.copy(original) as copied:
+        yield copied
 
 
 def tamper(conninfo: str, statement: str) -> None:

@@ -68,6 +68,12 @@ class TestServer:
             yield conninfo
 
     @contextmanager
+    def copy(self, conninfo: str) -> Iterator[str]:
+        """Conninfo of a copy of one of these databases, as it stands and with nobody connected to it; dropped some time after the block."""
+        with self.new_database(template=str(conninfo_to_dict(conninfo)["dbname"])) as copied:
+            yield copied
+
+    @contextmanager
     def new_database(self, *, template: str = "template0") -> Iterator[str]:
         """Conninfo of a database copied from `template` (default: nothing in it), dropped some time after the block.
 

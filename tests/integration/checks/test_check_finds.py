@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import Kind, check
@@ -131,7 +130,7 @@ TAMPERED = {
 
 @pytest.fixture(scope="module")
 def clean(kvitt_server: TestServer) -> Iterator[str]:
-    """The name of a database in which nothing was changed afterwards, to be copied."""
+    """Conninfo of a database in which nothing was changed afterwards, to be copied."""
     with kvitt_server.database() as conninfo:
         hub = CaseStage(conninfo)
         hub.take(Scheme.AAP, aap("A1", JUNE))
@@ -142,13 +141,13 @@ def clean(kvitt_server: TestServer) -> Iterator[str]:
         hub.send()
         hub.close()
         assert_clean(conninfo)
-        yield str(conninfo_to_dict(conninfo)["dbname"])
+        yield conninfo
 
 
 @pytest.mark.parametrize("what", TAMPERED)
 def test_it_finds_a_change_of(kvitt_server: TestServer, clean: str, what: str) -> None:
     kind, statement = TAMPERED[what]
-    with kvitt_server.new_database(template=clean) as changed:
+    with kvitt_server.copy(clean) as changed:
         with connect(changed) as connection:
             connection.execute(statement)
         report = check(changed, PORTS)

@@ -29,8 +29,14 @@ demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs
 # Tests wait for other processes now and then, so more run at a time than a small machine has processors; the files that take longest begin first.
 PYTEST := $(BIN)/python -m pytest -q -rs --dist loadfile --no-loadscope-reorder
 
-test: $(READY) ## run all tests, file by file in several processes
+test: $(READY) .venv/.compiled ## run all tests, file by file in several processes
 	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-4} --durations=15 tests/acceptance tests/integration tests/property tests/unit
+
+# Each of the processes would compile all tests when none of them is compiled yet; so two compile one half each before.
+.venv/.compiled: $(READY)
+	@$(BIN)/python -m pytest -q --collect-only tests/integration >/dev/null & \
+	$(BIN)/python -m pytest -q --collect-only tests/acceptance tests/property tests/unit >/dev/null; wait
+	@touch $@
 
 quick: $(READY) ## run what tells most within a minute: units, properties with few examples, and one message all the way
 	@# These seldom wait for others: a process more would only import and start a server once more.

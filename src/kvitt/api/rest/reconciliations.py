@@ -136,6 +136,7 @@ async def next_range(
     responses={**PROBLEMS, **_IN_WORDS},
     operation_class=_Reconciling,
     status_code=200,
+    media_type=MediaType.TEXT,
     summary="Reconcile",
     description="Reports the orders of the range to the rail, each area in a run of its own; of what was reported before, nothing.",
 )
@@ -186,6 +187,7 @@ async def preview(
     responses={**PROBLEMS, **_IN_WORDS},
     operation_class=_Starting,
     status_code=202,
+    media_type=MediaType.TEXT,
     summary="Reconcile one scheme",
     description="Reports all that is left of one scheme up to yesterday, each area in a run of its own.",
 )

@@ -26,28 +26,28 @@ HOT: dict[tuple[str, str, str], plans.Parameters] = {
     **{("kvitt.payouts", *name): given[0] for name, given in payouts.HOT.items() if name != ("payouts", "page")},
     (HUB, "simulations", "open_since"): plans.HOT[HUB, "simulations"]["open_since"],
 }
-TOGETHER = (HUB, "write", "all that joins")
-STATEMENTS = [*HOT, TOGETHER]
+ALL = "all that joins"
+STATEMENTS = [*HOT, (HUB, "write", ALL), (LEDGER, "ledger", ALL)]
 FILL = [*plans.FILL, *payouts.FILL]
 
 
 def arguments(package: str, file: str, name: str) -> list[Any]:
-    if (package, file, name) == TOGETHER:
-        return [each for kind in joining() for each in plans.HOT[kind[:2]][kind[2]]]
+    if name == ALL:
+        return [each for kind in joining(file) for each in plans.HOT[kind[:2]][kind[2]]]
     given = HOT[package, file, name]
     return [given[each] for each in names(text(package, file, name))] if isinstance(given, dict) else list(given)
 
 
 def text(package: str, file: str, name: str) -> str:
-    if (package, file, name) == TOGETHER:
-        return joined(tuple(text(*kind) for kind in joining()))
+    if name == ALL:
+        return joined(tuple(text(*kind) for kind in joining(file)))
     return str(getattr(load(file, package=package), name))
 
 
-def joining() -> list[tuple[str, str, str]]:
-    """The statements that are written as one, as far as they are of the hub's own file; the plans of the others are no less plain."""
+def joining(file: str) -> list[tuple[str, str, str]]:
+    """The statements of a file that are written as one."""
     wanted = {each.statement for each in Row.__subclasses__() if each.joins}
-    return [kind for kind in HOT if kind[1] == "write" and text(*kind) in wanted]
+    return [kind for kind in HOT if kind[1] == file and text(*kind) in wanted]
 
 
 def names(statement: str) -> list[str]:

@@ -17,22 +17,22 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import NOTHING, Minor
-from kvitt.kernel.rows import write
+from kvitt.kernel.rows import write_all
 from kvitt.ledger.accounts import make_accounts
 from kvitt.ledger.calls import Account, AccountState, Call, CallResult, Command, Done, Insolvent, NewAccount, Result, StepKey
 from kvitt.ledger.repository import (
-    SQL,
     AccountStep,
     EntryRow,
     LockedAccountRow,
-    LockedPlanRow,
     PlanRow,
     PlanUpdate,
     PostingRow,
     StepRow,
-    batches_of,
+    accounts_later,
+    batches_later,
+    lock_accounts,
+    plans_later,
     stored_results,
 )
 from kvitt.ledger.rules import (
@@ -247,7 +247,7 @@ class LedgerTransaction:
         return done
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
-        """One statement for each kind of row that there is, in one round trip.
+        """All rows in one statement.
 
         New plans are sorted: of two transactions with the same ones, one waits at the first. Raises UniqueViolation then.
         """
@@ -257,9 +257,7 @@ class LedgerTransaction:
             PlanUpdate(plan_id, plan.state, plan.changed_at) for plan_id, plan in plans if not plan.is_new and plan.changed and plan.state
         ]
         accounts = [locked.step() for locked in self._accounts.values() if locked.changed]
-        with cursor.connection.pipeline():
-            for rows in (new, moved, self._postings, self._steps, self._entries, accounts):
-                write(cursor, rows)
+        write_all(cursor, (new, moved, self._postings, self._steps, self._entries, accounts))
 
 
 def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: Clock) -> dict[int, CallResult]:
@@ -285,20 +283,25 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
 
 
 def _locked(connection: Connection, calls: Sequence[Call], clock: Clock) -> LedgerTransaction:
-    """Locks the plans, then the accounts, that calls name and that their plans have, and reads the clock."""
-    plans = _lock_plans(connection, {call.plan_id for call in calls})
-    named = {call.solvent for call in calls if call.solvent is not None}
-    named.update(*(accounts_of(call) for call in calls), *(plan.net for plan in plans.values()))
-    accounts = {row.account.account_id: LockedAccount(row) for row in lock_accounts(connection, named)}
-    return LedgerTransaction(plans, accounts, clock())
+    """Locks the plans, then the accounts, that calls name and that their plans have, and reads the clock.
 
-
-def _lock_plans(connection: Connection, plan_ids: set[str]) -> dict[str, LockedPlan]:
-    """The plans by id; one that nobody has held yet has no state."""
-    rows = lock_plans(connection, plan_ids)
-    batches = batches_of(connection, [row.plan_id for row in rows]) if rows else {}
-    plans = {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in rows}
-    return plans | {plan_id: LockedPlan(None) for plan_id in plan_ids - plans.keys()}
+    One round trip, unless plans have accounts that no call names. A plan that nobody has held yet has no state.
+    """
+    plan_ids = sorted({call.plan_id for call in calls})
+    named = {call.solvent for call in calls if call.solvent is not None}.union(*map(accounts_of, calls))
+    with connection.pipeline():
+        locked, held, accounts_named = (
+            plans_later(connection, plan_ids),
+            batches_later(connection, plan_ids),
+            accounts_later(connection, named),
+        )
+    batches = held()
+    plans = {plan_id: LockedPlan(None) for plan_id in plan_ids}
+    plans |= {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in locked()}
+    accounts = accounts_named()
+    if others := set[int]().union(*(plan.net for plan in plans.values())) - named:
+        accounts += lock_accounts(connection, others)
+    return LedgerTransaction(plans, {row.account.account_id: LockedAccount(row) for row in accounts}, clock())
 
 
 class LedgerWriter:
@@ -375,16 +378,6 @@ def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> Result
         named = ResultUnknown("account", str(result.account_id)) if isinstance(result, Account) else ResultUnknown()
     named.__cause__ = unknown.__cause__
     return named
-
-
-def lock_plans(connection: Connection, plan_ids: Collection[str]) -> list[LockedPlanRow]:
-    """Locks those of the plans that exist."""
-    return fetch(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
-
-
-def lock_accounts(connection: Connection, account_ids: Collection[int]) -> list[LockedAccountRow]:
-    """Locks those of the accounts that exist."""
-    return fetch(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)], account=Account, totals=Totals)
 
 
 def _text_array(numbers: Iterable[int]) -> str:

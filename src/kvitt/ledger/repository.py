@@ -1,13 +1,13 @@
 """The ledger's rows: locked in sorted order and read by name, and written in one statement for each kind of row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_later
 from kvitt.kernel.money import Minor
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row
@@ -66,6 +66,7 @@ class PlanRow(Row, frozen=True):
     """A plan that is held for the first time."""
 
     statement = SQL.add_plans
+    joins = True
     plan_id: str
     state: str
     held_at: datetime
@@ -76,6 +77,7 @@ class PlanUpdate(Row, frozen=True):
     """A plan that has ended, or got another batch."""
 
     statement = SQL.step_plans
+    joins = True
     plan_id: str
     state: str
     changed_at: datetime
@@ -85,6 +87,7 @@ class PostingRow(Row, frozen=True):
     """A posting of a new batch."""
 
     statement = SQL.add_postings
+    joins = True
     plan_id: str
     batch_id: int
     position: int
@@ -99,6 +102,7 @@ class StepRow(Row, frozen=True):
     """A hold or an end, with the entries that it made and who asked; `accounts` and `entries` are arrays in PostgreSQL's text form."""
 
     statement = SQL.add_steps
+    joins = True
     plan_id: str
     operation: str
     batch_id: int
@@ -112,6 +116,7 @@ class EntryRow(Row, frozen=True):
     """The entry that a step made on one account."""
 
     statement = SQL.add_entries
+    joins = True
     account_id: int
     entry: int
     at: datetime
@@ -127,6 +132,7 @@ class AccountStep(Row, frozen=True):
     """The totals of an account after a transaction, and its last moment."""
 
     statement = SQL.step_accounts
+    joins = True
     account_id: int
     posted: Minor
     available_min: Minor
@@ -135,10 +141,40 @@ class AccountStep(Row, frozen=True):
     last_at: datetime
 
 
+def lock_plans(connection: Connection, plan_ids: Collection[str]) -> list[LockedPlanRow]:
+    """Locks those of the plans that exist."""
+    return plans_later(connection, plan_ids)()
+
+
+def plans_later(connection: Connection, plan_ids: Collection[str]) -> Callable[[], list[LockedPlanRow]]:
+    """Locks them, in a pipeline without waiting, and returns what gives them."""
+    return fetch_later(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
+
+
+def lock_accounts(connection: Connection, account_ids: Collection[int]) -> list[LockedAccountRow]:
+    """Locks those of the accounts that exist."""
+    return accounts_later(connection, account_ids)()
+
+
+def accounts_later(connection: Connection, account_ids: Collection[int]) -> Callable[[], list[LockedAccountRow]]:
+    """Locks them, in a pipeline without waiting, and returns what gives them."""
+    return fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)], account=Account, totals=Totals)
+
+
 def batches_of(connection: Connection, plan_ids: Sequence[str]) -> dict[str, list[Batch]]:
     """The batches of plans as they were held, by plan, in their order."""
+    return batches_later(connection, plan_ids)()
+
+
+def batches_later(connection: Connection, plan_ids: Sequence[str]) -> Callable[[], dict[str, list[Batch]]]:
+    """Asks for them, in a pipeline without waiting, and returns what gives them."""
+    rows = fetch_later(connection, StoredPosting, SQL.postings_of_plans, [plan_ids])
+    return lambda: _batches(rows())
+
+
+def _batches(rows: Iterable[StoredPosting]) -> dict[str, list[Batch]]:
     postings: dict[tuple[str, int], list[Posting]] = {}
-    for row in fetch(connection, StoredPosting, SQL.postings_of_plans, [plan_ids]):
+    for row in rows:
         posting = Posting(row.source, row.target, row.amount, row.currency, row.description)
         postings.setdefault((row.plan_id, row.batch_id), []).append(posting)
     batches: dict[str, list[Batch]] = {}

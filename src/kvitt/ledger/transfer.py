@@ -22,7 +22,8 @@ from kvitt.ledger.calls import (
     CallResult,
     Done,
 )
-from kvitt.ledger.post import ReservedPlans, lock_accounts, lock_plans, post, refused_at_once
+from kvitt.ledger.post import ReservedPlans, post, refused_at_once
+from kvitt.ledger.repository import lock_accounts, lock_plans
 from kvitt.ledger.rules import (
     Batch,
     InvalidPostings,

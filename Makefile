@@ -55,8 +55,8 @@ format: $(READY) ## put all files in the one format and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## run the benchmarks and print their ratios
-	$(BIN)/python -m bench
+bench: $(READY) ## run the benchmarks, print their figures and write them to bench/results.md
+	$(BIN)/python -m bench --table bench/results.md
 
 trips: $(READY) ## count the rooms and files that a message, a receipt, a payout and a hold pass through
 	$(BIN)/python -m bench.trips

@@ -1,7 +1,8 @@
-"""`python -m bench [--only NAME] [--quick] [--against REV]`: runs the benchmarks one after the other, or in turns with another's."""
+"""`python -m bench [--only NAME] [--quick] [--table FILE] [--against REV]`: runs the benchmarks, or in turns with those of another tree."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from types import MappingProxyType
 
 from bench import (
@@ -22,6 +23,7 @@ from bench import (
     ledger_size,
     memory,
     over_brokers,
+    payouts,
     reconciliation,
     simulation,
     simulations,
@@ -29,7 +31,9 @@ from bench import (
     thrift,
 )
 from bench.place import Place, place
+from bench.report import TOLD
 from bench.size import FULL, QUICK, Size
+from bench.table import table
 
 BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyType(
     {
@@ -54,6 +58,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "ledger": ledger.run,
         "ledger_size": ledger_size.run,
         "thrift": thrift.run,
+        "payouts": payouts.run,
     }
 )
 
@@ -64,6 +69,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this one; may be given more than once")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs, says little about speed")
     parser.add_argument("--against", metavar="REV", help="run this tree and that revision in turns, and print the ratios")
+    parser.add_argument("--table", metavar="FILE", type=Path, help="write the figures as a table, when all are measured")
     asked = parser.parse_args()
     names = asked.only or list(BENCHMARKS)
     if asked.against:
@@ -72,6 +78,8 @@ def main() -> None:
     with place() as here:
         for name in names:
             BENCHMARKS[name](here, QUICK if asked.quick else FULL)
+    if asked.table:
+        asked.table.write_text(table(TOLD), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from bench.place import Place
 from bench.processes import hub_process, resident_mib
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Meter
 from kvitt.kernel.database import connect
 
 MOST_GROWTH = 1.25
 _LOOKS, _LOOK_SECONDS, _LONGEST_SECONDS = 5, 0.2, 900.0
 
 
-def _caught_up(place: Place, at: Site, waiting: int) -> tuple[float, list[float]]:
+def _caught_up(place: Place, at: Site, waiting: int, meter: Meter) -> tuple[float, list[float]]:
     """Messages per second that the intake takes in, and the RAM of its process after each fifth of them."""
     settings, neighbour = at.settings(), Neighbour(at)
     begin_here(settings)
@@ -27,7 +28,7 @@ def _caught_up(place: Place, at: Site, waiting: int) -> tuple[float, list[float]
     resident = []
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         started = time.perf_counter()
-        with hub_process(conninfo, ["intake"], settings) as hub:
+        with hub_process(conninfo, ["intake"], settings) as hub, meter.counting(hub):
             for look in range(1, _LOOKS + 1):
                 _wait_for(connection, neighbour.keys, look * waiting // _LOOKS)
                 resident.append(rounded(resident_mib(hub)))
@@ -48,10 +49,12 @@ def _wait_for(connection: psycopg.Connection[Any], keys: bytes, messages: int) -
 def run(place: Place, size: Size) -> None:
     """New cases of dagpenger with 14 days each, all sent before the process with the intake starts; its start counts."""
     with site() as at:
-        rate, resident = _caught_up(place, at, size.waiting)
+        meter = place.meter()
+        rate, resident = _caught_up(place, at, size.waiting, meter)
         on = f"{size.waiting} messages waiting in Kafka, the intake alone in its process"
-        durability = place.durability()
-        tell(Figure(name="catching up", value=rounded(rate), unit="messages/s", on=on, durability=durability, brokers=at.durability))
+        durability, spent = place.durability(), meter.spent(size.waiting)
+        name, unit = "catching up", "messages/s"
+        tell(Figure(name=name, value=rounded(rate), unit=unit, on=on, durability=durability, brokers=at.durability, spent=spent))
         tell(
             Figure(
                 name="memory while catching up",

@@ -4,19 +4,20 @@ import asyncio
 import gc
 import itertools
 import json
-import socket
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 from msgspec.structs import replace
 
+from bench.http_client import CALLERS, Line, callers, each_as_it_can, free_port
 from bench.place import Place
 from bench.processes import hub_process
 from bench.report import Figure, Target, rounded, tell
@@ -28,7 +29,6 @@ from kvitt.kernel.database import connect
 from kvitt.settings import DecisionSettings, RestSettings, ThriftSettings
 
 LEAST_PER_SECOND, MOST_P99_MS = 1_500, 60
-_CALLERS, _HOST, _START_SECONDS = 128, "127.0.0.1", 60.0
 _HUBS: Final = 2
 """Processes, as many as there are processors; each has its share of the callers, as from a balancer."""
 _PATH: Final = "/api/iverksetting/v2"
@@ -40,32 +40,39 @@ _TAKEN: Final = b"202"
 
 def run(place: Place, size: Size) -> None:
     """New cases of tilleggsstønader, each with one decision of a week; the best round counts. All share the same cores."""
-    ports = [_free_port() for _ in range(_HUBS)]
+    ports = [free_port() for _ in range(_HUBS)]
     with TemporaryDirectory() as data, place.database() as conninfo, ExitStack() as hubs:
         policy = {Scheme.TILLEGGSSTONADER.value: DecisionSettings(approver_opens=False)}
         rest = RestSettings(calls_per_second=100_000.0, burst=100_000)
         settings = replace(load_settings(), data=Path(data), thrift=ThriftSettings(port=0), decisions=policy)
         token = LocalIssuer(Path(data)).token("bench", [], rest.audience, timedelta(hours=1), [Scheme.TILLEGGSSTONADER])
-        for port in ports:
-            hubs.enter_context(hub_process(conninfo, ["decisions"], replace(settings, rest=replace(rest, port=port))))
-        uvloop.run(_all(place, size, ports, token))
+        started = [
+            hubs.enter_context(hub_process(conninfo, ["decisions"], replace(settings, rest=replace(rest, port=port)))) for port in ports
+        ]
+        uvloop.run(_all(place, size, ports, token, started))
         with connect(conninfo) as connection:
             found = connection.execute("SELECT count(*), count(DISTINCT case_no) FROM orders").fetchone()
     assert found, "counts have a row"
     assert found[0] == found[1], "each case has one order"
 
 
-async def _all(place: Place, size: Size, ports: Sequence[int], token: str) -> None:
-    callers = await _callers(ports, token)
+async def _all(place: Place, size: Size, ports: Sequence[int], token: str, hubs: Sequence[BaseProcess]) -> None:
+    lines = await callers(ports, token)
     bodies = _Bodies()
-    await _as_they_can(callers, bodies.new(500))
-    rates = [await _as_they_can(callers, bodies.new(size.decisions)) for _ in range(size.rounds)]
-    on, durability = f"{size.decisions} decisions of {_CALLERS} callers, each of a new case", place.durability()
+    await each_as_it_can(lines, bodies.new(500), _decide)
+    rates, meter = [], place.meter()
+    for _ in range(size.rounds):
+        posted = bodies.new(size.decisions)
+        with meter.counting(*hubs):
+            rates.append(await each_as_it_can(lines, posted, _decide))
+    on, durability = f"{size.decisions} decisions of {CALLERS} callers, each of a new case", place.durability()
     samples, target = [rounded(each) for each in rates], Target(least=LEAST_PER_SECOND)
     name = "decisions over HTTP"
-    tell(Figure(name=name, value=max(samples), unit="decisions/s", on=on, samples=samples, target=target, durability=durability))
+    spent = meter.spent(size.decisions * size.rounds)
+    unit = "decisions/s"
+    tell(Figure(name=name, value=max(samples), unit=unit, on=on, samples=samples, target=target, durability=durability, spent=spent))
     rate = min(LEAST_PER_SECOND, max(rates)) / 2
-    rounds = [await _at_a_rate(callers, bodies.new(int(rate * size.open_loop_seconds)), rate) for _ in range(size.rounds)]
+    rounds = [await _at_a_rate(lines, bodies.new(int(rate * size.open_loop_seconds)), rate) for _ in range(size.rounds)]
     cuts = [statistics.quantiles(taken, n=100) for taken in rounds]
     best, p99s = min(cuts, key=lambda each: each[98]), [rounded(each[98]) for each in cuts]
     on = f"{int(rate * size.open_loop_seconds)} decisions at {rate:.0f}/s"
@@ -106,68 +113,24 @@ def _decision(number: int, person: str) -> bytes:
     return json.dumps({**body, "forrigeIverksetting": None}, ensure_ascii=False).encode()
 
 
-class _Line(asyncio.Protocol):
-    """One connection that stays open, with one call at a time on it."""
-
-    def __init__(self, token: str) -> None:
-        self._head = (
-            f"POST {_PATH} HTTP/1.1\r\nhost: kvitt\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\ncontent-length: "
-        ).encode()
-        self._heard = b""
-        self._answer: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("closed"))
-
-    def data_received(self, data: bytes) -> None:
-        self._heard += data
-        if self._answer is None or b"\r\n\r\n" not in self._heard:
-            return
-        heard, self._heard = self._heard, b""
-        if heard[9:12] == _TAKEN:
-            self._answer.set_result(None)
-        else:
-            self._answer.set_exception(RuntimeError(heard.decode(errors="replace")))
-
-    async def call(self, body: bytes) -> None:
-        """Posts a decision, which must be taken."""
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-        await self._answer
+async def _decide(line: Line, body: bytes) -> None:
+    """Posts a decision, which must be taken."""
+    await line.post(_PATH, body, _TAKEN)
 
 
-async def _as_they_can(callers: Sequence[_Line], bodies: Iterable[bytes]) -> float:
-    """Decisions per second when every caller takes the next as soon as it has an answer."""
-    waiting, done = iter(bodies), 0
-
-    async def work(line: _Line) -> None:
-        nonlocal done
-        for body in waiting:
-            await line.call(body)
-            done += 1
-
-    began = time.perf_counter()
-    await asyncio.gather(*map(work, callers))
-    return done / (time.perf_counter() - began)
-
-
-async def _at_a_rate(callers: Sequence[_Line], bodies: Sequence[bytes], rate: float) -> list[float]:
+async def _at_a_rate(lines: Sequence[Line], bodies: Sequence[bytes], rate: float) -> list[float]:
     """Milliseconds from when each decision was due to its answer; a late start counts as waiting."""
     # The collector of the one who measures would stand still for 50 ms among some ten thousand calls and their bodies.
     gc.collect()
     gc.freeze()
-    free: asyncio.Queue[_Line] = asyncio.Queue()
-    for line in callers:
+    free: asyncio.Queue[Line] = asyncio.Queue()
+    for line in lines:
         free.put_nowait(line)
     taken: list[float] = []
 
     async def work(body: bytes, due: float) -> None:
         line = await free.get()
-        await line.call(body)
+        await _decide(line, body)
         taken.append(1000 * (time.perf_counter() - due))
         free.put_nowait(line)
 
@@ -179,22 +142,3 @@ async def _at_a_rate(callers: Sequence[_Line], bodies: Sequence[bytes], rate: fl
         tasks.append(asyncio.create_task(work(body, due)))
     await asyncio.gather(*tasks)
     return taken
-
-
-async def _callers(ports: Sequence[int], token: str) -> Sequence[_Line]:
-    """Open connections, as soon as all hubs listen; those to one hub lie between those to the others."""
-    loop, deadline = asyncio.get_running_loop(), time.monotonic() + _START_SECONDS
-    taken_in_turn = list(itertools.islice(itertools.cycle(ports), _CALLERS))
-    while True:
-        try:
-            return [(await loop.create_connection(lambda: _Line(token), _HOST, port))[1] for port in taken_in_turn]
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Meter
 from bench.topics import TOPICS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -49,28 +51,27 @@ def _is_finished(connection: psycopg.Connection[Any]) -> bool:
 
 
 @contextmanager
-def _running(conninfo: str, *, apart: bool) -> Iterator[None]:
+def _running(conninfo: str, *, apart: bool) -> Iterator[BaseProcess]:
+    """The process of the hub, after that of the emulator where it is apart."""
     with ExitStack() as running:
         if apart:
             running.enter_context(hub_process(conninfo, ["emulator"]))
-            running.enter_context(hub_process(conninfo, [role for role in CASE_ROLES if role != "emulator"]))
-        else:
-            running.enter_context(hub_process(conninfo))
-        yield
+        yield running.enter_context(hub_process(conninfo, [role for role in CASE_ROLES if not apart or role != "emulator"]))
 
 
-def per_second(place: Place, count: int, *, apart: bool) -> float:
+def per_second(place: Place, count: int, *, apart: bool, meter: Meter | None = None) -> float:
     """Messages per second to their final status on the embedded log and queue; `apart`: the emulator in a process of its own."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection, TOPICS)
-        with _running(conninfo, apart=apart):
+        with _running(conninfo, apart=apart) as hub:
             log_new_cases(connection, 0, warming)
             wait_until_answered(connection, warming)
-            started = time.perf_counter()
-            log_new_cases(connection, warming, count)
-            wait_until_answered(connection, warming + count)
-            seconds = time.perf_counter() - started
+            with meter.counting(hub) if meter else nullcontext():
+                started = time.perf_counter()
+                log_new_cases(connection, warming, count)
+                wait_until_answered(connection, warming + count)
+                seconds = time.perf_counter() - started
         accepted = connection.execute(_OK).fetchone()
         assert accepted == (warming + count,), "every message ends in status OK"
     return count / seconds
@@ -79,7 +80,8 @@ def per_second(place: Place, count: int, *, apart: bool) -> float:
 def run(place: Place, size: Size) -> None:
     """New cases of dagpenger with 14 days each, all roles in one process, and with the emulator in its own; the best round counts."""
     for apart, name in ((False, "end to end"), (True, "end to end, emulator apart")):
-        rates = [per_second(place, size.end_to_end, apart=apart) for _ in range(size.rounds)]
+        meter = place.meter()
+        rates = [per_second(place, size.end_to_end, apart=apart, meter=meter) for _ in range(size.rounds)]
         tell(
             Figure(
                 name=name,
@@ -89,5 +91,6 @@ def run(place: Place, size: Size) -> None:
                 samples=[rounded(rate) for rate in rates],
                 target=Target(least=LEAST_PER_SECOND),
                 durability=place.durability(),
+                spent=meter.spent(size.end_to_end * size.rounds),
             )
         )

@@ -10,6 +10,7 @@ from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Meter
 from bench.topics import TOPICS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -26,7 +27,7 @@ FROM generate_series(1, %s) AS n
 """
 
 
-def _per_second(place: Place, records: int, at: Site | None) -> float:
+def _per_second(place: Place, records: int, at: Site | None, meter: Meter) -> float:
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection, TOPICS)
         connection.execute(_FILL, (uuid4().hex, records))
@@ -36,10 +37,11 @@ def _per_second(place: Place, records: int, at: Site | None) -> float:
         assert held, "nobody else has the lease"
         kafka = at and at.settings().kafka
         relay = KafkaRelay(connection, utc_now, held.lease, kafka) if kafka else LogRelay(connection, utc_now, held.lease)
-        published, started = 0, time.perf_counter()
-        while published < records:
-            published += relay.step()
-        seconds = time.perf_counter() - started
+        with meter.counting():
+            published, started = 0, time.perf_counter()
+            while published < records:
+                published += relay.step()
+            seconds = time.perf_counter() - started
         if isinstance(relay, KafkaRelay):
             relay.close()
         keeper.close()
@@ -80,7 +82,10 @@ def run(place: Place, size: Size) -> None:
     """Statuses of 384 bytes under 5,000 keys; then new processes that find one message waiting, the median of them."""
     durability = place.durability()
     with site() as at:
-        rates = [(_per_second(place, size.relayed, at), _per_second(place, size.relayed, None)) for _ in range(size.rounds)]
+        meter, embedded = place.meter(), place.meter()
+        rates = [
+            (_per_second(place, size.relayed, at, meter), _per_second(place, size.relayed, None, embedded)) for _ in range(size.rounds)
+        ]
         best = max(rates)
         tell(
             Figure(
@@ -94,6 +99,7 @@ def run(place: Place, size: Size) -> None:
                 target=Target(least=LEAST_PER_SECOND),
                 durability=durability,
                 brokers=at.durability,
+                spent=meter.spent(size.relayed * size.rounds),
             )
         )
         seconds = sorted(_start_up(place, at, place.directory) for _ in range(size.rounds))

@@ -38,12 +38,15 @@ class _Shape:
     def __init__(
         self, place: Place, size: Size, make: Callable[[Sequence[int], int, str], list[Transfer]], accounts: int, count: int
     ) -> None:
-        self.count = count
+        self.count, meter = count, place.meter()
         with place.database() as conninfo:
             ids = _make(conninfo, accounts)
             with writers(conninfo) as group:
                 measure(group, make(ids, _WARMING, "warm"))
-                self.best, self.samples = _rounds(group, [make(ids, count, f"r{each}") for each in range(size.rounds)])
+                transfers = [make(ids, count, f"r{each}") for each in range(size.rounds)]
+                with meter.counting():
+                    self.best, self.samples = _rounds(group, transfers)
+        self.spent = meter.spent(count * size.rounds)
 
     def tell(self, name: str, durability: Durability, baseline: Figure | None = None, least: float | None = None) -> None:
         """The rate, against a baseline if there is one, and the time per call."""
@@ -61,6 +64,7 @@ class _Shape:
                 samples=self.samples,
                 target=target,
                 durability=durability,
+                spent=self.spent,
             )
         )
         for quantile, value in (("p50", self.best.p50_ms), ("p99", self.best.p99_ms)):

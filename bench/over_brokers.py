@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 from confluent_kafka import Message
 
@@ -14,6 +15,7 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Meter
 
 LEAST_PER_SECOND, MOST_P99_MS = 400, 250
 _WARMING = 600
@@ -48,15 +50,15 @@ class _Received:
 
 
 @contextmanager
-def _warm(place: Place, at: Site) -> Iterator[Neighbour]:
-    """A sender whose first messages a new hub has brought to their end: every part has been used, and the JVMs have compiled."""
+def _warm(place: Place, at: Site) -> Iterator[tuple[Neighbour, BaseProcess]]:
+    """A sender, and a new hub that has brought its first messages to their end: every part has been used, and the JVMs have compiled."""
     settings = at.settings()
     begin_here(settings)
-    with place.database() as conninfo, hub_process(conninfo, ["emulator"], settings), hub_process(conninfo, _HUB, settings):
+    with place.database() as conninfo, hub_process(conninfo, ["emulator"], settings), hub_process(conninfo, _HUB, settings) as hub:
         neighbour = Neighbour(at)
         try:
             _finish(neighbour, 0, _WARMING)
-            yield neighbour
+            yield neighbour, hub
         finally:
             neighbour.close()
 
@@ -70,9 +72,9 @@ def _finish(neighbour: Neighbour, first: int, count: int) -> None:
     neighbour.hear(lambda: len(finals.keys) >= count, finals)
 
 
-def per_second(place: Place, at: Site, messages: int) -> float:
+def per_second(place: Place, at: Site, messages: int, meter: Meter) -> float:
     """Messages per second from the first one sent to the last final status heard."""
-    with _warm(place, at) as neighbour:
+    with _warm(place, at) as (neighbour, hub), meter.counting(hub):
         started = time.perf_counter()
         _finish(neighbour, _WARMING, messages)
         return messages / (time.perf_counter() - started)
@@ -81,7 +83,7 @@ def per_second(place: Place, at: Site, messages: int) -> float:
 def latencies(place: Place, at: Site, rate: float, seconds: float) -> list[float]:
     """Milliseconds to MOTTATT of each message; they are sent at a fixed rate, whether or not earlier ones are done."""
     messages = int(rate * seconds)
-    with _warm(place, at) as neighbour:
+    with _warm(place, at) as (neighbour, _):
         received = _Received()
 
         def send() -> None:
@@ -111,8 +113,10 @@ def run(place: Place, size: Size) -> None:
 
 def _run_rate(place: Place, at: Site, size: Size) -> float:
     """In turn with the embedded log and queue, so that a busy machine is busy for both."""
+    meter = place.meter()
     rounds = [
-        (per_second(place, at, size.end_to_end), end_to_end.per_second(place, size.end_to_end, apart=True)) for _ in range(size.rounds)
+        (per_second(place, at, size.end_to_end, meter), end_to_end.per_second(place, size.end_to_end, apart=True))
+        for _ in range(size.rounds)
     ]
     rates, embedded = [rate for rate, _ in rounds], max(rate for _, rate in rounds)
     tell(
@@ -127,6 +131,7 @@ def _run_rate(place: Place, at: Site, size: Size) -> float:
             target=Target(least=LEAST_PER_SECOND),
             durability=place.durability(),
             brokers=at.durability,
+            spent=meter.spent(size.end_to_end * size.rounds),
         )
     )
     return max(rates)

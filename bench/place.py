@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.report import Durability
+from bench.spent import Meter
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
@@ -22,8 +23,9 @@ _LOG_MIB_AT_ONCE, _LOG_TIMES = 8, 200
 class Place:
     """A running server with a migrated template database."""
 
-    def __init__(self, conninfo: str, directory: Path) -> None:
-        self._server, self.directory = conninfo, directory
+    def __init__(self, conninfo: str, directory: Path, pid: int) -> None:
+        """`pid` is the process of the server that starts all others of it."""
+        self._server, self.directory, self._pid = conninfo, directory, pid
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
         upgrade(make_conninfo(conninfo, dbname=_TEMPLATE))
         self._age()
@@ -50,6 +52,10 @@ class Place:
         finally:
             self._execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
 
+    def meter(self) -> Meter:
+        """Of this server."""
+        return Meter(self._pid)
+
     def durability(self) -> Durability:
         """The settings of this server, asked for and not assumed."""
         with connect(self._server, application="kvitt bench") as connection:
@@ -65,6 +71,6 @@ def place() -> Iterator[Place]:
     directory.chmod(0o755)
     try:
         with EmbeddedServer(directory) as server:
-            yield Place(server.conninfo, directory)
+            yield Place(server.conninfo, directory, server.pid)
     finally:
         shutil.rmtree(directory)

@@ -1,9 +1,12 @@
 """What a benchmark says: one figure per line, with the settings under which it was measured and the target it is held to."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
+
+from bench.spent import Spent
 
 
 class Durability(Struct, frozen=True):
@@ -37,7 +40,10 @@ class Target(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of output. `on` says how many rows or messages it is about; `ratio` is against the baseline named beside it."""
+    """One line of output. `on` says how many rows or messages it is about; `ratio` is against the baseline named beside it.
+
+    `spent` is what all rounds together used up, for what the value counts.
+    """
 
     name: str
     value: float
@@ -48,15 +54,21 @@ class Figure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     samples: Sequence[float] = ()
     target: Target | None = None
     met: bool | None = None
+    spent: Spent | None = None
     durability: Durability | None = None
     brokers: BrokerDurability | None = None
 
 
+TOLD: Final[list[Figure]] = []
+"""All figures of this run so far."""
+
+
 def tell(figure: Figure) -> Figure:
-    """Prints the figure as one line of JSON, with its target judged, and gives it back."""
-    met = None if figure.target is None else figure.target.met_by(figure.value)
-    print(msgspec.json.encode(msgspec.structs.replace(figure, met=met)).decode(), flush=True)
-    return figure
+    """Prints the figure as one line of JSON, with its target judged, keeps it in TOLD, and gives it back."""
+    judged = msgspec.structs.replace(figure, met=None if figure.target is None else figure.target.met_by(figure.value))
+    print(msgspec.json.encode(judged).decode(), flush=True)
+    TOLD.append(judged)
+    return judged
 
 
 def rounded(value: float) -> float:

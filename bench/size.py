@@ -23,11 +23,13 @@ class Size(Struct, frozen=True):
     rounds: int
     transfers: int
     transfers_alone: int
+    transfers_few: int
     circle: int
     postings: int
     active_lines: int
     reconciled_orders: int
     decisions: int
+    payouts: int
 
 
 FULL = Size(
@@ -48,11 +50,13 @@ FULL = Size(
     rounds=3,
     transfers=20_000,
     transfers_alone=2_000,
+    transfers_few=1_000,
     circle=40_000,
     postings=300_000,
     active_lines=1_000_000,
     reconciled_orders=1_000_000,
     decisions=12_000,
+    payouts=4_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -72,9 +76,11 @@ QUICK = Size(
     rounds=1,
     transfers=3_000,
     transfers_alone=400,
+    transfers_few=100,
     circle=4_000,
     postings=60_000,
     active_lines=20_000,
     reconciled_orders=20_000,
     decisions=2_000,
+    payouts=500,
 )

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from bench.messages import Feed
 from bench.place import Place
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Meter
 from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
 from kvitt.config import load_settings
@@ -34,23 +35,24 @@ def _nothing() -> None:
     """Nobody waits for orders or records here."""
 
 
-def per_second(group: Writers, messages: Sequence[Incoming]) -> float:
+def per_second(group: Writers, messages: Sequence[Incoming], meter: Meter | None = None) -> float:
     """Hands in everything and waits until all of it is durable."""
-    started = time.perf_counter()
-    futures = [group.submit(each, each.partition) for each in messages]
-    outcomes = [future.result() for future in futures]
-    seconds = time.perf_counter() - started
+    with meter.counting() if meter else nullcontext():
+        started = time.perf_counter()
+        futures = [group.submit(each, each.partition) for each in messages]
+        outcomes = [future.result() for future in futures]
+        seconds = time.perf_counter() - started
     assert set(outcomes) == {Outcome.DERIVED}, "every message of a new case gives an order"
     return len(messages) / seconds
 
 
 def run(place: Place, size: Size) -> None:
     """New cases of dagpenger with 14 days each: JSON bytes in, order and outbox durable. The best of some rounds counts."""
-    feed = Feed()
+    feed, meter = Feed(), place.meter()
     with place.database() as conninfo:
         with writers(conninfo) as group:
             per_second(group, feed.new_cases(300))
-            rates = [per_second(group, feed.new_cases(size.messages)) for _ in range(size.rounds)]
+            rates = [per_second(group, feed.new_cases(size.messages), meter) for _ in range(size.rounds)]
         with writers(conninfo, lanes=1, max_batch=1) as group:
             alone = max(per_second(group, feed.new_cases(size.alone)) for _ in range(size.rounds))
     durability = place.durability()
@@ -67,5 +69,6 @@ def run(place: Place, size: Size) -> None:
             samples=[rounded(rate) for rate in rates],
             target=Target(least=LEAST_PER_SECOND),
             durability=durability,
+            spent=meter.spent(size.messages * size.rounds),
         )
     )

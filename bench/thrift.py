@@ -3,25 +3,29 @@
 import asyncio
 import itertools
 import random
-import socket
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from uuid import uuid4
 
 import uvloop
 from msgspec.structs import replace
 
+from bench.http_client import free_port
 from bench.place import Place
 from bench.processes import hub_process
 from bench.report import Figure, Target, rounded, tell
 from bench.size import Size
+from bench.spent import Spent
 from bench.thrift_client import TYPES, Line, batch, lines, transfer
 from kvitt.config import load_settings
 from kvitt.settings import ThriftSettings
 
 LEAST_PER_SECOND = 1_500
 _CALLERS, _HOST = 128, "127.0.0.1"
+_FEW = (1, 4)
+"""So many callers at a time wait for most of each commit themselves."""
 _PROVIDERS = _SYSTEMS = 10
 Posting = tuple[int, int, int]
 _START_SECONDS = 30.0
@@ -29,20 +33,18 @@ _START_SECONDS = 30.0
 
 def run(place: Place, size: Size) -> None:
     """Three accounts (the best round counts), the real mix of 10 + 10 + many accounts, and a circle that must end at zero."""
-    port = _free_port()
+    port = free_port()
     settings = replace(load_settings(), thrift=ThriftSettings(port=port))
-    with place.database() as conninfo, hub_process(conninfo, ["ledger"], settings):
-        uvloop.run(_all(place, port, size))
+    with place.database() as conninfo, hub_process(conninfo, ["ledger"], settings) as hub:
+        uvloop.run(_all(place, port, size, hub))
 
 
-async def _all(place: Place, port: int, size: Size) -> None:
+async def _all(place: Place, port: int, size: Size, hub: BaseProcess) -> None:
     callers = await _callers(port)
     accounts = await _accounts(callers, 3)
-    rates = []
-    for _ in range(size.rounds):
-        rate, taken = await _shape(callers, size.transfers, ([step] for step in _round(accounts, 1000)))
-        rates.append(rate)
-    _tell(place, "thrift transfers, 3 accounts", size.transfers, rates, taken, target=LEAST_PER_SECOND)
+    for few in _FEW:
+        await _three_accounts(place, hub, callers[:few], accounts, size, count=size.transfers_few * few)
+    await _three_accounts(place, hub, callers, accounts, size, count=size.transfers, least=LEAST_PER_SECOND)
     merchants = await _accounts(callers, size.circle // 4)
     others = await _accounts(callers, _PROVIDERS + _SYSTEMS)
     mix = _mix(others[:_PROVIDERS], others[_PROVIDERS:], merchants)
@@ -54,6 +56,19 @@ async def _all(place: Place, port: int, size: Size) -> None:
     _tell(place, f"thrift transfers, circle of {len(circle)}", len(circle), [rate], taken)
     left = [state for state in await _states(callers, circle) if state != (0, 0, 0)]
     assert not left, f"{len(left)} accounts of the circle are not at zero"
+
+
+async def _three_accounts(
+    place: Place, hub: BaseProcess, callers: Sequence[Line], accounts: Sequence[int], size: Size, *, count: int, least: float | None = None
+) -> None:
+    """The rates of some rounds, and what they used up."""
+    rates, meter = [], place.meter()
+    with meter.counting(hub):
+        for _ in range(size.rounds):
+            rate, taken = await _shape(callers, count, ([step] for step in _round(accounts, 1000)))
+            rates.append(rate)
+    name = "thrift transfers, 3 accounts" + ("" if len(callers) == _CALLERS else f", {len(callers)} callers")
+    _tell(place, name, count, rates, taken, callers=len(callers), target=least, spent=meter.spent(count * size.rounds))
 
 
 async def _shape(callers: Sequence[Line], count: int, postings: Iterator[Sequence[Posting]]) -> tuple[float, list[float]]:
@@ -122,14 +137,18 @@ async def _callers(port: int) -> Sequence[Line]:
             await asyncio.sleep(0.05)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _tell(place: Place, name: str, count: int, rates: Sequence[float], taken: Sequence[float], *, target: float | None = None) -> None:
-    on = f"{count} transfers of {_CALLERS} callers; hub, callers and PostgreSQL on the same cores"
+def _tell(
+    place: Place,
+    name: str,
+    count: int,
+    rates: Sequence[float],
+    taken: Sequence[float],
+    *,
+    callers: int = _CALLERS,
+    target: float | None = None,
+    spent: Spent | None = None,
+) -> None:
+    on = f"{count} transfers of {callers} callers; hub, callers and PostgreSQL on the same cores"
     tell(
         Figure(
             name=name,
@@ -139,6 +158,7 @@ def _tell(place: Place, name: str, count: int, rates: Sequence[float], taken: Se
             samples=[rounded(each) for each in rates],
             target=None if target is None else Target(least=target),
             durability=place.durability(),
+            spent=spent,
         )
     )
     cuts = statistics.quantiles(taken, n=100)

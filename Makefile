@@ -30,7 +30,7 @@ demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs
 PYTEST := $(BIN)/python -m pytest -q -rs --dist loadfile --no-loadscope-reorder
 
 test: $(READY) .venv/.compiled ## run all tests, file by file in several processes
-	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-4} --durations=15 tests/acceptance tests/integration tests/property tests/unit
+	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-5} --durations=15 tests/acceptance tests/integration tests/property tests/unit
 
 # Each of the processes would compile all tests when none of them is compiled yet; so two compile one half each before.
 .venv/.compiled: $(READY)

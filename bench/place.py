@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from bench.report import Durability
 from bench.spent import Meter
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
 
@@ -54,7 +55,11 @@ class Place:
 
     def meter(self) -> Meter:
         """Of this server."""
-        return Meter(self._pid)
+        return Meter(self._pid, self._log_position)
+
+    def _log_position(self) -> int:
+        with connect(self._server, application="kvitt bench") as connection:
+            return int(fetch_value(connection, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
 
     def durability(self) -> Durability:
         """The settings of this server, asked for and not assumed."""

@@ -1,7 +1,7 @@
-"""What a benchmark uses up beside time: CPU-seconds of hub, callers and server, and bytes that the server gives to its disk."""
+"""What a benchmark uses up beside time: CPU-seconds of hub, callers and server, and bytes that the server writes to its log."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,12 +17,12 @@ _THOUSAND: Final = 1000
 
 
 class Spent(Struct, frozen=True):
-    """CPU-seconds for 1,000 units, and bytes written for one. `callers` is 0 where the benchmark's own process is the hub."""
+    """CPU-seconds for 1,000 units, and bytes of log for one. `callers` is 0 where the benchmark's own process is the hub."""
 
     hub: float
     callers: float
     server: float
-    bytes_written: float
+    log_bytes: float
 
 
 class _Used(Struct, frozen=True):
@@ -31,7 +31,7 @@ class _Used(Struct, frozen=True):
     hub: float = 0.0
     callers: float = 0.0
     server: float = 0.0
-    bytes_written: int = 0
+    log_bytes: int = 0
 
     def plus(self, other: "_Used", times: int = 1) -> "_Used":
         """Both, the other one so many times."""
@@ -42,9 +42,12 @@ class _Used(Struct, frozen=True):
 class Meter:
     """Adds up what is used while it counts, by the server and whoever works for the hub."""
 
-    def __init__(self, server: int) -> None:
-        """`server` is the process id of PostgreSQL's postmaster."""
-        self._server = server
+    def __init__(self, server: int, log_position: Callable[[], int]) -> None:
+        """`server` is the process id of PostgreSQL's postmaster; `log_position` tells how many bytes of log it has ever written.
+
+        What the system says of bytes written is no measure: it counts all of a large page of which a part was changed.
+        """
+        self._server, self._log_position = server, log_position
         self._sum = _Used()
 
     @contextmanager
@@ -61,7 +64,7 @@ class Meter:
             hub=_for_thousand(self._sum.hub, units),
             callers=_for_thousand(self._sum.callers, units),
             server=_for_thousand(self._sum.server, units),
-            bytes_written=round(self._sum.bytes_written / units),
+            log_bytes=round(self._sum.log_bytes / units),
         )
 
     def _used(self, hubs: Sequence[int]) -> _Used:
@@ -72,7 +75,7 @@ class Meter:
             callers=own if hubs else 0.0,
             # What processes of the server have used that have ended is added to what their parent has used.
             server=sum(map(_seconds, server)) + _seconds_of_ended(self._server),
-            bytes_written=sum(map(_bytes_written, server)),
+            log_bytes=self._log_position(),
         )
 
 
@@ -103,11 +106,3 @@ def _stat(process: int) -> Sequence[str]:
         return Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return ()
-
-
-def _bytes_written(process: int) -> int:
-    try:
-        lines = Path(f"/proc/{process}/io").read_text(encoding="ascii").splitlines()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return 0
-    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))

@@ -11,14 +11,14 @@ from bench.report import Figure, Target
 from bench.spent import Spent
 
 _HEAD: Final = (
-    ("figure", "value", "unit", "asked", "ratio", "hub", "callers", "server", "bytes", "on"),
+    ("figure", "value", "unit", "asked", "ratio", "hub", "callers", "server", "log", "on"),
     ("---", "---:", "---", "---:", "---:", "---:", "---:", "---:", "---:", "---"),
 )
 _ABOUT: Final = """# What the benchmarks measured
 
 By `python -m bench --table FILE` (`make bench` writes this one) on {machine}, {day}. The value is the best round's, the ratio that to the
-baseline measured in the same run. `hub`, `callers` and `server` are CPU-seconds for 1,000 units, `bytes` what the server gave to its disk
-for one unit, all rounds together; where no callers are told, they are the hub's own process. Durability: {durability}.
+baseline measured in the same run. `hub`, `callers` and `server` are CPU-seconds for 1,000 units, `log` bytes of the server's log for one,
+all rounds together; where no callers are told, they are the hub's own process. Durability: {durability}.
 
 """
 
@@ -44,7 +44,7 @@ def _asked(target: Target) -> str:
 def _used(spent: Spent | None) -> Sequence[str]:
     if spent is None:
         return "", "", "", ""
-    return f"{spent.hub:g}", f"{spent.callers:g}" if spent.callers else "", f"{spent.server:g}", f"{spent.bytes_written}"
+    return f"{spent.hub:g}", f"{spent.callers:g}" if spent.callers else "", f"{spent.server:g}", f"{spent.log_bytes:g}"
 
 
 def _fields(said: object) -> Iterator[tuple[str, object]]:

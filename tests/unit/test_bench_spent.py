@@ -40,6 +40,11 @@ def burn(seconds: float) -> None:
         pass
 
 
+def written() -> int:
+    """What a server says that writes nothing."""
+    return 5
+
+
 def work(process: "subprocess.Popen[str]") -> None:
     assert process.stdin
     assert process.stdout
@@ -50,7 +55,7 @@ def work(process: "subprocess.Popen[str]") -> None:
 def test_what_ended_processes_of_the_server_used_counts_and_what_came_before_does_not() -> None:
     with server() as process:
         work(process)
-        meter = Meter(process.pid)
+        meter = Meter(process.pid, written)
         with meter.counting():
             work(process)
         work(process)
@@ -59,7 +64,7 @@ def test_what_ended_processes_of_the_server_used_counts_and_what_came_before_doe
 
 def test_this_process_is_the_hub_unless_another_one_is_named() -> None:
     with server() as process:
-        alone, called = Meter(process.pid), Meter(process.pid)
+        alone, called = Meter(process.pid, written), Meter(process.pid, written)
         with alone.counting():
             burn(BURNT)
         hub = get_context("spawn").Process(target=time.sleep, args=(60,))
@@ -73,7 +78,7 @@ def test_this_process_is_the_hub_unless_another_one_is_named() -> None:
 
 def test_spans_add_up_and_are_told_for_a_thousand() -> None:
     with server() as process:
-        meter = Meter(process.pid)
+        meter = Meter(process.pid, written)
         for _ in range(2):
             with meter.counting():
                 work(process)

@@ -17,22 +17,24 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
+from kvitt.kernel.fetch import fetch_later
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.rows import write_all
 from kvitt.ledger.accounts import make_accounts
 from kvitt.ledger.calls import Account, AccountState, Call, CallResult, Command, Done, Insolvent, NewAccount, Result, StepKey
 from kvitt.ledger.repository import (
+    SQL,
     AccountStep,
     EntryRow,
     LockedAccountRow,
+    LockedPlanRow,
     PlanRow,
     PlanUpdate,
     PostingRow,
     StepRow,
-    accounts_later,
-    batches_later,
+    StoredPosting,
+    batches_by_plan,
     lock_accounts,
-    plans_later,
     stored_results,
 )
 from kvitt.ledger.rules import (
@@ -290,15 +292,14 @@ def _locked(connection: Connection, calls: Sequence[Call], clock: Clock) -> Ledg
     plan_ids = sorted({call.plan_id for call in calls})
     named = {call.solvent for call in calls if call.solvent is not None}.union(*map(accounts_of, calls))
     with connection.pipeline():
-        locked, held, accounts_named = (
-            plans_later(connection, plan_ids),
-            batches_later(connection, plan_ids),
-            accounts_later(connection, named),
-        )
-    batches = held()
+        locked = fetch_later(connection, LockedPlanRow, SQL.lock_plans, [plan_ids])
+        postings = fetch_later(connection, StoredPosting, SQL.postings_of_plans, [plan_ids])
+        known = fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(named)], account=Account, totals=Totals)
+    held = postings()
+    batches = batches_by_plan(held) if held else {}
     plans = {plan_id: LockedPlan(None) for plan_id in plan_ids}
     plans |= {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in locked()}
-    accounts = accounts_named()
+    accounts = known()
     if others := set[int]().union(*(plan.net for plan in plans.values())) - named:
         accounts += lock_accounts(connection, others)
     return LedgerTransaction(plans, {row.account.account_id: LockedAccount(row) for row in accounts}, clock())

@@ -1,13 +1,13 @@
 """The ledger's rows: locked in sorted order and read by name, and written in one statement for each kind of row."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch, fetch_later
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Minor
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row
@@ -143,36 +143,21 @@ class AccountStep(Row, frozen=True):
 
 def lock_plans(connection: Connection, plan_ids: Collection[str]) -> list[LockedPlanRow]:
     """Locks those of the plans that exist."""
-    return plans_later(connection, plan_ids)()
-
-
-def plans_later(connection: Connection, plan_ids: Collection[str]) -> Callable[[], list[LockedPlanRow]]:
-    """Locks them, in a pipeline without waiting, and returns what gives them."""
-    return fetch_later(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
+    return fetch(connection, LockedPlanRow, SQL.lock_plans, [sorted(plan_ids)])
 
 
 def lock_accounts(connection: Connection, account_ids: Collection[int]) -> list[LockedAccountRow]:
     """Locks those of the accounts that exist."""
-    return accounts_later(connection, account_ids)()
-
-
-def accounts_later(connection: Connection, account_ids: Collection[int]) -> Callable[[], list[LockedAccountRow]]:
-    """Locks them, in a pipeline without waiting, and returns what gives them."""
-    return fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)], account=Account, totals=Totals)
+    return fetch(connection, LockedAccountRow, SQL.lock_accounts, [sorted(account_ids)], account=Account, totals=Totals)
 
 
 def batches_of(connection: Connection, plan_ids: Sequence[str]) -> dict[str, list[Batch]]:
     """The batches of plans as they were held, by plan, in their order."""
-    return batches_later(connection, plan_ids)()
+    return batches_by_plan(fetch(connection, StoredPosting, SQL.postings_of_plans, [plan_ids]))
 
 
-def batches_later(connection: Connection, plan_ids: Sequence[str]) -> Callable[[], dict[str, list[Batch]]]:
-    """Asks for them, in a pipeline without waiting, and returns what gives them."""
-    rows = fetch_later(connection, StoredPosting, SQL.postings_of_plans, [plan_ids])
-    return lambda: _batches(rows())
-
-
-def _batches(rows: Iterable[StoredPosting]) -> dict[str, list[Batch]]:
+def batches_by_plan(rows: Iterable[StoredPosting]) -> dict[str, list[Batch]]:
+    """Postings in their order, gathered by batch and plan."""
     postings: dict[tuple[str, int], list[Posting]] = {}
     for row in rows:
         posting = Posting(row.source, row.target, row.amount, row.currency, row.description)

@@ -1,4 +1,4 @@
-"""Callers of the REST API that cost little themselves: one connection each, which stays open, with one call at a time on it."""
+"""Callers over HTTP/1.1 that cost little themselves: one connection each, which stays open, with one call at a time on it."""
 
 import asyncio
 import itertools
@@ -13,13 +13,12 @@ _START_SECONDS = 60.0
 _STATUS = slice(9, 12)
 
 
-class Line(asyncio.Protocol):
-    """One connection."""
+class Connection(asyncio.Protocol):
+    """A connection with one exchange at a time on it."""
 
-    def __init__(self, token: str) -> None:
-        self._head = f"HTTP/1.1\r\nhost: kvitt\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\ncontent-length: "
-        self._heard, self._status = b"", b""
-        self._answer: asyncio.Future[None] | None = None
+    def __init__(self) -> None:
+        self._heard = b""
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -30,22 +29,32 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        if self._answer is None or b"\r\n\r\n" not in self._heard:
+        head, end, body = self._heard.partition(b"\r\n\r\n")
+        if self._answer is None or not end or len(body) < _length(head):
             return
-        head, _, body = self._heard.partition(b"\r\n\r\n")
-        if len(body) < _length(head):
-            return
-        heard, self._heard = self._heard, b""
-        if heard[_STATUS] == self._status:
-            self._answer.set_result(None)
-        else:
-            self._answer.set_exception(RuntimeError(heard.decode(errors="replace")))
+        self._heard = b""
+        self._answer.set_result((head, body))
+
+    async def exchange(self, request: bytes, status: bytes) -> bytes:
+        """The body of the answer to a request; raises RuntimeError with the answer when its status is another one."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        head, body = await self._answer
+        if head[_STATUS] != status:
+            raise RuntimeError((head + body).decode(errors="replace"))
+        return body
+
+
+class Line(Connection):
+    """A caller of the JSON API."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._head = f"HTTP/1.1\r\nhost: kvitt\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\ncontent-length: "
 
     async def post(self, path: str, body: bytes, status: bytes) -> None:
-        """Posts to a path; raises RuntimeError with the answer when its status is another one."""
-        self._answer, self._status = asyncio.get_running_loop().create_future(), status
-        self._transport.write(b"POST %b %b%d\r\n\r\n%b" % (path.encode(), self._head.encode(), len(body), body))
-        await self._answer
+        """Posts to a path. Raises as `exchange`."""
+        await self.exchange(b"POST %b %b%d\r\n\r\n%b" % (path.encode(), self._head.encode(), len(body), body), status)
 
 
 def _length(head: bytes) -> int:

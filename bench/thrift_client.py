@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from bench.http_client import Connection
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
 
@@ -13,44 +14,19 @@ _HEAD = (
     b"POST %b HTTP/1.1\r\nhost: kvitt\r\ncontent-type: application/x-thrift\r\nwoody.trace-id: 1\r\nwoody.span-id: 2\r\n"
     b"woody.parent-id: undefined\r\nwoody.deadline: 2999-01-01T00:00:00Z\r\ncontent-length: %d\r\n\r\n"
 )
-_LENGTH, _END = b"content-length: ", b"\r\n\r\n"
 
 
-class Line(asyncio.Protocol):
-    """One connection; `call` gives the body of the answer, which must be a success."""
+class Line(Connection):
+    """A caller of one service."""
 
     def __init__(self, path: bytes) -> None:
-        self._path, self._heard = path, b""
-        self._answer: asyncio.Future[bytes] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("closed"))
-
-    def data_received(self, data: bytes) -> None:
-        self._heard += data
-        end = self._heard.find(_END)
-        if end < 0 or self._answer is None:
-            return
-        start = self._heard.index(_LENGTH) + len(_LENGTH)
-        length = int(self._heard[start : self._heard.index(b"\r", start)])
-        if len(self._heard) < end + 4 + length:
-            return
-        heard, self._heard = self._heard, b""
-        if heard[9:12] == b"200":
-            self._answer.set_result(heard[end + 4 :])
-        else:
-            self._answer.set_exception(RuntimeError(heard[:end].decode()))
+        super().__init__()
+        self._path = path
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """What the method gives."""
         body = ACCOUNTER.call(method, 1, arguments)
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(_HEAD % (self._path, len(body)) + body)
-        return ACCOUNTER.read_reply(await self._answer, method, 1)
+        return ACCOUNTER.read_reply(await self.exchange(_HEAD % (self._path, len(body)) + body, b"200"), method, 1)
 
 
 async def lines(host: str, port: int, count: int) -> Sequence[Line]:

@@ -1,4 +1,7 @@
-"""The ledger's rows: locked in sorted order and read by name, and written in one statement for each kind of row."""
+"""The ledger's rows: locked in sorted order and read by name, and all that a transaction writes in one statement.
+
+The kinds join: each has a table of its own, but new plans and those that move, which are never the same ones.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime

@@ -5,7 +5,7 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.kernel.database import LOCK_MS, connect
-from kvitt.kernel.fetch import Source, fetch_one, fetch_value, fetch_values
+from kvitt.kernel.fetch import Source, fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
@@ -38,6 +38,7 @@ class LeaseGrant(Struct, frozen=True):
 
 
 class _TakenLease(NamedTuple):
+    lease: str
     fencing_token: int
     position: int
 
@@ -70,12 +71,17 @@ class LeaseKeeper:
 
     def take(self, connection: psycopg.Connection[Any], name: str) -> LeaseGrant | None:
         """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row."""
-        arguments = {"lease": name, "owner": self.owner, "seconds": self._seconds}
+        return self.take_all(connection, [name]).get(name)
+
+    def take_all(self, connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, LeaseGrant]:
+        """Those of the leases that nobody else has, or has locked, as `take` gives them: at once, one by one only when one is locked."""
+        arguments = {"leases": [*names], "owner": self.owner, "seconds": self._seconds}
         try:
-            taken = fetch_one(connection, _TakenLease, _SQL.take_lease, arguments)
+            taken = fetch(connection, _TakenLease, _SQL.take_leases, arguments)
         except LockNotAvailable:
-            return None
-        return None if taken is None else LeaseGrant(Lease(name, taken.fencing_token), taken.position)
+            alone = [self.take_all(connection, [each]) for each in names] if len(names) > 1 else []
+            return {name: grant for each in alone for name, grant in each.items()}
+        return {each.lease: LeaseGrant(Lease(each.lease, each.fencing_token), each.position) for each in taken}
 
     def close(self) -> None:
         """Stops prolonging and gives up all leases, so that the next owner need not wait."""

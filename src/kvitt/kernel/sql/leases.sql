@@ -1,12 +1,14 @@
--- name: take_lease
--- Takes a lease that is free, ours, or run out; each new owner gets a higher fencing token. No row: somebody else holds it. A row that somebody
--- has locked is waited for no longer than a moment: other leases are to be taken, too.
+-- name: take_leases
+-- Takes leases that are free, ours, or run out; each new owner gets a higher fencing token. One without a row: somebody else holds it. A row that
+-- somebody has locked is waited for no longer than a moment: other leases are to be taken, too.
 INSERT INTO leases AS l (lease, owner, fencing_token, until)
-SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
+SELECT a.lease, %(owner)s, 1, now() + make_interval(secs => %(seconds)s)
+FROM set_config('lock_timeout', '100ms', true), unnest(%(leases)s::text[]) AS a (lease)
+ORDER BY a.lease
 ON CONFLICT (lease) DO UPDATE
 SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_token + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
 WHERE l.owner = excluded.owner OR l.until < now()
-RETURNING fencing_token, position;
+RETURNING fencing_token, position, lease;
 
 -- name: renew_leases
 -- Prolongs all leases of one owner that have not run out and that nobody has locked; returns those that are locked.

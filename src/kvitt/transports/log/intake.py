@@ -120,9 +120,9 @@ class _LeasedPartitions:
         return incoming
 
     def _take_free(self) -> None:
-        for each in self._lanes:
-            if each not in self._leases and (grant := self._keeper.take(self._connection, f"intake:{each.topic}:{each.partition}")):
-                self._leases[each], self._positions[each] = grant.lease, grant.position
+        missing = {f"intake:{each.topic}:{each.partition}": each for each in self._lanes if each not in self._leases}
+        for name, grant in self._keeper.take_all(self._connection, [*missing]).items() if missing else ():
+            self._leases[missing[name]], self._positions[missing[name]] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
     def wait(self, seconds: float) -> None:

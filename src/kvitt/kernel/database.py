@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
@@ -117,6 +118,7 @@ def pool(
     )
 
 
+@lru_cache(maxsize=64)
 def watched(conninfo: str) -> str:
     """The same connection, with what of NETWORK it does not say itself."""
     said = conninfo_to_dict(conninfo)

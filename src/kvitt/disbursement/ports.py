@@ -21,9 +21,11 @@ def _nothing(_reader: "Reader", _found: "Findings") -> None:
 class SubjectCheck(Struct, frozen=True):
     """Proves, for `kvitt check`, a part of a subject beside cases: `walk` goes through its rows, `statements` look at all of them at once.
 
+    `anything` says whether there is a row of the subject at all: where there is none the rest has nothing to prove and is passed by.
     Each statement has the kind of difference that it finds, and returns the number of a case or null, an id, and what is wrong.
     """
 
+    anything: str
     statements: Sequence[tuple[str, str]]
     walk: "Callable[[Reader, Findings], None]" = _nothing
 

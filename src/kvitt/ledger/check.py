@@ -7,6 +7,7 @@ from kvitt.kernel.queries import load
 _SQL = load("ledger_check", "kvitt.ledger")
 _LEDGER: Final = "ledger"
 
+ANYTHING: Final = _SQL.anything_in_ledger
 STATEMENTS: Final = (
     (_LEDGER, _SQL.bounds_differ),
     (_LEDGER, _SQL.currencies_differ),

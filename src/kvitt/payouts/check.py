@@ -27,6 +27,7 @@ from kvitt.payouts.rules import (
 _SQL = load("payouts_check", "kvitt.payouts")
 _SPAN = 500
 
+ANYTHING = _SQL.any_payouts
 STATEMENTS = (
     (Kind.PAYOUT, _SQL.plans_not_as_payouts),
     (Kind.PAYOUT, _SQL.attempts_without_reason),

@@ -1,11 +1,14 @@
 """`kvitt check` promises: what the hub itself has done is clean, whatever its history."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.history import history
 from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.ports import SubjectCheck
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
@@ -18,6 +21,17 @@ from support.case_histories import EXISTS_ALREADY, OTHER_PAYMENT, CaseStage, aap
 
 def test_an_empty_store_is_clean(database: str) -> None:
     assert assert_clean(database).counts.cases == 0
+
+
+@pytest.mark.parametrize(
+    ("subject", "tables"),
+    [*zip(PORTS.checks(), [r"\breconciliation_\w+|\breconciled_orders\b", r"\bledger\.\w+", r"\bpayouts\.\w+"], strict=True)],
+    ids=["reconciliation", "ledger", "payouts"],
+)
+def test_a_subject_is_passed_by_only_while_all_its_tables_are_empty(subject: SubjectCheck, tables: str) -> None:
+    read = {name for _, statement in subject.statements for name in re.findall(rf"(?:FROM|JOIN) ({tables})", statement)}
+    assert len(read) > 1
+    assert read <= set(re.findall(rf"FROM ({tables})", subject.anything))
 
 
 def test_a_case_that_grows_changes_and_ceases_is_clean(hub: CaseStage, database: str) -> None:

@@ -88,7 +88,7 @@ def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> R
 class _Check:
     def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: Progress | None) -> None:
         self._cursor, self._ports, self._progress = cursor, ports, progress
-        self._subjects = ports.checks()
+        self._subjects = [each for each in ports.checks() if fetch_value(cursor, each.anything)]
         self._found = Findings()
         self._reader = Reader(cursor, self._found)
         self._released, self._resent = released_orders(self._reader), resent_orders(self._reader)

@@ -25,6 +25,7 @@ from kvitt.kernel.queries import load
 
 _SQL, _TRIGGERS = load("reconcile_check", "kvitt.disbursement"), load("triggers", "kvitt.disbursement")
 _SPAN: Final = 100
+ANYTHING: Final = _SQL.anything_reconciled
 STATEMENTS: Final = (
     (Kind.RECONCILIATION, _SQL.orders_of_two_runs),
     (Kind.RECONCILIATION, _SQL.orders_of_no_run),
@@ -55,7 +56,7 @@ class _StoredBody(NamedTuple):
 def reconciliation_check(contracts: Contracts, rails: Rails) -> SubjectCheck:
     """Returns the proof, with the forms and rails by which messages are made again."""
     areas = {each.area: each for each in areas_of(contracts, rails)}
-    return SubjectCheck(STATEMENTS, partial(_walk, areas, contracts))
+    return SubjectCheck(ANYTHING, STATEMENTS, partial(_walk, areas, contracts))
 
 
 def _walk(areas: Mapping[Area, ReconciledArea], contracts: Contracts, reader: Reader, found: Findings) -> None:

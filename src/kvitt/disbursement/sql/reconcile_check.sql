@@ -1,3 +1,8 @@
+-- name: anything_reconciled
+-- Whether anything has been reconciled or is said to have been: what the other statements find is about rows of these tables.
+SELECT EXISTS (SELECT FROM reconciliation_runs) OR EXISTS (SELECT FROM reconciled_orders)
+    OR EXISTS (SELECT FROM reconciliation_triggers) OR EXISTS (SELECT FROM reconciliation_messages);
+
 -- name: runs_after
 -- The numbers of the next runs.
 SELECT run_no FROM reconciliation_runs WHERE run_no > %(after)s ORDER BY run_no LIMIT %(limit)s;

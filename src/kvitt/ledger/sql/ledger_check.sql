@@ -1,5 +1,10 @@
 -- What only all rows of the ledger together can show: totals, histories, steps, moments, currencies.
 
+-- name: anything_in_ledger
+-- Whether there is anything in the ledger: what the other statements find is about rows of these tables.
+SELECT EXISTS (SELECT FROM ledger.accounts) OR EXISTS (SELECT FROM ledger.plans) OR EXISTS (SELECT FROM ledger.steps)
+    OR EXISTS (SELECT FROM ledger.postings) OR EXISTS (SELECT FROM ledger.entries);
+
 -- name: bounds_differ
 -- Accounts whose bounds are not as far from what is posted on them as their open plans give, netted per plan.
 SELECT NULL::bigint, a.account_id::text, 'has other bounds than its open plans give'

@@ -1,3 +1,8 @@
+-- name: any_payouts
+-- Whether there are payouts, or rows or records about some: what the other statements find is about these.
+SELECT EXISTS (SELECT FROM payouts.payouts) OR EXISTS (SELECT FROM payouts.events) OR EXISTS (SELECT FROM payouts.cash_flow)
+    OR EXISTS (SELECT FROM payouts.saga_steps) OR EXISTS (SELECT FROM outbox AS o WHERE o.topic = 'pm-events-payout');
+
 -- name: payouts_after
 -- The ids of the next payouts; null for the first ones.
 SELECT payout_id FROM payouts.payouts

@@ -36,6 +36,9 @@ settings.register_profile("kvitt", tried(), deadline=None, database=None, print_
 settings.load_profile("kvitt")
 
 
+# What is collected stays: while it is, nobody need look again and again for what may go.
+gc.set_threshold(100_000, 50, 100)
+
 _new_context = ssl.create_default_context
 _of_all_authorities = cache(lambda: _new_context(cafile=certifi.where()))
 

@@ -1,6 +1,6 @@
 """The REST API keeps its own description: whatever requests are made from it, the answers are those that it names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 from kvitt.api.rest.local_issuer import Behind
@@ -31,65 +32,88 @@ NOT_HERE = [
 ]
 
 
+class Requests:
+    """The operations of the description with requests to each, made up once for all who send them: nothing here costs more."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self._made = site, dict[tuple[str, GenerationMode], list[Case]]()
+        schema = schemathesis.openapi.from_url(f"{site.url}/schema/openapi.json", headers=_headers(site.token(*ALL)))
+        self.operations = [result.ok() for result in schema.get_all_operations()]
+        assert len(self.operations) == OPERATIONS
+
+    def to(self, operation: APIOperation, mode: GenerationMode) -> Sequence[Case]:
+        if (operation.label, mode) not in self._made:
+            examples = OF_LONG if operation.path.startswith(LONG) else OF_OTHERS
+            self._made[operation.label, mode] = _made_up(operation.as_strategy(generation_mode=mode), examples)
+        return self._made[operation.label, mode]
+
+
+def _made_up(strategy: st.SearchStrategy[Case], examples: int) -> list[Case]:
+    made: list[Case] = []
+
+    @settings(tried(examples), phases=[Phase.generate])
+    @given(strategy)
+    def make_up(case: Case) -> None:
+        made.append(case)
+
+    make_up()
+    return made
+
+
 @pytest.fixture(scope="module")
-def site(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def requests_made(ledger_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Requests]:
     earn(ledger_database)
-    with rest_site(ledger_database, Path(tmp_path_factory.mktemp("issuer")), call_seconds=0.05) as made:
-        yield made
+    with rest_site(ledger_database, Path(tmp_path_factory.mktemp("issuer")), call_seconds=0.05) as site:
+        yield Requests(site)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_every_answer_is_one_that_the_description_has(site: Site, mode: GenerationMode) -> None:
+def test_every_answer_is_one_that_the_description_has(requests_made: Requests, mode: GenerationMode) -> None:
     """Requests that the description allows, and such that it does not: all are answered as it says."""
-    _answers_are_described(site, site.token(*ALL), mode)
+    _answers_are_described(requests_made, requests_made.site.token(*ALL), mode)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("scheme", [Scheme.TILLEGGSSTONADER, Scheme.DAGPENGER])
-def test_what_an_approver_is_answered_is_described(site: Site, mode: GenerationMode, scheme: Scheme) -> None:
+def test_what_an_approver_is_answered_is_described(requests_made: Requests, mode: GenerationMode, scheme: Scheme) -> None:
     """An approver of one scheme comes to the body of decisions and payments, where an application of several must say more."""
     approver = Behind(person="Z990001", approver_of=[scheme])
-    token = site.hub.rest.token(application="prod:team:approvers", schemes=[scheme], behind=approver)
-    _answers_are_described(site, token, mode, only=DECISIONS)
+    token = requests_made.site.hub.rest.token(application="prod:team:approvers", schemes=[scheme], behind=approver)
+    _answers_are_described(requests_made, token, mode, only=DECISIONS)
 
 
-def _answers_are_described(site: Site, token: str, mode: GenerationMode, *, only: tuple[str, ...] = ("/",)) -> None:
-    headers = {"authorization": f"Bearer {token}"}
-    schema = schemathesis.openapi.from_url(f"{site.url}/schema/openapi.json", headers=headers)
-    operations = [result.ok() for result in schema.get_all_operations()]
-    assert len(operations) == OPERATIONS
-    for operation in operations:
+def _headers(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def _answers_are_described(made: Requests, token: str, mode: GenerationMode, *, only: tuple[str, ...] = ("/",)) -> None:
+    for operation in made.operations:
         if not operation.path.startswith(only):
             continue
-        strategy: st.SearchStrategy[Case] = operation.as_strategy(generation_mode=mode)
-        _holds(strategy, headers, OF_LONG if operation.path.startswith(LONG) else OF_OTHERS)
+        with requests.Session() as session:
+            # Else proxies and passwords are looked for before every request.
+            session.trust_env = False
+            for case in made.to(operation, mode):
+                _is_described(case, session, _headers(token))
 
 
-def _holds(strategy: st.SearchStrategy[Case], headers: dict[str, str], examples: int) -> None:
-    @settings(tried(examples), phases=[Phase.generate])
-    @given(strategy)
-    def holds(case: Case) -> None:
-        response = case.call(session=session, headers=headers)
-        if response.status_code == ADDRESS_TOO_LONG:
-            # That is refused before there is an operation.
-            return
-        # Too long a body is refused before anybody looks what is in it.
-        unread = [negative_data_rejection] if response.status_code == BODY_TOO_LONG else []
-        # These callers wait a twentieth of a second: on a busy machine nobody has looked at the body by then.
-        if case.path.startswith(DECISIONS[-2:]) and response.status_code == GIVEN_UP:
-            unread = [negative_data_rejection]
-        # Nobody asks the rail here, and the description says what is answered then.
-        if case.path == SIMULATIONS and response.status_code == NOT_IN_TIME:
-            unread = [not_a_server_error]
-        # Callers of this path know every refusal by that status.
-        if case.path in CONSISTENCY and response.status_code == REFUSED:
-            unread = [not_a_server_error]
-        # Cases of most schemes are not moved, which earlier callers know by that status.
-        if "/migrate" in case.path and response.status_code == NOT_MOVED:
-            unread = [not_a_server_error]
-        case.validate_response(response, headers=headers, excluded_checks=[*NOT_HERE, *unread])
-
-    with requests.Session() as session:
-        # Else proxies and passwords are looked for before every request.
-        session.trust_env = False
-        holds()
+def _is_described(case: Case, session: requests.Session, headers: dict[str, str]) -> None:
+    response = case.call(session=session, headers=headers)
+    if response.status_code == ADDRESS_TOO_LONG:
+        # That is refused before there is an operation.
+        return
+    # Too long a body is refused before anybody looks what is in it.
+    unread = [negative_data_rejection] if response.status_code == BODY_TOO_LONG else []
+    # These callers wait a twentieth of a second: on a busy machine nobody has looked at the body by then.
+    if case.path.startswith(DECISIONS[-2:]) and response.status_code == GIVEN_UP:
+        unread = [negative_data_rejection]
+    # Nobody asks the rail here, and the description says what is answered then.
+    if case.path == SIMULATIONS and response.status_code == NOT_IN_TIME:
+        unread = [not_a_server_error]
+    # Callers of this path know every refusal by that status.
+    if case.path in CONSISTENCY and response.status_code == REFUSED:
+        unread = [not_a_server_error]
+    # Cases of most schemes are not moved, which earlier callers know by that status.
+    if "/migrate" in case.path and response.status_code == NOT_MOVED:
+        unread = [not_a_server_error]
+    case.validate_response(response, headers=headers, excluded_checks=[*NOT_HERE, *unread])

@@ -1,7 +1,7 @@
 -- name: anything_reconciled
 -- Whether anything has been reconciled or is said to have been: what the other statements find is about rows of these tables.
 SELECT EXISTS (SELECT FROM reconciliation_runs) OR EXISTS (SELECT FROM reconciled_orders)
-    OR EXISTS (SELECT FROM reconciliation_triggers) OR EXISTS (SELECT FROM reconciliation_messages);
+    OR EXISTS (SELECT FROM reconciled_areas) OR EXISTS (SELECT FROM reconciliation_triggers) OR EXISTS (SELECT FROM reconciliation_messages);
 
 -- name: runs_after
 -- The numbers of the next runs.

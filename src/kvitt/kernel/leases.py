@@ -6,6 +6,7 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import psycopg
@@ -14,7 +15,7 @@ from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
-from kvitt.kernel.database import LOCK_MS, connect
+from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.fetch import Source, fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -83,12 +84,12 @@ class LeaseKeeper:
             return {name: grant for each in alone for name, grant in each.items()}
         return {each.lease: LeaseGrant(Lease(each.lease, each.fencing_token), each.position) for each in taken}
 
-    def close(self) -> None:
-        """Stops prolonging and gives up all leases, so that the next owner need not wait."""
+    def close(self, idle: Connection | None = None) -> None:
+        """Stops prolonging and gives up all leases, so that the next owner need not wait; an `idle` connection may be used for it."""
         self._stop.set()
         self._thread.join()
         try:
-            with connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
+            with nullcontext(idle) if idle else connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
                 connection.execute(_SQL.release_free_leases, {"owner": self.owner})
                 connection.execute(_SQL.release_leases, {"owner": self.owner})
         except psycopg.OperationalError as error:

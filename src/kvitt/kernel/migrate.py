@@ -38,7 +38,8 @@ def upgrade(conninfo: str, *, versions: Path = VERSIONS, progress: Callable[[Fil
         names = _pending(connection, versions)
         if names:
             _run(conninfo, versions)
-        _fill_in(conninfo, versions, progress)
+        if unfilled(connection):
+            _fill_in(conninfo, versions, progress)
         return names
 
 

@@ -17,7 +17,7 @@ from kvitt.app.transports import EmbeddedTransport
 from kvitt.disbursement.check.check import check
 from kvitt.disbursement.ports import Ports
 from kvitt.formats.topics import Header, decode_headers, encode_headers
-from kvitt.kernel.database import connect
+from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.payouts.directory import load_directory
@@ -115,13 +115,14 @@ class Hub:
             simulation_url=lambda: self.simulation_url,
             look=lambda: self.__dict__.get("_log"),
         )
-        self._opened.callback(self._roles.close)
         self.rail = EmulatedRail(
             self.connection, lambda rail: TableQueue(conninfo, self._roles.queues_of(rail).replies), self._put_at_rail, self.clock
         )
 
     def close(self) -> None:
         """Ends connections and APIs; the database stays."""
+        # Before the connection by which leases are given up.
+        self._roles.close()
         self._opened.close()
 
     @cached_property
@@ -141,7 +142,7 @@ class Hub:
     def _log(self) -> psycopg.Connection[Any]:
         """The connection of whoever puts and reads records; the topics are there."""
         EmbeddedTransport(self.conninfo, self.ports).prepare()
-        return self._opened.enter_context(connect(self.conninfo, application="kvitt test records"))
+        return self._opened.enter_context(connect(self.conninfo, application="kvitt test records", lock_timeout_ms=LOCK_MS))
 
     def put(self, topic: str, key: bytes | str | None, body: object, headers: Headers = ()) -> PutRecord:
         """Puts a record on an input topic, as a sender does; the hub reads it when it runs.

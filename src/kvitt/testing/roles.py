@@ -116,7 +116,7 @@ class Roles:
             opened.close()
         self._opened = {}
         if self._keeper:
-            self._keeper.close()
+            self._keeper.close(self._look())
             self._keeper = None
 
     @property

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kvitt.kernel.group_commit import ENOUGH, GroupCommit, GroupCommitClosed
+from kvitt.kernel.group_commit import ENOUGH, HEAVY, GroupCommit, GroupCommitClosed
 from support.patience import PATIENCE_SECONDS, until
 
 Execute = Callable[[Sequence[int]], Sequence[int]]
@@ -45,6 +45,19 @@ def test_what_gathers_behind_a_batch_is_the_next_batch_in_order() -> None:
     gate.go.release(3)
     assert [future.result() for future in (first, *rest)] == [10 * number for number in range(8)]
     assert gate.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
+    writers.close()
+
+
+def test_a_batch_is_closed_once_it_is_heavy_and_what_is_heavier_by_itself_is_one() -> None:
+    gate = Gate()
+    writers = GroupCommit(lambda _: gate, max_batch=4, weigh=lambda command: command * (HEAVY // 10 + 1))
+    weights = [1, 4, 5, 1, 30, 1, 1, 1, 1, 1]
+    futures = [writers.submit(weights[0])]
+    gate.entered.acquire()
+    futures += [writers.submit(weight) for weight in weights[1:]]
+    gate.go.release(8)
+    assert [future.result() for future in futures] == [10 * weight for weight in weights]
+    assert gate.batches == [[1], [4, 5, 1], [30], [1, 1, 1, 1], [1]]
     writers.close()
 
 

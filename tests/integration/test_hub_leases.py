@@ -105,6 +105,25 @@ def test_a_lease_whose_row_is_locked_is_taken_later_and_the_others_at_once(stage
     assert lease_of(stage, rival).token == 2
 
 
+def test_leases_are_taken_at_once_and_wait_for_no_row(stage: Stage, rival: LeaseKeeper) -> None:
+    """Those that are there, run out or not, and that are not there; whoever owns some is not held up by somebody who asks for all."""
+    names = [LEASE, OTHER, f"intake:{TOPIC}:2", f"intake:{TOPIC}:3"]
+    lease_of(stage, stage.keeper, names[1])
+    lease_of(stage, stage.keeper, names[2])
+    lease_of(stage, rival, names[3])
+    run_out(stage, names[1])
+    with psycopg.connect(stage.conninfo) as stranger, stage.connection.transaction():
+        stranger.execute(ROW, (OTHER,))
+        assert {name: grant.lease.token for name, grant in rival.take_all(stage.connection, names).items()} == {names[0]: 1, names[3]: 1}
+        stranger.execute("SELECT 1 FROM leases WHERE lease = %s FOR UPDATE NOWAIT", (names[2],))
+        stranger.rollback()
+    assert {name: grant.lease.token for name, grant in rival.take_all(stage.connection, names).items()} == {
+        names[0]: 1,
+        names[1]: 2,
+        names[3]: 1,
+    }
+
+
 def test_the_other_leases_are_prolonged_and_given_up_while_one_is_locked(stage: Stage, rival: LeaseKeeper) -> None:
     short = LeaseKeeper(stage.conninfo, seconds=4.0)
     lease_of(stage, short)

@@ -45,9 +45,7 @@ class Bench:
             Settle(connection, clock, PORTS).execute,
             Operate(connection, clock, PORTS),
         )
-        held = connection.execute(
-            load("leases", "kvitt.kernel").take_leases, {"leases": ["sender"], "owner": "me", "seconds": 600}
-        ).fetchone()
+        held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
         assert held is not None
         self.send = Send(connection, clock, PORTS, Lease("sender", int(held[0])))
         self.position = 0

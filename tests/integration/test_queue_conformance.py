@@ -293,6 +293,17 @@ def test_what_has_come_back_too_often_hides_nothing_behind_it(database: str) -> 
         assert ids(consumer.receive(1, NONE)) == ["good"]
 
 
+def test_no_more_is_handed_out_once_it_is_as_large_as_one_transaction_may_be(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kvitt.transports.queue.table_queue.HANDED_OUT_BYTES", 100)
+    with closing(TableQueue(database, "orders")) as consumer:
+        consumer.put([Outgoing(name, body=b"x" * size) for name, size in [("a", 60), ("b", 60), ("c", 1), ("huge", 1000), ("d", 1)]])
+        handed_out = []
+        while deliveries := consumer.receive(10, NONE):
+            handed_out.append([(each.message_id, each.redeliveries) for each in deliveries])
+            consumer.acknowledge()
+    assert handed_out == [[("a", 0), ("b", 0)], [("c", 0), ("huge", 0)], [("d", 0)]], "no other was counted as handed out"
+
+
 def test_a_dead_letter_can_be_looked_at_as_often_as_wanted(kit: Kit) -> None:
     dead = kit.open("orders.dlq", max_redeliveries=1)
     dead.put(messages("poison"))

@@ -157,6 +157,7 @@ class HubProcess:
             lambda _: lane_writer(self.conninfo, self.ports, self._notify_work),
             lanes=settings.lanes,
             max_batch=settings.max_batch,
+            weigh=lambda incoming: len(incoming.body or b""),
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len({contract.role for contract in self.ports.contracts}),
         )

@@ -1,7 +1,7 @@
 """Text from data, made fit for a terminal: the one way by which what others wrote reaches a page, a list or an error.
 
 What moves the cursor, changes colours, reverses the direction of reading or can not be seen is written as an escape. Whoever wants the
-bytes themselves asks for them (`--raw`, `--xml`, `receipt show`): those are for pipes and are left as they came.
+bytes themselves asks for them (`--raw`, `--message`, `receipt show`): those are for pipes and are left as they came.
 Amounts are written in their currency's own unit (ISO 4217).
 """
 

@@ -9,10 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import accumulate, islice
 from typing import Final, Generic, TypeVar
 
 Command = TypeVar("Command")
 Result = TypeVar("Result")
+Weigh = Callable[[Command], int]
+HEAVY: Final = 4 << 20
+"""A batch of this weight is closed: the slowest that is handled takes seconds for so many bytes, and a transaction has an end."""
 _CROWD: Final = 3
 """So many commands in one batch are of callers that crowd."""
 ENOUGH: Final = 16
@@ -27,9 +31,17 @@ class _Lane(Generic[Command, Result]):
     """One writer thread with what waits for it; commands of a lane are executed in the order in which they came."""
 
     def __init__(
-        self, execute: Callable[[Sequence[Command]], Sequence[Result]], name: str, max_batch: int, max_waiting: int, interval_seconds: float
+        self,
+        execute: Callable[[Sequence[Command]], Sequence[Result]],
+        name: str,
+        max_batch: int,
+        max_waiting: int,
+        *,
+        interval_seconds: float,
+        weigh: Weigh[Command] | None,
     ) -> None:
         self._execute, self._max_batch, self._max_waiting, self._interval = execute, max_batch, max_waiting, interval_seconds
+        self._weigh = weigh
         self._enough = min(ENOUGH, max_batch)
         self._began, self._crowds = 0.0, False
         self._waiting: deque[tuple[Command, Future[Result]]] = deque()
@@ -62,10 +74,18 @@ class _Lane(Generic[Command, Result]):
             if self._crowds and (left := self._began + self._interval - time.monotonic()) > 0:
                 self._changed.wait_for(lambda: self._closed or len(self._waiting) >= self._enough, left)
             self._began = time.monotonic()
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
+            batch = [self._waiting.popleft() for _ in range(self._fit())]
             self._crowds = len(batch) >= _CROWD
             self._changed.notify_all()
         return batch
+
+    def _fit(self) -> int:
+        """How many of those that wait make a batch: one at least, and no more once they are heavy enough."""
+        most = min(len(self._waiting), self._max_batch)
+        if self._weigh is None:
+            return most
+        weights = accumulate(self._weigh(command) for command, _ in islice(self._waiting, most))
+        return next((count for count, weight in enumerate(weights, 1) if weight >= HEAVY), most)
 
     def _run(self) -> None:
         while batch := self._gather():
@@ -101,9 +121,16 @@ class GroupCommit(Generic[Command, Result]):
         max_waiting: int = 1024,
         name: str = "writer",
         interval_seconds: float = 0.0,
+        weigh: Weigh[Command] | None = None,
     ) -> None:
-        """`interval_seconds`: from one batch to the next, while callers crowd and there are fewer than ENOUGH commands."""
-        self._lanes = [_Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting, interval_seconds) for lane in range(lanes)]
+        """`interval_seconds`: from one batch to the next, while callers crowd and there are fewer than ENOUGH commands.
+
+        `weigh` says how heavy a command is; a batch is closed once it weighs HEAVY.
+        """
+        self._lanes = [
+            _Lane(make_execute(lane), f"{name}-{lane}", max_batch, max_waiting, interval_seconds=interval_seconds, weigh=weigh)
+            for lane in range(lanes)
+        ]
 
     def submit(self, command: Command, lane: int = 0) -> "Future[Result]":
         """Hands in a command; blocks while the lane is full. Raises GroupCommitClosed after `close`. Equal `lane` means kept order.

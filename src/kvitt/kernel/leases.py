@@ -16,7 +16,7 @@ from psycopg.errors import LockNotAvailable
 
 from kvitt.errors import LeaseLost
 from kvitt.kernel.database import LOCK_MS, Connection, connect
-from kvitt.kernel.fetch import Source, fetch, fetch_value, fetch_values
+from kvitt.kernel.fetch import Source, fetch, fetch_one, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
 
@@ -42,6 +42,9 @@ class _TakenLease(NamedTuple):
     lease: str
     fencing_token: int
     position: int
+
+    def grant(self) -> LeaseGrant:
+        return LeaseGrant(Lease(self.lease, self.fencing_token), self.position)
 
 
 def advance(cursor: psycopg.Cursor[Any], spans: Mapping[Lease, tuple[int, int]]) -> None:
@@ -71,25 +74,25 @@ class LeaseKeeper:
         self._thread.start()
 
     def take(self, connection: psycopg.Connection[Any], name: str) -> LeaseGrant | None:
-        """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row."""
-        return self.take_all(connection, [name]).get(name)
+        """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row for a moment."""
+        arguments = {"lease": name, "owner": self.owner, "seconds": self._seconds}
+        try:
+            taken = fetch_one(connection, _TakenLease, _SQL.take_lease, arguments)
+        except LockNotAvailable:
+            return None
+        return taken and taken.grant()
 
     def take_all(self, connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, LeaseGrant]:
-        """Those of the leases that nobody else has, or has locked, as `take` gives them: at once, one by one only when one is locked."""
+        """Those of the leases that nobody else has, and whose rows nobody has locked right now, by their names."""
         arguments = {"leases": [*names], "owner": self.owner, "seconds": self._seconds}
-        try:
-            taken = fetch(connection, _TakenLease, _SQL.take_leases, arguments)
-        except LockNotAvailable:
-            alone = [self.take_all(connection, [each]) for each in names] if len(names) > 1 else []
-            return {name: grant for each in alone for name, grant in each.items()}
-        return {each.lease: LeaseGrant(Lease(each.lease, each.fencing_token), each.position) for each in taken}
+        return {each.lease: each.grant() for each in fetch(connection, _TakenLease, _SQL.take_leases, arguments)}
 
     def close(self, idle: Connection | None = None) -> None:
         """Stops prolonging and gives up all leases, so that the next owner need not wait; an `idle` connection may be used for it."""
         self._stop.set()
         self._thread.join()
         try:
-            with nullcontext(idle) if idle else connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
+            with nullcontext(idle) if idle and not idle.closed else connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
                 connection.execute(_SQL.release_free_leases, {"owner": self.owner})
                 connection.execute(_SQL.release_leases, {"owner": self.owner})
         except psycopg.OperationalError as error:

@@ -4,9 +4,12 @@ Every adapter keeps the same promises and passes the same conformance suite (des
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+HANDED_OUT_BYTES: Final = 16 << 20
+"""Once messages have so many bytes no more are handed out with them: they are worked through in one transaction, which has an end."""
 
 
 def queue_id(message_id: str, resend: int) -> str:
@@ -67,7 +70,7 @@ class Queue(Protocol):
         """
 
     def receive(self, limit: int, wait_seconds: float) -> Sequence[Delivery]:
-        """Hands out up to `limit` messages, waiting at most `wait_seconds` for the first.
+        """Hands out up to `limit` messages, no more once they have HANDED_OUT_BYTES, waiting at most `wait_seconds` for the first.
 
         They stay ours until acknowledged, released, or our connection ends.
         """

@@ -121,9 +121,11 @@ class Hub:
 
     def close(self) -> None:
         """Ends connections and APIs; the database stays."""
-        # Before the connection by which leases are given up.
-        self._roles.close()
-        self._opened.close()
+        # Leases are given up by a connection that the rest ends.
+        try:
+            self._roles.close()
+        finally:
+            self._opened.close()
 
     @cached_property
     def settings(self) -> Settings:

@@ -1,14 +1,38 @@
--- name: take_leases
--- Takes leases that are free, ours, or run out; each new owner gets a higher fencing token. One without a row: somebody else holds it. A row that
--- somebody has locked is waited for no longer than a moment: other leases are to be taken, too.
+-- name: take_lease
+-- Takes a lease that is free, ours, or run out; each new owner gets a higher fencing token. No row: somebody else holds it. A row that somebody
+-- has locked is waited for no longer than a moment: other leases are to be taken, too.
 INSERT INTO leases AS l (lease, owner, fencing_token, until)
-SELECT a.lease, %(owner)s, 1, now() + make_interval(secs => %(seconds)s)
-FROM set_config('lock_timeout', '100ms', true), unnest(%(leases)s::text[]) AS a (lease)
-ORDER BY a.lease
+SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
 ON CONFLICT (lease) DO UPDATE
 SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_token + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
 WHERE l.owner = excluded.owner OR l.until < now()
 RETURNING fencing_token, position, lease;
+
+-- name: take_leases
+-- Takes leases as `take_lease`, at once and without waiting: one that somebody has locked is left for the next time, and holds up none.
+WITH free AS (
+    SELECT l.lease
+    FROM leases AS l
+    WHERE l.lease = ANY (%(leases)s) AND (l.owner = %(owner)s OR l.until < now())
+    ORDER BY l.lease
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE leases AS l
+    SET owner = %(owner)s, until = now() + make_interval(secs => %(seconds)s),
+        fencing_token = l.fencing_token + CASE WHEN l.owner = %(owner)s THEN 0 ELSE 1 END
+    FROM free AS f
+    WHERE l.lease = f.lease
+    RETURNING l.lease, l.fencing_token, l.position
+), made AS (
+    INSERT INTO leases (lease, owner, fencing_token, until)
+    SELECT a.lease, %(owner)s, 1, now() + make_interval(secs => %(seconds)s)
+    FROM unnest(%(leases)s::text[]) AS a (lease)
+    WHERE NOT EXISTS (SELECT FROM leases AS l WHERE l.lease = a.lease)
+    ORDER BY a.lease
+    ON CONFLICT (lease) DO NOTHING
+    RETURNING lease, fencing_token, position
+)
+SELECT lease, fencing_token, position FROM taken UNION ALL SELECT lease, fencing_token, position FROM made;
 
 -- name: renew_leases
 -- Prolongs all leases of one owner that have not run out and that nobody has locked; returns those that are locked.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from kvitt.errors import QueueClientMissing
 from kvitt.kernel.queue import (
+    HANDED_OUT_BYTES,
     Delivery,
     NotPut,
     Outgoing,
@@ -135,7 +136,7 @@ class MqQueue:
 
     def _gather(self, link: "_Link", limit: int, wait_seconds: float) -> tuple[Delivery, ...]:
         deliveries: list[Delivery] = []
-        while len(deliveries) < limit:
+        while len(deliveries) < limit and sum(len(each.body) for each in deliveries) < HANDED_OUT_BYTES:
             delivery = link.get(len(deliveries), 0 if deliveries else wait_seconds)
             if delivery is None:
                 break

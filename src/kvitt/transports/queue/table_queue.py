@@ -17,7 +17,7 @@ from psycopg import sql
 from kvitt.kernel.database import connect, is_connection_lost
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
-from kvitt.kernel.queue import Delivery, Outgoing
+from kvitt.kernel.queue import HANDED_OUT_BYTES, Delivery, Outgoing
 
 DEAD_LETTER_SUFFIX = ".dlq"
 LONGEST_NAP_SECONDS = 0.25
@@ -144,7 +144,8 @@ class TableQueue:
 
         Where all are such, the ones behind them are next: the queue is not empty because of them.
         """
-        while picked := fetch(conn, _Picked, _SQL.count_delivery, {"queue": self._name, "limit": limit}):
+        wanted = {"queue": self._name, "limit": limit, "bytes": HANDED_OUT_BYTES}
+        while picked := fetch(conn, _Picked, _SQL.count_delivery, wanted):
             self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])
             if alive := [each.sequence for each in picked if not self._is_spent(each.deliveries - 1)]:
                 return alive

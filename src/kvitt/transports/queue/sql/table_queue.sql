@@ -22,19 +22,22 @@ SELECT set_config('lock_timeout', '1s', true), pg_advisory_lock(hashtextextended
 SELECT pg_advisory_unlock(hashtextextended(%(queue)s, 7));
 
 -- name: count_delivery
--- Picks the next messages that nobody holds and counts a delivery of each; rows: sequence, deliveries.
+-- Picks the next messages that nobody holds, up to so many and no more once they have so many bytes, and counts a delivery of each; rows:
+-- sequence, deliveries.
 WITH ready AS (
-    SELECT sequence
+    SELECT sequence, priority, octet_length(body) AS bytes
     FROM queue.message
     WHERE queue = %(queue)s AND consumed_at IS NULL
     ORDER BY priority DESC, sequence
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
+), picked AS (
+    SELECT sequence, sum(bytes) OVER (ORDER BY priority DESC, sequence) - bytes AS bytes_before FROM ready
 )
 UPDATE queue.message AS message
 SET deliveries = message.deliveries + 1
-FROM ready
-WHERE message.sequence = ready.sequence
+FROM picked
+WHERE message.sequence = picked.sequence AND picked.bytes_before < %(bytes)s
 RETURNING message.sequence, message.deliveries;
 
 -- name: hold

@@ -44,11 +44,14 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
             hub.start()
             try:
                 # Who reads the addresses calls at once.
-                while hub.apis and not hub.apis.listening.wait(_LOOK_SECONDS) and not stop.is_set():
-                    pass
+                for listening in [each.listening for each in (hub.apis, hub.console) if each]:
+                    while not listening.wait(_LOOK_SECONDS) and not stop.is_set():
+                        pass
                 _print_where(settings, conninfo, shown.url, hub.simulation.url if hub.simulation else "")
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
+                if hub.console:
+                    click.echo(f"  console     {hub.console.url}")
                 while not stop.wait(_LOOK_SECONDS):
                     pass
                 click.echo("stopping …", err=True)
@@ -87,7 +90,7 @@ def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str)
     show_default=True,
     metavar="ROLE,…",
     help="intake, rapid, relay, sender, receiver, simulator, scheduler, payouts, ledger, simulations, reconciliations, decisions, "
-    "emulator.",
+    "console, emulator.",
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -9,12 +10,16 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from kvitt.api.console.frame import Asked, ConsolePage, PageFrame, Redirect, Surroundings
+from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.api.console.sessions import Sessions, SessionTerms
 from kvitt.app.console import Console
 from kvitt.console_settings import ConsoleSettings
-from kvitt.errors import BadSettings
+from kvitt.errors import BadSettings, NotPermitted
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import Connection, connect
+from kvitt.kernel.database import Connection, connect, pool
 from kvitt.settings import Settings
 from kvitt.testing import HandClock, TestServer
 from support.console_stage import ACTS, APPROVES, LOGIN, LOOKS, SESSION, Browser, ConsoleSite, console_site
@@ -201,6 +206,15 @@ def test_a_form_that_others_send_is_refused_though_it_carries_the_token(site: Co
     assert browser.get("/").url == f"{site.url}/", "the session goes on"
 
 
+@pytest.mark.parametrize(
+    "headers", [{"origin": "null"}, {"origin": ""}, {"sec-fetch-site": ""}], ids=["no origin is said", "no origin", "an older browser"]
+)
+def test_a_form_of_a_page_of_ours_is_taken(site: ConsoleSite, headers: dict[str, str]) -> None:
+    browser = site.browser(LOOKS)
+    assert browser.post("/logout", {"csrf": browser.csrf}, headers=headers).status == 200
+    assert urlsplit(browser.get("/").url).path == "/login"
+
+
 def test_a_form_without_the_token_of_its_session_is_refused(site: ConsoleSite) -> None:
     browser, other = site.browser(LOOKS), site.browser(APPROVES)
     for form in ({}, {"csrf": ""}, {"csrf": other.csrf}, {"csrf": browser.csrf[:-1]}):
@@ -268,6 +282,22 @@ def test_a_code_is_for_the_login_that_asked_for_it(site: ConsoleSite) -> None:
     assert browser.post("/local/token", form).status == 401
     assert browser.post("/local/token", {**form, "code": "made.up.code"}).status == 401
     assert browser.get(f"/local/authorize?client_id=other&redirect_uri={quote('https://evil.example')}").status == 401
+
+
+def test_who_acts_has_logged_in_within_the_hour(conninfo: str) -> None:
+    page = ConsolePage("/act", "Act", "error.html", lambda _: Redirect("/"), role=ConsoleRole.ACT, posted=True)
+    clock = HandClock(utc_now())
+    with pool(conninfo, application="kvitt test", size=1) as looks, ThreadPoolExecutor(1) as threads:
+        sessions, frame = Sessions(looks, clock, SessionTerms()), PageFrame(looks, clock, threads, [page], Surroundings("demo", "emulator"))
+        session = sessions.find(sessions.begin(ConsolePerson("i", "A1", "Anne", frozenset({ConsoleRole.ACT})), None))
+        assert session
+        assert frame.answer(page, session, Asked()).status_code == 303
+        clock.advance(minutes=61)
+        with pytest.raises(NotPermitted, match="log in again"):
+            frame.answer(page, session, Asked())
+        other = replace(session, who=replace(session.who, roles=frozenset({ConsoleRole.LOOK, ConsoleRole.APPROVE})))
+        with pytest.raises(NotPermitted, match="role act"):
+            frame.answer(page, other, Asked())
 
 
 @pytest.fixture(scope="module")

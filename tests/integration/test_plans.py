@@ -137,6 +137,7 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
+CONSOLE = "kvitt.api.console.pages"
 ENACTMENT, SINGLE = "kvitt.contracts.iverksetting", "kvitt.contracts.utbetalinger"
 DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
 HOT: dict[tuple[str, str], dict[str, Parameters]] = {
@@ -297,7 +298,28 @@ HOT[LEDGER, "ledger"] = {
     "entries_after": {"account_id": 1, "after": 1, "limit": 100},
     "list_accounts": {"after": 1, "limit": 100},
 }
+A_CASE = {"case_no": 7, "scheme": "DAGPENGER", "case_id": "case-7", "limit": 100, "events": 500}
+BEHIND = {"message_no": ROWS // 2, "order_id": IDS[0], "looked_through": 1_000, "limit": 51}
+FILTERS = {**BEHIND, "state": None, "held": False, "area": "DP", "scheme": None, "least": 100}
+HOT[CONSOLE, "orders"] = {
+    "orders": {**FILTERS, "state": "rejected"},
+    "open_orders": {**FILTERS, "state": "sent"},
+    "end_of_look": BEHIND,
+    **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text")},
+}
+OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "events")
+HOT[CONSOLE, "cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person"), A_CASE)
+HOT[CONSOLE, "records"] = {"message": {"message_no": 7}, "receipt": {"receipt_no": 7}}
+HOT[CONSOLE, "audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
+HOT[CONSOLE, "search"] = {
+    "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
+}
+HOT[CONSOLE, "health"] = {"backlogs": {}}
+HOT[CONSOLE, "overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[tuple[str, str], set[str]] = {
+    **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search")},
+    (CONSOLE, "health"): {"alarms"},  # as many as stand
+    (CONSOLE, "overview"): {"stops"},  # a few rows
     (HUB, "cases"): {"next_message_numbers"},  # a sequence
     (HUB, "deferred"): {
         "deferred_astray",  # a part of the check

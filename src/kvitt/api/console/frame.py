@@ -7,7 +7,7 @@ is sent. It reads views only. Docs: docs/console.md tells how to add a page.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -33,6 +33,9 @@ _log = structlog.get_logger(__name__)
 _SQL: Final = load("sessions", "kvitt.api.console")
 HTML: Final = "text/html; charset=utf-8"
 _MOST_FIELDS: Final = 50
+_ACTING: Final = frozenset({ConsoleRole.ACT, ConsoleRole.APPROVE})
+ROLES_LAST: Final = timedelta(hours=1)
+"""How old the word of the issuer may be by which somebody acts."""
 Values = Mapping[str, Any]
 
 
@@ -135,15 +138,18 @@ class PageFrame:
         async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
             scope: Any = request.scope
             asked = Asked(request.path_params, read_once(scope["query_string"]), scope.get("form") or {})
-            answered: Response[bytes] = await on_thread(self._threads, partial(self._answer, page, scope["session"], asked))
+            answered: Response[bytes] = await on_thread(self._threads, partial(self.answer, page, scope["session"], asked))
             return answered
 
         return (post if page.posted else get)(page.path)(answer)
 
-    def _answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
+    def answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
+        """The answer to a request of somebody who is logged in. Raises NotPermitted, and what the page raises."""
         if page.role not in session.who.roles:
             raise NotPermitted(f"none of your groups has the role {page.role.value}")
         now = self._clock()
+        if page.role in _ACTING and now - session.began_at > ROLES_LAST:
+            raise NotPermitted("what your groups let you do was looked up too long ago: log in again; nothing was done")
         with self._pool.connection() as connection, connection.transaction():
             connection.execute(_SQL.begin_page)
             visit = Visit(session, connection, now, asked)

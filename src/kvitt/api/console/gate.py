@@ -138,9 +138,12 @@ class ConsoleGate:
         await self._app(scope, receive, send)
 
     def _refuse_other_pages(self, headers: Mapping[str, str]) -> None:
-        """Raises NotPermitted unless the browser says that the request comes from a page of this console."""
-        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        if (site is None and origin is None) or site not in (None, "same-origin") or origin not in (None, self._hosts.url):
+        """Raises NotPermitted unless the browser says that the request comes from a page of this console.
+
+        Its origin is `null` where pages may not say where they come from, as ours: then the site alone says so.
+        """
+        site, origin, ours = headers.get("sec-fetch-site"), headers.get("origin"), self._hosts.url
+        if site not in (None, "same-origin") or origin not in ((ours,) if site is None else (None, "null", ours)):
             raise NotPermitted("this form was sent by a page of somebody else; nothing was done")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
             raise NotPermitted("this is no form of this console; nothing was done")

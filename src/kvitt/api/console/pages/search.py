@@ -1,6 +1,6 @@
 """Search: one box for every id. What is asked for never stands in an address; one hit leads to its page, several are listed.
 
-A person is found by the whole id only, and the look is noted.
+A person is found by the whole id only, by those who may see persons, and the look is noted.
 """
 
 import re
@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
+from kvitt.api.console.people import ConsoleRole
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.identifiers import flaw_of
 from kvitt.kernel.queries import load
@@ -20,7 +21,7 @@ _PERSON: Final = re.compile(r"\d{6}[ .-]?\d{5}")
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,32}")
 SEARCHED: Final = (
     "case ids, order ids and ids of payments by their beginning",
-    "line ids and persons as a whole",
+    "line ids as a whole, and persons by those who may see them",
     "numbers of messages, receipts and dead letters",
 )
 """What was looked through, as the page says it."""
@@ -44,7 +45,7 @@ def found(visit: Visit) -> Values | Redirect:
     text = visit.form.get("q", "").strip()
     if not text or len(text) > _LONGEST or flaw_of(text):
         return {**read(visit), "asked": text[:_LONGEST]}
-    person = re.sub(r"[ .-]", "", text) if _PERSON.fullmatch(text) else None
+    person = re.sub(r"[ .-]", "", text) if _PERSON.fullmatch(text) and visit.may(ConsoleRole.PERSONS) else None
     if person:
         visit.look("searched for a person")
     hits = fetch(visit.connection, SearchHit, _SQL.search, {**_arguments(text), "person": person, "limit": _MOST + 1})

@@ -65,6 +65,13 @@ def test_every_page_is_there_and_shows_what_others_wrote_as_text(browser: Browse
     assert "<em>" not in "".join(page.text for page in shown.values())
 
 
+def test_a_store_with_nothing_in_it_has_every_page(database: str, tmp_path: Path) -> None:
+    with console_site(database, tmp_path) as empty, connect(database) as connection:
+        browser = empty.browser(APPROVES)
+        assert {path: status for path in paths(connection) if (status := browser.get(path).status) != 200} == {}
+        assert "Nothing needs a person" in browser.get("/").words
+
+
 def test_the_list_of_paths_has_a_path_of_every_page(connection: Connection) -> None:
     asked = [urlsplit(each).path for each in paths(connection)]
     for page in PAGES:
@@ -145,6 +152,14 @@ def test_a_person_is_searched_by_a_form_and_never_stands_in_an_address(site: Con
     assert looks(connection)[before][:2] == (ACTS, "searched for a person")
     assert "T1" in browser.get(f"/cases/{number}/person").words
     assert str(person) not in browser.get(f"/search?q={person}").text
+
+
+def test_what_waits_for_its_turn_needs_no_person(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        before = connection.execute("SELECT what FROM kvitt_views.attention").fetchall()
+        connection.execute("UPDATE messages SET state = 'queued' WHERE message_no = (SELECT min(message_no) FROM messages)")
+        assert connection.execute("SELECT count(*) FROM kvitt_views.stuck WHERE what = 'message queued'").fetchone() == (1,)
+        assert connection.execute("SELECT what FROM kvitt_views.attention").fetchall() == before
 
 
 def test_a_list_is_paged_through_without_leaving_out_or_doubling_any(

@@ -1,6 +1,7 @@
 """Audit: what people did, with a second person's word, and the chain in which it stands, made again while it is read (design §11)."""
 
 from datetime import datetime
+from itertools import zip_longest
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -58,7 +59,7 @@ class ChainSpan(Struct, frozen=True):
 def chain_span(connection: Connection, chain: int, before: int, limit: int) -> ChainSpan:
     """The entries before a number, newest first, each of them checked against the one before it."""
     rows = fetch(connection, CheckedEntry, _SQL.entries, {"chain": chain, "before": before, "limit": limit + 1})
-    pairs = zip(rows, [*rows[1:], None], strict=True)
+    pairs = zip_longest(rows, rows[1:])
     checked = [(each, older) for each, older in pairs if older is not None or each.seq == 1]
     broken = [each.seq for each, older in checked if not each.follows(chain, older.hash if older else b"") or _gap(each, older)]
     return ChainSpan(tuple(rows), tuple(broken))

@@ -17,7 +17,7 @@ from kvitt.kernel.queries import load
 _SQL: Final = load("orders", "kvitt.api.console.pages")
 STATES: Final = ("ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn")
 _OPEN: Final = frozenset(STATES[:4])
-_LOOKED_THROUGH: Final = 10_000
+_LOOKED_THROUGH: Final = 5_000
 _LAST: Final = (9_223_372_036_854_775_807, UUID(int=2**128 - 1))
 _MOST_LINES: Final = 1_000
 

@@ -71,7 +71,7 @@ SELECT a.chain, a.seq, a.at, a.what, a.message_no, a.order_id, a.receipt_no, a.d
 CREATE VIEW kvitt_views.attention AS
 SELECT s.what, c.case_no, s.scheme, s.case_id, s.area, s.order_id, s.message_no, NULL::bigint AS approval_no, s.since, s.sum_kroner, s.why, s.ends_by
 FROM kvitt_views.stuck AS s LEFT JOIN public.cases AS c ON c.scheme = s.scheme AND c.case_id = s.case_id
-WHERE s.what NOT IN ('message waiting', 'case locked')
+WHERE s.what NOT IN ('message queued', 'case locked')
 UNION ALL
 SELECT 'approval asked', NULL, NULL, NULL, NULL, NULL, NULL, a.approval_no, a.asked_at, NULL,
        a.asked_by || ' asks to ' || a.act || ' ' || a.subject || ': ' || a.reason, 'kvitt approve yes or no'

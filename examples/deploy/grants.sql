@@ -1,16 +1,19 @@
 -- What the role `kvitt` needs to run, and no more: psql -f grants.sql, as the owner of the schema.
 -- Run it after the first `kvitt db upgrade` and after every later one: a new table has no rights of its own.
 
-GRANT USAGE ON SCHEMA public, kvitt_views, queue, rail, ledger, payouts, parties, rest TO kvitt;
-GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest TO kvitt;
+GRANT USAGE ON SCHEMA public, kvitt_views, queue, rail, ledger, payouts, parties, rest, console TO kvitt;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest, console TO kvitt;
 GRANT SELECT ON ALL TABLES IN SCHEMA kvitt_views TO kvitt;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest TO kvitt;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest, console TO kvitt;
 
--- Only what has been consumed, and a stop that has been lifted, is ever deleted.
-GRANT DELETE ON queue.message, stops TO kvitt;
+-- Only what has been consumed, a stop that has been lifted, and a login that has ended is ever deleted.
+GRANT DELETE ON queue.message, stops, console.logins TO kvitt;
 
 -- Facts of the ledger and of payouts are only ever added; triggers refuse the same to whoever has more rights.
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;
+
+-- Who looked at whom is only ever added.
+REVOKE UPDATE ON console.looks FROM kvitt;
 
 -- What has been applied, and since when rows have their form, is the owner's to say.
 REVOKE INSERT, UPDATE ON migrations, backfills, early_moments, publishing FROM kvitt;

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from kvitt.console_settings import ConsoleSettings
 from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
 from kvitt.settings import SECTIONS, CheckSettings, DecisionSettings, RateSettings, Settings, SimulationSettings
@@ -152,7 +153,7 @@ def _said_by(setting: str, file: str, options: Container[str]) -> str:
 
 def _completed(settings: Settings) -> Settings:
     """With what stands in files of its own, and with what one setting says about another."""
-    kafka, queue, simulation = settings.kafka, settings.queue, settings.simulation
+    kafka, queue, simulation, console = settings.kafka, settings.queue, settings.simulation, settings.console
     try:
         if kafka and kafka.client_file:
             kafka = msgspec.structs.replace(kafka, client={**read_client_file(kafka.client_file), **kafka.client}, client_file=None)
@@ -163,6 +164,7 @@ def _completed(settings: Settings) -> Settings:
         if simulation.proxy_secret_file:
             secret = _first_line(simulation.proxy_secret_file)
             simulation = msgspec.structs.replace(simulation, proxy_client_secret=secret, proxy_secret_file=None)
+        console = _with_secret(console)
     except OSError as error:
         raise BadSettings(f"{error.filename} can not be read: {error.strerror}") from None
     except ValueError as error:
@@ -175,12 +177,28 @@ def _completed(settings: Settings) -> Settings:
     if rest.issuer and not (rest.jwks_url or rest.jwks_file):
         raise BadSettings("[rest] jwks_url, jwks_file: an issuer has a key set, at one of them")
     _require_whole(simulation)
+    _require_issuer(console)
     port = queue.port or _QUEUE_PORTS.get(queue.kind)
-    return msgspec.structs.replace(settings, kafka=kafka, queue=msgspec.structs.replace(queue, port=port), simulation=simulation)
+    queue = msgspec.structs.replace(queue, port=port)
+    return msgspec.structs.replace(settings, kafka=kafka, queue=queue, simulation=simulation, console=console)
 
 
 def _first_line(file: Path) -> str:
     return file.read_text("utf-8-sig").partition("\n")[0]
+
+
+def _with_secret(console: ConsoleSettings) -> ConsoleSettings:
+    if not console.client_secret_file:
+        return console
+    return msgspec.structs.replace(console, client_secret=_first_line(console.client_secret_file), client_secret_file=None)
+
+
+def _require_issuer(console: ConsoleSettings) -> None:
+    """Raises BadSettings where people could not log in, or anybody could."""
+    if console.issuer and not (console.url and console.authorize_url and console.token_url and console.jwks_url):
+        raise BadSettings("[console] url, authorize_url, token_url, jwks_url: a console with an issuer has all of them")
+    if console.issuer and console.local_people:
+        raise BadSettings("[console] local_people, issuer: people are made up, or an issuer knows them")
 
 
 def _require_whole(simulation: SimulationSettings) -> None:

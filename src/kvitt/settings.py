@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from kvitt.console_settings import ConsoleSettings
+
 HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
-
-
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconciliation:read", "reconciliation:write"]
 _NameOfScheme = Literal["DAGPENGER", "AAP", "TILLEGGSSTØNADER", "TILTAKSPENGER", "HISTORISK", "VALP", "SYKEPENGER"]
 
@@ -346,6 +346,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rapid: RapidSettings = RapidSettings()
     thrift: ThriftSettings = ThriftSettings()
     rest: RestSettings = RestSettings()
+    console: ConsoleSettings = ConsoleSettings()
     http: HttpSettings = HttpSettings()
     payouts: PayoutsSettings = PayoutsSettings()
     simulation: SimulationSettings = SimulationSettings()
@@ -365,12 +366,14 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "rapid": RapidSettings,
     "thrift": ThriftSettings,
     "rest": RestSettings,
+    "console": ConsoleSettings,
     "http": HttpSettings,
     "payouts": PayoutsSettings,
     "simulation": SimulationSettings,
     "reconciliation": ReconciliationSettings,
     "limits": LimitsSettings,
 }
+_SECRETS: Final = (("queue", "password"), ("simulation", "password"), ("simulation", "proxy_client_secret"), ("console", "client_secret"))
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")
 """In the name of a part of a conninfo that is one, or may be in an escaped name."""
 
@@ -380,11 +383,8 @@ def shown(settings: Settings) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
     if settings.database_url:
         plain["database_url"] = _without_password(settings.database_url)
-    if settings.queue.password:
-        plain["queue"]["password"] = HIDDEN
-    for secret in ("password", "proxy_client_secret"):
-        if plain["simulation"][secret]:
-            plain["simulation"][secret] = HIDDEN
+    for section, secret in _SECRETS:
+        plain[section][secret] = plain[section][secret] and HIDDEN
     if settings.kafka:
         plain["kafka"]["client"] = dict.fromkeys(settings.kafka.client, HIDDEN)
     return plain

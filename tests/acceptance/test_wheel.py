@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kvitt.testing.scratch import scratch_directory
@@ -79,7 +81,8 @@ def test_the_hub_runs_in_an_empty_folder_and_says_how_it_is_used(installed: Path
     assert "kvitt up --data /srv/kvitt" in usage
     hub = subprocess.Popen([installed / "kvitt", "up"], cwd=empty_folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        wait_for(hub, "Ctrl-C or SIGTERM")
+        (console,) = re.findall(r"console +(http://\S+)", wait_for(hub, "Ctrl-C or SIGTERM"))
+        assert "Log in" in httpx.get(f"{console}/login", trust_env=False, timeout=PATIENCE_SECONDS).text
         assert "nothing differs" in _run(installed / "kvitt", "check", cwd=empty_folder)
         hub.send_signal(signal.SIGTERM)
         said = hub.communicate(timeout=PATIENCE_SECONDS)[1].decode()

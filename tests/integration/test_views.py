@@ -29,7 +29,8 @@ _QUESTION: Final = re.compile(
 )
 QUESTIONS: Final = {each["title"]: (each["query"], re.findall(r"`(\w+)`", each["columns"])) for each in _QUESTION.finditer(PAGE)}
 VIEWS: Final = {name: re.findall(r"`(\w+)`", columns) for name, columns in re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", PAGE)}
-PERSONAL: Final = frozenset({"persons", "published_keys", "order_check_texts"})
+TEXTS: Final = frozenset({"order_check_texts", "message_texts", "order_texts", "receipt_texts", "dead_letter_texts"})
+PERSONAL: Final = frozenset({"persons", "published_keys", *TEXTS})
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -99,7 +100,7 @@ def test_the_course_of_a_case_is_one_list(lived: Connection) -> None:
     assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "acknowledged", "settled"]
 
 
-def test_no_view_but_three_shows_whose_a_case_is(lived: Connection) -> None:
+def test_no_view_but_those_of_persons_and_bytes_shows_whose_a_case_is(lived: Connection) -> None:
     persons = {str(person) for (person,) in lived.execute("SELECT DISTINCT person FROM cases WHERE person IS NOT NULL")}
     assert persons
     for view in set(VIEWS) - PERSONAL:

@@ -11,6 +11,7 @@ import pytest
 
 from kvitt.app.main import main
 from kvitt.config import load_settings
+from kvitt.console_settings import ConsoleSettings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
 from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
 from kvitt.settings import (
@@ -71,14 +72,16 @@ def test_the_example_is_the_defaults() -> None:
         ReconciliationSettings,
         RestSettings,
         DecisionSettings,
+        ConsoleSettings,
     ],
 )
 def test_the_example_names_every_setting(kind: type[msgspec.Struct]) -> None:
     published = EXAMPLE.read_text("utf-8")
-    hidden = {"password", "proxy_client_secret"}
+    hidden = {"password", "proxy_client_secret", "client_secret"}
     for field in msgspec.structs.fields(kind):
         assert field.name in hidden or re.search(
-            rf"(?m)^(# )?(\[)?((kafka|simulation|reconciliation|rest)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b", published
+            rf"(?m)^(# )?(\[)?((kafka|simulation|reconciliation|rest|console)\.)?{field.name}\b|, {field.name}\b|with {field.name}\b",
+            published,
         ), field.name
 
 

@@ -38,6 +38,7 @@ from kvitt.settings import Settings
 if TYPE_CHECKING:
     from kvitt.api.http_server import HttpListener
     from kvitt.app.apis import Apis
+    from kvitt.app.console import Console
     from kvitt.ops.server import OpsServer
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ _COLLECTED_AFTER: Final = (10_000, 20, 100)
 the usual numbers each batch would be walked through dozens of times. Five times as many cost a hub of all roles a MiB.
 """
 _ROOM_PER_INTAKE = 2048
-_APIS, _RESUME = "apis", "resume"
+_APIS, _CONSOLE, _RESUME = "apis", "console", "resume"
 ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "intake": ("intake", _RESUME),
@@ -68,6 +69,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "simulations": (_APIS,),
         "reconciliations": (_APIS,),
         "decisions": (_APIS, _RESUME),
+        "console": (_CONSOLE,),
     }
 )
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
@@ -76,8 +78,8 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 """
 _ON_RAILS: Final = ("sender", "receiver")
 """The loops that each rail has for itself."""
-LISTENERS: Final = tuple(role for role, loops in ROLES.items() if _APIS in loops)
-"""The roles that answer calls."""
+LISTENERS: Final = tuple(role for role, loops in ROLES.items() if not {_APIS, _CONSOLE}.isdisjoint(loops))
+"""The roles that answer calls, or browsers."""
 
 
 def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
@@ -127,6 +129,7 @@ class HubProcess:
         self._runs = WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if _APIS in self._loops() else None
+        self.console = self._take_console_address() if _CONSOLE in self._loops() else None
         self.simulation = self._take_simulation_address() if "emulator" in roles else None
         """Where the emulator is asked for simulations."""
 
@@ -136,6 +139,12 @@ class HubProcess:
 
         asked, decided = self._questions.notify, self._notify_work
         return Apis(self.conninfo, self._settings, self.roles, self._stop, ports=self.ports, asked=asked, decided=decided)
+
+    def _take_console_address(self) -> "Console":
+        # Imported here for the same reason.
+        from kvitt.app.console import Console
+
+        return Console(self.conninfo, self._settings, self._stop)
 
     def _take_simulation_address(self) -> "HttpListener":
         # Imported here for the same reason.
@@ -187,6 +196,8 @@ class HubProcess:
         self._keeper.close()
         if self.apis:
             self.apis.close()
+        if self.console:
+            self.console.close()
         if self.simulation:
             self.simulation.close()
 
@@ -214,6 +225,7 @@ class HubProcess:
             "reconciler": self._reconciler_loop,
             _RESUME: self._resume_loop,
             _APIS: self._api_loop,
+            _CONSOLE: self._console_loop,
             **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
             **{self._on_rail("receiver", rail.name): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
         }
@@ -236,6 +248,10 @@ class HubProcess:
     def _api_loop(self) -> MakeStep:
         assert self.apis is not None, "addresses are taken where a role answers calls"
         return self.apis.steps
+
+    def _console_loop(self) -> MakeStep:
+        assert self.console is not None, "its address is taken where the console is played"
+        return self.console.steps
 
     def _scheduler_loop(self) -> MakeStep:
         from kvitt.app.parts import jobs_of
@@ -363,8 +379,8 @@ def roles_of(settings: Settings) -> tuple[str, ...]:
 
 @contextmanager
 def hub_at_work(conninfo: str, settings: Settings) -> Iterator[None]:
-    """Every role that the settings allow, in this process while the block runs. Raises as `HubProcess`."""
-    hub = HubProcess(conninfo, settings, roles_of(settings))
+    """Every role that the settings allow but the console, in this process while the block runs. Raises as `HubProcess`."""
+    hub = HubProcess(conninfo, settings, [role for role in roles_of(settings) if role != "console"])
     hub.start()
     try:
         yield

@@ -44,9 +44,10 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
             hub.start()
             try:
                 # Who reads the addresses calls at once.
-                while hub.apis and not hub.apis.listening.wait(_LOOK_SECONDS) and not stop.is_set():
-                    pass
-                _print_where(settings, conninfo, shown.url, hub.simulation.url if hub.simulation else "")
+                for listening in [each.listening for each in (hub.apis, hub.console) if each]:
+                    while not listening.wait(_LOOK_SECONDS) and not stop.is_set():
+                        pass
+                _print_where(settings, hub, shown.url)
                 if hub.apis:
                     click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(_LOOK_SECONDS):
@@ -58,17 +59,19 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str) -> None:
+def _print_where(settings: Settings, hub: HubProcess, pages: str) -> None:
     where = "the given database" if settings.database_url else str(settings.data)
     option = "--database URL" if settings.database_url else f"--data {settings.data}"
     click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
     if not settings.database_url:
-        click.echo(f"  database    {conninfo}")
+        click.echo(f"  database    {hub.conninfo}")
     click.echo(f"  submit      kvitt submit FILE --scheme dp {option}")
     click.echo(f"  statuses    kvitt topic helved.status.v1 --follow {option}")
     click.echo(f"  one case    kvitt case dp CASE_ID {option}")
-    if simulation:
-        click.echo(f"  simulation  {simulation}, played by the rail emulator")
+    if hub.console:
+        click.echo(f"  console     {hub.console.url}")
+    if hub.simulation:
+        click.echo(f"  simulation  {hub.simulation.url}, played by the rail emulator")
     click.echo(f"  health      {pages}/isready, metrics {pages}/metrics")
     click.echo("  stop        Ctrl-C or SIGTERM")
 
@@ -87,7 +90,7 @@ def _print_where(settings: Settings, conninfo: str, pages: str, simulation: str)
     show_default=True,
     metavar="ROLE,…",
     help="intake, rapid, relay, sender, receiver, simulator, scheduler, payouts, ledger, simulations, reconciliations, decisions, "
-    "emulator.",
+    "console, emulator.",
 )
 @click.option("--show-config", is_flag=True, help="Print the settings in force, without secrets, and end.")
 @functools.partial(located, quiet=False)

@@ -5,13 +5,11 @@ bytes themselves asks for them (`--raw`, `--message`, `receipt show`): those are
 Amounts are written in their currency's own unit (ISO 4217).
 """
 
-import csv
 import unicodedata
 from datetime import datetime
-from importlib import resources
 from typing import Final
 
-from kvitt.kernel.money import Kroner, Minor
+from kvitt.kernel.money import Kroner, Minor, exponent_of
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of controls, of formats (bidi, zero-width, tags), of halves of pairs, and of line and paragraph ends."""
@@ -75,17 +73,12 @@ def minor(amount: Minor, currency: str) -> str:
     return in_units(amount, currency)
 
 
-_ROWS = csv.DictReader((resources.files("kvitt.kernel") / "data" / "currencies.csv").read_text("utf-8").splitlines())
-EXPONENTS: Final = {row["code"]: int(row["exponent"]) for row in _ROWS}
-"""By code: 2 where a hundred minor units make one, 0 where there is no smaller unit."""
-
-
 def in_units(amount_minor: Minor, currency: str) -> str:
     """Whole minor units as a grouped amount in the currency's unit: 248000 of RUB are `2,480.00`.
 
     Of a code that ISO 4217 does not have nobody knows how many make one, so the amount stays as it is and says so: `248,000 minor`.
     """
-    exponent = EXPONENTS.get(currency)
+    exponent = exponent_of(currency)
     if exponent is None:
         return f"{amount_minor:,} minor"
     if exponent == 0:

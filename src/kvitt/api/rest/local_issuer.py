@@ -55,12 +55,17 @@ class LocalIssuer:
         behind: Behind = NOBODY,
     ) -> str:
         """A token that lets `application` do so much for so long, and touch these schemes, with this person or nobody behind it."""
-        now = datetime.now(UTC)
         approves = [f"{APPROVER_SCOPE}{scheme}" for scheme in behind.approver_of]
         scope = " ".join([*permissions, *(f"{SCHEME_SCOPE}{scheme}" for scheme in schemes), *approves])
         claims = {"iss": ISSUER, "aud": audience, "azp": application, "azp_name": application, "scope": scope, **behind.claims()}
         claims["sub"] = behind.person or application
-        return jwt.encode(claims | {"iat": now, "nbf": now, "exp": now + lasts}, self._key, algorithm=_ALGORITHM, headers={"kid": _KID})
+        return self.signed(claims, lasts)
+
+    def signed(self, claims: Mapping[str, Any], lasts: timedelta) -> str:
+        """A token with these claims, valid from now on for so long."""
+        now = datetime.now(UTC)
+        until = {"iat": now, "nbf": now, "exp": now + lasts}
+        return jwt.encode({**claims, **until}, self._key, algorithm=_ALGORITHM, headers={"kid": _KID})
 
     def keys(self) -> Mapping[str, Any]:
         """The key set that checks these tokens."""

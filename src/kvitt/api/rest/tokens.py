@@ -142,6 +142,10 @@ class Tokens:
         self._remembered.add(token, RememberedCaller(caller, key_id, key, int(claims["exp"]) + _LEEWAY_SECONDS))
         return caller
 
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """The claims of a token that is valid here, by the keys that are known now. Raises NotAuthenticated, IssuerUnreachable."""
+        return self._checked(token, self._keys.key(_key_id(token)))
+
     def remembered(self, token: str) -> Caller | None:
         """The caller of a token that was checked before, by a key that its issuer still has, and is still valid."""
         known = self._remembered.get(token)

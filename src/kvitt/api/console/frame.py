@@ -1,0 +1,210 @@
+"""The frame of all pages: a page is a path, a function that reads what it shows, and a template (design §17).
+
+`read` runs on a thread, in one transaction of one moment, with the person who looks; what it notes of their look commits before anything
+is sent. It reads views only. Docs: docs/console.md tells how to add a page.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import psycopg
+import structlog
+from litestar import Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+from psycopg_pool import ConnectionPool
+
+from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.api.console.rendering import rendered
+from kvitt.api.console.sessions import Session
+from kvitt.error_tree import BadRequest, KvittError, NotAvailable, NotPermitted
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection, may_pass
+from kvitt.kernel.fetch import fetch_value, fetch_values
+from kvitt.kernel.queries import load
+
+_log = structlog.get_logger(__name__)
+_SQL: Final = load("sessions", "kvitt.api.console")
+HTML: Final = "text/html; charset=utf-8"
+_MOST_FIELDS: Final = 50
+_ACTING: Final = frozenset({ConsoleRole.ACT, ConsoleRole.APPROVE})
+ROLES_LAST: Final = timedelta(hours=1)
+"""How old the word of the issuer may be by which somebody acts."""
+Values = Mapping[str, Any]
+
+
+class Redirect(Struct, frozen=True):
+    """Another page is the answer; `path` holds nothing but keys of ours."""
+
+    path: str
+
+
+class Visit:
+    """One request of a person who is logged in, and the transaction in which it is answered.
+
+    `path` are the parts of the address by name, `query` and `form` what was asked, each name once.
+    """
+
+    def __init__(self, session: Session, connection: Connection, now: datetime, asked: "Asked") -> None:
+        self.session, self.connection, self.now = session, connection, now
+        self.path, self.query, self.form = asked.path, asked.query, asked.form
+        self.reveals = False
+        self.persons: Sequence[str] = ()
+        self.answer_status = 200
+
+    @property
+    def who(self) -> ConsolePerson:
+        """The person who looks."""
+        return self.session.who
+
+    def may(self, role: ConsoleRole) -> bool:
+        """Whether this person has the role."""
+        return role in self.who.roles
+
+    def look(self, what: str, case_no: int | None = None) -> None:
+        """Notes that this person looks at what is about somebody."""
+        who = self.who
+        looked = {"now": self.now, "issuer": who.issuer, "person": who.person, "name": who.name, "what": what, "case_no": case_no}
+        self.connection.execute(_SQL.add_look, looked)
+
+    def look_at_case(self, what: str, case_no: int) -> None:
+        """Notes a look at a case, and lets the page show its person if this session has asked for that."""
+        about = {"session_hash": self.session.session_hash, "case_no": case_no}
+        self.persons = [each for each in fetch_values(self.connection, _SQL.persons_of_case, about) if each]
+        self.reveals = self.may(ConsoleRole.PERSONS) and bool(fetch_value(self.connection, _SQL.is_revealed, about))
+        self.look(f"{what}, with the person" if self.reveals else what, case_no)
+
+    def reveal(self, case_no: int) -> None:
+        """Has this session show the person of a case from now on. Raises NotPermitted."""
+        self.need(ConsoleRole.PERSONS)
+        self.connection.execute(_SQL.reveal_case, {"session_hash": self.session.session_hash, "case_no": case_no, "now": self.now})
+
+    def need(self, role: ConsoleRole) -> None:
+        """Raises NotPermitted unless this person has the role."""
+        if not self.may(role):
+            raise NotPermitted(f"none of your groups has the role {role.value}")
+
+
+class Asked(Struct, frozen=True):
+    """All that a request asks beside its method and route."""
+
+    path: Mapping[str, Any] = {}
+    query: Mapping[str, str] = {}
+    form: Mapping[str, str] = {}
+
+
+class ConsolePage(Struct, frozen=True):
+    """A page. `nav` is its name in the navigation, if it is there, and `key` the letter that leads to it after `g`.
+
+    `role` is what whoever looks must have. A `posted` page answers a form, and may change something.
+    """
+
+    path: str
+    title: str
+    template: str
+    read: Callable[[Visit], Values | Redirect]
+    nav: str = ""
+    key: str = ""
+    role: ConsoleRole = ConsoleRole.LOOK
+    posted: bool = False
+
+
+class Surroundings(Struct, frozen=True):
+    """Facts that stand on every page: the environment, and what the rail is."""
+
+    environment: str
+    rail: str
+
+
+class PageFrame:
+    """Answers the requests of pages; `pages` are all of them, in the order of the navigation."""
+
+    def __init__(
+        self, pool: ConnectionPool[Any], clock: Clock, threads: ThreadPoolExecutor, pages: Sequence[ConsolePage], around: Surroundings
+    ) -> None:
+        self._pool, self._clock, self._threads, self._pages, self._around = pool, clock, threads, pages, around
+
+    def handlers(self) -> Sequence[HTTPRouteHandler]:
+        """The routes of all pages."""
+        return [self._handler(page) for page in self._pages]
+
+    def _handler(self, page: ConsolePage) -> HTTPRouteHandler:
+        async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
+            scope: Any = request.scope
+            asked = Asked(request.path_params, read_once(scope["query_string"]), scope.get("form") or {})
+            answered: Response[bytes] = await on_thread(self._threads, partial(self.answer, page, scope["session"], asked))
+            return answered
+
+        return (post if page.posted else get)(page.path)(answer)
+
+    def answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
+        """The answer to a request of somebody who is logged in. Raises NotPermitted, and what the page raises."""
+        if page.role not in session.who.roles:
+            raise NotPermitted(f"none of your groups has the role {page.role.value}")
+        now = self._clock()
+        if page.role in _ACTING and now - session.began_at > ROLES_LAST:
+            raise NotPermitted("what your groups let you do was looked up too long ago: log in again; nothing was done")
+        with self._pool.connection() as connection, connection.transaction():
+            connection.execute(_SQL.begin_page)
+            visit = Visit(session, connection, now, asked)
+            values = page.read(visit)
+        if isinstance(values, Redirect):
+            return Response(b"", status_code=303, headers={"location": values.path})
+        shown = {"reveals": visit.reveals, "persons": visit.persons, **self.common(session), "page": page, "now": now, **values}
+        return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=HTML)
+
+    def common(self, session: Session | None) -> Values:
+        """Values that the layout of every page wants."""
+        roles = session.who.roles if session else frozenset()
+        nav = [page for page in self._pages if page.nav and page.role in roles]
+        who, csrf = (session.who, session.csrf) if session else (None, "")
+        return {"around": self._around, "nav": nav, "who": who, "csrf": csrf, "page": None, "now": self._clock()}
+
+    def refused(self, status: int, text: str, session: Session | None = None) -> bytes:
+        """The page of an error."""
+        values = {"reveals": False, "persons": (), **self.common(session), "status": status, "text": text}
+        return rendered("error.html", values)
+
+    def failed(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        """The page of whatever was raised."""
+        scope: Any = request.scope
+        status, text = fault_of(error)
+        return Response(self.refused(status, text, scope.get("session")), status_code=status, media_type=HTML)
+
+
+def fault_of(error: Exception) -> tuple[int, str]:
+    """The status of an error, and how it is said to people."""
+    if isinstance(error, BadRequest):
+        return error.status, "; ".join(f"{field} {rule}" for field, rule in error.wrong)
+    if isinstance(error, KvittError):
+        return error.status, str(error)
+    if isinstance(error, HTTPException):
+        return error.status_code, "there is no such page" if error.status_code == 404 else error.detail
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return NotAvailable.status, "this took too long, and was given up; ask for less"
+    if isinstance(error, psycopg.Error) and may_pass(error):
+        return NotAvailable.status, "the database is away; nothing was done"
+    _log.error("a page failed", error=type(error).__name__)
+    return KvittError.status, "kvitt failed on this page; the log says more"
+
+
+async def on_thread(threads: ThreadPoolExecutor, do: Callable[[], Any]) -> Any:
+    """Runs `do` on a thread and returns its result."""
+    return await asyncio.get_running_loop().run_in_executor(threads, do)
+
+
+def read_once(query: bytes) -> Mapping[str, str]:
+    """The names and values of a query or a form, without those that say nothing. Raises BadRequest for one that says a thing twice."""
+    try:
+        said = parse_qs(query.decode("ascii"), max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise BadRequest(("", "is no query")) from None
+    if repeated := sorted(name for name, values in said.items() if len(values) > 1):
+        raise BadRequest(*((name, "is there twice") for name in repeated))
+    return {name: value for name, (value,) in said.items()}

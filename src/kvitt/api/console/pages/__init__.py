@@ -1,0 +1,18 @@
+"""All pages of the console, in the order of its navigation. To add one: a module, its template, a line here (docs/console.md)."""
+
+from typing import Final
+
+from kvitt.api.console.pages import audit, cases, dead_letters, health, jobs, looks, orders, overview, records, search
+
+PAGES: Final = (
+    *overview.PAGES,
+    *search.PAGES,
+    *orders.PAGES,
+    *dead_letters.PAGES,
+    *jobs.PAGES,
+    *audit.PAGES,
+    *looks.PAGES,
+    *health.PAGES,
+    *cases.PAGES,
+    *records.PAGES,
+)

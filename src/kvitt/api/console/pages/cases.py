@@ -1,0 +1,173 @@
+"""One case: what it waits for in words, its payments in force, orders with lines, receipts, messages, and its whole course."""
+
+from collections import defaultdict
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
+from kvitt.api.console.pages.audit import chain_span
+from kvitt.api.console.pages.overview import NeedsPerson
+from kvitt.api.console.people import ConsoleRole
+from kvitt.errors import NotFound
+from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("cases", "kvitt.api.console.pages")
+_MOST: Final = 100
+_MOST_EVENTS: Final = 500
+_LAST: Final = 2_147_483_647
+
+
+class CaseOnPage(NamedTuple):
+    """A case, with how much waits for it."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    areas: list[str]
+    orders_made: int
+    open_orders: int
+    queued_messages: int
+    contradictions: int
+    last_at: datetime
+    has_unknown_payments: bool
+    contract: str | None
+
+
+class EventOnPage(NamedTuple):
+    """One thing that happened."""
+
+    at: datetime
+    what: str
+    text: str
+    message_no: int | None
+    order_id: UUID | None
+    receipt_no: int | None
+
+
+class CaseOrder(NamedTuple):
+    """An order of the case."""
+
+    order_id: UUID
+    number: int
+    area: str
+    state: str
+    is_held: bool
+    made_at: datetime
+    sent_at: datetime | None
+    settled_at: datetime | None
+    sum_kroner: Kroner
+
+
+class LineInCase(NamedTuple):
+    """A line of one of them."""
+
+    order_id: UUID
+    line_id: str
+    class_code: str
+    start_on: date
+    end_on: date
+    amount_kroner: Kroner
+    rate_type: str | None
+    ceased_from: date | None
+
+
+class CaseReceipt(NamedTuple):
+    """A receipt of one of them."""
+
+    receipt_no: int
+    order_id: UUID
+    received_at: datetime
+    severity: str | None
+    code: str | None
+    note: str | None
+    outcome: str
+
+
+class CaseMessage(NamedTuple):
+    """A message about the case."""
+
+    message_no: int
+    source: str
+    partition: int
+    position: int
+    dry_run: bool
+    state: str
+    received_at: datetime
+
+
+class PeriodInForce(NamedTuple):
+    """A period of a payment in force."""
+
+    payment_id: UUID
+    area: str
+    benefit: str | None
+    rate_type: str | None
+    start_on: date
+    end_on: date
+    amount_kroner: Kroner
+
+
+class CaseOfPerson(NamedTuple):
+    """A case in the list of a person's."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    open_orders: int
+    queued_messages: int
+    last_at: datetime
+
+
+def _case(visit: Visit) -> CaseOnPage:
+    found = fetch_one(visit.connection, CaseOnPage, _SQL.case_by_no, {"case_no": visit.path["case_no"]})
+    if found is None:
+        raise NotFound("there is no such case")
+    return found
+
+
+def read_one(visit: Visit) -> Values:
+    """All about one case; of what there is much, the newest. Raises NotFound."""
+    case, connection = _case(visit), visit.connection
+    visit.look_at_case("case", case.case_no)
+    asked = {"case_no": case.case_no, "scheme": case.scheme, "case_id": case.case_id, "limit": _MOST, "events": _MOST_EVENTS}
+    lines: dict[UUID, list[LineInCase]] = defaultdict(list)
+    for each in fetch(connection, LineInCase, _SQL.lines_of_case, asked):
+        lines[each.order_id].append(each)
+    return {
+        "case": case,
+        "waits": fetch(connection, NeedsPerson, _SQL.attention_of_case, asked),
+        "paid": fetch(connection, PeriodInForce, _SQL.paid, asked),
+        "orders": fetch(connection, CaseOrder, _SQL.orders_of_case, asked),
+        "lines": lines,
+        "receipts": fetch(connection, CaseReceipt, _SQL.receipts_of_case, asked),
+        "messages": fetch(connection, CaseMessage, _SQL.messages_of_case, asked),
+        "events": fetch(connection, EventOnPage, _SQL.events, asked),
+        "audit": chain_span(connection, case.case_no, _LAST, _MOST_EVENTS),
+        "most": _MOST,
+        "may_reveal": visit.may(ConsoleRole.PERSONS) and not visit.reveals,
+    }
+
+
+def reveal(visit: Visit) -> Redirect:
+    """Shows the person of a case from now on, to this session. Raises NotFound, NotPermitted."""
+    case = _case(visit)
+    visit.reveal(case.case_no)
+    visit.look("asked to see the person", case.case_no)
+    return Redirect(f"/cases/{case.case_no}")
+
+
+def read_of_person(visit: Visit) -> Values:
+    """All cases of the person of a case, under an address that says nothing about the person. Raises NotFound."""
+    case = _case(visit)
+    visit.look_at_case("all cases of the person", case.case_no)
+    return {"case": case, "cases": fetch(visit.connection, CaseOfPerson, _SQL.cases_of_person, {"case_no": case.case_no, "limit": _MOST})}
+
+
+PAGES: Final = (
+    ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one),
+    ConsolePage("/cases/{case_no:int}/reveal", "Case", "case.html", reveal, role=ConsoleRole.PERSONS, posted=True),
+    ConsolePage("/cases/{case_no:int}/person", "Cases of a person", "cases_of_person.html", read_of_person),
+)

@@ -1,0 +1,62 @@
+"""Dead letters: records that could not be read or handled, with the reason; one of them with its bytes."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.errors import DeadLetterNotFound
+from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("dead_letters", "kvitt.api.console.pages")
+
+
+class DeadLetterOnPage(NamedTuple):
+    """A dead letter without its bytes."""
+
+    dead_no: int
+    source: str
+    partition: int
+    position: int
+    at: datetime
+    reason: str
+    size: int
+    message_no: int | None
+    state: str
+    closed_at: datetime | None
+    closed_by: str | None
+    note: str | None
+
+
+class DeadLetterText(NamedTuple):
+    """Its bytes."""
+
+    key: bytes | None
+    headers: bytes | None
+    body: bytes
+
+
+def read_all(visit: Visit) -> Values:
+    """A page of dead letters, newest first; those that are open, unless all are asked for."""
+    after = place_in(visit.query.get(AFTER), int)
+    everything = visit.query.get("state") == "all"
+    asked = {"before": after[0] if after else None, "limit": PAGE_ROWS + 1}
+    rows = fetch(visit.connection, DeadLetterOnPage, _SQL.all_letters if everything else _SQL.open_letters, asked)
+    return {"letters": listed(rows, lambda each: (each.dead_no,), after), "everything": everything}
+
+
+def read_one(visit: Visit) -> Values:
+    """One dead letter. Raises DeadLetterNotFound."""
+    asked = {"dead_no": visit.path["dead_no"]}
+    letter = fetch_one(visit.connection, DeadLetterOnPage, _SQL.letter, asked)
+    if letter is None:
+        raise DeadLetterNotFound(f"there is no dead letter {asked['dead_no']}")
+    visit.look(f"dead letter {letter.dead_no}")
+    return {"letter": letter, "text": fetch_one(visit.connection, DeadLetterText, _SQL.letter_text, asked)}
+
+
+PAGES: Final = (
+    ConsolePage("/dead-letters", "Dead letters", "dead_letters.html", read_all, nav="Dead letters", key="d"),
+    ConsolePage("/dead-letters/{dead_no:int}", "Dead letter", "dead_letter.html", read_one),
+)

@@ -1,0 +1,173 @@
+"""Orders: a list whose filters stand in the address, and one order with its lines, receipts and bytes.
+
+A filter looks through so many orders at a time, newest first: the page says how far back it has looked, and never counts them all.
+"""
+
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, place_text
+from kvitt.errors import BadRequest, OrderNotFound
+from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("orders", "kvitt.api.console.pages")
+STATES: Final = ("ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn")
+_OPEN: Final = frozenset(STATES[:4])
+_LOOKED_THROUGH: Final = 5_000
+_LAST: Final = (9_223_372_036_854_775_807, UUID(int=2**128 - 1))
+_MOST_LINES: Final = 1_000
+
+
+class OrderInList(NamedTuple):
+    """An order in a list."""
+
+    order_id: UUID
+    message_no: int
+    case_no: int
+    scheme: str
+    case_id: str
+    area: str
+    rail: str
+    state: str
+    is_held: bool
+    made_at: datetime
+    sent_at: datetime | None
+    sum_kroner: Kroner
+
+
+class OrderWithState(NamedTuple):
+    """One order with all that is known of it."""
+
+    order_id: UUID
+    case_no: int
+    scheme: str
+    case_id: str
+    number: int
+    rail: str
+    area: str
+    state: str
+    message_no: int
+    is_first_order: bool
+    day: date
+    sum_kroner: Kroner
+    lines: int
+    is_held: bool
+    made_at: datetime
+    sending_at: datetime | None
+    sent_at: datetime | None
+    settled_at: datetime | None
+    resends: int
+    was_unknown: bool
+    decided_by_hand: bool
+    taken_back: bool
+    receipt_no: int | None
+    rail_says: str | None
+
+
+class LineOnPage(NamedTuple):
+    """A line of an order."""
+
+    position: int
+    line_id: str
+    refers_to: str | None
+    payment_id: UUID
+    class_code: str
+    start_on: date
+    end_on: date
+    amount_kroner: Kroner
+    rate_type: str | None
+    ceased_from: date | None
+    decision_id: str
+    caseworker: str | None
+    approver: str | None
+
+
+class ReceiptInList(NamedTuple):
+    """A word of the rail about an order."""
+
+    receipt_no: int
+    received_at: datetime
+    severity: str | None
+    code: str | None
+    note: str | None
+    outcome: str
+
+
+class HeldReason(NamedTuple):
+    """Why an order is held."""
+
+    kind: str | None
+    text: str | None
+
+
+def read_all(visit: Visit) -> Values:
+    """A page of orders, newest first, by the filters of the address. Raises BadRequest."""
+    query = visit.query
+    state, held, least = query.get("state"), query.get("held") == "yes", _number("least", query.get("least"))
+    if state is not None and state not in STATES:
+        raise BadRequest(("state", f"is one of {', '.join(STATES)}"))
+    place = place_in(query.get(AFTER), int, UUID)
+    filtered = bool(state or held or least is not None or query.get("area") or query.get("scheme"))
+    asked = {
+        "message_no": (place or _LAST)[0],
+        "order_id": (place or _LAST)[1],
+        "state": state,
+        "held": held,
+        "least": least,
+        "area": query.get("area"),
+        "scheme": query.get("scheme"),
+        "looked_through": _LOOKED_THROUGH if filtered else PAGE_ROWS + 1,
+        "limit": PAGE_ROWS + 1,
+    }
+    is_open = state in _OPEN or held
+    found = fetch(
+        visit.connection,
+        OrderInList,
+        _SQL.open_orders if is_open else _SQL.orders,
+        {**asked, "state": state or "ready" if is_open else state},
+    )
+    page = listed(found, lambda each: (each.message_no, each.order_id), place)
+    end = None if page.older or not filtered or is_open else fetch_one(visit.connection, OrderInList, _SQL.end_of_look, asked)
+    older = page.older or (place_text((end.message_no, end.order_id)) if end else None)
+    kept = {name: value for name, value in query.items() if name != AFTER}
+    return {"orders": page, "older": older, "end": end, "query": kept, "states": STATES, "looked_through": _LOOKED_THROUGH}
+
+
+def read_one(visit: Visit) -> Values:
+    """One order. Raises OrderNotFound."""
+    asked = {"order_id": visit.path["order_id"], "limit": _MOST_LINES}
+    order = fetch_one(visit.connection, OrderWithState, _SQL.order, asked)
+    if order is None:
+        raise OrderNotFound(f"there is no order {asked['order_id']}")
+    visit.look_at_case(f"order {order.order_id}", order.case_no)
+    return {
+        "order": order,
+        "lines": fetch(visit.connection, LineOnPage, _SQL.lines, asked),
+        "reasons": fetch(visit.connection, HeldReason, _SQL.reasons, asked),
+        "receipts": fetch(visit.connection, ReceiptInList, _SQL.receipts, asked),
+        "text": fetch_one(visit.connection, OrderText, _SQL.order_text, asked),
+    }
+
+
+class OrderText(NamedTuple):
+    """The bytes of an order."""
+
+    message: bytes
+
+
+def _number(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 15):
+        raise BadRequest((name, "is a whole number of kroner"))
+    return int(text)
+
+
+PAGES: Final = (
+    ConsolePage("/orders", "Orders", "orders.html", read_all, nav="Orders", key="r"),
+    ConsolePage("/orders/{order_id:uuid}", "Order", "order.html", read_one),
+)

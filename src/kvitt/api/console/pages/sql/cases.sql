@@ -1,0 +1,55 @@
+-- name: case_by_no
+-- One case.
+SELECT case_no, scheme, case_id, areas, orders_made, open_orders, queued_messages, contradictions, last_at, has_unknown_payments, contract
+FROM kvitt_views.cases WHERE case_no = %(case_no)s;
+
+-- name: attention_of_case
+-- What of the case does not go on by itself.
+SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, since, sum_kroner, why, ends_by
+FROM kvitt_views.attention WHERE scheme = %(scheme)s AND case_id = %(case_id)s
+ORDER BY since;
+
+-- name: paid
+-- What is in force.
+SELECT payment_id, area, benefit, rate_type, start_on, end_on, amount_kroner
+FROM kvitt_views.payment_periods WHERE case_no = %(case_no)s ORDER BY start_on, payment_id LIMIT %(events)s;
+
+-- name: orders_of_case
+-- Its orders, newest first.
+SELECT order_id, number, area, state, is_held, made_at, sent_at, settled_at, sum_kroner
+FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT %(limit)s;
+
+-- name: lines_of_case
+-- Their lines.
+SELECT l.order_id, l.line_id, l.class_code, l.start_on, l.end_on, l.amount_kroner, l.rate_type, l.ceased_from
+FROM (SELECT order_id, number FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT %(limit)s) AS o
+JOIN kvitt_views.order_lines AS l ON l.order_id = o.order_id
+ORDER BY o.number DESC, l.position
+LIMIT %(events)s;
+
+-- name: receipts_of_case
+-- What the rail said about them.
+SELECT r.receipt_no, r.order_id, r.received_at, r.severity, r.code, r.note, r.outcome
+FROM (SELECT order_id FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT %(limit)s) AS o
+JOIN kvitt_views.receipts AS r ON r.order_id = o.order_id
+ORDER BY r.receipt_no DESC
+LIMIT %(events)s;
+
+-- name: messages_of_case
+-- What came in about it, newest first.
+SELECT message_no, source, partition, position, dry_run, state, received_at
+FROM kvitt_views.messages WHERE case_no = %(case_no)s ORDER BY message_no DESC LIMIT %(limit)s;
+
+-- name: events
+-- All that happened, newest first.
+SELECT at, what, text, message_no, order_id, receipt_no
+FROM kvitt_views.case_timeline WHERE case_no = %(case_no)s ORDER BY at DESC, place DESC LIMIT %(events)s;
+
+-- name: cases_of_person
+-- The cases whose newest orders are for the same person as those of this one.
+SELECT c.case_no, c.scheme, c.case_id, c.open_orders, c.queued_messages, c.last_at
+FROM (SELECT ordered_for FROM kvitt_views.persons WHERE case_no = %(case_no)s) AS this
+JOIN kvitt_views.persons AS p ON p.ordered_for = this.ordered_for
+JOIN kvitt_views.cases AS c ON c.case_no = p.case_no
+ORDER BY c.last_at DESC, c.case_no
+LIMIT %(limit)s;

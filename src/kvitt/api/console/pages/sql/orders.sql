@@ -1,0 +1,59 @@
+-- name: orders
+-- Orders behind a place, newest first, of so many that are looked through.
+WITH looked AS (
+    SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+    FROM kvitt_views.orders
+    WHERE (message_no, order_id) < (%(message_no)s, %(order_id)s)
+    ORDER BY message_no DESC, order_id DESC
+    LIMIT %(looked_through)s
+)
+SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+FROM looked
+WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(area)s::text IS NULL OR area = %(area)s)
+  AND (%(scheme)s::text IS NULL OR scheme = %(scheme)s) AND (%(least)s::bigint IS NULL OR sum_kroner >= %(least)s)
+ORDER BY message_no DESC, order_id DESC
+LIMIT %(limit)s;
+
+-- name: open_orders
+-- Orders of an open state behind a place, newest first: those are few, and have an index of their own.
+SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+FROM kvitt_views.orders
+WHERE state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown') AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
+  AND (NOT %(held)s OR is_held) AND (%(area)s::text IS NULL OR area = %(area)s)
+  AND (%(scheme)s::text IS NULL OR scheme = %(scheme)s) AND (%(least)s::bigint IS NULL OR sum_kroner >= %(least)s)
+ORDER BY message_no DESC, order_id DESC
+LIMIT %(limit)s;
+
+-- name: end_of_look
+-- The last order that was looked through, if there are more behind it.
+SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+FROM kvitt_views.orders
+WHERE (message_no, order_id) < (%(message_no)s, %(order_id)s)
+ORDER BY message_no DESC, order_id DESC
+OFFSET %(looked_through)s - 1
+LIMIT 1;
+
+-- name: order
+-- One order.
+SELECT order_id, case_no, scheme, case_id, number, rail, area, state, message_no, is_first_order, day, sum_kroner, lines, is_held, made_at,
+       sending_at, sent_at, settled_at, resends, was_unknown, decided_by_hand, taken_back, receipt_no, rail_says
+FROM kvitt_views.orders WHERE order_id = %(order_id)s;
+
+-- name: lines
+-- Its lines.
+SELECT position, line_id, refers_to, payment_id, class_code, start_on, end_on, amount_kroner, rate_type, ceased_from, decision_id,
+       caseworker, approver
+FROM kvitt_views.order_lines WHERE order_id = %(order_id)s ORDER BY position LIMIT %(limit)s;
+
+-- name: reasons
+-- Why it is held, while it is open.
+SELECT kind, text FROM kvitt_views.held_orders WHERE order_id = %(order_id)s;
+
+-- name: receipts
+-- What the rail said about it.
+SELECT receipt_no, received_at, severity, code, note, outcome
+FROM kvitt_views.receipts WHERE order_id = %(order_id)s ORDER BY receipt_no;
+
+-- name: order_text
+-- Its bytes.
+SELECT message FROM kvitt_views.order_texts WHERE order_id = %(order_id)s;

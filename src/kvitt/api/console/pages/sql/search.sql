@@ -1,0 +1,24 @@
+-- name: search
+-- All that has such an id, or begins with it: kind, name, and the path of its page, which holds no person.
+(SELECT 'case' AS kind, c.scheme || ' ' || c.case_id AS name, '/cases/' || c.case_no AS path
+ FROM kvitt_views.cases AS c WHERE c.case_id LIKE %(beginning)s ORDER BY c.case_id LIMIT %(limit)s)
+UNION ALL
+(SELECT 'case of the person', c.scheme || ' ' || c.case_id, '/cases/' || c.case_no
+ FROM kvitt_views.persons AS p JOIN kvitt_views.cases AS c ON c.case_no = p.case_no
+ WHERE p.ordered_for = %(person)s::text AND NOT c.case_id LIKE %(beginning)s ORDER BY c.last_at DESC LIMIT %(limit)s)
+UNION ALL
+(SELECT 'order', o.order_id::text, '/orders/' || o.order_id
+ FROM kvitt_views.orders AS o WHERE o.order_id BETWEEN %(low)s::uuid AND %(high)s::uuid ORDER BY o.order_id LIMIT %(limit)s)
+UNION ALL
+(SELECT DISTINCT 'payment', p.payment_id::text, '/cases/' || p.case_no
+ FROM kvitt_views.payments_by_id AS p WHERE p.payment_id BETWEEN %(low)s::uuid AND %(high)s::uuid LIMIT %(limit)s)
+UNION ALL
+(SELECT 'line', l.line_id, '/orders/' || l.order_id FROM kvitt_views.lines_by_id AS l WHERE l.line_id = %(text)s LIMIT %(limit)s)
+UNION ALL
+(SELECT 'message', m.message_no::text, '/messages/' || m.message_no FROM kvitt_views.messages AS m WHERE m.message_no = %(number)s::bigint)
+UNION ALL
+(SELECT 'receipt', r.receipt_no::text, '/receipts/' || r.receipt_no FROM kvitt_views.receipts AS r WHERE r.receipt_no = %(number)s::bigint)
+UNION ALL
+(SELECT 'dead letter', d.dead_no::text, '/dead-letters/' || d.dead_no
+ FROM kvitt_views.dead_letters AS d WHERE d.dead_no = %(number)s::bigint)
+LIMIT %(limit)s;

@@ -1,0 +1,92 @@
+"""Writes amounts, times and texts as pages show them: Norwegian numbers, Oslo's time, persons masked (design §17).
+
+Everything a template prints passes through `masked`, unless it is a number, or markup made here: what a page does not show is not sent.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from kvitt.kernel.identifiers import is_invisible
+from kvitt.kernel.money import Kroner, Minor, exponent_of
+
+MASK: Final = "•••••••••••"
+_OSLO: Final = ZoneInfo("Europe/Oslo")
+_NATIONAL_ID: Final = re.compile(r"(?<![0-9A-Za-z])\d{6}[ \u00a0.-]?\d{5}(?![0-9A-Za-z])")
+_MINUS, _GAP = "\u2212", "\u00a0"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_SHORTEST_PERSON: Final = 6
+
+
+def masked(text: str, persons: Iterable[str] = ()) -> str:
+    """The text without what is, or looks like, somebody's national id; `persons` are ids that are known to be one, wherever they stand."""
+    for person in persons:
+        if len(person) >= _SHORTEST_PERSON:
+            text = text.replace(person, MASK)
+    return _NATIONAL_ID.sub(MASK, text)
+
+
+def visible(text: str) -> str:
+    """The text with a sign for each character that shows nothing or turns the direction of reading."""
+    return "".join("\ufffd" if is_invisible(each) or (each < " " and each not in "\n\t") else each for each in text)
+
+
+def grouped(number: int) -> str:
+    """A whole number in groups of three, with a minus that is one."""
+    return (_MINUS if number < 0 else "") + f"{abs(number):,}".replace(",", _GAP)
+
+
+def kroner(amount: Kroner | None) -> Markup:
+    """Whole kroner, as `1 234 kr`; the plain digits stand beside it for programs."""
+    return _amount(None if amount is None else int(amount), "" if amount is None else f"{grouped(amount)}{_GAP}kr")
+
+
+def minor(amount: Minor | None, currency: str) -> Markup:
+    """Minor units in the currency's own unit, as `2 480,00 RUB`; a currency that ISO 4217 does not have stays in minor units."""
+    if amount is None:
+        return _amount(None, "")
+    exponent = exponent_of(currency)
+    if exponent is None:
+        return _amount(amount, f"{grouped(amount)}{_GAP}minor units of {currency}")
+    whole, rest = divmod(abs(amount), 10**exponent)
+    decimals = f",{rest:0{exponent}d}" if exponent else ""
+    return _amount(amount, f"{_MINUS if amount < 0 else ''}{grouped(whole)}{decimals}{_GAP}{currency}")
+
+
+def moment(at: datetime | None) -> Markup:
+    """A moment in Oslo's time, to the second; the moment itself stands beside it for programs."""
+    if at is None:
+        return Markup("")
+    local = at.astimezone(_OSLO)
+    shown = f"{local:%d.%m.%Y %H:%M:%S}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(local.isoformat(), f"{shown} Oslo, {local:%z}", shown)
+
+
+def day(on: date | None) -> Markup:
+    """A day, which is no moment, and so of no zone."""
+    return Markup("") if on is None else Markup('<time datetime="{}">{}</time>').format(on.isoformat(), f"{on:%d.%m.%Y}")
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """How long ago, in the largest unit that says enough."""
+    return "" if since is None else span(now - since)
+
+
+def span(lasted: timedelta) -> str:
+    """How long, in words."""
+    seconds = int(lasted.total_seconds())
+    if seconds < _MINUTE:
+        return f"{max(seconds, 0)} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    return f"{seconds // _DAY} days"
+
+
+def _amount(plain: int | None, shown: str) -> Markup:
+    return Markup("") if plain is None else Markup('<data class="amount" value="{}">{}</data>').format(plain, shown)

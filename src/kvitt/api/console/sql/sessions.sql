@@ -1,0 +1,58 @@
+-- name: begin_login
+-- A login under way, of a browser.
+INSERT INTO console.logins (browser_hash, state_hash, nonce, verifier, next_path, begun_at)
+VALUES (%(browser_hash)s, %(state_hash)s, %(nonce)s, %(verifier)s, %(next_path)s, %(now)s);
+
+-- name: forget_logins
+-- Takes out the logins whose browsers have not come back in time.
+DELETE FROM console.logins WHERE begun_at < %(before)s;
+
+-- name: logins_under_way
+-- How many logins are under way, counted up to a bound.
+SELECT count(*) FROM (SELECT FROM console.logins LIMIT %(most)s) AS l;
+
+-- name: take_login
+-- The login of a browser, which is under way no more, whatever comes of it.
+DELETE FROM console.logins WHERE browser_hash = %(browser_hash)s RETURNING state_hash, nonce, verifier, next_path, begun_at;
+
+-- name: begin_session
+-- A session of a person who has logged in.
+INSERT INTO console.sessions (session_hash, issuer, person, name, roles, began_at, seen_at, ends_at)
+VALUES (%(session_hash)s, %(issuer)s, %(person)s, %(name)s, %(roles)s, %(now)s, %(now)s, %(ends_at)s);
+
+-- name: session
+-- A session that has not ended.
+SELECT issuer, person, name, roles, began_at, seen_at, ends_at
+FROM console.sessions
+WHERE session_hash = %(session_hash)s AND ended_at IS NULL AND ends_at > %(now)s AND seen_at > %(idle_since)s;
+
+-- name: see_session
+-- A session is used.
+UPDATE console.sessions SET seen_at = %(now)s WHERE session_hash = %(session_hash)s AND seen_at < %(now)s;
+
+-- name: end_session
+-- A session ends, by the word of its person.
+UPDATE console.sessions SET ended_at = %(now)s WHERE session_hash = %(session_hash)s AND ended_at IS NULL;
+
+-- name: begin_page
+-- All that a page shows is of one moment, and takes a few seconds at most.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL statement_timeout = '5s';
+
+-- name: add_look
+-- Somebody looked at what is about a person.
+INSERT INTO console.looks (looked_at, issuer, person, name, what, case_no)
+VALUES (%(now)s, %(issuer)s, %(person)s, %(name)s, %(what)s, %(case_no)s);
+
+-- name: reveal_case
+-- A session shows the person of a case from now on.
+INSERT INTO console.revealed_cases (session_hash, case_no, revealed_at) VALUES (%(session_hash)s, %(case_no)s, %(now)s)
+ON CONFLICT DO NOTHING;
+
+-- name: is_revealed
+-- Whether a session shows the person of a case.
+SELECT EXISTS (SELECT FROM console.revealed_cases WHERE session_hash = %(session_hash)s AND case_no = %(case_no)s);
+
+-- name: persons_of_case
+-- The persons of a case, by whatever name.
+SELECT unnest(ARRAY[p.person, p.ordered_for]) FROM kvitt_views.persons AS p WHERE p.case_no = %(case_no)s;

@@ -1,0 +1,95 @@
+"""The one table of states: the word, the shape and the tone in which each is shown (design §17).
+
+Red is for what a person must act on, and for nothing else. A shape says the same as its colour, to those who see none.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+
+class Tone(StrEnum):
+    """Kinds of states, each with a colour in light and in dark: `person` must act, `waits` goes on by itself."""
+
+    PERSON = "person"
+    WAITS = "waits"
+    GOOD = "good"
+    ENDED = "ended"
+
+
+class ShownState(Struct, frozen=True):
+    """A state as people read it."""
+
+    word: str
+    shape: str
+    tone: Tone
+
+
+def _person(word: str) -> ShownState:
+    return ShownState(word, "▲", Tone.PERSON)
+
+
+def _waits(word: str) -> ShownState:
+    return ShownState(word, "◐", Tone.WAITS)
+
+
+def _good(word: str) -> ShownState:
+    return ShownState(word, "●", Tone.GOOD)
+
+
+def _ended(word: str) -> ShownState:
+    return ShownState(word, "○", Tone.ENDED)
+
+
+STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
+    "order": {
+        "ready": _waits("ready to send"),
+        "sending": _waits("being sent"),
+        "sent": _waits("waits for the receipt"),
+        "unknown": _person("unknown: it may be at the rail or not"),
+        "accepted": _good("accepted by the rail"),
+        "rejected": _ended("rejected by the rail"),
+        "withdrawn": _ended("withdrawn"),
+        "held": _person("held"),
+    },
+    "message": {
+        "received": _waits("received"),
+        "queued": _waits("waits for its case"),
+        "derived": _waits("waits for the rail"),
+        "answered": _good("answered"),
+        "dead": _person("could not be read"),
+    },
+    "receipt": {
+        "accepted": _good("accepted"),
+        "rejected": _ended("rejected"),
+        "repeat": _ended("said before"),
+        "settled": _good("booked"),
+        "returned": _ended("returned"),
+        "cancelled": _ended("cancelled"),
+        "noted": _ended("noted, and changes nothing"),
+        "deferred": _waits("waits for its case to be free"),
+        "unreadable": _person("unreadable"),
+        "unmatched": _person("of no order here"),
+        "unclear": _person("says nothing certain"),
+        "contradicts": _person("contradicts what stands"),
+    },
+    "dead letter": {"open": _person("waits for a person"), "replayed": _good("replayed"), "closed": _ended("closed")},
+    "approval": {
+        "asked": _person("waits for a second person"),
+        "confirmed": _good("confirmed"),
+        "refused": _ended("refused"),
+        "lapsed": _ended("lapsed"),
+        "failed": _ended("could not be done any more"),
+    },
+    "payment": {"pending": _waits("waits for the receipt"), "accepted": _good("accepted"), "dropped": _ended("dropped")},
+    "job": {"waiting": _good("waits for its time"), "failed": _person("failed")},
+    "lease": {"held": _good("held"), "free": _ended("free")},
+}
+"""By what it is a state of."""
+
+
+def shown_state(kind: str, state: object) -> ShownState:
+    """How a state is shown; one that is not in the table as it is called, without a tone of its own."""
+    return STATES.get(kind, {}).get(str(state)) or _ended(str(state))

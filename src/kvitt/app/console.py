@@ -1,0 +1,141 @@
+"""The role `console`: its address, its issuer or made-up people, and its pages, as a loop of a process (design §17)."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from kvitt.api.http_limits import Limits
+from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.errors import BadSettings
+from kvitt.kernel.clock import Clock, utc_now
+from kvitt.kernel.database import LOCK_MS, pool
+from kvitt.kernel.loop import LoopStep
+from kvitt.settings import Settings
+
+if TYPE_CHECKING:
+    from kvitt.api.console.app import ConsoleTerms
+    from kvitt.api.rest.local_issuer import LocalIssuer
+    from kvitt.api.rest.tokens import Tokens
+
+_log = structlog.get_logger(__name__)
+_PORT: Final = 8088
+_CONNECTIONS: Final = 256
+_LOOK_SECONDS: Final = 0.5
+
+
+class ConsoleStopped(Exception):
+    """The server ended by itself."""
+
+
+def has_console(settings: Settings) -> bool:
+    """Whether anybody could log in: at an issuer, or as one of the made-up people."""
+    return bool(settings.console.issuer) or has_local_people(settings)
+
+
+def has_local_people(settings: Settings) -> bool:
+    """Whether made-up people are let in."""
+    said = settings.console.local_people
+    return not settings.console.issuer and (settings.database_url is None if said is None else said)
+
+
+class Console:
+    """The console of one process. Its address is taken at once; it answers while the steps go on."""
+
+    def __init__(self, conninfo: str, settings: Settings, stop: threading.Event, *, clock: Clock = utc_now) -> None:
+        """Raises ApiPortTaken, and BadSettings where nobody could log in, or anybody from anywhere."""
+        given = settings.console
+        if not has_console(settings):
+            raise BadSettings("[console] issuer: people log in at one; see docs/console.md")
+        if not given.issuer and not _is_loopback(given.host):
+            raise BadSettings("[console] host, local_people: made-up people are let in from this machine only")
+        self._conninfo, self._settings, self._stop, self._clock = conninfo, settings, stop, clock
+        address = ListenAddress(given.host, given.port, _PORT, given.certificate_file, given.key_file, shared=settings.http.shared_ports)
+        limits = Limits(connections=_CONNECTIONS, connections_per_address=_CONNECTIONS)
+        self.listener = HttpListener(address, "console", limits)
+        self.listening = threading.Event()
+        """Set once pages are answered."""
+
+    @property
+    def url(self) -> str:
+        """The address by which browsers know it."""
+        return self._settings.console.url or self.listener.url
+
+    @contextmanager
+    def steps(self) -> Iterator[LoopStep]:
+        """Answers from here on; the step looks whether the server still does."""
+        # Imported here: a process that answers no browser need not wait for it.
+        from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
+        from kvitt.api.console.local_people import LocalPeople
+        from kvitt.api.rest.local_issuer import LocalIssuer
+
+        with ExitStack() as opened:
+            threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
+            looks = opened.enter_context(pool(self._conninfo, application="kvitt console", size=CONNECTIONS, lock_timeout_ms=LOCK_MS))
+            terms = self._terms()
+            issuer = None if self._settings.console.issuer else LocalIssuer(self._settings.data)
+            local = LocalPeople(issuer, terms.client.client_id, terms.client.redirect_url) if issuer else None
+            app = make_console(terms, self._tokens(terms, issuer), looks, self._clock, threads, local=local)
+            thread = opened.enter_context(self.listener.serving(app, LONGEST_BODY))
+            _log.info("the console listens", url=self.url, people="made up" if local else "of the issuer")
+            self.listening.set()
+            rounds = count()
+            yield lambda: self._look([thread], first=next(rounds) == 0)
+
+    def close(self) -> None:
+        """Gives up the address."""
+        self.listener.close()
+
+    def _terms(self) -> "ConsoleTerms":
+        from kvitt.api.console.app import ConsoleTerms
+        from kvitt.api.console.frame import Surroundings
+        from kvitt.api.console.gate import Hosts
+        from kvitt.api.console.local_people import AUTHORIZE, ISSUER, LOCAL_ROLES, TOKEN
+        from kvitt.api.console.login import CALLBACK, ClientTerms
+        from kvitt.api.console.people import Claims, ConsoleRole
+        from kvitt.api.console.sessions import SessionTerms
+
+        given, local = self._settings.console, not self._settings.console.issuer
+        claims = Claims("NAVident", "name", "groups", LOCAL_ROLES)
+        if not local:
+            roles = {ConsoleRole(name): groups for name, groups in given.roles.items()}
+            claims = Claims(given.person_claim, given.name_claim, given.groups_claim, roles)
+        client = ClientTerms(
+            issuer=ISSUER if local else given.issuer,
+            client_id=given.client_id,
+            client_secret="" if local else given.client_secret,
+            authorize_url=f"{self.url}{AUTHORIZE}" if local else given.authorize_url,
+            token_url=f"{self.listener.url}{TOKEN}" if local else given.token_url,
+            scope=given.scope,
+            redirect_url=f"{self.url}{CALLBACK}",
+            ca_file=given.ca_file,
+        )
+        environment = given.environment or ("demo" if local else "production")
+        around = Surroundings(environment, "emulator" if self._settings.emulator and self._settings.queue.kind == "table" else "real")
+        lasts = SessionTerms(timedelta(minutes=given.idle_minutes), timedelta(hours=given.session_hours))
+        return ConsoleTerms(Hosts(self.url, local), client, claims, lasts, around)
+
+    def _tokens(self, terms: "ConsoleTerms", issuer: "LocalIssuer | None") -> "Tokens":
+        from kvitt.api.rest.callers import Grants
+        from kvitt.api.rest.tokens import Tokens, fetched_from
+
+        fetch = issuer.keys if issuer else fetched_from(self._settings.console.jwks_url, self._settings.console.ca_file)
+        return Tokens(terms.client.issuer, terms.client.client_id, fetch, Grants())
+
+    def _look(self, threads: Sequence[threading.Thread], *, first: bool) -> int:
+        if not first:
+            self._stop.wait(_LOOK_SECONDS)
+        if ended := [thread.name for thread in threads if not thread.is_alive()]:
+            raise ConsoleStopped(", ".join(ended))
+        return 0
+
+
+def _is_loopback(host: str) -> bool:
+    from kvitt.api.console.local_people import is_loopback
+
+    return is_loopback(host)

@@ -1,0 +1,54 @@
+"""The settings of the console: where it listens, whose people it lets in, and what their groups let them do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+RoleName = Literal["look", "act", "approve", "persons", "audit"]
+
+
+class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pages of the role `console`, and who may see them.
+
+    `port` None: 8088 if it is free, else any; the log says which. `url` is the address that browsers know it by, where that is another
+    one than where it listens. `environment` stands on every page.
+
+    People log in at `issuer`, to which the console is `client_id`, with `client_secret` (or `client_secret_file`, its first line) where
+    the issuer wants one; `authorize_url`, `token_url` and `jwks_url` are its addresses, `ca_file` names the certificates that are trusted
+    of it. Who a person is stands in `person_claim`, which has to be the same for every client of the issuer; what they are called, in
+    `name_claim`; their groups, in `groups_claim`. `roles` names the groups that may look, act, approve, see persons, and audit.
+
+    Without an issuer there is no console, unless `local_people`: then three made-up people are there to choose from, for everybody on
+    this machine; only on the loopback, never in production. None: where kvitt runs its own database.
+
+    A session ends `idle_minutes` after it was used last, and `session_hours` after the login.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    url: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s]+)?$")] = ""
+    environment: Literal["demo", "test", "production"] | None = None
+    issuer: str = ""
+    client_id: str = "kvitt-console"
+    client_secret: str = ""
+    client_secret_file: Path | None = None
+    authorize_url: str = ""
+    token_url: str = ""
+    jwks_url: str = ""
+    ca_file: str = ""
+    scope: str = "openid profile"
+    person_claim: str = "NAVident"
+    name_claim: str = "name"
+    groups_claim: str = "groups"
+    roles: Mapping[RoleName, tuple[Annotated[str, Meta(min_length=1)], ...]] = {}
+    local_people: bool | None = None
+    idle_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
+    session_hours: Annotated[float, Meta(gt=0, le=24)] = 8.0
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"ConsoleSettings(host={self.host!r}, port={self.port!r}, issuer={self.issuer!r}, client_id={self.client_id!r})"

@@ -1,0 +1,142 @@
+"""The console in a real browser: every page narrow and wide, light and dark, without a fault, a foreign request or a barrier."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
+
+from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
+from support.console_pages import live_with_hostile_text, paths
+from support.console_stage import APPROVES, LOOKS, ConsoleSite, console_site
+from support.patience import PATIENCE_SECONDS
+
+CHROMIUM = shutil.which("chromium")
+AXE = (Path(__file__).parents[1] / "support/axe/axe.min.js").read_text("utf-8")
+SIZES: dict[str, ViewportSize] = {"narrow": {"width": 360, "height": 740}, "wide": {"width": 1920, "height": 1080}}
+SERIOUS = ("serious", "critical")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+
+
+@pytest.fixture(scope="module")
+def conninfo(kvitt_server: TestServer) -> Iterator[str]:
+    with kvitt_server.database() as made:
+        live_with_hostile_text(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+    with console_site(conninfo, tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page of the browser, and what it complained of and asked for elsewhere."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        self.url, self.faults = url, list[str]()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(f"{self.page.url}: {said.text}"))
+        self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
+        self.page.on("request", lambda asked: urlsplit(asked.url).netloc != urlsplit(url).netloc and self.faults.append(asked.url))
+        self.page.on("dialog", lambda dialog: self.faults.append(f"{self.page.url}: a dialog {dialog.message}"))
+
+    def log_in(self, person: str) -> None:
+        """Logs in, by the keyboard alone."""
+        self.page.goto(self.url)
+        self.page.get_by_role("link", name="Log in").press("Enter")
+        self.page.get_by_role("link", name=person).press("Enter")
+        self.page.get_by_role("heading", name="Overview").wait_for()
+
+    def barriers(self) -> list[str]:
+        """What keeps people from using this page."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{self.page.url}: {each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+            for each in found["violations"]
+            if each["impact"] in SERIOUS
+            for node in each["nodes"]
+        ]
+
+
+@pytest.fixture(params=[("narrow", "dark"), ("wide", "light")], ids=lambda each: f"{each[0]} {each[1]}")
+def watched(chromium: Any, site: ConsoleSite, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    size, scheme = request.param
+    context = chromium.new_context(viewport=SIZES[size], color_scheme=scheme, permissions=["clipboard-read", "clipboard-write"])
+    yield Watched(context, site.url)
+    context.close()
+
+
+def test_every_page_is_without_fault_foreign_request_and_barrier(watched: Watched, conninfo: str) -> None:
+    barriers, wide = list[str](), list[str]()
+    watched.page.goto(watched.url)
+    barriers += watched.barriers()
+    watched.page.get_by_role("link", name="Log in").click()
+    barriers += watched.barriers()
+    watched.page.get_by_role("link", name=APPROVES).click()
+    with connect(conninfo) as connection:
+        for path in paths(connection):
+            watched.page.goto(f"{watched.url}{path}")
+            barriers += watched.barriers()
+            if watched.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wide.append(path)
+    assert barriers == []
+    assert watched.faults == []
+    assert wide == [], "the page scrolls sideways"
+
+
+def test_the_keyboard_alone_leads_everywhere(watched: Watched) -> None:
+    watched.log_in(LOOKS)
+    page = watched.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.get_by_role("heading", name="Orders").wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("T1 g r")
+    assert page.url.endswith("/orders"), "letters in a field are letters"
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("T1")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/cases/\d+$"))
+    copy = page.get_by_role("button", name="copy case id")
+    copy.press("Enter")
+    page.get_by_text("copied", exact=True).wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "T1"
+    page.keyboard.press("?")
+    page.get_by_text("g r: Orders").wait_for()
+    page.locator("summary", has_text=LOOKS).press("Enter")
+    page.get_by_role("button", name="Log out").press("Enter")
+    page.get_by_role("link", name="Log in").wait_for()
+    assert watched.faults == []
+
+
+def test_a_case_is_printed_whole_and_without_what_only_screens_need(watched: Watched, conninfo: str) -> None:
+    watched.log_in(LOOKS)
+    with connect(conninfo) as connection:
+        (case_no,) = connection.execute("SELECT case_no FROM cases WHERE case_id = 'T1'").fetchone() or (0,)
+    page = watched.page
+    page.goto(f"{watched.url}/cases/{case_no}")
+    page.emulate_media(media="print")
+    assert not page.locator("header").is_visible()
+    assert page.locator(".environment").is_visible()
+    assert "seen by" in page.locator("footer").inner_text()
+    assert [each.is_visible() for each in page.locator("details table").all()] == [True] * page.locator("details table").count()
+    assert watched.faults == []

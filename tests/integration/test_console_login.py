@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -27,6 +27,7 @@ from support.oidc_issuer import ISSUER_NAME, OidcIssuer, oidc_issuer
 from support.patience import PATIENCE_SECONDS
 
 STATED = "content-security-policy", "referrer-policy", "x-content-type-options", "x-frame-options"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +365,7 @@ def test_a_login_at_an_issuer_has_pkce_state_and_nonce(at_issuer: ConsoleSite, i
         {"iss": "https://other"},
         {"kid": "two"},
         {"algorithm": "HS256", "key": "secret" * 8},
-        {"exp": utc_now() - timedelta(hours=1)},
+        {"exp": LONG_AGO},
         {"NAVident": None},
         {"NAVident": ""},
         {"groups": None},

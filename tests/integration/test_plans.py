@@ -242,7 +242,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         ],
     },
     (QUEUE, "table_queue"): {
-        "count_delivery": {"queue": "requests", "limit": 200},
+        "count_delivery": {"queue": "requests", "limit": 200, "bytes": 16 << 20},
         "hold": {"sequences": NUMBERS},
         "consume": {"sequences": NUMBERS},
         "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},

@@ -1,4 +1,4 @@
-"""What every contract promises, tried on all of them and on a toy: the same promises, the same tests (docs/contract-port.md)."""
+"""What every contract on topics promises, tried on those and on a toy: the same promises, the same tests (docs/contract-port.md)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -5,6 +5,7 @@ Source: helved §5.1, iverksetting §7.1; rapid §3.1 for the form without a nam
 
 import re
 import threading
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.resources import files
@@ -117,26 +118,43 @@ def _hold_back(text: dict[str, str]) -> ReceivedHoldBack:
 
 
 def _line(line: etree._Element) -> ReceivedLine:
-    text = _texts(line)
+    return line_of(
+        _texts(line),
+        _date,
+        decided_rate=_decided_rate(_texts_of(line, "vedtakssats-157").get("vedtakssats")),
+        refunded=_texts_of(line, "refusjonsinfo-156").get("refunderesId", ""),
+        grade=_grade(_texts_of(line, "grad-170").get("grad")),
+    )
+
+
+def line_of(
+    text: Mapping[str, str],
+    day_of: Callable[[str | None], date | None],
+    *,
+    decided_rate: int | None,
+    refunded: str,
+    grade: int | None,
+) -> ReceivedLine:
+    """The line that its own texts and those below it say, as orders and questions have them; `day_of` reads a day, and None of none."""
     sign = -1 if text["fradragTillegg"] == "F" else 1
-    starts = _date(text["datoVedtakFom"])
-    assert starts is not None, "the schema demands datoVedtakFom"
+    starts = day_of(text["datoVedtakFom"])
+    assert starts is not None, "a line needs datoVedtakFom"
     return ReceivedLine(
         change=ChangeCode(text["kodeEndringLinje"]),
         status=text.get("kodeStatusLinje", ""),
-        status_from=_date(text.get("datoStatusFom")),
+        status_from=day_of(text.get("datoStatusFom")),
         line_id=text.get("delytelseId", ""),
         class_code=text["kodeKlassifik"],
-        class_from=_date(text.get("datoKlassifikFom")),
+        class_from=day_of(text.get("datoKlassifikFom")),
         starts=starts,
-        ends=_date(text.get("datoVedtakTom")),
+        ends=day_of(text.get("datoVedtakTom")),
         amount=sign * whole_kroner(text["sats"]),
         rate_code=text["typeSats"],
-        decided_rate=_decided_rate(_texts_of(line, "vedtakssats-157").get("vedtakssats")),
+        decided_rate=decided_rate,
         ref_case=text.get("refFagsystemId", ""),
         ref_line=text.get("refDelytelseId", ""),
-        payee=_texts_of(line, "refusjonsinfo-156").get("refunderesId", "") or text.get("utbetalesTilId", ""),
-        grade=_grade(_texts_of(line, "grad-170").get("grad")),
+        payee=refunded or text.get("utbetalesTilId", ""),
+        grade=grade,
     )
 
 

@@ -12,7 +12,7 @@ from lxml import etree
 from msgspec import Struct
 
 from kvitt.rails.oppdrag.emulator.order import CaseAtRail, ChangeCode, ReceivedLine, ReceivedOrder
-from kvitt.rails.oppdrag.emulator.reading import whole_kroner
+from kvitt.rails.oppdrag.emulator.reading import line_of
 from kvitt.rails.oppdrag.emulator.simulation.faults import SoapFault, conversion_fault, malformed_fault
 
 SERVICE: Final = "http://nav.no/system/os/tjenester/simulerFpService/simulerFpServiceGrensesnitt"
@@ -173,26 +173,7 @@ def _line(line: etree._Element) -> ReceivedLine:
         raise _Unfit("utbetalesTilId", "UNDEFINED_ELEMENT")
     for attested in line.iterchildren("{*}attestant"):
         _texts(attested, ("attestantId",))
-    starts = _day(text["datoVedtakFom"])
-    assert starts is not None, "the line needs it"
-    sign = -1 if text["fradragTillegg"] == "F" else 1
-    return ReceivedLine(
-        change=ChangeCode(text["kodeEndringLinje"]),
-        status=text.get("kodeStatusLinje", ""),
-        status_from=_day(text.get("datoStatusFom")),
-        line_id=text.get("delytelseId", ""),
-        class_code=text["kodeKlassifik"],
-        class_from=_day(text.get("datoKlassifikFom")),
-        starts=starts,
-        ends=_day(text.get("datoVedtakTom")),
-        amount=sign * whole_kroner(text["sats"]),
-        rate_code=text["typeSats"],
-        decided_rate=None,
-        ref_case=text.get("refFagsystemId", ""),
-        ref_line=text.get("refDelytelseId", ""),
-        payee=_refunded(line) or text.get("utbetalesTilId", ""),
-        grade=_grade(line),
-    )
+    return line_of(text, _day, decided_rate=None, refunded=_refunded(line), grade=_grade(line))
 
 
 def _refunded(line: etree._Element) -> str:

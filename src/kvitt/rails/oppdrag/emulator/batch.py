@@ -36,7 +36,8 @@ from kvitt.rails.oppdrag.emulator.reading import (
     Reading,
     Unreadable,
 )
-from kvitt.rails.oppdrag.emulator.store import HandledMessage, Receipt
+from kvitt.rails.oppdrag.emulator.rows import Receipt
+from kvitt.rails.oppdrag.emulator.store import HandledMessage
 from kvitt.rails.oppdrag.emulator.watch import ViolationKind, add_violations
 
 Connection = psycopg.Connection[tuple[object, ...]]

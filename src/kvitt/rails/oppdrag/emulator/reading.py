@@ -96,7 +96,7 @@ def safe_parser() -> etree.XMLParser:
 
 
 def _order(order: etree._Element) -> ReceivedOrder:
-    text = _texts(order)
+    text, key = _texts(order), _texts_of(order, "avstemming-115")
     return ReceivedOrder(
         CaseAtRail(text.get("kodeFagomraade", ""), text.get("fagsystemId", "")),
         text["kodeAksjon"],
@@ -104,7 +104,9 @@ def _order(order: etree._Element) -> ReceivedOrder:
         text["oppdragGjelderId"],
         tuple(_hold_back(_texts(element)) for element in order.iterchildren("avvent-118")),
         tuple(_line(element) for element in order.iterchildren("oppdrags-linje-150")),
-        *[order.findtext(f"avstemming-115/{name}", "").strip() for name in ("kodeKomponent", "nokkelAvstemming", "tidspktMelding")],
+        key.get("kodeKomponent", ""),
+        key.get("nokkelAvstemming", ""),
+        key.get("tidspktMelding", ""),
     )
 
 
@@ -130,11 +132,11 @@ def _line(line: etree._Element) -> ReceivedLine:
         ends=_date(text.get("datoVedtakTom")),
         amount=sign * whole_kroner(text["sats"]),
         rate_code=text["typeSats"],
-        decided_rate=_decided_rate(line),
+        decided_rate=_decided_rate(_texts_of(line, "vedtakssats-157").get("vedtakssats")),
         ref_case=text.get("refFagsystemId", ""),
         ref_line=text.get("refDelytelseId", ""),
-        payee=line.findtext("refusjonsinfo-156/refunderesId", "").strip() or text.get("utbetalesTilId", ""),
-        grade=_grade(line.findtext("grad-170/grad")),
+        payee=_texts_of(line, "refusjonsinfo-156").get("refunderesId", "") or text.get("utbetalesTilId", ""),
+        grade=_grade(_texts_of(line, "grad-170").get("grad")),
     )
 
 
@@ -147,13 +149,18 @@ def _texts(element: etree._Element) -> dict[str, str]:
     return found
 
 
+def _texts_of(element: etree._Element, name: str) -> dict[str, str]:
+    """The texts of the first element of that name right below."""
+    found = next(element.iterchildren(name), None)
+    return {} if found is None else _texts(found)
+
+
 def _grade(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-def _decided_rate(line: etree._Element) -> int | None:
-    text = line.findtext("vedtakssats-157/vedtakssats")
-    return None if text is None else whole_kroner(text.strip())
+def _decided_rate(text: str | None) -> int | None:
+    return None if text is None else whole_kroner(text)
 
 
 def whole_kroner(text: str) -> int:

@@ -7,6 +7,7 @@ import psycopg
 from msgspec import Struct
 
 from kvitt.kernel.queries import load
+from kvitt.kernel.rows import write_all
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision
 from kvitt.rails.oppdrag.emulator.order import (
     CaseAtRail,
@@ -16,20 +17,10 @@ from kvitt.rails.oppdrag.emulator.order import (
 )
 from kvitt.rails.oppdrag.emulator.reading import Reading
 from kvitt.rails.oppdrag.emulator.reported import key_rank, moment
+from kvitt.rails.oppdrag.emulator.rows import CaseRow, EntryRow, Receipt, ReceivedRow
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
-
-
-class Receipt(Struct, frozen=True):
-    """A receipt on its way; `due_at` None means that it is swallowed or has nowhere to go."""
-
-    receipt_id: str
-    message_id: str
-    digest: bytes
-    reply_to: str
-    body: bytes
-    due_at: datetime | None
 
 
 class HandledMessage(Struct, frozen=True):
@@ -89,13 +80,13 @@ def entry_of(row: Sequence[object]) -> LineEntry:
 
 def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
     """Adds the fresh messages, what the accepted ones change, and all their receipts."""
-    if not messages:
-        return
-    _write_received(conn, messages, now)
-    _write_cases(conn, [message for message in messages if message.decision.opens_case])
-    _write_entries(conn, [(entry, message.message_id) for message in messages for entry in message.decision.entries])
+    received = [_received_row(message, now) for message in messages]
+    cases = [_case_row(message) for message in messages if message.decision.opens_case]
+    entries = [_entry_row(entry, message.message_id) for message in messages for entry in message.decision.entries]
+    receipts = [receipt for message in messages for receipt in message.receipts]
+    with conn.cursor() as cursor:
+        write_all(cursor, [received, cases, entries, receipts])
     _write_hold_backs(conn, messages)
-    write_receipts(conn, [receipt for message in messages for receipt in message.receipts])
 
 
 def repeat(conn: Connection, messages: Sequence[tuple[str, bool]], now: datetime) -> None:
@@ -109,75 +100,54 @@ def conflict(conn: Connection, messages: Sequence[tuple[str, bytes]], receipts: 
     """Records message ids that came with other bytes (each item: message id, digest) and answers them."""
     arrays = {"message_ids": [message_id for message_id, _ in messages], "digests": [digest for _, digest in messages], "now": now}
     conn.execute(_SQL.add_conflicts, arrays)
-    write_receipts(conn, receipts)
+    with conn.cursor() as cursor:
+        write_all(cursor, [receipts])
 
 
-def write_receipts(conn: Connection, receipts: Sequence[Receipt]) -> None:
-    """Stores receipts in the order in which they shall leave."""
-    arrays = {
-        "receipt_ids": [receipt.receipt_id for receipt in receipts],
-        "message_ids": [receipt.message_id for receipt in receipts],
-        "digests": [receipt.digest for receipt in receipts],
-        "reply_tos": [receipt.reply_to for receipt in receipts],
-        "bodies": [receipt.body for receipt in receipts],
-        "dues": [receipt.due_at for receipt in receipts],
-    }
-    conn.execute(_SQL.add_receipts, arrays)
+def _received_row(message: HandledMessage, now: datetime) -> ReceivedRow:
+    answer, order = message.decision.answer, message.reading
+    code = None if message.is_bare else answer.code
+    what = (
+        message.message_id,
+        message.digest,
+        now,
+        message.case.area,
+        message.case.case_id,
+        message.outcome,
+        answer.severity,
+        answer.text,
+        code,
+    )
+    return ReceivedRow(*what, *(_reconciled_by(order) if isinstance(order, ReceivedOrder) else (None,) * 5))
 
 
-def _write_received(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
-    arrays = {
-        "now": now,
-        "message_ids": [message.message_id for message in messages],
-        "digests": [message.digest for message in messages],
-        "outcomes": [message.outcome for message in messages],
-        "severities": [message.decision.answer.severity for message in messages],
-        "notes": [message.decision.answer.text for message in messages],
-        "codes": [None if message.is_bare else message.decision.answer.code for message in messages],
-        **_reconciled_arrays([message.reading if isinstance(message.reading, ReceivedOrder) else None for message in messages]),
-        **_case_arrays([message.case for message in messages]),
-    }
-    conn.execute(_SQL.add_received, arrays)
+def _reconciled_by(order: ReceivedOrder) -> tuple[str, str | None, str, int, str]:
+    """What the rail reconciles an order by: component, key, person, sum and when it was made."""
+    return order.component, key_rank(order.key) if order.key else None, order.person, order.kroner, moment(order.made)
 
 
-def _reconciled_arrays(orders: Sequence[ReceivedOrder | None]) -> dict[str, list[object]]:
-    """Returns what orders are reconciled by; nothing of those that could not be read."""
-    return {
-        "components": [order and order.component for order in orders],
-        "keys": [key_rank(order.key) if order and order.key else None for order in orders],
-        "persons": [order and order.person for order in orders],
-        "kroner": [order and order.kroner for order in orders],
-        "made": [order and moment(order.made) for order in orders],
-    }
+def _case_row(message: HandledMessage) -> CaseRow:
+    assert isinstance(message.reading, ReceivedOrder), "only an order opens a case"
+    return CaseRow(message.case.area, message.case.case_id, message.reading.person, message.message_id)
 
 
-def _write_cases(conn: Connection, messages: Sequence[HandledMessage]) -> None:
-    if not messages:
-        return
-    persons = [message.reading.person for message in messages if isinstance(message.reading, ReceivedOrder)]
-    arrays = {"persons": persons, "message_ids": [message.message_id for message in messages]}
-    conn.execute(_SQL.add_cases, {**arrays, **_case_arrays([message.case for message in messages])})
-
-
-def _write_entries(conn: Connection, entries: Sequence[tuple[LineEntry, str]]) -> None:
-    if not entries:
-        return
-    arrays = {
-        **_case_arrays([entry.case for entry, _ in entries]),
-        "chains": [entry.chain for entry, _ in entries],
-        "line_ids": [entry.line_id for entry, _ in entries],
-        "starts": [entry.starts for entry, _ in entries],
-        "ends": [entry.ends for entry, _ in entries],
-        "amounts": [entry.amount for entry, _ in entries],
-        "rate_codes": [entry.rate_code for entry, _ in entries],
-        "class_codes": [entry.class_code for entry, _ in entries],
-        "decided_rates": [entry.decided_rate for entry, _ in entries],
-        "ceased_froms": [entry.ceased_from for entry, _ in entries],
-        "payees": [entry.payee for entry, _ in entries],
-        "grades": [entry.grade for entry, _ in entries],
-        "message_ids": [message_id for _, message_id in entries],
-    }
-    conn.execute(_SQL.add_entries, arrays)
+def _entry_row(entry: LineEntry, message_id: str) -> EntryRow:
+    return EntryRow(
+        entry.case.area,
+        entry.case.case_id,
+        entry.chain,
+        entry.line_id,
+        entry.starts,
+        entry.ends,
+        entry.amount,
+        entry.rate_code,
+        entry.class_code,
+        entry.decided_rate,
+        entry.ceased_from,
+        entry.payee,
+        entry.grade,
+        message_id,
+    )
 
 
 def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> None:

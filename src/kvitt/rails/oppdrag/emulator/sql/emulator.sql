@@ -44,18 +44,16 @@ JOIN rail.hold_back AS hold ON hold.area = asked.area AND hold.case_id = asked.c
 -- name: add_received
 -- Records what was received for the first time, with its outcome and what it is reconciled by.
 INSERT INTO rail.received (message_id, digest, received_at, area, case_id, outcome, severity, note, code, component, key, person, kroner, made)
-SELECT message_id, digest, %(now)s, area, case_id, outcome, severity, note, code, component, key, person, kroner, made
-FROM unnest(%(message_ids)b::text[], %(digests)b::bytea[], %(areas)b::text[], %(case_ids)b::text[], %(outcomes)b::text[],
-            %(severities)b::text[], %(notes)b::text[], %(codes)b::text[], %(components)b::text[], %(keys)b::text[], %(persons)b::text[],
-            %(kroner)b::bigint[], %(made)b::text[])
-     AS given (message_id, digest, area, case_id, outcome, severity, note, code, component, key, person, kroner, made);
+SELECT message_id, digest, received_at, area, case_id, outcome, severity, note, code, component, key, person, kroner, made
+FROM unnest(%b::text[], %b::bytea[], %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+            %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[])
+     AS given (message_id, digest, received_at, area, case_id, outcome, severity, note, code, component, key, person, kroner, made);
 
 -- name: add_cases
 -- Opens cases.
 INSERT INTO rail.known_case (area, case_id, person, opened_by)
 SELECT area, case_id, person, opened_by
-FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(persons)b::text[], %(message_ids)b::text[])
-     AS given (area, case_id, person, opened_by);
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[]) AS given (area, case_id, person, opened_by);
 
 -- name: add_entries
 -- Writes accepted lines as entries, in the order of the arrays.
@@ -63,9 +61,8 @@ INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amoun
                         grade, message_id)
 SELECT area, case_id, CASE WHEN ceased_from IS NULL THEN 'line' ELSE 'cessation' END, chain, line_id, starts, ends, amount, rate_code,
        class_code, decided_rate, ceased_from, payee, grade, message_id
-FROM unnest(%(areas)b::text[], %(case_ids)b::text[], %(chains)b::text[], %(line_ids)b::text[], %(starts)b::date[], %(ends)b::date[],
-            %(amounts)b::bigint[], %(rate_codes)b::text[], %(class_codes)b::text[], %(decided_rates)b::bigint[], %(ceased_froms)b::date[],
-            %(payees)b::text[], %(grades)b::integer[], %(message_ids)b::text[])
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::date[], %b::date[], %b::bigint[], %b::text[], %b::text[], %b::bigint[],
+            %b::date[], %b::text[], %b::integer[], %b::text[])
      WITH ORDINALITY AS given (area, case_id, chain, line_id, starts, ends, amount, rate_code, class_code, decided_rate, ceased_from,
                                payee, grade, message_id, place)
 ORDER BY place;
@@ -83,8 +80,7 @@ DO UPDATE SET ends = EXCLUDED.ends, transfers_on = EXCLUDED.transfers_on, is_err
 -- Stores receipts in the order in which they shall leave; due null = never. One that was decided before is left alone.
 INSERT INTO rail.receipt (receipt_id, message_id, digest, reply_to, body, due_at)
 SELECT receipt_id, message_id, digest, reply_to, body, due_at
-FROM unnest(%(receipt_ids)b::text[], %(message_ids)b::text[], %(digests)b::bytea[], %(reply_tos)b::text[], %(bodies)b::bytea[],
-            %(dues)b::timestamptz[])
+FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::timestamptz[])
      WITH ORDINALITY AS given (receipt_id, message_id, digest, reply_to, body, due_at, place)
 ORDER BY place
 ON CONFLICT (receipt_id) DO NOTHING;

@@ -330,7 +330,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: Path = Path(".kvitt")
     database_url: str | None = None
     lanes: Annotated[int, Meta(ge=1)] = 1
-    max_batch: Annotated[int, Meta(ge=1)] = 128
+    max_batch: Annotated[int, Meta(ge=1)] = 256
     request_queue: str = "oppdrag.request"
     reply_queue: str = "oppdrag.receipts"
     reconciliation_queue: str = "oppdrag.reconciliation"

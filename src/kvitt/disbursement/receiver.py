@@ -36,7 +36,7 @@ class Receiver:
         wake_up: WakeUp,
         *,
         rail: str | None = None,
-        max_batch: int = 128,
+        max_batch: int = 256,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         """`rail` None: the default one. A step waits `look_seconds` for the first receipt."""

@@ -8,7 +8,7 @@ from kvitt.kernel.rows import Row
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
 
 
-class ReceivedRow(Row, frozen=True):
+class ReceivedMessageRow(Row, frozen=True):
     """A message that was received for the first time, with its outcome and what it is reconciled by: nothing where it could not be read."""
 
     statement = _SQL.add_received
@@ -29,7 +29,7 @@ class ReceivedRow(Row, frozen=True):
     made: str | None
 
 
-class CaseRow(Row, frozen=True):
+class KnownCaseRow(Row, frozen=True):
     """A case that an order opened."""
 
     statement = _SQL.add_cases
@@ -40,7 +40,7 @@ class CaseRow(Row, frozen=True):
     opened_by: str
 
 
-class EntryRow(Row, frozen=True):
+class LineEntryRow(Row, frozen=True):
     """An accepted line: a new line, or, with `ceased_from`, the cessation of its chain."""
 
     statement = _SQL.add_entries

@@ -17,7 +17,7 @@ from kvitt.rails.oppdrag.emulator.order import (
 )
 from kvitt.rails.oppdrag.emulator.reading import Reading
 from kvitt.rails.oppdrag.emulator.reported import key_rank, moment
-from kvitt.rails.oppdrag.emulator.rows import CaseRow, EntryRow, Receipt, ReceivedRow
+from kvitt.rails.oppdrag.emulator.rows import KnownCaseRow, LineEntryRow, Receipt, ReceivedMessageRow
 
 Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
@@ -104,7 +104,7 @@ def conflict(conn: Connection, messages: Sequence[tuple[str, bytes]], receipts: 
         write_all(cursor, [receipts])
 
 
-def _received_row(message: HandledMessage, now: datetime) -> ReceivedRow:
+def _received_row(message: HandledMessage, now: datetime) -> ReceivedMessageRow:
     answer, order = message.decision.answer, message.reading
     code = None if message.is_bare else answer.code
     what = (
@@ -118,21 +118,21 @@ def _received_row(message: HandledMessage, now: datetime) -> ReceivedRow:
         answer.text,
         code,
     )
-    return ReceivedRow(*what, *(_reconciled_by(order) if isinstance(order, ReceivedOrder) else (None,) * 5))
+    return ReceivedMessageRow(*what, *(_reconciled_by(order) if isinstance(order, ReceivedOrder) else (None,) * 5))
 
 
 def _reconciled_by(order: ReceivedOrder) -> tuple[str, str | None, str, int, str]:
-    """What the rail reconciles an order by: component, key, person, sum and when it was made."""
+    """Returns what the rail reconciles an order by: component, key, person, sum and when it was made."""
     return order.component, key_rank(order.key) if order.key else None, order.person, order.kroner, moment(order.made)
 
 
-def _case_row(message: HandledMessage) -> CaseRow:
+def _case_row(message: HandledMessage) -> KnownCaseRow:
     assert isinstance(message.reading, ReceivedOrder), "only an order opens a case"
-    return CaseRow(message.case.area, message.case.case_id, message.reading.person, message.message_id)
+    return KnownCaseRow(message.case.area, message.case.case_id, message.reading.person, message.message_id)
 
 
-def _entry_row(entry: LineEntry, message_id: str) -> EntryRow:
-    return EntryRow(
+def _entry_row(entry: LineEntry, message_id: str) -> LineEntryRow:
+    return LineEntryRow(
         entry.case.area,
         entry.case.case_id,
         entry.chain,

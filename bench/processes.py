@@ -8,7 +8,8 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from kvitt.app.hub import LISTENERS, ROLES, HubProcess
+from kvitt.app.hub import HubProcess
+from kvitt.app.roles import LISTENERS, ROLES
 from kvitt.config import load_settings
 from kvitt.settings import Settings
 

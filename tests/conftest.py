@@ -36,6 +36,9 @@ settings.register_profile("kvitt", tried(), deadline=None, database=None, print_
 settings.load_profile("kvitt")
 
 
+# A hub of one process starts with less; what is about several says how many.
+os.environ.setdefault("KVITT_WORKERS", "1")
+
 _new_context = ssl.create_default_context
 _of_all_authorities = cache(lambda: _new_context(cafile=certifi.where()))
 

@@ -87,7 +87,7 @@ class _Threshold:
         return event
 
 
-class _Named:
+class _OfWorker:
     """Says which worker a line is of; nothing where there is one process."""
 
     def __init__(self, worker: int | None) -> None:
@@ -168,7 +168,7 @@ def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOL
         processors=[
             _Threshold(level),
             structlog.contextvars.merge_contextvars,
-            _Named(worker),
+            _OfWorker(worker),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.set_exc_info,

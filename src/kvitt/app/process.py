@@ -46,7 +46,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         settings = replace(settings, emulator=False)
     roles = roles_of(settings)
     with crew_for(settings, roles) as crew, database(settings, own=True) as conninfo:
-        hub = _made(conninfo, settings, roles, crew)
+        hub = hub_of(conninfo, settings, roles, crew)
         with operations(hub, settings) as shown:
             hub.start()
             try:
@@ -172,7 +172,7 @@ def crew_for(settings: Settings, roles: Sequence[str]) -> Iterator["Crew | None"
         crew.close()
 
 
-def _made(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew | None") -> "HubProcess | Workers":
+def hub_of(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew | None") -> "HubProcess | Workers":
     """The hub, not started."""
     if crew is None:
         from kvitt.app.hub import HubProcess
@@ -208,7 +208,7 @@ def operations(hub: "HubProcess | Workers", settings: Settings) -> Iterator["Ops
 
 def _hub(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew | None") -> "HubProcess | Workers":
     """The hub, not started. Raises OtherLog, TopicsDiffer, NotBegun, RecordsGone, and what clients raise when a server does not answer."""
-    hub = _made(conninfo, settings, roles, crew)
+    hub = hub_of(conninfo, settings, roles, crew)
     hub.log.require_start_offset()
     return hub
 

@@ -68,7 +68,7 @@ def loops_of(roles: Sequence[str], rails: Rails) -> list[str]:
 
 
 def on_rail(loop: str, rail: str, rails: Rails) -> str:
-    """What the loop of a rail is called; that of the default rail by its role alone."""
+    """Returns what the loop of a rail is called; that of the default rail by its role alone."""
     return loop if rail == rails.default.name else f"{loop} {rail}"
 
 

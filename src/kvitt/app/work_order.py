@@ -1,4 +1,4 @@
-"""What the first process of a hub says to a worker that it has begun: a line of JSON on a socket, secrets too, so never an argument."""
+"""The order of the first process of a hub to a worker that it has begun: a line of JSON on a socket, secrets too, so never an argument."""
 
 from collections.abc import Sequence
 from pathlib import Path

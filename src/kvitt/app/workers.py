@@ -139,7 +139,11 @@ class _Worker:
         pause, lives = FIRST_PAUSE_SECONDS, 0
         while not self._stopping.is_set():
             born = time.monotonic()
-            status = self._live_once()
+            try:
+                status = self._live_once()
+            except OSError as error:
+                status = None
+                self._states.enters("start", type(error).__name__, "error", "worker can not be started", reason=error.strerror)
             if self._stopping.is_set():
                 self.status = status
                 return
@@ -177,8 +181,10 @@ class _Worker:
 
 
 def _named(status: int | None) -> str:
-    """How a process ended, in a word."""
-    return signal.Signals(-status).name if status is not None and status < 0 else f"status {status}"
+    """Returns how a process ended, in a word."""
+    if status is None:
+        return "not started"
+    return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
 class SharedApis:

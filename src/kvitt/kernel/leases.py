@@ -5,7 +5,7 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -135,6 +135,11 @@ def hold(source: Source, lease: Lease) -> None:
 def release_every_lease(connection: psycopg.Connection[Any]) -> None:
     """For the sole owner of an embedded database: whoever held a lease before is known to be dead."""
     connection.execute(_SQL.release_every_lease)
+
+
+def held_leases(connection: psycopg.Connection[Any], leases: Sequence[str]) -> list[str]:
+    """Those of these leases that somebody holds now."""
+    return fetch_values(connection, _SQL.held_leases, {"leases": list(leases)})
 
 
 def release_leases(connection: psycopg.Connection[Any], owner: str) -> None:

@@ -93,7 +93,7 @@ class RoleBoard:
         return [_silent(state) if _hangs(state, now) else state for state in list(self._states.values())]
 
     def counted(self) -> Counters:
-        """What this process has done."""
+        """Returns what this process has done."""
         return METRICS
 
     def _step(self, role: str, step: Callable[[], int]) -> int:
@@ -146,7 +146,7 @@ class WorkerBoard:
         self._ended = Counters()
 
     def reported(self, worker: int, report: WorkerReport) -> None:
-        """What a worker has said of itself."""
+        """Takes what a worker has said of itself."""
         with self._lock:
             self._states[worker], self._tallies[worker] = list(report.roles), report.tally
             self._heard[worker] = self._clock()
@@ -168,7 +168,7 @@ class WorkerBoard:
         return [replace(_silent(each) if worker in silent else each, worker=worker) for worker, each in states]
 
     def counted(self) -> Counters:
-        """What all of them have counted, those that have ended too, and this process."""
+        """Returns what all of them have counted, those that have ended too, and this process."""
         whole = Counters()
         with self._lock:
             for tally in (METRICS.tally(), self._ended.tally(), *self._tallies.values()):

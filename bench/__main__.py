@@ -29,6 +29,7 @@ from bench import (
     simulations,
     submit,
     thrift,
+    workers,
 )
 from bench.place import Place, place
 from bench.report import TOLD
@@ -45,6 +46,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "submit": submit.run,
         "latency": latency.run,
         "end_to_end": end_to_end.run,
+        "workers": workers.run,
         "decisions": decisions.run,
         "large_case": large_case.run,
         "large_store": large_store.run,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -35,14 +35,14 @@ def log_new_cases(connection: psycopg.Connection[Any], first: int, count: int) -
         append(connection, records[start : start + _APPENDED_AT_ONCE], utc_now())
 
 
-def wait_until_answered(connection: psycopg.Connection[Any], count: int) -> None:
+def wait_until_answered(connection: psycopg.Connection[Any], count: int, *, look_seconds: float = _LOOK_SECONDS) -> None:
     """Until `count` messages in all have come in, are answered, and everything is published; raises TimeoutError."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < deadline:
         # Counted, since a number may be given to a message before it is there, and dear: not while messages are unfinished.
         if _is_finished(connection) and connection.execute(_CAME_IN, (count,)).fetchone() == (True,) and _is_finished(connection):
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(look_seconds)
     raise TimeoutError(f"not all of {count} messages were answered within {_LONGEST_SECONDS:.0f} s")
 
 
@@ -51,20 +51,21 @@ def _is_finished(connection: psycopg.Connection[Any]) -> bool:
 
 
 @contextmanager
-def _running(conninfo: str, *, apart: bool) -> Iterator[BaseProcess]:
+def _running(conninfo: str, *, apart: bool, workers: int | Literal["auto"]) -> Iterator[BaseProcess]:
     """The process of the hub, after that of the emulator where it is apart."""
     with ExitStack() as running:
         if apart:
             running.enter_context(hub_process(conninfo, ["emulator"]))
-        yield running.enter_context(hub_process(conninfo, [role for role in CASE_ROLES if not apart or role != "emulator"]))
+        roles = [role for role in CASE_ROLES if not apart or role != "emulator"]
+        yield running.enter_context(hub_process(conninfo, roles, workers=workers))
 
 
-def per_second(place: Place, count: int, *, apart: bool, meter: Meter | None = None) -> float:
+def per_second(place: Place, count: int, *, apart: bool, workers: int | Literal["auto"] = 1, meter: Meter | None = None) -> float:
     """Messages per second to their final status on the embedded log and queue; `apart`: the emulator in a process of its own."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
         make_topics(connection, TOPICS)
-        with _running(conninfo, apart=apart) as hub:
+        with _running(conninfo, apart=apart, workers=workers) as hub:
             log_new_cases(connection, 0, warming)
             wait_until_answered(connection, warming)
             with meter.counting(hub) if meter else nullcontext():

@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal
 
-from kvitt.app.hub import LISTENERS, ROLES, HubProcess
+from msgspec.structs import replace
+
+from kvitt.app.process import crew_for, hub_of
+from kvitt.app.roles import LISTENERS, ROLES
 from kvitt.config import load_settings
 from kvitt.settings import Settings
 
@@ -21,16 +25,20 @@ CASE_ROLES = tuple(role for role in ROLES if role not in LISTENERS)
 def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    hub = HubProcess(conninfo, settings, roles)
-    hub.start()
-    stop.wait()
-    hub.stop(_STOP_SECONDS)
+    with crew_for(settings, roles) as crew:
+        hub = hub_of(conninfo, settings, roles, crew)
+        hub.start()
+        stop.wait()
+        hub.stop(_STOP_SECONDS)
 
 
 @contextmanager
-def hub_process(conninfo: str, roles: Sequence[str] = CASE_ROLES, settings: Settings | None = None) -> Iterator[BaseProcess]:
-    """A process with these roles; ended in order, so that what it held of brokers does not keep its successor waiting, or killed."""
-    process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles), settings or load_settings()), daemon=True)
+def hub_process(
+    conninfo: str, roles: Sequence[str] = CASE_ROLES, settings: Settings | None = None, *, workers: int | Literal["auto"] = 1
+) -> Iterator[BaseProcess]:
+    """A process with these roles, or with workers that have them; ended in order, so that its successor need not wait, or killed."""
+    given = replace(settings or load_settings(), workers=workers)
+    process = get_context("spawn").Process(target=_serve, args=(conninfo, tuple(roles), given), daemon=True)
     process.start()
     try:
         yield process

@@ -71,7 +71,7 @@ class Meter:
         own = sum(os.times()[:2])
         server = [self._server, *_children(self._server)]
         return _Used(
-            hub=sum(map(_seconds, hubs)) if hubs else own,
+            hub=sum(_seconds(each) for hub in hubs for each in (hub, *_children(hub))) if hubs else own,
             callers=own if hubs else 0.0,
             # What processes of the server have used that have ended is added to what their parent has used.
             server=sum(map(_seconds, server)) + _seconds_of_ended(self._server),

@@ -39,6 +39,9 @@ settings.load_profile("kvitt")
 # What is collected stays: while it is, nobody need look again and again for what may go.
 gc.set_threshold(100_000, 50, 100)
 
+# A hub of one process starts with less; what is about several says how many.
+os.environ.setdefault("KVITT_WORKERS", "1")
+
 _new_context = ssl.create_default_context
 _of_all_authorities = cache(lambda: _new_context(cafile=certifi.where()))
 

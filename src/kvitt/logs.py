@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 
 from kvitt.kernel.state_log import Level, StateLog
 
@@ -30,13 +31,23 @@ class LogForm(StrEnum):
     CONSOLE = "console"
 
 
+class LogTerms(Struct, frozen=True):
+    """How this process logs: below which directory, from which level on, and in which form."""
+
+    data: Path
+    level: str
+    form: LogForm
+
+
 class _Ordinary:
     """Writes lines to standard error; the stream is looked up each time, so that whoever replaces it is heeded."""
 
     restricted = False
 
     def msg(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        # In one piece: other processes write to the same file.
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
     debug = info = warning = error = critical = exception = warn = fatal = log = msg
 
@@ -73,6 +84,18 @@ class _Threshold:
     def __call__(self, logger: _Logger, method: str, event: _Event) -> _Event:
         if not logger.restricted and _LEVELS.get(method, 20) < self._least:
             raise structlog.DropEvent
+        return event
+
+
+class _OfWorker:
+    """Says which worker a line is of; nothing where there is one process."""
+
+    def __init__(self, worker: int | None) -> None:
+        self._worker = worker
+
+    def __call__(self, logger: _Logger, method: str, event: _Event) -> _Event:  # noqa: ARG002 - as structlog has it
+        if self._worker is not None:
+            event.setdefault("worker", self._worker)
         return event
 
 
@@ -121,8 +144,21 @@ def _hear_libraries() -> None:
     root.addHandler(_Libraries())
 
 
-def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOLE) -> None:
-    """From now on ordinary lines of `level` and above go to standard error in `form`, restricted ones to `data`/restricted.log (0600)."""
+_terms: LogTerms | None = None
+
+
+def terms_in_force() -> LogTerms:
+    """How this process logs, for others that shall do the same; as nothing is set, where nobody has said."""
+    return _terms or LogTerms(Path(), "warning", LogForm.CONSOLE)
+
+
+def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOLE, worker: int | None = None) -> None:
+    """From now on ordinary lines of `level` and above go to standard error in `form`, restricted ones to `data`/restricted.log (0600).
+
+    Every line names the `worker`, where several write to one place.
+    """
+    global _terms  # noqa: PLW0603 - like the configuration of structlog, there is one for the process
+    _terms = LogTerms(data, level, form)
     ordinary, restricted = _Ordinary(), _Restricted(data / RESTRICTED_FILE)
 
     def logger_named(*names: str) -> _Logger:
@@ -132,6 +168,7 @@ def set_up(data: Path, *, level: str = "warning", form: LogForm = LogForm.CONSOL
         processors=[
             _Threshold(level),
             structlog.contextvars.merge_contextvars,
+            _OfWorker(worker),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.set_exc_info,

@@ -320,15 +320,16 @@ class LimitsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings: what may differ between installations.
 
-    `database_url` None means the embedded PostgreSQL under `data`. `lanes` is the number of writers of the intake; more than one
+    `database_url` None means the embedded PostgreSQL under `data`. `workers` processes share the work of `kvitt up` and `kvitt run`,
+    "auto": as many as have something to do on this machine. `lanes` is the number of writers of the intake in each; more than one
     pays only where the database is far away, for they share one interpreter. `kafka` None means the embedded log. For `start_seconds`
-    `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command, errors for a
-    person or more as JSON. `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any; the log says which.
-    `decisions` are the rules of schemes.
+    `kvitt run` waits at its start for servers that do not answer. `log_level` and `log_form` None: as fits the command.
+    `emulator_port`, of the emulator's simulation, None: 8024 if it is free, else any. `decisions` are the rules of schemes.
     """
 
     data: Path = Path(".kvitt")
     database_url: str | None = None
+    workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = "auto"
     lanes: Annotated[int, Meta(ge=1)] = 1
     max_batch: Annotated[int, Meta(ge=1)] = 256
     request_queue: str = "oppdrag.request"

@@ -55,7 +55,9 @@ def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> N
         earn(limited)
         assert hub.apis is not None
         token = LocalIssuer(tmp_path).token("tests", ALL, AUDIENCE, timedelta(hours=1))
-        with httpx.Client(base_url=hub.apis.rest.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS) as caller:
+        with httpx.Client(
+            base_url=hub.apis.addresses.rest.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS
+        ) as caller:
             body = {"party_id": "party-1", "shop_id": "shop-1", "cash": {"amount": 10_000, "currency": "RUB"}}
             made = caller.post("/payouts", json=body, headers={"idempotency-key": "once"}).json()
             for step, details in (("confirm", None), ("cancel", {"details": "back"})):

@@ -42,7 +42,7 @@ def site(kafka: KafkaSettings, conninfo: str, directory: Path) -> Iterator[httpx
         until(hub.apis.listening.is_set)
         token = issuer.token(azp_name="prod:team:utbetal", azp="utbetal", NAVident="B200002", groups=["g"])
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        with httpx.Client(base_url=hub.apis.rest.url, headers=headers, timeout=60) as client:
+        with httpx.Client(base_url=hub.apis.addresses.rest.url, headers=headers, timeout=60) as client:
             yield client
     finally:
         hub.stop()

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from integration.test_ops_server import Samples, scrape
-from kvitt.app.hub import HubProcess, operations
+from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
+from kvitt.app.process import operations
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Area, Scheme
@@ -186,7 +187,7 @@ def _registry(stage: Stage, now: datetime) -> CollectorRegistry:
     def figures() -> Figures:
         return read_figures(stage.connection, now, log_topics=list(PORTS.contracts.inputs()))
 
-    return registry_of(Metrics(Counters(), figures, list, None))
+    return registry_of(Metrics(Counters, figures, list, None))
 
 
 def _idle(samples: Samples) -> bool:

@@ -13,7 +13,8 @@ import pytest
 import structlog
 
 from kvitt import logs
-from kvitt.app.hub import HubProcess, operations
+from kvitt.app.hub import HubProcess
+from kvitt.app.process import operations
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import CaseNotFound, LeaseLost, NotBegun

@@ -1,6 +1,7 @@
 """`kvitt run` on Kafka, PostgreSQL and a queue broker: one process, a stop under load, its log, and servers that are not there yet."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from kvitt.transports.kafka.topics import ensure_topics
 from support.console_script import command
 from support.hub_messages import aap, dp, text
 from support.kafka_stage import joined, send
+from support.kill_harness import worker_pids
 from support.patience import PATIENCE_SECONDS, until
 from support.run_stage import Place, running
 from support.topics import TOPIC_TERMS
@@ -51,6 +53,23 @@ def test_one_process_takes_messages_from_kafka_to_their_final_status_over_a_brok
     with running(place, ALL) as (runner,):
         keys = feed(place, 5)
         assert place.await_final(keys) == {key: [Status.OK] for key in keys}
+        assert runner.stop() == 0
+    assert_consistent(place)
+
+
+def test_workers_of_one_run_may_be_killed_on_kafka(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KVITT_WORKERS", "2")
+    with running(place, ALL) as (runner,), connect(place.database) as connection:
+
+        def taken() -> bool:
+            return connection.execute("SELECT count(*) > 5 FROM messages").fetchone() == (True,)
+
+        keys = feed(place, 20)
+        until(taken)
+        for number, pid in worker_pids(runner.process.pid).items():
+            os.kill(pid, signal.SIGKILL)
+            until(lambda number=number, pid=pid: worker_pids(runner.process.pid).get(number, pid) != pid)  # type: ignore[misc]
+        assert set(place.await_final(keys)) == set(keys)
         assert runner.stop() == 0
     assert_consistent(place)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kvitt.app.hub import HubProcess, roles_of
+from kvitt.app.hub import HubProcess
+from kvitt.app.roles import roles_of
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme

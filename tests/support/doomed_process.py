@@ -35,6 +35,11 @@ class Forked:
         self._process = _CONTEXT.Process(target=_command, args=(list(arguments), log, dict(environment)))
         self._process.start()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid or 0
+
     def poll(self) -> int | None:
         """Its exit status, or the signal that killed it, negated; None while it runs."""
         return self._process.exitcode

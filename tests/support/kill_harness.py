@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -34,6 +34,10 @@ class Process:
     @property
     def is_dead(self) -> bool:
         return self._process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def age_seconds(self) -> float:
@@ -76,6 +80,18 @@ class Child(Process):
         """SIGKILL to the postmaster, below the hub that goes on living."""
         first_line = (self.data / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0]
         os.kill(int(first_line), signal.SIGKILL)
+
+
+def worker_pids(first_process: int) -> dict[int, int]:
+    """The process ids of the workers that a hub's first process has now, by their numbers."""
+    found = {}
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            arguments = command.read_bytes().split(b"\0")
+            parent = int(command.with_name("stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
+            if parent == first_process and b"kvitt.app.worker" in arguments:
+                found[int(arguments[-2].removeprefix(b"worker="))] = int(command.parent.name)
+    return found
 
 
 class Resumed(Struct, frozen=True):

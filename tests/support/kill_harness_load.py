@@ -147,7 +147,8 @@ class Feeder:
     def stop(self) -> None:
         """Ends feeding; everything in `fed` stands in the log then. A hub must be running, or come."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join()
         self._log.close()
         if self.failure:
             raise self.failure

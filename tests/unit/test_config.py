@@ -12,7 +12,15 @@ from kvitt.settings import HIDDEN, QueueSettings, Settings, shown
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("KVITT_CONFIG", "KVITT_DATA", "KVITT_DATABASE_URL", "KVITT_LANES", "KVITT_KAFKA_BOOTSTRAP", "KVITT_QUEUE_PASSWORD"):
+    for name in (
+        "KVITT_CONFIG",
+        "KVITT_DATA",
+        "KVITT_DATABASE_URL",
+        "KVITT_WORKERS",
+        "KVITT_LANES",
+        "KVITT_KAFKA_BOOTSTRAP",
+        "KVITT_QUEUE_PASSWORD",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

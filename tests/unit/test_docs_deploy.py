@@ -55,7 +55,8 @@ def test_every_topic_gets_its_rights(name: str, topics: list[str]) -> None:
     assert f"RAPID=${{5:-{RAPID}}}" in ACLS
 
 
-def test_the_example_is_the_defaults() -> None:
+def test_the_example_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KVITT_WORKERS", raising=False)
     assert load_settings(EXAMPLE) == Settings()
 
 

@@ -63,9 +63,9 @@ class EmulatorHttpApp:
         return await loop.run_in_executor(self._threads, self._service.finish, begun)
 
 
-def emulator_listener(port: int | None) -> HttpListener:
+def emulator_listener(port: int | None, *, shared: bool = False, kept: bool = False) -> HttpListener:
     """The address of the service, on the loopback; port None: the usual one or, if that is taken, any. Raises ApiPortTaken."""
-    return HttpListener(ListenAddress("127.0.0.1", port, EMULATOR_PORT), "emulator")
+    return HttpListener(ListenAddress("127.0.0.1", port, EMULATOR_PORT, shared=shared, kept=kept), "emulator")
 
 
 @contextmanager

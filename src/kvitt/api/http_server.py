@@ -38,7 +38,7 @@ class ListenAddress(Struct, frozen=True):
     """An address to listen at, with its files in PEM. `client_ca_file` wants every client to show a certificate of it.
 
     `port` None: the usual one if it is free, else any. `shared`: other processes of the same user may listen at it too, if they say so as
-    well, and the system shares callers out among them.
+    well, and the system shares callers out among them. `kept`: of those, it is ours to say who.
     """
 
     host: str
@@ -48,6 +48,7 @@ class ListenAddress(Struct, frozen=True):
     key_file: Path | None = None
     client_ca_file: Path | None = None
     shared: bool = False
+    kept: bool = False
 
 
 class HttpListener:
@@ -65,6 +66,11 @@ class HttpListener:
         host, port = self._socket.getsockname()[:2]
         scheme = "https" if self._address.certificate_file else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def port(self) -> int:
+        """The port at which it listens."""
+        return int(self._socket.getsockname()[1])
 
     @contextmanager
     def serving(self, app: Any, max_body: int = MAX_BODY) -> Iterator[threading.Thread]:
@@ -96,8 +102,7 @@ class HttpListener:
             listening.listen(_BACKLOG)
         except OSError as error:
             listening.close()
-            port = int(self._socket.getsockname()[1])
-            raise ApiPortTaken(self._name, self._address.host, port, error.strerror or type(error).__name__) from error
+            raise ApiPortTaken(self._name, self._address.host, self.port, error.strerror or type(error).__name__) from error
         return listening
 
     def close(self) -> None:
@@ -194,7 +199,7 @@ def _bind_to(address: ListenAddress, port: int) -> tuple[socket, socket | None]:
     bound = _new_socket(address)
     try:
         bound.bind((address.host, port))
-        return bound, None if address.shared else _claim(*bound.getsockname()[:2])
+        return bound, None if address.shared and not address.kept else _claim(*bound.getsockname()[:2])
     except OSError:
         bound.close()
         raise

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from kvitt.api.http_limits import Limits
-from kvitt.api.http_server import HttpListener, ListenAddress
 from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.thrift import ledger as thrift_ledger
 from kvitt.api.thrift import payouts as thrift_payouts
 from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
+from kvitt.app.addresses import ApiAddresses
 from kvitt.app.parts import payouts_of
 from kvitt.disbursement.authority import USUAL_CAPS, DecisionPolicy, TwoPeople
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import LoopStep, WakeUp, run_loop
@@ -29,7 +28,7 @@ from kvitt.ledger.service import LedgerService
 from kvitt.payouts.remote import RemotePayouts, SagaSweeper
 from kvitt.payouts.repository import reserved_plans
 from kvitt.payouts.service import PayoutService
-from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Settings, ThriftSettings
+from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Settings
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
 
 _log = structlog.get_logger(__name__)
-_THRIFT_PORT, _REST_PORT = 8022, 8080
 _CONNECTIONS = 8
 _RECONCILING: Final = 2
 _REFUSING: Final = 2
@@ -77,15 +75,11 @@ class Apis:
         decided: Callable[[], None] = lambda: None,
     ) -> None:
         """`asked` is called when a simulation is asked for, `decided` when decisions were taken. Raises ApiPortTaken, BadSettings."""
-        if settings.payouts.plans_of_others and "payouts" in roles and not settings.payouts.ledger_url:
-            raise BadSettings("[payouts] plans_of_others: a ledger that serves another's payouts has none of its own; see the role payouts")
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
         self._ports, self._asked, self._decided = ports, asked, decided
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
-        shared = settings.http.shared_ports
-        self.thrift = HttpListener(_thrift_address(settings.thrift, shared), "thrift", self._limits)
-        self.rest = HttpListener(_rest_address(settings.rest, shared), "rest", self._limits)
+        self.addresses = ApiAddresses(settings, roles, self._limits)
         self.listening = threading.Event()
         """Set once calls are answered."""
 
@@ -104,15 +98,14 @@ class Apis:
                 endpoints |= thrift_payouts.endpoints(payouts)
             refused = self._refused_calls(opened)
             rest, rest_body = self._rest_app(opened, payouts, ledger if "ledger" in self._roles else None, refused)
-            served = ((self.thrift, ThriftApp(endpoints), THRIFT_BODY), (self.rest, rest, rest_body))
+            at = self.addresses
+            served = ((at.thrift, ThriftApp(endpoints), THRIFT_BODY), (at.rest, rest, rest_body))
             threads = [opened.enter_context(api.serving(app, max_body)) for api, app, max_body in served]
             if payouts and payouts.remote:
                 threads.append(opened.enter_context(_sweeping(payouts.remote)))
             for api, _, _ in served:
                 opened.callback(api.end_soon)
-            _log.info(
-                "apis listen", thrift=self.thrift.url, rest=self.rest.url, paths=sorted(endpoints), connections=self._limits.connections
-            )
+            _log.info("apis listen", thrift=at.thrift.url, rest=at.rest.url, paths=sorted(endpoints), connections=self._limits.connections)
             self._warn_of_fewer()
             self.listening.set()
             # The first look is at once: until then the process is not ready.
@@ -121,8 +114,7 @@ class Apis:
 
     def close(self) -> None:
         """Gives up the addresses."""
-        self.thrift.close()
-        self.rest.close()
+        self.addresses.close()
 
     def _refused_calls(self, opened: ExitStack) -> RefusedCalls:
         writing = pool(self._conninfo, application="kvitt rest", size=_REFUSING, lock_timeout_ms=LOCK_MS)
@@ -280,15 +272,6 @@ def _policy(settings: Settings, scheme: Scheme) -> DecisionPolicy:
         cap_kroner=USUAL_CAPS.get(scheme) if given.cap_kroner is None else given.cap_kroner or None,
         two_people=TwoPeople(given.two_people),
     )
-
-
-def _thrift_address(settings: ThriftSettings, shared: bool) -> ListenAddress:
-    files = settings.certificate_file, settings.key_file, settings.client_ca_file
-    return ListenAddress(settings.host, settings.port, _THRIFT_PORT, *files, shared=shared)
-
-
-def _rest_address(settings: RestSettings, shared: bool) -> ListenAddress:
-    return ListenAddress(settings.host, settings.port, _REST_PORT, settings.certificate_file, settings.key_file, shared=shared)
 
 
 def _raise_limit() -> int:

@@ -12,6 +12,7 @@ import structlog
 
 from kvitt.api.http_limits import Limits
 from kvitt.api.http_server import HttpListener, ListenAddress
+from kvitt.app.roles import has_console
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
@@ -33,29 +34,23 @@ class ConsoleStopped(Exception):
     """The server ended by itself."""
 
 
-def has_console(settings: Settings) -> bool:
-    """Whether anybody could log in: at an issuer, or as one of the made-up people."""
-    return bool(settings.console.issuer) or has_local_people(settings)
-
-
-def has_local_people(settings: Settings) -> bool:
-    """Whether made-up people are let in."""
-    said = settings.console.local_people
-    return not settings.console.issuer and (settings.database_url is None if said is None else said)
-
-
 class Console:
     """The console of one process. Its address is taken at once; it answers while the steps go on."""
 
-    def __init__(self, conninfo: str, settings: Settings, stop: threading.Event, *, clock: Clock = utc_now) -> None:
-        """Raises ApiPortTaken, and BadSettings where nobody could log in, or anybody from anywhere."""
+    def __init__(self, conninfo: str, settings: Settings, stop: threading.Event, *, clock: Clock = utc_now, kept: bool = False) -> None:
+        """`kept`: the address is for the worker that answers.
+
+        Raises ApiPortTaken, and BadSettings where nobody could log in, or anybody from anywhere.
+        """
         given = settings.console
         if not has_console(settings):
             raise BadSettings("[console] issuer: people log in at one; see docs/console.md")
         if not given.issuer and not _is_loopback(given.host):
             raise BadSettings("[console] host, local_people: made-up people are let in from this machine only")
         self._conninfo, self._settings, self._stop, self._clock = conninfo, settings, stop, clock
-        address = ListenAddress(given.host, given.port, _PORT, given.certificate_file, given.key_file, shared=settings.http.shared_ports)
+        shared = settings.http.shared_ports
+        files = given.certificate_file, given.key_file
+        address = ListenAddress(given.host, given.port, _PORT, *files, shared=shared or kept, kept=kept and not shared)
         limits = Limits(connections=_CONNECTIONS, connections_per_address=_CONNECTIONS)
         self.listener = HttpListener(address, "console", limits)
         self.listening = threading.Event()

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from kvitt.app.ports import checks_of, limits_of, limits_of_nobody, ports_of, publishes_statuses
+from kvitt.app.ports import limits_of_nobody, ports_as_set
+from kvitt.app.roles import APIS, CONSOLE, RESUME, ROLES, loops_of, on_rail, roles_of
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -25,12 +25,7 @@ from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.jobs import Scheduler
 from kvitt.kernel.leases import LeaseKeeper
-from kvitt.kernel.loop import (
-    LoopStep,
-    MakeStep,
-    WakeUp,
-    run_loop,
-)
+from kvitt.kernel.loop import LoopStep, MakeStep, WakeLine, WakeUp, run_loop
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
 from kvitt.settings import Settings
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
     from kvitt.api.http_server import HttpListener
     from kvitt.app.apis import Apis
     from kvitt.app.console import Console
-    from kvitt.ops.server import OpsServer
 
 _log = structlog.get_logger(__name__)
 _SLEEP_SECONDS = 0.02
@@ -52,34 +46,6 @@ _COLLECTED_AFTER: Final = (10_000, 20, 100)
 the usual numbers each batch would be walked through dozens of times. Five times as many cost a hub of all roles a MiB.
 """
 _ROOM_PER_INTAKE = 2048
-_APIS, _CONSOLE, _RESUME = "apis", "console", "resume"
-ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
-    {
-        "intake": ("intake", _RESUME),
-        "rapid": ("rapid", _RESUME),
-        "relay": ("relay",),
-        "sender": ("sender",),
-        "receiver": ("receiver", _RESUME),
-        "simulator": ("simulator",),
-        "reconciler": ("reconciler",),
-        "scheduler": ("scheduler",),
-        "emulator": ("emulator",),
-        "payouts": (_APIS,),
-        "ledger": (_APIS,),
-        "simulations": (_APIS,),
-        "reconciliations": (_APIS,),
-        "decisions": (_APIS, _RESUME),
-        "console": (_CONSOLE,),
-    }
-)
-"""The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
-
-`resume` handles what came in while its case was locked: it runs wherever messages or receipts come in. Roles that answer calls share one.
-"""
-_ON_RAILS: Final = ("sender", "receiver")
-"""The loops that each rail has for itself."""
-LISTENERS: Final = tuple(role for role, loops in ROLES.items() if not {_APIS, _CONSOLE}.isdisjoint(loops))
-"""The roles that answer calls, or browsers."""
 
 
 def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Callable[[Sequence[Incoming]], Sequence[Outcome]]:
@@ -101,8 +67,16 @@ def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Calla
 class HubProcess:
     """The roles of one process, each in a thread of its own."""
 
-    def __init__(self, conninfo: str, settings: Settings, roles: Sequence[str] | None = None) -> None:
-        """All roles where none are named.
+    def __init__(
+        self,
+        conninfo: str,
+        settings: Settings,
+        roles: Sequence[str] | None = None,
+        *,
+        owner: str | None = None,
+        line: WakeLine | None = None,
+    ) -> None:
+        """All roles where none are named. Where others play the rest: the name under which leases are taken, and the line to the others.
 
         Raises ValueError for an unknown one, ApiPortTaken, OtherLog, TopicsDiffer, KafkaException when no broker answers.
         """
@@ -110,26 +84,20 @@ class HubProcess:
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles
-        hears_strays = settings.rapid.ours or "rapid" in roles
-        self.ports = ports_of(
-            settings.rapid,
-            settings.ops,
-            hears_strays=hears_strays,
-            publishes_statuses=publishes_statuses(settings),
-            checks=checks_of(settings.simulation),
-            limits=limits_of(settings.limits),
-        )
+        self.ports = ports_as_set(settings, roles)
         for source in limits_of_nobody(settings, self.ports.contracts):
             _log.warning("limit of no topic or application that is known here", source=source)
-        self.board = RoleBoard(utc_now, self._loops())
+        self._loops = loops_of(roles, self.ports.rails)
+        self.board = RoleBoard(utc_now, self._loops)
         self.log = log_of(conninfo, settings, self.ports, roles)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._orders, self._outbox, self._deferred, self._jobs, self._questions = WakeUp(), WakeUp(), WakeUp(), WakeUp(), WakeUp()
-        self._runs = WakeUp()
+        self._owner, self._line = owner, line or WakeLine()
+        self._orders, self._outbox, self._questions = self._line.wake_up(), self._line.wake_up(), self._line.wake_up()
+        self._deferred, self._jobs, self._runs = WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
-        self.apis = self._take_addresses() if _APIS in self._loops() else None
-        self.console = self._take_console_address() if _CONSOLE in self._loops() else None
+        self.apis = self._take_addresses() if APIS in self._loops else None
+        self.console = self._take_console_address() if CONSOLE in self._loops else None
         self.simulation = self._take_simulation_address() if "emulator" in roles else None
         """Where the emulator is asked for simulations."""
 
@@ -150,7 +118,7 @@ class HubProcess:
         # Imported here for the same reason.
         from kvitt.api.emulator_http import emulator_listener
 
-        return emulator_listener(self._settings.emulator_port)
+        return emulator_listener(self._settings.emulator_port, shared=self._settings.http.shared_ports)
 
     def start(self) -> None:
         """Starts the roles; returns at once."""
@@ -161,7 +129,7 @@ class HubProcess:
         if "decisions" in self.roles:
             sys.setswitchinterval(_SWITCH_SECONDS)
         settings = self._settings
-        self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds)
+        self._keeper = LeaseKeeper(self.conninfo, seconds=settings.lease_seconds, owner=self._owner)
         self._writers: GroupCommit[Incoming, Outcome] = GroupCommit(
             lambda _: lane_writer(self.conninfo, self.ports, self._notify_work),
             lanes=settings.lanes,
@@ -170,12 +138,17 @@ class HubProcess:
             # An intake must never wait for room: it has a group to keep in touch with.
             max_waiting=_ROOM_PER_INTAKE * len({contract.role for contract in self.ports.contracts}),
         )
+        self._line.listen()
         makers = self._makers()
-        for loop in self._loops():
+        for loop in self._loops:
             watched = self.board.watched(loop, makers[loop]())
             thread = threading.Thread(target=run_loop, args=(loop, watched, self._stop), name=loop, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def pids(self) -> Sequence[int]:
+        """There are no other processes."""
+        return ()
 
     def stop(self, seconds: float | None = None) -> list[str]:
         """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.
@@ -223,24 +196,12 @@ class HubProcess:
             "scheduler": self._scheduler_loop,
             "simulator": self._simulator_loop,
             "reconciler": self._reconciler_loop,
-            _RESUME: self._resume_loop,
-            _APIS: self._api_loop,
-            _CONSOLE: self._console_loop,
-            **{self._on_rail("sender", rail.name): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
-            **{self._on_rail("receiver", rail.name): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
+            RESUME: self._resume_loop,
+            APIS: self._api_loop,
+            CONSOLE: self._console_loop,
+            **{on_rail("sender", rail.name, self.ports.rails): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
+            **{on_rail("receiver", rail.name, self.ports.rails): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
         }
-
-    def _loops(self) -> list[str]:
-        """Returns what runs for the roles of this process, each in a thread of its own."""
-        loops = (loop for role in self.roles for loop in ROLES[role])
-        return list(dict.fromkeys(name for loop in loops for name in self._names(loop)))
-
-    def _names(self, loop: str) -> list[str]:
-        return [self._on_rail(loop, rail.name) for rail in self.ports.rails] if loop in _ON_RAILS else [loop]
-
-    def _on_rail(self, loop: str, rail: str) -> str:
-        """Returns what the loop of a rail is called; that of the default rail by its role alone."""
-        return loop if rail == self.ports.rails.default.name else f"{loop} {rail}"
 
     def _queues_of(self, rail: str) -> QueuePair:
         return queues_of(self._settings, rail, default=self.ports.rails.default.name)
@@ -344,21 +305,6 @@ def _not_ended(threads: Sequence[threading.Thread], deadline: float | None) -> l
     return [thread.name for thread in threads if thread.is_alive()]
 
 
-@contextmanager
-def operations(hub: HubProcess, settings: Settings) -> Iterator["OpsServer"]:
-    """Health, metrics and alarms of the process that runs this hub, for as long as the block runs. Raises PortTaken."""
-    # Imported here: a process that shows nothing need not wait for it.
-    from kvitt.ops.server import OpsServer
-
-    log_topics = list(hub.ports.contracts.inputs()) if hub.log.read_lag is None else ()
-    server = OpsServer(hub.conninfo, settings.ops, utc_now, hub.board.states, broker_lag=hub.log.read_lag, log_topics=log_topics)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 class _WakeUps(WakeUp):
     """Wakes several loops."""
 
@@ -369,12 +315,6 @@ class _WakeUps(WakeUp):
     def notify(self) -> None:
         for wake_up in self._wake_ups:
             wake_up.notify()
-
-
-def roles_of(settings: Settings) -> tuple[str, ...]:
-    """The roles that one process plays by these settings; the rapid of a cluster is only served where that is said."""
-    left_out = {"emulator": not settings.emulator, "rapid": settings.kafka is not None and not settings.rapid.ours}
-    return tuple(role for role in ROLES if not left_out.get(role))
 
 
 @contextmanager

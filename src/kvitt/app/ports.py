@@ -62,6 +62,18 @@ def ports_of(
     )
 
 
+def ports_as_set(settings: Settings, roles: Sequence[str]) -> Ports:
+    """The ports of a hub with these settings, of which a process plays these roles."""
+    return ports_of(
+        settings.rapid,
+        settings.ops,
+        hears_strays=settings.rapid.ours or "rapid" in roles,
+        publishes_statuses=publishes_statuses(settings),
+        checks=checks_of(settings.simulation),
+        limits=limits_of(settings.limits),
+    )
+
+
 def _checks(contracts: Contracts, rails: Rails) -> Sequence[SubjectCheck]:
     # Imported here: a process that proves nothing need not hold it in memory.
     from kvitt.disbursement.reconcile.check import reconciliation_check

@@ -6,23 +6,29 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import structlog
 from msgspec.structs import replace
 from psycopg import OperationalError
 
-from kvitt.app.hub import ROLES, HubProcess, operations, roles_of
 from kvitt.app.parts import database
+from kvitt.app.roles import ROLES, roles_of, spread, workers_of
+from kvitt.app.work_order import STOP_SECONDS
 from kvitt.cli.shell import BAD_RESULT, example, located
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.state_log import StateLog
 from kvitt.settings import Settings, shown
 
+if TYPE_CHECKING:
+    from kvitt.app.hub import HubProcess
+    from kvitt.app.workers import Crew, Workers
+    from kvitt.ops.server import OpsServer
+
 USUAL = "intake,relay,sender,receiver,simulator,reconciler,scheduler"
-STOP_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 Made = TypeVar("Made")
 
@@ -38,8 +44,9 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if no_emulator:
         settings = replace(settings, emulator=False)
-    with database(settings, own=True) as conninfo:
-        hub = HubProcess(conninfo, settings, roles_of(settings))
+    roles = roles_of(settings)
+    with crew_for(settings, roles) as crew, database(settings, own=True) as conninfo:
+        hub = hub_of(conninfo, settings, roles, crew)
         with operations(hub, settings) as shown:
             hub.start()
             try:
@@ -49,7 +56,8 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
                         pass
                 _print_where(settings, hub, shown.url)
                 if hub.apis:
-                    click.echo(f"  payouts     Thrift {hub.apis.thrift.url}, REST {hub.apis.rest.url} (kvitt token makes tokens)")
+                    at = hub.apis.addresses
+                    click.echo(f"  payouts     Thrift {at.thrift.url}, REST {at.rest.url} (kvitt token makes tokens)")
                 while not stop.wait(_LOOK_SECONDS):
                     pass
                 click.echo("stopping …", err=True)
@@ -59,7 +67,7 @@ def up(settings: Settings, *, no_emulator: bool) -> None:
     click.echo("kvitt has stopped; everything that was taken in is kept", err=True)
 
 
-def _print_where(settings: Settings, hub: HubProcess, pages: str) -> None:
+def _print_where(settings: Settings, hub: "HubProcess | Workers", pages: str) -> None:
     where = "the given database" if settings.database_url else str(settings.data)
     option = "--database URL" if settings.database_url else f"--data {settings.data}"
     click.echo(f"kvitt is up on {where} ({', '.join(roles_of(settings))})")
@@ -110,11 +118,12 @@ def run(settings: Settings, *, roles: str, show_config: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as opened:
+        crew = opened.enter_context(crew_for(settings, wanted))
         with_migrations = settings.database_url is None
         conninfo = _retried(
             stop, settings.start_seconds, lambda: opened.enter_context(database(settings, own=False, upgrade_it=with_migrations))
         )
-        hub = conninfo and _retried(stop, settings.start_seconds, lambda: _hub(conninfo, settings, wanted))
+        hub = conninfo and _retried(stop, settings.start_seconds, lambda: _hub(conninfo, settings, wanted, crew))
         if not hub:
             return
         with operations(hub, settings) as shown:
@@ -149,9 +158,60 @@ def _retried(stop: threading.Event, seconds: float, attempt: Callable[[], Made])
     return None
 
 
-def _hub(conninfo: str, settings: Settings, roles: list[str]) -> HubProcess:
+@contextmanager
+def crew_for(settings: Settings, roles: Sequence[str]) -> Iterator["Crew | None"]:
+    """The processes that will play these roles, while the block runs; None where this one plays them all."""
+    count = len(spread(roles, workers_of(settings, roles)))
+    if count == 1:
+        yield None
+        return
+    # Imported here, as all that is of one kind of hub only: it takes a while to load.
+    from kvitt.app.workers import Crew
+
+    crew = Crew(count)
+    try:
+        yield crew
+    finally:
+        crew.close()
+
+
+def hub_of(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew | None") -> "HubProcess | Workers":
+    """The hub, not started."""
+    if crew is None:
+        from kvitt.app.hub import HubProcess
+
+        return HubProcess(conninfo, settings, roles)
+    from kvitt.app.workers import Workers
+
+    return Workers(conninfo, settings, roles, crew)
+
+
+@contextmanager
+def operations(hub: "HubProcess | Workers", settings: Settings) -> Iterator["OpsServer"]:
+    """Health, metrics and alarms of this hub, for as long as the block runs. Raises PortTaken."""
+    from kvitt.ops.server import OpsServer
+
+    log_topics = list(hub.ports.contracts.inputs()) if hub.log.read_lag is None else ()
+    server = OpsServer(
+        hub.conninfo,
+        settings.ops,
+        utc_now,
+        hub.board.states,
+        broker_lag=hub.log.read_lag,
+        log_topics=log_topics,
+        counted=hub.board.counted,
+        workers=hub.pids,
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _hub(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew | None") -> "HubProcess | Workers":
     """The hub, not started. Raises OtherLog, TopicsDiffer, NotBegun, RecordsGone, and what clients raise when a server does not answer."""
-    hub = HubProcess(conninfo, settings, roles)
+    hub = hub_of(conninfo, settings, roles, crew)
     hub.log.require_start_offset()
     return hub
 
@@ -180,7 +240,7 @@ def _roles(named: str) -> list[str]:
     return wanted
 
 
-def _stop(hub: HubProcess) -> None:
+def _stop(hub: "HubProcess | Workers") -> None:
     hanging = hub.stop(STOP_SECONDS)
     if hanging:
         click.echo(f"kvitt: {', '.join(hanging)} did not end within {STOP_SECONDS:.0f} s; nothing is lost, others take over", err=True)

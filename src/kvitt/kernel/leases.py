@@ -66,8 +66,9 @@ def advance(cursor: psycopg.Cursor[Any], spans: Mapping[Lease, tuple[int, int]])
 class LeaseKeeper:
     """Takes leases for one process and prolongs them from a thread of its own, on a connection of its own."""
 
-    def __init__(self, conninfo: str, *, seconds: float = 5.0) -> None:
-        self.owner = uuid.uuid4().hex
+    def __init__(self, conninfo: str, *, seconds: float = 5.0, owner: str | None = None) -> None:
+        """`owner` is a name that no other keeper ever had; None: one by chance."""
+        self.owner = owner or uuid.uuid4().hex
         self._conninfo, self._seconds = conninfo, seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
@@ -93,8 +94,7 @@ class LeaseKeeper:
         self._thread.join()
         try:
             with nullcontext(idle) if idle and not idle.closed else connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
-                connection.execute(_SQL.release_free_leases, {"owner": self.owner})
-                connection.execute(_SQL.release_leases, {"owner": self.owner})
+                release_leases(connection, self.owner)
         except psycopg.OperationalError as error:
             _log.info("leases run out by themselves", error=type(error).__name__)
 
@@ -145,6 +145,17 @@ def hold(source: Source, lease: Lease) -> None:
 def release_every_lease(connection: psycopg.Connection[Any]) -> None:
     """For the sole owner of an embedded database: whoever held a lease before is known to be dead."""
     connection.execute(_SQL.release_every_lease)
+
+
+def held_leases(connection: psycopg.Connection[Any], leases: Sequence[str]) -> list[str]:
+    """Those of these leases that somebody holds now."""
+    return fetch_values(connection, _SQL.held_leases, {"leases": list(leases)})
+
+
+def release_leases(connection: psycopg.Connection[Any], owner: str) -> None:
+    """Gives up all leases of an owner that takes none any more, those first that nobody has locked."""
+    connection.execute(_SQL.release_free_leases, {"owner": owner})
+    connection.execute(_SQL.release_leases, {"owner": owner})
 
 
 def release_lease(connection: psycopg.Connection[Any], lease: Lease) -> None:

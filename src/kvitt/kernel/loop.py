@@ -1,8 +1,9 @@
 """Loops: how a role runs for ever. It is made, stepped until something fails, and made anew after a growing wait."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from socket import MSG_DONTWAIT, socket
 
 import psycopg
 import structlog
@@ -34,6 +35,53 @@ class WakeUp:
         """Waits until notified, or until `seconds` have passed."""
         self._event.wait(seconds)
         self._event.clear()
+
+
+class WakeLine:
+    """Joins the processes of one hub: who notifies a wake-up of the line wakes the loops behind it in all of them.
+
+    A wake-up is known by its number, so every process makes the same ones in the same order. Nothing here is a fact: what is not heard
+    is found by the next look.
+    """
+
+    def __init__(self, hears: socket | None = None, says: Sequence[socket] = ()) -> None:
+        """Datagrams of one byte come in by `hears`, and go out by `says`, one socket for each other process. None: there are no others."""
+        self._hears, self._says = hears, says
+        self._wake_ups: list[_LineWakeUp] = []
+
+    def wake_up(self) -> WakeUp:
+        """The next wake-up of the line."""
+        made = _LineWakeUp(bytes([len(self._wake_ups)]), self._says)
+        self._wake_ups.append(made)
+        return made
+
+    def listen(self) -> None:
+        """From now on what others say is heard, by a thread that lives as long as the process, or until an empty word comes in."""
+        if self._hears is not None:
+            threading.Thread(target=self._hear, args=(self._hears,), name="wake-ups", daemon=True).start()
+
+    def _hear(self, hears: socket) -> None:
+        while word := hears.recv(1):
+            self._wake_ups[word[0]].wake()
+
+
+class _LineWakeUp(WakeUp):
+    """One wake-up of a line."""
+
+    def __init__(self, word: bytes, says: Sequence[socket]) -> None:
+        super().__init__()
+        self._word, self._says = word, says
+
+    def notify(self) -> None:
+        self.wake()
+        for each in self._says:
+            # Whoever has not heard so many words yet will look anyway.
+            with suppress(OSError):
+                each.send(self._word, MSG_DONTWAIT)
+
+    def wake(self) -> None:
+        """There is work; who said so has said it to all."""
+        super().notify()
 
 
 def run_loop(role: str, make_step: MakeStep, stop: threading.Event, states: StateLog | None = None) -> None:

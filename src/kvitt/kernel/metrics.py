@@ -6,6 +6,7 @@ Labels come from short closed lists; they are never keys, bodies, people or case
 import threading
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ class Counted(StrEnum):
     CALLS = "calls"  # API, method or route, outcome
     REFUSED = "refused"  # API, why
     SIMULATIONS = "simulations"  # scheme, outcome
+    WORKERS = "workers"  # worker
 
 
 class Count(Struct, frozen=True):
@@ -56,8 +58,16 @@ class Durations(Struct, frozen=True):
     total: float
 
 
+class Tally(Struct, frozen=True):
+    """Everything that one process has counted until now."""
+
+    counts: tuple[Count, ...] = ()
+    batches: tuple[Batches, ...] = ()
+    durations: tuple[Durations, ...] = ()
+
+
 class Counters:
-    """Counts of one process; threads of all roles add to it."""
+    """Counts of one process; threads of all roles add to it. Those of several processes may be added up in one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -98,6 +108,28 @@ class Counters:
         """How long it took until now."""
         with self._lock:
             return Durations(what, tuple(self._times.get(what, [0] * (len(SECONDS) + 1))), self._seconds.get(what, 0.0))
+
+    def tally(self) -> Tally:
+        """All of it, to be added to what others have counted."""
+        with self._lock:
+            kinds = list(self._times)
+        return Tally(tuple(self.counts()), tuple(self.batches()), tuple(map(self.durations, kinds)))
+
+    def include(self, tally: Tally) -> None:
+        """Adds what another process has counted."""
+        with self._lock:
+            for count in tally.counts:
+                self._counts[count.what, count.labels] += count.times
+            for batches in tally.batches:
+                self._sizes[batches.step] = _sums(self._sizes.get(batches.step), batches.sizes)
+                self._totals[batches.step] += batches.total
+            for each in tally.durations:
+                self._times[each.what] = _sums(self._times.get(each.what), each.times)
+                self._seconds[each.what] = self._seconds.get(each.what, 0.0) + each.total
+
+
+def _sums(known: Sequence[int] | None, more: Sequence[int]) -> list[int]:
+    return list(more) if known is None else [one + another for one, another in zip(known, more, strict=True)]
 
 
 METRICS = Counters()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from math import inf
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Final
 
 import psycopg
@@ -34,6 +35,9 @@ _ODD: Final = (
     ReceiptOutcome.UNCLEAR.value,
     ReceiptOutcome.CONTRADICTS.value,
 )
+_CPU: Final = "process_cpu_seconds"
+_ADDED: Final = ("process_virtual_memory_bytes", "process_resident_memory_bytes", "process_open_fds")
+"""Figures of several processes that make sense as a sum."""
 COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.MESSAGES: ("kvitt_messages", "Records taken in by this process, by what became of them at once", ("scheme", "outcome")),
     Counted.ORDERS: ("kvitt_orders", "Orders made by this process, and what receipts did to orders", ("scheme", "what")),
@@ -44,6 +48,7 @@ COUNTERS: Final[Mapping[Counted, tuple[str, str, tuple[str, ...]]]] = {
     Counted.CALLS: ("kvitt_calls", "Calls answered by the APIs of this process", ("api", "method", "outcome")),
     Counted.REFUSED: ("kvitt_http_refused", "Connections and requests that the APIs of this process did not take", ("api", "why")),
     Counted.SIMULATIONS: ("kvitt_simulations", "Simulations that this process has ended, by what came of them", ("scheme", "outcome")),
+    Counted.WORKERS: ("kvitt_worker_restarts", "How often a worker of this hub ended and was started again", ("worker",)),
     Counted.RESTARTS: ("kvitt_role_restarts", "How often a role of this process failed and started anew", ("role",)),
 }
 
@@ -53,7 +58,7 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        work: Counters,
+        work: Callable[[], Counters],
         figures: Callable[[], Figures],
         roles: Callable[[], Sequence[RoleState]],
         broker_lag: Callable[[], Sequence[TopicLag]] | None,
@@ -64,9 +69,10 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now."""
-        yield from counters(self._work)
-        yield batch_sizes(self._work.batches())
-        yield time_at_the_rail(self._work.durations(AT_THE_RAIL))
+        work = self._work()
+        yield from counters(work)
+        yield batch_sizes(work.batches())
+        yield time_at_the_rail(work.durations(AT_THE_RAIL))
         yield role_works(self._roles())
         figures = self._read()
         yield _gauge("kvitt_database_up", "Whether the store's figures could be read", float(figures is not None))
@@ -100,12 +106,43 @@ class Metrics(Collector):
         yield lag_of(lag)
 
 
-def registry_of(metrics: Metrics) -> CollectorRegistry:
-    """A registry of these metrics and of what the operating system says about this process."""
+def registry_of(metrics: Metrics, workers: Callable[[], Sequence[int]] = tuple) -> CollectorRegistry:
+    """A registry of these metrics and of what the operating system says about this process and its workers, by their process ids."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(metrics)
-    ProcessCollector(registry=registry)
+    registry.register(ProcessFigures(workers))
     return registry
+
+
+class ProcessFigures(Collector):
+    """The system's figures of this process; those that add up are of its workers too."""
+
+    def __init__(self, workers: Callable[[], Sequence[int]]) -> None:
+        self._workers, self._cpu_seconds = workers, 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """Those of this process, with what the workers use added."""
+        workers = self._workers()
+        found = [_of_process(pid) for pid in workers]
+        for family in ProcessCollector(registry=None).collect():
+            more = sum(each.get(family.name, 0.0) for each in found)
+            if family.name == _CPU and workers:
+                yield CounterMetricFamily(family.name, family.documentation, self._used(family.samples[0].value + more))
+            elif family.name in _ADDED and workers:
+                yield _gauge(family.name, family.documentation, family.samples[0].value + more)
+            else:
+                yield family
+
+    def _used(self, living: float) -> float:
+        """Of all workers that ever were. One that ends between two looks is in neither: what was shown once never goes down."""
+        ended = getrusage(RUSAGE_CHILDREN)
+        self._cpu_seconds = max(self._cpu_seconds, living + ended.ru_utime + ended.ru_stime)
+        return self._cpu_seconds
+
+
+def _of_process(pid: int) -> Mapping[str, float]:
+    families = ProcessCollector(pid=lambda: pid, registry=None).collect()
+    return {family.name: family.samples[0].value for family in families}
 
 
 def counters(work: Counters) -> Iterator[Metric]:
@@ -139,10 +176,13 @@ def _buckets(limits: Sequence[float], times: Sequence[int]) -> list[tuple[str, f
 
 
 def role_works(states: Sequence[RoleState]) -> Metric:
-    """1 while a role of this process works or stands by, else 0."""
+    """1 while a role works or stands by, in all workers that play it, else 0."""
     family = GaugeMetricFamily("kvitt_role_works", "Whether a role of this process works, or stands by for another's", labels=("role",))
+    works: dict[str, bool] = {}
     for state in states:
-        family.add_metric((state.role,), float(state.condition in (Condition.WORKS, Condition.STANDS_BY)))
+        works[state.role] = works.get(state.role, True) and state.condition in (Condition.WORKS, Condition.STANDS_BY)
+    for role, does in works.items():
+        family.add_metric((role,), float(does))
     return family
 
 

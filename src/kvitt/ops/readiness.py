@@ -4,14 +4,15 @@ Each role's loop is watched from outside, step by step. A reason says what is wr
 as it should be but worth knowing is a note.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 import psycopg
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from kvitt.errors import LeaseLost
@@ -19,7 +20,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import connect
 from kvitt.kernel.jobs import last_run
 from kvitt.kernel.loop import LoopStep, MakeStep
-from kvitt.kernel.metrics import METRICS, Counted
+from kvitt.kernel.metrics import METRICS, Counted, Counters, Tally
 from kvitt.kernel.migrate import pending
 from kvitt.ops.figures import TopicLag
 
@@ -44,7 +45,7 @@ class Condition(StrEnum):
 class RoleState(Struct, frozen=True):
     """A role's condition and since when; `fault` is the type of what stopped it last, until a step has succeeded again.
 
-    A role stands by while another process holds its lease.
+    A role stands by while another process holds its lease. `worker` is said where several processes are one hub.
     """
 
     role: str
@@ -53,6 +54,12 @@ class RoleState(Struct, frozen=True):
     stepped_at: datetime
     fault: str | None = None
     at_fault: str | None = None
+    worker: int | UnsetType = UNSET
+
+    @property
+    def named(self) -> str:
+        """The role, and the worker that plays it."""
+        return self.role if self.worker is UNSET else f"{self.role} of worker {self.worker}"
 
 
 class RoleBoard:
@@ -85,6 +92,10 @@ class RoleBoard:
         now = self._clock()
         return [_silent(state) if _hangs(state, now) else state for state in list(self._states.values())]
 
+    def counted(self) -> Counters:
+        """Returns what this process has done."""
+        return METRICS
+
     def _step(self, role: str, step: Callable[[], int]) -> int:
         done = step()
         now, state = self._clock(), self._states[role]
@@ -109,6 +120,60 @@ class RoleBoard:
 
 _COUNTED_BY_THE_HUB = frozenset({"intake", "rapid", "emulator"})
 """What an intake hands in is not yet a batch: the writers make those."""
+
+
+class WorkerReport(Struct, frozen=True):
+    """How the roles of one worker do, what it has counted until now, and whether it answers calls."""
+
+    roles: tuple[RoleState, ...]
+    tally: Tally
+    listens: bool = False
+
+
+class WorkerBoard:
+    """All workers of a hub as one: how their roles do, and what they have counted together, which never goes down.
+
+    Each worker is written of by its own thread; any may read.
+    """
+
+    def __init__(self, clock: Clock, loops: Mapping[int, Sequence[str]]) -> None:
+        """`loops` says what will run in each worker: until it has begun, it is seen as beginning."""
+        self._clock, self._lock = clock, threading.Lock()
+        now = clock()
+        self._states = {worker: [RoleState(loop, Condition.BEGINS, now, now) for loop in names] for worker, names in loops.items()}
+        self._heard: dict[int, datetime] = {}
+        self._tallies: dict[int, Tally] = {}
+        self._ended = Counters()
+
+    def reported(self, worker: int, report: WorkerReport) -> None:
+        """Takes what a worker has said of itself."""
+        with self._lock:
+            self._states[worker], self._tallies[worker] = list(report.roles), report.tally
+            self._heard[worker] = self._clock()
+
+    def ended(self, worker: int, how: str) -> None:
+        """A worker has ended: another one will begin in its place, and counts from nothing."""
+        now = self._clock()
+        with self._lock:
+            self._ended.include(self._tallies.pop(worker, Tally()))
+            self._heard.pop(worker, None)
+            self._states[worker] = [RoleState(each.role, Condition.STARTS_ANEW, now, now, how, "kvitt") for each in self._states[worker]]
+
+    def states(self) -> Sequence[RoleState]:
+        """How every role of every worker is doing now."""
+        now = self._clock()
+        with self._lock:
+            silent = {worker for worker, heard in self._heard.items() if now - heard > SILENT_AFTER}
+            states = [(worker, each) for worker, states in self._states.items() for each in states]
+        return [replace(_silent(each) if worker in silent else each, worker=worker) for worker, each in states]
+
+    def counted(self) -> Counters:
+        """Returns what all of them have counted, those that have ended too, and this process."""
+        whole = Counters()
+        with self._lock:
+            for tally in (METRICS.tally(), self._ended.tally(), *self._tallies.values()):
+                whole.include(tally)
+        return whole
 
 
 def _hangs(state: RoleState, now: datetime) -> bool:
@@ -225,15 +290,15 @@ def _broker(lag: Callable[[], Sequence[TopicLag]]) -> list[ReadinessReason]:
 def _fault_of(state: RoleState) -> ReadinessReason | None:
     match state.condition:
         case Condition.BEGINS:
-            return ReadinessReason("role_begins", f"role {state.role} has not done its first step yet", state.since)
+            return ReadinessReason("role_begins", f"role {state.named} has not done its first step yet", state.since)
         case Condition.SILENT:
-            return ReadinessReason("role_silent", f"role {state.role} has not come back from its last step", state.since)
+            return ReadinessReason("role_silent", f"role {state.named} has not come back from its last step", state.since)
         case Condition.STARTS_ANEW:
             code = f"{state.at_fault}_unreachable" if state.at_fault in ("database", "broker") else "role_starts_anew"
-            return ReadinessReason(code, f"role {state.role} starts anew: {state.fault}", state.since)
+            return ReadinessReason(code, f"role {state.named} starts anew: {state.fault}", state.since)
         case _:
             return None
 
 
 def _stands_by(state: RoleState) -> ReadinessReason:
-    return ReadinessReason("lease_held_by_another", f"role {state.role} stands by: another process has its lease", state.since)
+    return ReadinessReason("lease_held_by_another", f"role {state.named} stands by: another process has its lease", state.since)

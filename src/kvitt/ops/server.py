@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kvitt.errors import PortTaken
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.metrics import METRICS
+from kvitt.kernel.metrics import METRICS, Counters
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
@@ -79,8 +79,10 @@ class OpsServer:
         *,
         broker_lag: ReadLag | None = None,
         log_topics: Sequence[str] = (),
+        counted: Callable[[], Counters] = lambda: METRICS,
+        workers: Callable[[], Sequence[int]] = tuple,
     ) -> None:
-        """`roles` says how the roles are doing now.
+        """`roles` says how the roles are doing now, `counted` what was done, `workers` which processes belong to this one.
 
         `broker_lag` None means that the log is the embedded one, of which `log_topics` are read.
         """
@@ -89,7 +91,7 @@ class OpsServer:
         figures = Remembered(self._figures, seconds=_KEPT_SECONDS, wait_seconds=_WAIT_SECONDS)
         self._database = Remembered(lambda: database_state(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
-        self._registry = registry_of(Metrics(METRICS, figures, roles, self._lag))
+        self._registry = registry_of(Metrics(counted, figures, roles, self._lag), workers)
         self._stopping = False
 
     def start(self) -> None:

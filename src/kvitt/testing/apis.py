@@ -94,8 +94,8 @@ class OpenApis:
         apis = Apis(conninfo, settings, _ROLES, threading.Event(), ports=ports, clock=clock)
         self._opened.callback(apis.close)
         self._opened.enter_context(apis.steps())
-        self.rest = Rest(apis.rest.url, LocalIssuer(settings.data), settings.rest.audience)
-        self.thrift = Thrift(apis.thrift.url)
+        self.rest = Rest(apis.addresses.rest.url, LocalIssuer(settings.data), settings.rest.audience)
+        self.thrift = Thrift(apis.addresses.thrift.url)
 
     def close(self) -> None:
         """Ends both, after the calls that are under way."""

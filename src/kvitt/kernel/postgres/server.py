@@ -45,7 +45,7 @@ BASE: Final[Mapping[str, str]] = MappingProxyType(
         "full_page_writes": "on",
         "listen_addresses": "",
         "unix_socket_permissions": "0700",
-        "max_connections": "100",
+        "max_connections": "250",
         "shared_buffers": "128MB",
         "max_wal_size": "2GB",
         # What is written goes to the disk as it comes: else the system collects it for half a minute, and commits wait while it catches up.

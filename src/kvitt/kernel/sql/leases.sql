@@ -85,3 +85,7 @@ SELECT lease FROM leases WHERE lease = %b AND fencing_token = %b FOR SHARE;
 -- name: release_lease
 -- Gives up one lease, so that the next owner need not wait.
 UPDATE leases SET until = '-infinity' WHERE lease = %(lease)s AND fencing_token = %(token)s;
+
+-- name: held_leases
+-- Those of these leases that somebody holds now.
+SELECT lease FROM leases WHERE lease = ANY (%(leases)s) AND until >= now() ORDER BY lease;

@@ -1,20 +1,22 @@
 """The intake from the embedded log: reads the input topics and hands each record to the hub, under one lease per partition.
 
-The position that was handled is stored with the effect, in the same transaction; what this process remembers only saves a look.
+The position that was handled is stored with the effect, in the same transaction; what this process remembers only saves a look. Several
+intakes share the partitions of each topic; each of them has a lease of its own, by which the others know that it lives.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Final
 
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import PARTITIONS, TopicPartition
 from kvitt.kernel.database import LOCK_MS, Connection, connect
-from kvitt.kernel.leases import Lease, LeaseKeeper
+from kvitt.kernel.leases import Lease, LeaseKeeper, held_leases, release_lease
 from kvitt.kernel.loop import LoopStep
 from kvitt.transports.log.embedded_log import CHANNEL, read
 
@@ -22,6 +24,9 @@ Hand = Callable[[Incoming, int], "Future[Outcome]"]
 """Hands a record to the hub on a lane; records of one lane are handled in order."""
 
 _LOOK_SECONDS, _RETAKE_SECONDS = 0.2, 1.0
+_SEAT: Final = "intakes"
+MOST_INTAKES: Final = 16
+"""Of one kind, at work on one database. More would have nothing to read: a topic has fewer partitions."""
 _MAX_OUTSTANDING_BYTES = 64 << 20
 
 
@@ -66,12 +71,13 @@ class Intake:
         """`topics` are read, each with its scheme. A step that finds nothing waits `look_seconds` for something to be appended."""
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
         self._limit, self._max_outstanding, self._look_seconds = limit, max_outstanding, look_seconds
-        # All partitions that may hold messages of one case share a lane, so that they are handled as they were appended: keys
-        # are free, so the messages of a case lie in any partition of its scheme's topics.
+        # All partitions of a scheme's topics share a lane, so that one intake handles them as they were appended: keys are free, so
+        # the messages of a case may lie in any of them. Several intakes promise what Kafka does, the order of each partition.
         schemes = list(Scheme)
         self._lanes: dict[TopicPartition, int] = {
             TopicPartition(topic, partition): schemes.index(scheme) for topic, scheme in topics.items() for partition in range(PARTITIONS)
         }
+        self._seats = [f"{_SEAT}:{min(topics, default='')}:{number}" for number in range(MOST_INTAKES)]
 
     @contextmanager
     def steps(self) -> Iterator[LoopStep]:
@@ -79,7 +85,7 @@ class Intake:
         outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            partitions = _LeasedPartitions(connection, self._keeper, self._lanes)
+            partitions = _LeasedPartitions(connection, self._keeper, self._lanes, self._seats, outstanding.finish)
             try:
                 yield lambda: self._step(partitions, outstanding)
             finally:
@@ -98,8 +104,17 @@ class Intake:
 class _LeasedPartitions:
     """The partitions that we hold, and how far each is read."""
 
-    def __init__(self, connection: Connection, keeper: LeaseKeeper, lanes: dict[TopicPartition, int]) -> None:
-        self._connection, self._keeper, self._lanes = connection, keeper, lanes
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: LeaseKeeper,
+        lanes: Mapping[TopicPartition, int],
+        seats: Sequence[str],
+        finish: Callable[[], None],
+    ) -> None:
+        """`seats` are the leases of intakes that share these partitions; `finish` waits until all that was handed in is done."""
+        self._connection, self._keeper, self._lanes, self._seats, self._finish = connection, keeper, lanes, seats, finish
+        self._seat: str | None = None
         self._leases: dict[TopicPartition, Lease] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._retake_at = 0.0
@@ -107,7 +122,7 @@ class _LeasedPartitions:
     def next(self, limit: int) -> Sequence[tuple[Incoming, int]]:
         """Returns what has come in on our partitions since the last look."""
         if time.monotonic() >= self._retake_at:
-            self._take_free()
+            self._share()
         if not self._positions:
             return ()
         incoming = []
@@ -119,11 +134,37 @@ class _LeasedPartitions:
             incoming.append((found, self._lanes[at]))
         return incoming
 
-    def _take_free(self) -> None:
-        missing = {f"intake:{each.topic}:{each.partition}": each for each in self._lanes if each not in self._leases}
+    def _share(self) -> None:
+        """Takes what falls to this intake and is free, and gives up what falls to another one."""
+        falls_to_us = self._ours()
+        if surplus := self._leases.keys() - falls_to_us:
+            self._give_up(surplus)
+        missing = {f"intake:{each.topic}:{each.partition}": each for each in falls_to_us - self._leases.keys()}
         for name, grant in self._keeper.take_all(self._connection, [*missing]).items() if missing else ():
             self._leases[missing[name]], self._positions[missing[name]] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
+
+    def _ours(self) -> set[TopicPartition]:
+        """Returns the partitions that fall to this intake: those of each topic go round among all that live."""
+        if not self._holds_seat():
+            return set()
+        living = held_leases(self._connection, self._seats)
+        place = living.index(self._seat) if self._seat in living else 0
+        topics = list(dict.fromkeys(each.topic for each in self._lanes))
+        return {each for each in self._lanes if (each.partition + topics.index(each.topic)) % max(1, len(living)) == place}
+
+    def _holds_seat(self) -> bool:
+        """Whether we have a seat, taken now if need be. Who was away for long may have lost it; where all are taken, the others do."""
+        seats = (self._seat, *self._seats) if self._seat else self._seats
+        self._seat = next((seat for seat in seats if self._keeper.take(self._connection, seat)), None)
+        return self._seat is not None
+
+    def _give_up(self, partitions: Collection[TopicPartition]) -> None:
+        """Gives them up when all that was handed in is done: the next owner goes on behind it."""
+        self._finish()
+        for each in partitions:
+            release_lease(self._connection, self._leases.pop(each))
+            del self._positions[each]
 
     def wait(self, seconds: float) -> None:
         """Until somebody appends to the log, or for a moment."""

@@ -63,8 +63,9 @@ trips: $(READY) ## count the rooms and files that a message, a receipt, a payout
 
 soak: export KVITT_TEST_DIRECTORY ?= /tmp
 soak: export KVITT_SOAK_PAUSE_SECONDS ?= 0
-soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, over brokers and in the ledger, and count what was lost
+soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedded, its workers, over brokers and in the ledger, and count what was lost
 	KVITT_SOAK_RESUMES_SECONDS=$${KVITT_SOAK_RESUMES_SECONDS:-5} KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_kills.py
+	KVITT_KILLS=$${KVITT_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} $(BIN)/python -m pytest -q -s tests/acceptance/test_survives_workers.py
 	KVITT_BROKER_KILLS=$${KVITT_BROKER_KILLS:-1000000} KVITT_SOAK_SECONDS=$${KVITT_SOAK_SECONDS:-3600} \
 	KVITT_BROKER_DOWN_SECONDS=$${KVITT_BROKER_DOWN_SECONDS:-60} KVITT_BROKER_BEHIND=$${KVITT_BROKER_BEHIND:-100000} KVITT_BROKER_EXAMPLES=$${KVITT_BROKER_EXAMPLES:-100} \
 		$(BIN)/python -m pytest -q -s tests/acceptance/test_survives_brokers.py tests/acceptance/test_survives_brokers_histories.py

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from kvitt import logs
 from kvitt.app.process import crew_for, hub_of
 from kvitt.app.roles import LISTENERS, ROLES
 from kvitt.config import load_settings
@@ -23,6 +24,7 @@ CASE_ROLES = tuple(role for role in ROLES if role not in LISTENERS)
 
 
 def _serve(conninfo: str, roles: Sequence[str], settings: Settings) -> None:
+    logs.set_up(settings.data, level="warning")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with crew_for(settings, roles) as crew:

@@ -1,12 +1,18 @@
-"""A hub of several workers survives the loss of each of them and of the process that began them, and is one hub to whoever looks."""
+"""A hub of several workers survives the loss of each of them and of the process that began them, and is one hub to whoever looks.
+
+KVITT_KILLS says how often one of them is killed (by default each once), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED
+makes another sequence.
+"""
 
 import os
 import re
 import signal
-import urllib.error
+import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 from brokers.broker import free_port
@@ -25,6 +31,9 @@ from support.kill_harness_proof import prove, published_in_log
 from support.patience import PATIENCE_SECONDS, until
 
 WORKERS = 2
+KILLS = int(os.environ.get("KVITT_KILLS", str(WORKERS + 1)))
+SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
+SEED = int(os.environ.get("KVITT_SEED", "7"))
 MORE = 40
 """Records taken in or published between two kills."""
 _OPEN_ENDS = """SELECT (SELECT count(*) FROM messages WHERE state = 'answered')
@@ -87,35 +96,35 @@ def await_all_workers(port: int) -> None:
     until(lambda: page(port, "isready"), what="the whole did not get ready", every=0.05)
 
 
+@pytest.mark.timeout(0 if KILLS > 1000 else 900)
 def test_each_worker_and_the_first_process_may_be_killed_under_load(
     hub_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, port = tmp_path / "hub.log", free_port()
     monkeypatch.setenv("KVITT_OPS_PORT", str(port))
-    feeder = Feeder(EmbeddedLog(hub_data), Script(7).batch)
+    feeder = Feeder(EmbeddedLog(hub_data), Script(SEED).batch)
     child = Child(hub_data, log)
     try:
         await_all_workers(port)
         feeder.start()
         with watching(hub_data) as watch:
-            scrapes = Scrapes(port)
-            for killed in (1, 2, 2, 1):
+            scrapes, began = Scrapes(port), time.monotonic()
+            for killed in islice(deaths(Random(SEED)), KILLS):
                 await_progress(watch)
                 scrapes.look()
-                before = worker_pids(child.pid)
-                os.kill(before[killed], signal.SIGKILL)
-                until(lambda killed=killed, pid=before[killed]: worker_pids(child.pid).get(killed, pid) != pid)  # type: ignore[misc]
-                await_all_workers(port)
-                assert scrapes.look()[f'kvitt_worker_restarts_total{{worker="{killed}"}}'] >= 1.0
+                if killed:
+                    kill_worker(child, killed)
+                    await_all_workers(port)
+                    assert scrapes.look()[f'kvitt_worker_restarts_total{{worker="{killed}"}}'] >= 1.0
+                else:
+                    child = kill_all(child, hub_data, log)
+                    await_all_workers(port)
+                    scrapes = Scrapes(port)
+                if time.monotonic() - began > SOAK_SECONDS:
+                    break
             said = [line for line in log.read_text("utf-8").splitlines() if '"worker ended"' in line]
-            assert len(said) == 4
+            assert len(said) >= min(KILLS, 2)
             assert all('"how": "SIGKILL"' in line for line in said)
-            for _ in range(2):
-                await_progress(watch)
-                orphans = worker_pids(child.pid).values()
-                child.kill()
-                child = Child(hub_data, log)
-                until(lambda orphans=orphans: not any(map(alive, orphans)), what="a worker outlives the hub")  # type: ignore[misc]
             await_progress(watch)
             feeder.stop()
             until(lambda: watch.rows(_OPEN_ENDS) == [(len(feeder.fed),)], what="not everything was answered")
@@ -126,6 +135,29 @@ def test_each_worker_and_the_first_process_may_be_killed_under_load(
     finally:
         child.kill()
         feeder.abandon()
+
+
+def deaths(chance: Random) -> Iterator[int]:
+    """Who is killed, one after the other: each worker by its number, and 0, the process that began them."""
+    yield from (1, 2, 0)
+    while True:
+        yield chance.randrange(WORKERS + 1)
+
+
+def kill_worker(hub: Child, number: int) -> None:
+    """SIGKILL; returns when another one has begun in its place."""
+    killed = worker_pids(hub.pid)[number]
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: worker_pids(hub.pid).get(number, killed) != killed, what="no worker began in its place")
+
+
+def kill_all(hub: Child, data: Path, log: Path) -> Child:
+    """SIGKILL to the first process alone; returns the next hub, which may begin while workers of the one before still end."""
+    workers = worker_pids(hub.pid).values()
+    hub.kill()
+    following = Child(data, log)
+    until(lambda: not any(map(alive, workers)), what="a worker outlives the hub")
+    return following
 
 
 def alive(pid: int) -> bool:

@@ -13,11 +13,13 @@ from socket import socket
 from typing import Final
 
 import msgspec
+import psycopg
 import structlog
 
 from kvitt import logs
 from kvitt.app.hub import HubProcess
 from kvitt.app.work_order import STOP_SECONDS, WorkOrder, decoded
+from kvitt.errors import KvittError
 from kvitt.kernel.loop import WakeLine
 from kvitt.kernel.metrics import METRICS
 from kvitt.ops.readiness import WorkerReport
@@ -25,7 +27,7 @@ from kvitt.ops.readiness import WorkerReport
 _LOOK_SECONDS: Final = 0.1
 _REPORT_LOOKS: Final = 5
 """A report goes out after so many looks, or when something has changed."""
-_HUNG: Final = 1
+_FAILED: Final = 1
 _log = structlog.get_logger(__name__)
 
 
@@ -42,10 +44,15 @@ def main() -> None:
     order = decoded(line)
     threading.Thread(target=_end_with, args=(control,), name="life", daemon=True).start()
     logs.set_up(order.log.data, level=order.log.level, form=order.log.form, worker=order.worker)
-    if hanging := _work(order, control, stop):
+    try:
+        hanging = _work(order, control, stop)
+    except (KvittError, psycopg.OperationalError) as error:
+        _log.error("worker can not begin", error=type(error).__name__, reason=str(error).partition("\n")[0])
+        sys.exit(_FAILED)
+    if hanging:
         _log.error("roles did not end in time: nothing is lost, others take over", roles=hanging)
         # Threads that hang would keep the interpreter from ending.
-        os._exit(_HUNG)
+        os._exit(_FAILED)
 
 
 def _end_with(control: socket) -> None:

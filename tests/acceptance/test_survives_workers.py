@@ -163,7 +163,9 @@ def kill_all(hub: Child, data: Path, log: Path) -> Child:
 def alive(pid: int) -> bool:
     """Whether a process runs; one that only waits to be looked at does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
+        # Its sockets are closed when the last of its threads has ended, and the first may have ended before.
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+        return threads > 1 or Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

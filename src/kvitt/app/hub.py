@@ -67,6 +67,9 @@ def lane_writer(conninfo: str, ports: Ports, after: Callable[[], None]) -> Calla
 class HubProcess:
     """The roles of one process, each in a thread of its own."""
 
+    pids = None
+    """It has no workers."""
+
     def __init__(
         self,
         conninfo: str,
@@ -146,10 +149,6 @@ class HubProcess:
             thread = threading.Thread(target=run_loop, args=(loop, watched, self._stop), name=loop, daemon=True)
             thread.start()
             self._threads.append(thread)
-
-    def pids(self) -> Sequence[int]:
-        """There are no other processes."""
-        return ()
 
     def stop(self, seconds: float | None = None) -> list[str]:
         """Ends the roles after the step that each is in; what was handed in is committed, leases are given up.

@@ -106,11 +106,11 @@ class Metrics(Collector):
         yield lag_of(lag)
 
 
-def registry_of(metrics: Metrics, workers: Callable[[], Sequence[int]] = tuple) -> CollectorRegistry:
+def registry_of(metrics: Metrics, workers: Callable[[], Sequence[int]] | None = None) -> CollectorRegistry:
     """A registry of these metrics and of what the operating system says about this process and its workers, by their process ids."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(metrics)
-    registry.register(ProcessFigures(workers))
+    registry.register(ProcessFigures(workers) if workers else ProcessCollector(registry=None))
     return registry
 
 
@@ -122,21 +122,23 @@ class ProcessFigures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Those of this process, with what the workers use added."""
-        workers = self._workers()
-        found = [_of_process(pid) for pid in workers]
+        # Asked before the living: whoever ends in between is in neither, and not in both.
+        ended = getrusage(RUSAGE_CHILDREN)
+        found = [_of_process(pid) for pid in self._workers()]
         for family in ProcessCollector(registry=None).collect():
             more = sum(each.get(family.name, 0.0) for each in found)
-            if family.name == _CPU and workers:
-                yield CounterMetricFamily(family.name, family.documentation, self._used(family.samples[0].value + more))
-            elif family.name in _ADDED and workers:
+            if family.name == _CPU:
+                yield CounterMetricFamily(
+                    family.name, family.documentation, self._used(family.samples[0].value + more + ended.ru_utime + ended.ru_stime)
+                )
+            elif family.name in _ADDED:
                 yield _gauge(family.name, family.documentation, family.samples[0].value + more)
             else:
                 yield family
 
-    def _used(self, living: float) -> float:
-        """Of all workers that ever were. One that ends between two looks is in neither: what was shown once never goes down."""
-        ended = getrusage(RUSAGE_CHILDREN)
-        self._cpu_seconds = max(self._cpu_seconds, living + ended.ru_utime + ended.ru_stime)
+    def _used(self, seconds: float) -> float:
+        """Returns the most that was ever shown: a sum of processor time never goes down."""
+        self._cpu_seconds = max(self._cpu_seconds, seconds)
         return self._cpu_seconds
 
 

@@ -80,9 +80,10 @@ class OpsServer:
         broker_lag: ReadLag | None = None,
         log_topics: Sequence[str] = (),
         counted: Callable[[], Counters] = lambda: METRICS,
-        workers: Callable[[], Sequence[int]] = tuple,
+        workers: Callable[[], Sequence[int]] | None = None,
     ) -> None:
-        """`roles` says how the roles are doing now, `counted` what was done, `workers` which processes belong to this one.
+        """`roles` says how the roles are doing now, `counted` what was done, `workers` which processes belong to this one, where
+        there are any.
 
         `broker_lag` None means that the log is the embedded one, of which `log_topics` are read.
         """

@@ -32,7 +32,7 @@ from bench import (
     workers,
 )
 from bench.place import Place, place
-from bench.report import TOLD
+from bench.report import REPORTED
 from bench.size import FULL, QUICK, Size
 from bench.table import table
 
@@ -81,7 +81,7 @@ def main() -> None:
         for name in names:
             BENCHMARKS[name](here, QUICK if asked.quick else FULL)
     if asked.table:
-        asked.table.write_text(table(TOLD), encoding="utf-8")
+        asked.table.write_text(table(REPORTED), encoding="utf-8")
 
 
 if __name__ == "__main__":

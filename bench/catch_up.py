@@ -8,7 +8,7 @@ import psycopg
 from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.processes import hub_process, resident_mib
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 from kvitt.kernel.database import connect
@@ -54,8 +54,8 @@ def run(place: Place, size: Size) -> None:
         on = f"{size.waiting} messages waiting in Kafka, the intake alone in its process"
         durability, spent = place.durability(), meter.spent(size.waiting)
         name, unit = "catching up", "messages/s"
-        tell(Figure(name=name, value=rounded(rate), unit=unit, on=on, durability=durability, brokers=at.durability, spent=spent))
-        tell(
+        report(Figure(name=name, value=rounded(rate), unit=unit, on=on, durability=durability, brokers=at.durability, spent=spent))
+        report(
             Figure(
                 name="memory while catching up",
                 value=resident[-1],

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bench.large_case import accept_ready
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.app.ports import PORTS
 from kvitt.contracts.iverksetting.call import SOURCE_OF, EnactmentCall
@@ -93,7 +93,7 @@ def _derive(size: Size) -> None:
         order = _ordered(changed, state)
         taken.append(1000 * (time.process_time() - started))
     assert len(order.lines) == 2 * _PERIODS_OF_DECISION, "what does not change is not sent again"
-    tell(
+    report(
         Figure(
             name="one more decision: derivation",
             value=rounded(sorted(taken)[_TIMES // 2]),
@@ -120,7 +120,7 @@ def _decide(place: Place, size: Size) -> None:
         periods = len(case.spans)
         gc.freeze()  # as in a hub: its collector shall not walk through what was loaded before
         taken = [case.decide(changes=True) for _ in range(_TIMES)]
-    tell(
+    report(
         Figure(
             name="one more decision: durable order",
             value=rounded(statistics.median(taken)),

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from bench.end_to_end import log_new_cases, wait_until_answered
 from bench.place import Place
 from bench.processes import hub_process, peak_mib
-from bench.report import Figure, rounded, tell
+from bench.report import Figure, report, rounded
 from bench.size import Size
 from bench.topics import TOPICS
 from kvitt.app.ports import PORTS
@@ -39,5 +39,5 @@ def run(place: Place, size: Size) -> None:
         process.join()
     assert clean, "what the hub did itself is consistent"
     durability = place.durability()
-    tell(Figure(name="check", value=rounded(count / seconds), unit="cases/s", on=f"{count} cases", durability=durability))
-    tell(Figure(name="check, memory", value=rounded(mib), unit="MiB at most", on=f"{count} cases", durability=durability))
+    report(Figure(name="check", value=rounded(count / seconds), unit="cases/s", on=f"{count} cases", durability=durability))
+    report(Figure(name="check, memory", value=rounded(mib), unit="MiB at most", on=f"{count} cases", durability=durability))

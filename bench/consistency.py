@@ -7,7 +7,7 @@ from bench.large_store import fill
 from bench.messages import Feed
 from bench.place import Place
 from bench.processes import own_mib
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun
@@ -34,7 +34,7 @@ def run(place: Place, size: Size) -> None:
         started = time.monotonic()
         made = Consistency(connection, PORTS, utc_now).make(_AREA, Cause(Trigger.SCHEDULE), day=day, made=look)
         seconds = time.monotonic() - started
-    tell(
+    report(
         Figure(
             name="consistency",
             value=rounded(seconds * _MILLION / made.lines),
@@ -44,7 +44,7 @@ def run(place: Place, size: Size) -> None:
             durability=place.durability(),
         )
     )
-    tell(
+    report(
         Figure(
             name="consistency memory",
             value=rounded(max(resident)),

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from bench.http_client import CALLERS, Line, callers, each_as_it_can, free_port
 from bench.place import Place
 from bench.processes import hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.config import load_settings
@@ -70,15 +70,15 @@ async def _all(place: Place, size: Size, ports: Sequence[int], token: str, hubs:
     name = "decisions over HTTP"
     spent = meter.spent(size.decisions * size.rounds)
     unit = "decisions/s"
-    tell(Figure(name=name, value=max(samples), unit=unit, on=on, samples=samples, target=target, durability=durability, spent=spent))
+    report(Figure(name=name, value=max(samples), unit=unit, on=on, samples=samples, target=target, durability=durability, spent=spent))
     rate = min(LEAST_PER_SECOND, max(rates)) / 2
     rounds = [await _at_a_rate(lines, bodies.new(int(rate * size.open_loop_seconds)), rate) for _ in range(size.rounds)]
     cuts = [statistics.quantiles(taken, n=100) for taken in rounds]
     best, p99s = min(cuts, key=lambda each: each[98]), [rounded(each[98]) for each in cuts]
     on = f"{int(rate * size.open_loop_seconds)} decisions at {rate:.0f}/s"
-    tell(Figure(name=f"{name} p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
+    report(Figure(name=f"{name} p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
     target = Target(most=MOST_P99_MS)
-    tell(Figure(name=f"{name} p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))
+    report(Figure(name=f"{name} p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))
 
 
 class _Bodies:
@@ -93,7 +93,7 @@ class _Bodies:
 
 
 def _people() -> Iterator[str]:
-    """Numbers of people with their check digits, whose months tell that nobody has them."""
+    """Numbers of people with their check digits, whose months report that nobody has them."""
     for place in itertools.count():
         number = f"01{82 + place // _OF_A_MONTH}{place // 1000 % 100:02}{place % 1000:03}"
         first = -sum(weight * int(digit) for weight, digit in zip(_FIRST_CHECK, number, strict=True)) % 11

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bench.messages import dp
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.contracts.helved.messages import StreamMessage
 from kvitt.contracts.helved.read import decode, instructions_of
@@ -37,7 +37,7 @@ def run(_: Place, size: Size) -> None:
     each = size.derivations // size.rounds
     rounds = [[decode(Scheme.DAGPENGER, dp(f"case-{one}-{number}")) for number in range(each)] for one in range(size.rounds)]
     rates = [_per_second(messages) for messages in rounds]
-    tell(
+    report(
         Figure(
             name="derivation",
             value=rounded(max(rates)),

@@ -11,7 +11,7 @@ import psycopg
 from bench.messages import DP_TOPIC, dp
 from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 from bench.topics import TOPICS
@@ -83,7 +83,7 @@ def run(place: Place, size: Size) -> None:
     for apart, name in ((False, "end to end"), (True, "end to end, emulator apart")):
         meter = place.meter()
         rates = [per_second(place, size.end_to_end, apart=apart, meter=meter) for _ in range(size.rounds)]
-        tell(
+        report(
             Figure(
                 name=name,
                 value=rounded(max(rates)),

@@ -11,7 +11,7 @@ from bench.end_to_end import log_new_cases
 from bench.latency import arrive
 from bench.messages import Feed
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.simulations import dry_run, running
 from bench.size import Size
 from bench.submit import Writers, per_second, writers
@@ -132,9 +132,9 @@ def _tell_latency(pairs: list[_Pair], place: Place, size: Size) -> None:
     for name, turns in (("the rail answers", [each for each, _ in pairs]), ("the rail hangs", [each for _, each in pairs])):
         p99s.append(_p99([each for turn in turns for each in turn.milliseconds]))
         samples = [rounded(turn.p99_ms) for turn in turns]
-        tell(Figure(name=f"submit p99, {name}", value=rounded(p99s[-1]), unit="ms", on=on, samples=samples, durability=durability))
+        report(Figure(name=f"submit p99, {name}", value=rounded(p99s[-1]), unit="ms", on=on, samples=samples, durability=durability))
     answering, hanging = p99s
-    tell(
+    report(
         Figure(
             name="submit p99, hanging to answering",
             value=rounded(hanging / answering),
@@ -150,7 +150,7 @@ def _tell_latency(pairs: list[_Pair], place: Place, size: Size) -> None:
 def _tell_rate(pairs: list[_Pair], place: Place, size: Size) -> None:
     answering, hanging = zip(*[(one.orders_per_second, other.orders_per_second) for one, other in pairs], strict=True)
     ratios = [other / one for one, other in zip(answering, hanging, strict=True)]
-    tell(
+    report(
         Figure(
             name="orders leaving, hanging to answering",
             value=rounded(statistics.median(ratios)),

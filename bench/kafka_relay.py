@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 from bench.topics import TOPICS
@@ -87,7 +87,7 @@ def run(place: Place, size: Size) -> None:
             (_per_second(place, size.relayed, at, meter), _per_second(place, size.relayed, None, embedded)) for _ in range(size.rounds)
         ]
         best = max(rates)
-        tell(
+        report(
             Figure(
                 name="relay to Kafka",
                 value=rounded(best[0]),
@@ -103,7 +103,7 @@ def run(place: Place, size: Size) -> None:
             )
         )
         seconds = sorted(_start_up(place, at, place.directory) for _ in range(size.rounds))
-        tell(
+        report(
             Figure(
                 name="start-up to first record",
                 value=rounded(seconds[len(seconds) // 2]),

@@ -9,7 +9,7 @@ import psycopg
 
 from bench.messages import DP_TOPIC, TS_TOPIC, Feed, dp, ts
 from bench.place import Place
-from bench.report import Durability, Figure, Target, rounded, tell
+from bench.report import Durability, Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.rail import Observation, ReceiptOutcome, Severity
@@ -35,9 +35,9 @@ def accept_ready(connection: psycopg.Connection[Any]) -> float:
     """Lets the rail accept every ready order; returns the milliseconds that settling the receipts took."""
     receipts = receipts_of_ready(connection)
     started = time.perf_counter()
-    verdicts = Settle(connection, utc_now, PORTS).execute(receipts)
+    outcomes = Settle(connection, utc_now, PORTS).execute(receipts)
     milliseconds = 1000 * (time.perf_counter() - started)
-    assert set(verdicts) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
+    assert set(outcomes) == {ReceiptOutcome.ACCEPTED}, "the rail took every order"
     return milliseconds
 
 
@@ -67,7 +67,7 @@ def _measure(case: _Case, body_of: Callable[[int], bytes]) -> tuple[list[float],
 def _tell(name: str, on: str, milliseconds: list[float], durability: Durability) -> None:
     samples = [rounded(min(milliseconds)), rounded(max(milliseconds))]
     value, target = rounded(statistics.median(milliseconds)), Target(most=MOST_MS)
-    tell(Figure(name=name, value=value, unit="ms, median", on=on, samples=samples, target=target, durability=durability))
+    report(Figure(name=name, value=value, unit="ms, median", on=on, samples=samples, target=target, durability=durability))
 
 
 def run(place: Place, size: Size) -> None:

@@ -7,7 +7,7 @@ import psycopg
 from bench.large_case import accept_ready
 from bench.messages import DP_TOPIC, Feed, dp
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.submit import per_second, writers
 from kvitt.app.ports import PORTS
@@ -67,7 +67,7 @@ def run(place: Place, size: Size) -> None:
         for _ in range(_TURNS * size.rounds):
             for store in (small, large):
                 store.measure(size.messages // _TURNS)
-    tell(
+    report(
         Figure(
             name="submit beside many payments, ratio",
             value=rounded(large.best / small.best),

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 from bench.messages import Feed
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.submit import LEAST_PER_SECOND, Writers, per_second, writers
 from kvitt.disbursement.inbox import Incoming
@@ -51,7 +51,7 @@ def run(place: Place, size: Size) -> None:
     quantiles = [statistics.quantiles(milliseconds, n=100) for milliseconds in rounds]
     best = min(quantiles, key=lambda each: each[98])
     on, durability = f"{count} messages at {rate:.0f}/s", place.durability()
-    tell(Figure(name="latency p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
+    report(Figure(name="latency p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
     p99s = [rounded(each[98]) for each in quantiles]
     target = Target(most=MOST_P99_MS)
-    tell(Figure(name="latency p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))
+    report(Figure(name="latency p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))

@@ -6,7 +6,7 @@ from bench import ledger_baseline
 from bench.ledger_load import CALLERS, Taken, Writers, measure, writers
 from bench.ledger_shapes import Transfer, circle, close_to_real, distinct, make_accounts, one_hot
 from bench.place import Place
-from bench.report import Durability, Figure, Target, rounded, tell
+from bench.report import Durability, Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -48,12 +48,12 @@ class _Shape:
                     self.best, self.samples = _rounds(group, transfers)
         self.spent = meter.spent(count * size.rounds)
 
-    def tell(self, name: str, durability: Durability, baseline: Figure | None = None, least: float | None = None) -> None:
+    def report(self, name: str, durability: Durability, baseline: Figure | None = None, least: float | None = None) -> None:
         """The rate, against a baseline if there is one, and the time per call."""
         on = f"{self.count} transfers, {CALLERS} callers"
         target = None if least is None else Target(least=least)
         ratio = None if baseline is None else rounded(self.best.per_second / baseline.value)
-        tell(
+        report(
             Figure(
                 name=name,
                 value=rounded(self.best.per_second),
@@ -68,10 +68,10 @@ class _Shape:
             )
         )
         for quantile, value in (("p50", self.best.p50_ms), ("p99", self.best.p99_ms)):
-            tell(Figure(name=f"{name}, {quantile} per call", value=rounded(value), unit="ms", on=on, durability=durability))
+            report(Figure(name=f"{name}, {quantile} per call", value=rounded(value), unit="ms", on=on, durability=durability))
         if ratio is not None:
             target = Target(least=LEAST_TIMES_BASELINE)
-            tell(Figure(name=f"{name}, times baseline", value=ratio, unit="times", on=on, target=target, durability=durability))
+            report(Figure(name=f"{name}, times baseline", value=ratio, unit="times", on=on, target=target, durability=durability))
 
 
 def _baseline(place: Place, name: str, shape: ledger_baseline.Shape, accounts: int, count: int) -> Figure:
@@ -79,7 +79,7 @@ def _baseline(place: Place, name: str, shape: ledger_baseline.Shape, accounts: i
         rate = ledger_baseline.per_second(conninfo, shape, accounts, count, _WORKERS)
     on = f"{count} transfers, {_WORKERS} workers"
     name = f"{name}, one transaction per call"
-    return tell(Figure(name=name, value=rounded(rate), unit="transfers/s", on=on, durability=place.durability()))
+    return report(Figure(name=name, value=rounded(rate), unit="transfers/s", on=on, durability=place.durability()))
 
 
 def _hot_against_distinct(place: Place, size: Size, durability: Durability) -> None:
@@ -92,7 +92,7 @@ def _hot_against_distinct(place: Place, size: Size, durability: Durability) -> N
             for each in range(size.rounds):
                 hot.append(measure(group, one_hot(ids, size.transfers, f"hot{each}")).per_second)
                 cold.append(measure(group, distinct(ids, size.transfers, f"cold{each}")).per_second)
-    tell(
+    report(
         Figure(
             name="ledger, one hot account",
             value=rounded(max(hot) / max(cold)),
@@ -114,5 +114,5 @@ def run(place: Place, size: Size) -> None:
         (_CIRCLE, circle, CIRCLE_ACCOUNTS, size.circle, None),
     ):
         baseline = _baseline(place, name, shape, accounts, size.transfers_alone)
-        _Shape(place, size, shape, accounts, count).tell(name, durability, baseline, least)
+        _Shape(place, size, shape, accounts, count).report(name, durability, baseline, least)
     _hot_against_distinct(place, size, durability)

@@ -18,7 +18,7 @@ from bench.ledger_load import measure, writers
 from bench.ledger_shapes import close_to_real
 from bench.place import Place
 from bench.processes import peak_mib
-from bench.report import Durability, Figure, Target, rounded, tell
+from bench.report import Durability, Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
@@ -131,14 +131,14 @@ def _tell_check(few: Checked, all_of_them: Checked, postings: int, durability: D
     on = f"{postings} postings"
     per_second = postings / all_of_them.seconds
     rate_asked = Target(least=LEAST_CHECKED_PER_SECOND)
-    tell(Figure(name="ledger check", value=rounded(per_second), unit="postings/s", on=on, target=rate_asked, durability=durability))
+    report(Figure(name="ledger check", value=rounded(per_second), unit="postings/s", on=on, target=rate_asked, durability=durability))
     # Below a million the rooms for sorting and joining are not full yet, so that more postings do take more memory.
     target = Target(most=MOST_MEMORY_RATIO) if postings >= _FULL_ROOMS else None
     for name, small, large in (("process", few.mib, all_of_them.mib), ("server", few.server_mib, all_of_them.server_mib)):
         ratio = rounded(large / small)
         on = f"{postings} postings, {large:.0f} MiB at most"
         baseline = f"a tenth of them, {small:.0f} MiB"
-        tell(
+        report(
             Figure(
                 name=f"ledger check, memory of the {name}",
                 value=ratio,
@@ -153,7 +153,7 @@ def _tell_check(few: Checked, all_of_them: Checked, postings: int, durability: D
 
 def _tell_rates(rates: list[tuple[float, float]], postings: int, durability: Durability) -> None:
     best_few, best_many = (max(column) for column in zip(*rates, strict=True))
-    tell(
+    report(
         Figure(
             name="large ledger",
             value=rounded(best_many / best_few),

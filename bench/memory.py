@@ -3,7 +3,7 @@
 from bench.end_to_end import log_new_cases, wait_until_answered
 from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process, resident_mib
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.topics import TOPICS
 from kvitt.kernel.database import connect
@@ -24,7 +24,7 @@ def run(place: Place, size: Size) -> None:
                 log_new_cases(connection, look * step, step)
                 wait_until_answered(connection, (look + 1) * step)
                 resident.append(rounded(resident_mib(hub)))
-    tell(
+    report(
         Figure(
             name="memory",
             value=resident[-1],

@@ -13,7 +13,7 @@ from bench import end_to_end
 from bench.brokers import Neighbour, Site, begin_here, site
 from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 
@@ -119,7 +119,7 @@ def _run_rate(place: Place, at: Site, size: Size) -> float:
         for _ in range(size.rounds)
     ]
     rates, embedded = [rate for rate, _ in rounds], max(rate for _, rate in rounds)
-    tell(
+    report(
         Figure(
             name="end to end over brokers",
             value=rounded(max(rates)),
@@ -148,8 +148,8 @@ def _run_latency(place: Place, at: Site, size: Size, rate: float) -> None:
         durability=place.durability(),
         brokers=at.durability,
     )
-    tell(p50)
-    tell(
+    report(p50)
+    report(
         Figure(
             name="MOTTATT over brokers p99",
             value=rounded(best[98]),

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bench.http_client import CALLERS, Line, callers, each_as_it_can, free_port
 from bench.place import Place
 from bench.processes import hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.local_issuer import LocalIssuer
@@ -64,7 +64,7 @@ async def _all(place: Place, size: Size, ports: Sequence[int], token: str, hubs:
         wanted = [next(names) for _ in range(size.payouts)]
         with meter.counting(*hubs):
             rates.append(await each_as_it_can(lines, wanted, _pay))
-    tell(
+    report(
         Figure(
             name="payouts over REST",
             value=rounded(max(rates)),

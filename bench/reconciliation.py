@@ -9,7 +9,7 @@ from bench.large_case import accept_ready
 from bench.messages import DP_TOPIC, Feed, dp
 from bench.place import Place
 from bench.processes import peak_mib
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.submit import per_second, writers
 from kvitt.app.ports import PORTS
@@ -46,8 +46,8 @@ def run(place: Place, size: Size) -> None:
         ("reconciliation", seconds * _MILLION / count, "seconds for a million orders", MOST_SECONDS),
         ("reconciliation memory", mib, "MiB at most", MOST_MIB),
     ):
-        tell(Figure(name=name, value=rounded(value), unit=unit, on=on, target=Target(most=most), durability=durability))
-    tell(
+        report(Figure(name=name, value=rounded(value), unit=unit, on=on, target=Target(most=most), durability=durability))
+    report(
         Figure(
             name="submit beside reconciliation",
             value=rounded(beside),

@@ -59,15 +59,15 @@ class Figure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     brokers: BrokerDurability | None = None
 
 
-TOLD: Final[list[Figure]] = []
+REPORTED: Final[list[Figure]] = []
 """All figures of this run so far."""
 
 
-def tell(figure: Figure) -> Figure:
-    """Prints the figure as one line of JSON, with its target judged, keeps it in TOLD, and gives it back."""
+def report(figure: Figure) -> Figure:
+    """Prints the figure as one line of JSON, with its target judged, keeps it in REPORTED, and gives it back."""
     judged = msgspec.structs.replace(figure, met=None if figure.target is None else figure.target.met_by(figure.value))
     print(msgspec.json.encode(judged).decode(), flush=True)
-    TOLD.append(judged)
+    REPORTED.append(judged)
     return judged
 
 

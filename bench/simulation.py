@@ -7,7 +7,7 @@ from datetime import date
 from lxml import etree
 
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from kvitt.contracts.helved.dry_run import answer
 from kvitt.disbursement.simulation import Simulation
@@ -86,7 +86,7 @@ def run(_: Place, size: Size) -> None:
     year = (_HEAD + "".join([_month(month) for month in range(1, 13)]) + _TAIL).encode()
     samples = [_ms(_answered, year, size.simulations) for _ in range(size.rounds)]
     plain = min(_ms(_parsed, year, size.simulations) for _ in range(size.rounds))
-    tell(
+    report(
         Figure(
             name="simulation",
             value=rounded(min(samples)),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bench.messages import DP_TOPIC, dp
 from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.topics import TOPICS
 from kvitt.config import load_settings
@@ -136,7 +136,7 @@ def run(place: Place, size: Size) -> None:
                 rounds.append(statistics.quantiles(taken, n=100))
     best = min(rounds, key=lambda each: each[98])
     durability = place.durability()
-    tell(
+    report(
         Figure(
             name="simulations",
             value=rounded(max(rates)),
@@ -148,7 +148,7 @@ def run(place: Place, size: Size) -> None:
         )
     )
     on = f"{int(_PER_SECOND * size.open_loop_seconds)} dry runs at {_PER_SECOND}/s"
-    tell(Figure(name="simulations p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
+    report(Figure(name="simulations p50", value=rounded(best[49]), unit="ms", on=on, durability=durability))
     p99s = [rounded(each[98]) for each in rounds]
     target = Target(most=MOST_P99_MS)
-    tell(Figure(name="simulations p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))
+    report(Figure(name="simulations p99", value=rounded(best[98]), unit="ms", on=on, samples=p99s, target=target, durability=durability))

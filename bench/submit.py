@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 
 from bench.messages import Feed
 from bench.place import Place
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 from kvitt.app.hub import lane_writer
@@ -57,8 +57,8 @@ def run(place: Place, size: Size) -> None:
             alone = max(per_second(group, feed.new_cases(size.alone)) for _ in range(size.rounds))
     durability = place.durability()
     baseline = Figure(name="submit one by one", value=rounded(alone), unit="messages/s", on=f"{size.alone} messages", durability=durability)
-    tell(baseline)
-    tell(
+    report(baseline)
+    report(
         Figure(
             name="submit",
             value=rounded(max(rates)),

@@ -18,16 +18,16 @@ _ABOUT: Final = """# What the benchmarks measured
 
 By `python -m bench --table FILE` (`make bench` writes this one) on {machine}, {day}. The value is the best round's, the ratio that to the
 baseline measured in the same run. `hub`, `callers` and `server` are CPU-seconds for 1,000 units, `log` bytes of the server's log for one,
-all rounds together; where no callers are told, they are the hub's own process. Durability: {durability}.
+all rounds together; where no callers are named, they are the hub's own process. Durability: {durability}.
 
 """
 
 
 def table(figures: Sequence[Figure]) -> str:
     """Returns a page of Markdown with a row for each figure, in the order in which they were measured."""
-    told = {f"{name} {value}" for each in figures if (said := each.durability) for name, value in _fields(said)}
+    settings = {f"{name} {value}" for each in figures if (said := each.durability) for name, value in _fields(said)}
     machine = f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}"
-    about = _ABOUT.format(machine=machine, day=f"{datetime.now(UTC):%Y-%m-%d}", durability=", ".join(sorted(told)) or "not asked")
+    about = _ABOUT.format(machine=machine, day=f"{datetime.now(UTC):%Y-%m-%d}", durability=", ".join(sorted(settings)) or "not asked")
     return about + "".join(f"| {' | '.join(row)} |\n" for row in [*_HEAD, *map(_row, figures)])
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bench.http_client import free_port
 from bench.place import Place
 from bench.processes import hub_process
-from bench.report import Figure, Target, rounded, tell
+from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Spent
 from bench.thrift_client import TYPES, Line, batch, lines, transfer
@@ -149,7 +149,7 @@ def _tell(
     spent: Spent | None = None,
 ) -> None:
     on = f"{count} transfers of {callers} callers; hub, callers and PostgreSQL on the same cores"
-    tell(
+    report(
         Figure(
             name=name,
             value=rounded(max(rates)),
@@ -163,4 +163,4 @@ def _tell(
     )
     cuts = statistics.quantiles(taken, n=100)
     for part, value in (("p50", cuts[49]), ("p99", cuts[98])):
-        tell(Figure(name=f"{name} {part}", value=rounded(value), unit="ms per transfer", on=on, durability=place.durability()))
+        report(Figure(name=f"{name} {part}", value=rounded(value), unit="ms per transfer", on=on, durability=place.durability()))

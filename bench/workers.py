@@ -10,7 +10,7 @@ from typing import Literal
 from bench.end_to_end import log_new_cases, per_second, wait_until_answered
 from bench.place import Place
 from bench.processes import hub_process
-from bench.report import Figure, rounded, tell
+from bench.report import Figure, report, rounded
 from bench.size import Size
 from bench.spent import Meter
 from bench.topics import TOPICS
@@ -71,7 +71,7 @@ def run(place: Place, size: Size) -> None:
     for workers in (1, "auto"):
         value = min(milliseconds_to_answer(place, workers) for _ in range(size.rounds))
         on = f"{_ONE_BY_ONE} messages, one after the other"
-        tell(Figure(name=f"answered, workers {workers}", value=rounded(value), unit="ms", on=on, durability=place.durability()))
+        report(Figure(name=f"answered, workers {workers}", value=rounded(value), unit="ms", on=on, durability=place.durability()))
 
 
 def _end_to_end(place: Place, count: int, workers: Workers, meter: Meter) -> float:
@@ -88,7 +88,7 @@ def _compare(place: Place, rounds: int, what: tuple[str, str], count: int, measu
     alone, (name, on) = max(rates[1]), what
     for workers, samples in rates.items():
         several = workers != 1
-        tell(
+        report(
             Figure(
                 name=f"{name}, workers {workers}",
                 value=rounded(max(samples)),

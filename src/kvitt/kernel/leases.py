@@ -5,8 +5,8 @@ Holding a lease here proves nothing: every write carries the fencing token, and 
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import psycopg
@@ -89,14 +89,22 @@ class LeaseKeeper:
         return {each.lease: each.grant() for each in fetch(connection, _TakenLease, _SQL.take_leases, arguments)}
 
     def close(self, idle: Connection | None = None) -> None:
-        """Stops prolonging and gives up all leases, so that the next owner need not wait; an `idle` connection may be used for it."""
+        """Stops prolonging and gives up all leases, so that the next owner need not wait; over an `idle` connection while that lives."""
         self._stop.set()
         self._thread.join()
+        if not (idle and self._give_up(lambda: nullcontext(idle))) and not self._give_up(self._connected):
+            _log.info("leases run out by themselves")
+
+    def _connected(self) -> AbstractContextManager[Connection]:
+        return connect(self._conninfo, lock_timeout_ms=LOCK_MS)
+
+    def _give_up(self, opened: Callable[[], AbstractContextManager[Connection]]) -> bool:
         try:
-            with nullcontext(idle) if idle and not idle.closed else connect(self._conninfo, lock_timeout_ms=LOCK_MS) as connection:
+            with opened() as connection:
                 release_leases(connection, self.owner)
-        except psycopg.OperationalError as error:
-            _log.info("leases run out by themselves", error=type(error).__name__)
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _renew(self) -> None:
         connection: psycopg.Connection[Any] | None = None

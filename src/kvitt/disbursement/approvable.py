@@ -120,7 +120,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
         "order keep": (OrderNamed, keep),
     }
     return [
-        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(_effect_on_order, run), run)
+        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(effect_on_order, run), run)
         for name, (arguments, run) in acts.items()
     ]
 
@@ -191,7 +191,7 @@ class _CaseOfOrder(NamedTuple):
     last_event_hash: bytes
 
 
-def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
+def effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
     """Returns what an act does to the case of an order: done, looked at, and taken back."""
     case = fetch_one(connection, _CaseOfOrder, _SQL.case_in_short, (asked.order_id,))
     if case is None:

@@ -2,11 +2,25 @@
 
 from typing import Final
 
-from kvitt.api.console.pages import audit, cases, dead_letters, health, jobs, looks, orders, overview, records, search
+from kvitt.api.console.pages import (
+    approvals,
+    audit,
+    cases,
+    dead_letters,
+    health,
+    jobs,
+    looks,
+    order_acts,
+    orders,
+    overview,
+    records,
+    search,
+)
 
 PAGES: Final = (
     *overview.PAGES,
     *search.PAGES,
+    *approvals.PAGES,
     *orders.PAGES,
     *dead_letters.PAGES,
     *jobs.PAGES,
@@ -14,5 +28,6 @@ PAGES: Final = (
     *looks.PAGES,
     *health.PAGES,
     *cases.PAGES,
+    *order_acts.PAGES,
     *records.PAGES,
 )

@@ -50,6 +50,7 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
         *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ("release", "resend", "withdraw")),
+        *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
         *(f"/dead-letters/{each}" for each in _some(connection, "dead_letters", "dead_no", 1)),

@@ -8,7 +8,7 @@ from typing import Any
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
-from kvitt.disbursement.alone import withdraw_act
+from kvitt.disbursement.alone import acts_alone
 from kvitt.disbursement.approvable import (
     ImportAsked,
     forget_act,
@@ -43,7 +43,7 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
 
 def alone_of(clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
     """All acts that one person does alone on a page, by name."""
-    return {act.name: act for act in (withdraw_act(clock, PORTS),)}
+    return {act.name: act for act in acts_alone(clock, PORTS)}
 
 
 def approvals_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Approvals:

@@ -1,6 +1,6 @@
 """The acts of the installation, as pages that act are given them, and who somebody is to them (design §11, §17)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,10 +12,14 @@ from kvitt.kernel.operators import PersonAtIssuer
 
 
 class Operations(Struct, frozen=True):
-    """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`."""
+    """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
+
+    `rails` are the names of its rails.
+    """
 
     approvals: Callable[[Connection], Approvals]
     alone: Mapping[str, ApprovableAct[Any]]
+    rails: Sequence[str]
 
 
 def known(who: ConsolePerson) -> PersonAtIssuer:

@@ -103,6 +103,8 @@ _DOES: Final[Mapping[str, str]] = {
     "order adopt": "make the rail's word about the order ours",
     "order keep": "keep what stands of the order, whatever the rail says",
     "order withdraw": "take the order back, which has not left",
+    "sending stop": "send nothing more there",
+    "sending resume": "let sending go on there",
     "order hold-again": "let the cases hold each other's orders again",
     "dead replay": "append the record to its topic again",
     "import forget": "pay nothing of the payment from now on",

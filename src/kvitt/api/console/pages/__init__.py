@@ -15,6 +15,7 @@ from kvitt.api.console.pages import (
     overview,
     records,
     search,
+    sending,
 )
 
 PAGES: Final = (
@@ -23,6 +24,7 @@ PAGES: Final = (
     *approvals.PAGES,
     *orders.PAGES,
     *dead_letters.PAGES,
+    *sending.PAGES,
     *jobs.PAGES,
     *audit.PAGES,
     *looks.PAGES,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -12,11 +13,11 @@ from kvitt.disbursement.alone import acts_alone
 from kvitt.disbursement.approvable import (
     ImportAsked,
     forget_act,
-    letter_act,
     order_acts,
     pairs_act,
 )
 from kvitt.disbursement.dead import Put, Replayed
+from kvitt.disbursement.letter_acts import letter_act
 from kvitt.errors import BadSettings, NotInThatState
 from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
 from kvitt.kernel.clock import Clock, utc_now
@@ -33,7 +34,7 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
         *order_acts(clock, PORTS),
         pairs_act(clock, PORTS),
         *payout_acts(clock),
-        letter_act(clock, PORTS, lambda connection: put_of(settings, connection)),
+        letter_act(clock, PORTS, partial(put_of, settings)),
         forget_act(clock, PORTS),
         _import_act(settings, clock),
         party_act(clock, own_ledger=not settings.payouts.ledger_url),
@@ -41,9 +42,9 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
     )
 
 
-def alone_of(clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
+def alone_of(settings: Settings, clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
     """All acts that one person does alone on a page, by name."""
-    return {act.name: act for act in acts_alone(clock, PORTS)}
+    return {act.name: act for act in acts_alone(clock, PORTS, partial(put_of, settings))}
 
 
 def approvals_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Approvals:

@@ -80,7 +80,7 @@ class Console:
             local = LocalPeople(issuer, terms.client.client_id, terms.client.redirect_url) if issuer else None
             operations = Operations(
                 lambda connection: approvals_of(self._settings, connection, self._clock),
-                alone_of(self._clock),
+                alone_of(self._settings, self._clock),
                 [rail.name for rail in PORTS.rails],
             )
             app = make_console(terms, self._tokens(terms, issuer), looks, self._clock, threads, operations=operations, local=local)

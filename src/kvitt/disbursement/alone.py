@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from kvitt.disbursement.approvable import OrderNamed, effect_on_order
+from kvitt.disbursement.letter_acts import PutsOn, unchanged_letter_act
 from kvitt.disbursement.operate import EVERYWHERE, Operate, Stop
 from kvitt.disbursement.ports import Ports
 from kvitt.errors import NotInThatState
@@ -40,9 +41,9 @@ class _ReadyThere(NamedTuple):
     sum_kroner: Kroner
 
 
-def acts_alone(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
+def acts_alone(clock: Clock, ports: Ports, puts_on: PutsOn) -> Sequence[ApprovableAct[Any]]:
     """Returns the acts that one person does."""
-    return _withdraw_act(clock, ports), _stop_act(clock, ports), _resume_act(clock, ports)
+    return _withdraw_act(clock, ports), unchanged_letter_act(clock, ports, puts_on), _stop_act(clock, ports), _resume_act(clock, ports)
 
 
 def _withdraw_act(clock: Clock, ports: Ports) -> ApprovableAct[OrderNamed]:

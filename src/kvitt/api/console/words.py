@@ -106,6 +106,7 @@ _DOES: Final[Mapping[str, str]] = {
     "sending stop": "send nothing more there",
     "sending resume": "let sending go on there",
     "order hold-again": "let the cases hold each other's orders again",
+    "dead replay unchanged": "append the record to its topic again, as its sender wrote it",
     "dead replay": "append the record to its topic again",
     "import forget": "pay nothing of the payment from now on",
     "import helved": "take over the cases of the state topics",

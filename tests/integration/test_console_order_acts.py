@@ -188,6 +188,20 @@ def test_an_act_without_a_reason_is_not_done(site: ConsoleSite, connection: Conn
     assert state(connection, ready) == "ready"
 
 
+def test_an_act_on_a_case_that_is_at_work_says_so_and_is_not_done(
+    conninfo: str, site: ConsoleSite, connection: Connection, ready: str
+) -> None:
+    hans, before = site.browser(ACTS), end_of_chain(connection)
+    fields = hans.get(f"/orders/{ready}/withdraw").fields(reason=REASON)
+    with connect(conninfo) as other, other.transaction():
+        other.execute("SELECT FROM cases WHERE case_no = (SELECT case_no FROM orders WHERE order_id = %s) FOR UPDATE", [ready])
+        shown = hans.post(f"/orders/{ready}/withdraw", fields)
+        assert (shown.status, "somebody else is at this right now" in shown.words) == (503, True)
+    assert (state(connection, ready), acts(connection, before)) == ("ready", [])
+    assert hans.post(f"/orders/{ready}/withdraw", fields).status == 200, "the same form acts once it can"
+    assert state(connection, ready) == "withdrawn"
+
+
 @pytest.mark.parametrize("act", ["release", "resend", "withdraw"])
 def test_who_only_looks_acts_on_nothing(site: ConsoleSite, connection: Connection, held: str, act: str) -> None:
     live, before = site.browser(LOOKS), end_of_chain(connection)

@@ -233,6 +233,8 @@ def fault_of(error: Exception) -> tuple[int, str]:
         return error.status_code, "there is no such page" if error.status_code == 404 else error.detail
     if isinstance(error, psycopg.errors.QueryCanceled):
         return NotAvailable.status, "this took too long, and was given up; ask for less"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return NotAvailable.status, "somebody else is at this right now; nothing was done, try again"
     if isinstance(error, psycopg.Error) and may_pass(error):
         return NotAvailable.status, "the database is away; nothing was done"
     _log.error("a page failed", error=type(error).__name__)

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 
+from kvitt.api.console import frame
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import ResultUnknown
+from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, connect
 from kvitt.testing import TestServer
 from support.case_histories import CaseStage, aap, answered
@@ -200,6 +204,26 @@ def test_an_act_on_a_case_that_is_at_work_says_so_and_is_not_done(
     assert (state(connection, ready), acts(connection, before)) == ("ready", [])
     assert hans.post(f"/orders/{ready}/withdraw", fields).status == 200, "the same form acts once it can"
     assert state(connection, ready) == "withdrawn"
+
+
+def test_an_outcome_that_is_not_known_is_said_so_with_where_to_look(
+    site: ConsoleSite, connection: Connection, ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def cut_off(on: Connection, kind: str = "", identity: str = "") -> Iterator[None]:
+        with transaction(on, kind, identity):
+            yield
+        raise ResultUnknown(kind, identity)
+
+    hans, before = site.browser(ACTS), end_of_chain(connection)
+    fields = hans.get(f"/orders/{ready}/withdraw").fields(reason=REASON)
+    with monkeypatch.context() as patched:
+        patched.setattr(frame, "transaction", cut_off)
+        shown = hans.post(f"/orders/{ready}/withdraw", fields)
+    assert (shown.status, "it is not known whether this was done" in shown.words) == (504, True)
+    assert shown.link("Look whether it was done") == f"{site.url}/orders/{ready}"
+    assert hans.post(f"/orders/{ready}/withdraw", fields).url == f"{site.url}/orders/{ready}", "the same form does nothing more"
+    assert [what for what, *_ in acts(connection, before)] == ["withdraw"]
 
 
 @pytest.mark.parametrize("act", ["release", "resend", "withdraw"])

@@ -5,6 +5,7 @@ is sent. It reads views only. Docs: docs/console.md tells how to add a page.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
 from kvitt.api.console.sessions import Session, hash_of, new_id
 from kvitt.error_tree import BadRequest, KvittError, NotAvailable, NotPermitted
+from kvitt.errors import ResultUnknown
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, may_pass
@@ -185,16 +187,17 @@ class PageFrame:
         who, csrf = (session.who, session.csrf) if session else (None, "")
         return {"around": self._around, "nav": nav, "who": who, "csrf": csrf, "page": None, "now": self._clock(), "once": new_id()}
 
-    def refused(self, status: int, text: str, session: Session | None = None) -> bytes:
-        """The page of an error."""
-        values = {"reveals": False, "persons": (), **self.common(session), "status": status, "text": text}
+    def refused(self, status: int, text: str, session: Session | None = None, look_at: str = "") -> bytes:
+        """The page of an error; `look_at` is where it is seen whether something was done all the same."""
+        values = {"reveals": False, "persons": (), **self.common(session), "status": status, "text": text, "look_at": look_at}
         return rendered("error.html", values)
 
     def failed(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """The page of whatever was raised."""
         scope: Any = request.scope
         status, text = fault_of(error)
-        return Response(self.refused(status, text, scope.get("session")), status_code=status, media_type=HTML)
+        look_at = error.identity if isinstance(error, ResultUnknown) else ""
+        return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=HTML)
 
 
 def _look(page: ConsolePage, visit: Visit) -> Values | Redirect:
@@ -205,7 +208,7 @@ def _look(page: ConsolePage, visit: Visit) -> Values | Redirect:
 
 def _act(page: ConsolePage, visit: Visit) -> Values | Redirect:
     """Does what a form says, once: who sends it again is led to where it led. Raises BadRequest, and what the page raises."""
-    with transaction(visit.connection, "form", page.path):
+    with transaction(visit.connection, "what became of it at", _where_to_look(page, visit)):
         visit.connection.execute(_SQL.begin_act)
         if not page.posted:
             return page.read(visit)
@@ -221,6 +224,11 @@ def _act(page: ConsolePage, visit: Visit) -> Values | Redirect:
         else:
             visit.connection.execute(_SQL.give_up_form, form)
         return values
+
+
+def _where_to_look(page: ConsolePage, visit: Visit) -> str:
+    """The page of what a form is about, which is the one above it."""
+    return re.sub(r"\{(\w+):\w+\}", lambda part: str(visit.path[part[1]]), page.path).rpartition("/")[0]
 
 
 def fault_of(error: Exception) -> tuple[int, str]:

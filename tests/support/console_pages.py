@@ -22,8 +22,12 @@ _FIELDS = (
     "INSERT INTO stops (rail, area, reason, stopped_by, stopped_at) VALUES ('*', 'XX', %(text)s, %(text)s, now())",
     """INSERT INTO dead_letters (source, partition, position, key, body, headers, reason, at)
        VALUES (%(text)s, 0, 1, %(bytes)s, %(bytes)s, %(bytes)s, %(text)s, now())""",
+    """INSERT INTO dead_letters (source, partition, position, key, body, reason, at)
+       VALUES (%(text)s, 0, 2, %(bytes)s, '{"sakId": "<script>alert(1)</script>"}', %(text)s, now())""",
     """INSERT INTO jobs (name, timetable, catch_up, next_due, next_try, state, tries, outcome)
        VALUES (%(text)s, %(text)s, 'last', now(), now(), 'failed', 3, %(text)s)""",
+    """INSERT INTO approvals (act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at)
+       VALUES (%(text)s, '{}', %(text)s, %(text)s, %(text)s, %(text)s, %(bytes)s, now(), now() + interval '1 day')""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -43,12 +47,16 @@ def paths(connection: Connection) -> Sequence[str]:
     return [
         *("/", "/search", "/orders", "/orders?state=accepted&least=1", "/orders?held=yes", f"/orders?area={quote(FILTERED, safe='')}"),
         *("/dead-letters", "/dead-letters?state=all", "/jobs", "/audit", "/looks", "/health"),
+        *("/approvals", "/approvals/mine", *(f"/approvals/{each}" for each in _some(connection, "approvals", "approval_no", 1))),
         *(f"/cases/{each}" for each in _some(connection, "cases", "case_no", 9)),
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
+        *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ("release", "resend", "withdraw")),
+        *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
-        *(f"/dead-letters/{each}" for each in _some(connection, "dead_letters", "dead_no", 1)),
+        *(f"/dead-letters/{each}{act}" for each in _some(connection, "dead_letters", "dead_no", 1) for act in ("", "/replay")),
+        *(f"/dead-letters/{each}/mend" for each in _some(connection, "dead_letters", "dead_no", 2)[1:]),
     ]
 
 

@@ -56,6 +56,10 @@ class Shown(Struct, frozen=True):
         assert found, self.text
         return found[1]
 
+    def fields(self, **more: str) -> dict[str, str]:
+        """What the forms of the page carry unseen, and what somebody types."""
+        return {**dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.text)), **more}
+
     @property
     def words(self) -> str:
         """The text that people read."""

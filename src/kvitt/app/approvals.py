@@ -1,24 +1,26 @@
 """The acts that can be asked for, each with what it needs of this installation: one line per act (design §11)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
+from kvitt.disbursement.alone import acts_alone
 from kvitt.disbursement.approvable import (
     ImportAsked,
     forget_act,
-    letter_act,
     order_acts,
     pairs_act,
 )
 from kvitt.disbursement.dead import Put, Replayed
+from kvitt.disbursement.letter_acts import letter_act
 from kvitt.errors import BadSettings, NotInThatState
 from kvitt.kernel.approvals import ApprovableAct, Approvals, ShownEffect
-from kvitt.kernel.clock import utc_now
+from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.approvable import party_act, payout_acts, transfer_act
@@ -26,23 +28,28 @@ from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import NewRecord, append
 
 
-def acts_of(settings: Settings) -> Sequence[ApprovableAct[Any]]:
+def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAct[Any]]:
     """All acts that can be asked for."""
     return (
-        *order_acts(utc_now, PORTS),
-        pairs_act(utc_now, PORTS),
-        *payout_acts(utc_now),
-        letter_act(utc_now, PORTS, lambda connection: put_of(settings, connection)),
-        forget_act(utc_now, PORTS),
-        _import_act(settings),
-        party_act(utc_now, own_ledger=not settings.payouts.ledger_url),
-        transfer_act(utc_now),
+        *order_acts(clock, PORTS),
+        pairs_act(clock, PORTS),
+        *payout_acts(clock),
+        letter_act(clock, PORTS, partial(put_of, settings)),
+        forget_act(clock, PORTS),
+        _import_act(settings, clock),
+        party_act(clock, own_ledger=not settings.payouts.ledger_url),
+        transfer_act(clock),
     )
 
 
-def approvals_of(settings: Settings, connection: Connection) -> Approvals:
+def alone_of(settings: Settings, clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
+    """All acts that one person does alone on a page, by name."""
+    return {act.name: act for act in acts_alone(clock, PORTS, partial(put_of, settings))}
+
+
+def approvals_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Approvals:
     """The approvals of an installation."""
-    return Approvals(connection, utc_now, acts_of(settings))
+    return Approvals(connection, clock, acts_of(settings, clock))
 
 
 def put_of(settings: Settings, connection: Connection) -> Put:
@@ -61,7 +68,7 @@ def put_of(settings: Settings, connection: Connection) -> Put:
     return put
 
 
-def _import_act(settings: Settings) -> ApprovableAct[ImportAsked]:
+def _import_act(settings: Settings, clock: Clock) -> ApprovableAct[ImportAsked]:
     def imported(connection: Connection, asked: ImportAsked, operator: Operator | None) -> ImportReport:
         from kvitt.transports.kafka.plain import read_state
 
@@ -69,7 +76,7 @@ def _import_act(settings: Settings) -> ApprovableAct[ImportAsked]:
             raise BadSettings("[kafka] bootstrap: name the brokers in kvitt.toml")
         with _patient(connection):
             records = chain(read_state(settings.kafka, PAYMENTS), read_state(settings.kafka, CASES))
-            return Importing(connection, utc_now).run(records, operator, dry_run=operator is None, leave_out=asked.leave_out)
+            return Importing(connection, clock).run(records, operator, dry_run=operator is None, leave_out=asked.leave_out)
 
     def preview(connection: Connection, asked: ImportAsked) -> ShownEffect:
         report = imported(connection, asked, None)

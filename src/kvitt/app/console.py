@@ -67,7 +67,10 @@ class Console:
         # Imported here: a process that answers no browser need not wait for it.
         from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
         from kvitt.api.console.local_people import LocalPeople
+        from kvitt.api.console.operations import Operations
         from kvitt.api.rest.local_issuer import LocalIssuer
+        from kvitt.app.approvals import alone_of, approvals_of
+        from kvitt.app.ports import PORTS
 
         with ExitStack() as opened:
             threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
@@ -75,7 +78,12 @@ class Console:
             terms = self._terms()
             issuer = None if self._settings.console.issuer else LocalIssuer(self._settings.data)
             local = LocalPeople(issuer, terms.client.client_id, terms.client.redirect_url) if issuer else None
-            app = make_console(terms, self._tokens(terms, issuer), looks, self._clock, threads, local=local)
+            operations = Operations(
+                lambda connection: approvals_of(self._settings, connection, self._clock),
+                alone_of(self._settings, self._clock),
+                [rail.name for rail in PORTS.rails],
+            )
+            app = make_console(terms, self._tokens(terms, issuer), looks, self._clock, threads, operations=operations, local=local)
             thread = opened.enter_context(self.listener.serving(app, LONGEST_BODY))
             _log.info("the console listens", url=self.url, people="made up" if local else "of the issuer")
             self.listening.set()

@@ -18,12 +18,16 @@ def _state(approval: Any) -> str:
     return f"{approval.state}" if approval.decided_by is None else f"{approval.state} by {approval.decided_by}"
 
 
+def _who(approval: Any) -> str:
+    return f"{approval.asked_by}" if approval.asked_name is None else f"{approval.asked_name} ({approval.asked_by})"
+
+
 _ABOUT: Final = (
     Column("approval_no", "no"),
     Column("asked_at", "asked"),
     Column("act"),
     Column("subject", "about"),
-    Column("asked_by", "by"),
+    Column("asked_by", "by", show=_who),
     Column("reason", "why", Fit.TEXT),
     Column("lapses_at", "lapses"),
     Column("state", show=_state),

@@ -13,8 +13,8 @@ from kvitt.cli.operator import ask, ask_option, is_asked_for, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
-from kvitt.disbursement.approvable import LetterReplayed
 from kvitt.disbursement.dead import OPEN, DeadLetters
+from kvitt.disbursement.letter_acts import LetterReplayed
 from kvitt.disbursement.preview import preview
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now

@@ -1,21 +1,19 @@
-"""Acts about orders, dead letters and imported cases that one person asks for and another one confirms, with what each would do.
+"""Acts about orders and imported cases that one person asks for and another one confirms, with what each would do.
 
 What an act would do to a case is found out by doing it and taking it back, so that nothing else can come of it later.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from kvitt.disbursement.dead import OPEN, DeadLetters, Put
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import NotInThatState, OrderNotFound
+from kvitt.errors import OrderNotFound
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -24,7 +22,6 @@ from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("operate", "kvitt.disbursement")
-_SHOWN_BYTES: Final = 4096
 Doing = Callable[[Connection, Any, Operator], str]
 
 
@@ -38,14 +35,6 @@ class OrderDecided(OrderNamed, frozen=True):
     """An order with what the rail would have said."""
 
     accepted: bool
-
-
-class LetterReplayed(Struct, frozen=True):
-    """A dead letter with what is put in place of its bytes and its key; None leaves them."""
-
-    number: int
-    body: bytes | None = None
-    key: bytes | None = None
 
 
 class ImportAsked(Struct, frozen=True):
@@ -120,7 +109,7 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
         "order keep": (OrderNamed, keep),
     }
     return [
-        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(_effect_on_order, run), run)
+        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(effect_on_order, run), run)
         for name, (arguments, run) in acts.items()
     ]
 
@@ -147,27 +136,6 @@ def pairs_act(clock: Clock, ports: Ports) -> ApprovableAct[OrderNamed]:
     return ApprovableAct("order hold-again", OrderNamed, lambda asked: asked.order_id, preview, run)
 
 
-def letter_act(clock: Clock, ports: Ports, put: Callable[[Connection], Put]) -> ApprovableAct[LetterReplayed]:
-    """The replay of a dead letter; `put` returns what appends its record in the transaction of a connection."""
-
-    def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
-        letters = DeadLetters(connection, clock, ports)
-        letter, record = letters.find(asked.number), letters.as_replayed(asked.number, body=asked.body, key=asked.key)
-        if letter.state != OPEN:
-            raise NotInThatState(f"dead letter {asked.number} was {letter.state} by {letter.closed_by}: {letter.note}")
-        key = "no key" if record.key is None else f"the key {record.key.decode(errors='backslashreplace')}"
-        whose = "as its sender wrote it" if record.body == letter.body else "with a mended body"
-        shown = record.body[:_SHOWN_BYTES].decode(errors="backslashreplace")
-        text = f"dead letter {asked.number} would be appended to {record.topic} under {key}, {whose}:\n{shown}"
-        return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest())
-
-    def run(connection: Connection, asked: LetterReplayed, operator: Operator) -> str:
-        record = DeadLetters(connection, clock, ports, put(connection)).replay(asked.number, operator, body=asked.body, key=asked.key)
-        return f"dead letter {asked.number} was appended to {record.topic} and closed"
-
-    return ApprovableAct("dead replay", LetterReplayed, lambda asked: f"dead letter {asked.number}", preview, run)
-
-
 def forget_act(clock: Clock, ports: Ports) -> ApprovableAct[PaymentForgotten]:
     """From now on the rail pays nothing of a payment that an import did not learn."""
 
@@ -191,7 +159,7 @@ class _CaseOfOrder(NamedTuple):
     last_event_hash: bytes
 
 
-def _effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
+def effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
     """Returns what an act does to the case of an order: done, looked at, and taken back."""
     case = fetch_one(connection, _CaseOfOrder, _SQL.case_in_short, (asked.order_id,))
     if case is None:

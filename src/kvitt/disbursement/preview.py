@@ -58,15 +58,20 @@ def preview(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
 
     A message marked as a dry run is previewed as if it were not. Raises ValueError when no sender could be answered under this key.
     """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return foresee(connection, ports, scheme, key, body, now=now)
+
+
+def foresee(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, body: bytes, *, now: datetime) -> Preview:
+    """Returns the same, against what the transaction sees in which it is called. Raises ValueError."""
     parsed = parse(ports.contracts, Incoming(ports.contracts.input_of(scheme), 0, 0, key, body))
     if not isinstance(parsed, ParsedRecord):
         reason = parsed.reason if isinstance(parsed, Skipped) else "it asks for reconciliation, and for no payment"
         raise ValueError(reason)  # noqa: TRY004 - the bytes are wrong, not their type
     message = replace(numbered(parsed, 0, now), dry_run=False)
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        case, waits = _load(connection, parsed)
-        _look_elsewhere(connection, ports, case, parsed)
+    case, waits = _load(connection, parsed)
+    _look_elsewhere(connection, ports, case, parsed)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
     work = _decided(ports, message, case, now, parsed)

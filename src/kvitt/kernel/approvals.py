@@ -12,13 +12,13 @@ from typing import Any, Final, Generic, TypeVar
 import psycopg
 from msgspec import Struct, json
 
-from kvitt.errors import ApprovalLapsed, ApprovalNotFound, EffectChanged, KvittError, NotInThatState, ResultUnknown
+from kvitt.errors import ApprovalLapsed, ApprovalNotFound, EffectChanged, KvittError, NeedsSecondPerson, NotInThatState, ResultUnknown
 from kvitt.kernel.audit import digest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
-from kvitt.kernel.operators import Operator, Signature, name_of, note, reason_of
+from kvitt.kernel.operators import Operator, PersonAtIssuer, Signature, name_of, note, reason_of, same_person
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("approvals", "kvitt.kernel")
@@ -54,6 +54,10 @@ class ShownEffect(Struct, frozen=True):
         """An effect worked out from `contents`; from its text alone where none are given."""
         return cls(text, digest(*(str(each).encode() for each in contents or (text,))))
 
+    def was_seen_as(self, code: str) -> bool:
+        """Whether this is the effect that somebody saw under a code, or under the beginning of one."""
+        return len(code) >= _SHOWN_DIGITS and self.basis.hex().startswith(code)
+
 
 class ApprovableAct(Struct, Generic[Arguments], frozen=True):
     """An act that can be asked for: `preview` shows what it would do and changes nothing, `run` does it and returns what came of it.
@@ -69,7 +73,10 @@ class ApprovableAct(Struct, Generic[Arguments], frozen=True):
 
 
 class Approval(Struct, frozen=True):
-    """An act that was asked for, as it stands. `effect` is what it was shown to do, the last time that this changed at `changed_at`."""
+    """An act that was asked for, as it stands. `effect` is what it was shown to do, the last time that this changed at `changed_at`.
+
+    `first_effect` is what it was shown to do before. Who was on a command line has no issuer.
+    """
 
     approval_no: int
     act: str
@@ -87,6 +94,18 @@ class Approval(Struct, frozen=True):
     decided_by: str | None
     decided_because: str | None
     outcome: str | None
+    asked_issuer: str | None
+    asked_name: str | None
+    decided_issuer: str | None
+    decided_name: str | None
+    first_effect: str | None
+
+    def is_of(self, name: str, known: PersonAtIssuer | None = None) -> bool:
+        """Whether this person has asked for it: by issuer and name where both are known, else by all names that look alike."""
+        if known and self.asked_issuer is not None:
+            return (known.issuer, name) == (self.asked_issuer, self.asked_by)
+        theirs = [name, known.called] if known else [name]
+        return any(same_person(asked, each) for asked in (self.asked_by, self.asked_name) if asked for each in theirs)
 
     @property
     def seen(self) -> str:
@@ -103,17 +122,25 @@ class Approvals:
         self._connection, self._clock, self._lapses_after = connection, clock, lapses_after
         self._acts = {act.name: act for act in acts}
 
-    def ask(self, act: str, arguments: Struct, operator: Operator) -> Approval:
-        """Keeps an act with what it would do, for somebody else to confirm. Raises what its preview raises."""
+    def ask(
+        self, act: str, arguments: Struct, operator: Operator, known: PersonAtIssuer | None = None, *, seen: str | None = None
+    ) -> Approval:
+        """Keeps an act with what it would do, for somebody else to confirm.
+
+        Raises what its preview raises, and EffectChanged where it would do something else than what was `seen`.
+        """
         asked = self._acts[act]
         assert isinstance(arguments, asked.arguments), "an act is asked for with its own arguments"
         with transaction(self._connection, "approval"), self._connection.cursor() as cursor:
             effect, now, subject = asked.preview(self._connection, arguments), self._clock(), asked.subject(arguments)
+            if seen is not None and not effect.was_seen_as(seen):
+                raise EffectChanged("this would do something else than what was shown: look at it, and ask anew")
             row = {
                 "act": act,
                 "arguments": json.encode(arguments).decode(),
                 "subject": subject,
                 "asked_by": operator.name,
+                **_said_of(known),
                 "reason": operator.reason,
                 "effect": effect.text,
                 "basis": effect.basis,
@@ -136,13 +163,17 @@ class Approvals:
             raise ApprovalNotFound(f"there is no approval {approval_no}")
         return found[0]
 
+    def effect_of(self, act: str, arguments: Struct) -> ShownEffect:
+        """Returns what an act would do; changes nothing. Raises what its preview raises."""
+        with self._connection.transaction(force_rollback=True):
+            return self._acts[act].preview(self._connection, arguments)
+
     def effect_now(self, approval: Approval) -> ShownEffect:
         """Returns what an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
         act = self._act_of(approval)
-        with self._connection.transaction(force_rollback=True):
-            return act.preview(self._connection, json.decode(approval.arguments, type=act.arguments))
+        return self.effect_of(act.name, json.decode(approval.arguments, type=act.arguments))
 
-    def confirm(self, approval_no: int, by: str, *, seen: str | None = None) -> Approval:
+    def confirm(self, approval_no: int, by: str, known: PersonAtIssuer | None = None, *, seen: str | None = None) -> Approval:
         """Does what was asked for, by the word of another person than the one who asked; `seen` is the effect that this person saw.
 
         Where it can not be done any more, that is its end: the approval is `failed`, with the reason. Raises BadOperator,
@@ -153,20 +184,22 @@ class Approvals:
             approval = self._lock(cursor, approval_no)
             operator = Operator(approval.asked_by, approval.reason, name_of("by", by), approval_no)
             operator.need_second_person()
+            if approval.is_of(operator.approved_by or "", known):
+                raise NeedsSecondPerson(f"you have asked for approval {approval_no} yourself: another person confirms it")
             if self._lapse(cursor, approval):
                 refusal: KvittError = ApprovalLapsed(f"approval {approval_no} has lapsed: it has to be asked for anew")
-            elif changed := self._confirmed(cursor, approval, operator, seen):
+            elif changed := self._confirmed(cursor, approval, operator, known, seen):
                 refusal = changed
             else:
                 return self.find(approval_no)
         raise refusal
 
-    def refuse(self, approval_no: int, by: str, reason: str) -> Approval:
+    def refuse(self, approval_no: int, by: str, reason: str, known: PersonAtIssuer | None = None) -> Approval:
         """Says no to what was asked for; nothing is done. Raises BadOperator, ApprovalNotFound, NotInThatState."""
         who = Signature(name_of("by", by), reason_of("reason", reason), None, approval_no)
         with transaction(self._connection, "approval", str(approval_no)), self._connection.cursor() as cursor:
             approval = self._lock(cursor, approval_no)
-            self._end(cursor, approval, ApprovalState.REFUSED, who)
+            self._end(cursor, approval, ApprovalState.REFUSED, who, known)
         return self.find(approval_no)
 
     def lapse(self) -> int:
@@ -198,7 +231,9 @@ class Approvals:
         self._end(cursor, approval, ApprovalState.LAPSED, Signature(_BY_ITSELF, "nobody decided in time", None, approval.approval_no))
         return True
 
-    def _confirmed(self, cursor: psycopg.Cursor[Any], approval: Approval, operator: Operator, seen: str | None) -> EffectChanged | None:
+    def _confirmed(
+        self, cursor: psycopg.Cursor[Any], approval: Approval, operator: Operator, known: PersonAtIssuer | None, seen: str | None
+    ) -> EffectChanged | None:
         """Does the act and ends the approval, unless it would do something else than what was shown."""
         before = fetch_value(cursor, _SQL.end_of_operators)
         try:
@@ -211,19 +246,20 @@ class Approvals:
         except ResultUnknown:
             raise
         except KvittError as error:
-            self._end(cursor, approval, ApprovalState.FAILED, operator, outcome=str(error))
+            self._end(cursor, approval, ApprovalState.FAILED, operator, known, outcome=str(error))
             return None
         done = {"after": before, "approval_no": approval.approval_no}
         entries = fetch_value(cursor, _SQL.entries_of_approval, done)
-        self._end(cursor, approval, ApprovalState.CONFIRMED, operator, outcome=outcome, entries=entries)
+        self._end(cursor, approval, ApprovalState.CONFIRMED, operator, known, outcome=outcome, entries=entries)
         return None
 
     def _changed(self, cursor: psycopg.Cursor[Any], approval: Approval, now: ShownEffect, seen: str | None) -> EffectChanged | None:
-        if now.basis == approval.basis and seen in (None, approval.seen):
-            return None
+        """Keeps what would be done now where that is not what was shown; returns why it is not done, unless just that was seen."""
         if now.basis != approval.basis:
             renewed = {"approval_no": approval.approval_no, "effect": now.text, "basis": now.basis, "now": self._clock()}
             cursor.execute(_SQL.change_effect, renewed)
+        if now.basis == approval.basis if seen is None else now.was_seen_as(seen):
+            return None
         return EffectChanged(f"approval {approval.approval_no} would do something else than what was shown: look at it, and confirm anew")
 
     def _end(
@@ -232,6 +268,7 @@ class Approvals:
         approval: Approval,
         state: ApprovalState,
         who: Signature,
+        known: PersonAtIssuer | None = None,
         *,
         outcome: str | None = None,
         entries: int | None = None,
@@ -242,9 +279,25 @@ class Approvals:
             "state": state.value,
             "now": now,
             "by": who.approved_by or who.name,
+            **_said_of(known),
             "reason": who.reason if state is ApprovalState.REFUSED else None,
             "outcome": outcome,
             "entries": entries,
         }
         cursor.execute(_SQL.decide_approval, row)
         note(cursor, now, f"approval {state.value}", who, f"{approval.act} {approval.subject}")
+
+
+def do_alone(connection: Connection, act: ApprovableAct[Any], arguments: Struct, operator: Operator, *, seen: str) -> str:
+    """Does an act that one person does alone, if it still does what this person saw; returns what came of it.
+
+    Raises EffectChanged, and what the act raises.
+    """
+    with transaction(connection, act.name, act.subject(arguments)):
+        if not act.preview(connection, arguments).was_seen_as(seen):
+            raise EffectChanged("this would do something else than what was shown: look at it once more")
+        return act.run(connection, arguments, operator)
+
+
+def _said_of(known: PersonAtIssuer | None) -> dict[str, str | None]:
+    return {"issuer": known.issuer if known else None, "called": known.called if known else None}

@@ -69,6 +69,13 @@ def same_person(one: str, other: str) -> bool:
     return not _skeletons(one).isdisjoint(_skeletons(other))
 
 
+class PersonAtIssuer(Struct, frozen=True):
+    """The word of an issuer about somebody who acts: the same name is another person at another issuer, and `called` is a label only."""
+
+    issuer: str
+    called: str
+
+
 def _skeletons(name: str) -> frozenset[str]:
     """Returns what is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
 

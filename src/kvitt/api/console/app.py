@@ -12,6 +12,7 @@ from kvitt.api.console.frame import PageFrame, Surroundings
 from kvitt.api.console.gate import MAX_BODY, ConsoleGate, Hosts
 from kvitt.api.console.local_people import LocalPeople
 from kvitt.api.console.login import ClientTerms, Logins
+from kvitt.api.console.operations import Operations
 from kvitt.api.console.pages import PAGES
 from kvitt.api.console.people import Claims
 from kvitt.api.console.sessions import Sessions, SessionTerms
@@ -34,11 +35,18 @@ class ConsoleTerms(Struct, frozen=True):
 
 
 def make_console(
-    terms: ConsoleTerms, tokens: Tokens, pool: ConnectionPool[Any], clock: Clock, threads: ThreadPoolExecutor, *, local: LocalPeople | None
+    terms: ConsoleTerms,
+    tokens: Tokens,
+    pool: ConnectionPool[Any],
+    clock: Clock,
+    threads: ThreadPoolExecutor,
+    *,
+    operations: Operations,
+    local: LocalPeople | None,
 ) -> ConsoleGate:
     """The app; `tokens` checks ID tokens, `local` is the issuer of made-up people, where there is no other."""
     sessions = Sessions(pool, clock, terms.sessions)
-    frame = PageFrame(pool, clock, threads, PAGES, terms.around)
+    frame = PageFrame(pool, clock, threads, PAGES, terms.around, operations=operations)
     entrance = Entrance(frame, Logins(terms.client, tokens, terms.claims, sessions), sessions, threads, local)
     app = Litestar(
         route_handlers=[*entrance.handlers(), *frame.handlers()],

@@ -5,6 +5,7 @@ is sent. It reads views only. Docs: docs/console.md tells how to add a page.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -20,11 +21,14 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.api.console.operations import Operations
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
-from kvitt.api.console.sessions import Session
+from kvitt.api.console.sessions import Session, hash_of, new_id
 from kvitt.error_tree import BadRequest, KvittError, NotAvailable, NotPermitted
+from kvitt.errors import ResultUnknown
 from kvitt.kernel.clock import Clock
+from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load
@@ -51,8 +55,10 @@ class Visit:
     `path` are the parts of the address by name, `query` and `form` what was asked, each name once.
     """
 
-    def __init__(self, session: Session, connection: Connection, now: datetime, asked: "Asked") -> None:
-        self.session, self.connection, self.now = session, connection, now
+    def __init__(
+        self, session: Session, connection: Connection, now: datetime, asked: "Asked", operations: Operations | None = None
+    ) -> None:
+        self.session, self.connection, self.now, self._operations = session, connection, now, operations
         self.path, self.query, self.form = asked.path, asked.query, asked.form
         self.reveals = False
         self.persons: Sequence[str] = ()
@@ -62,6 +68,12 @@ class Visit:
     def who(self) -> ConsolePerson:
         """The person who looks."""
         return self.session.who
+
+    @property
+    def operations(self) -> Operations:
+        """The acts of the installation."""
+        assert self._operations, "a console that acts is given its acts"
+        return self._operations
 
     def may(self, role: ConsoleRole) -> bool:
         """Whether this person has the role."""
@@ -102,7 +114,8 @@ class Asked(Struct, frozen=True):
 class ConsolePage(Struct, frozen=True):
     """A page. `nav` is its name in the navigation, if it is there, and `key` the letter that leads to it after `g`.
 
-    `role` is what whoever looks must have. A `posted` page answers a form, and may change something.
+    `role` is what whoever looks must have. A `posted` page answers a form, and may change something. One that `acts` does what the hub's
+    operators do, or shows what that would do: it sees what others commit meanwhile, and its form acts once, however often it is sent.
     """
 
     path: str
@@ -113,6 +126,7 @@ class ConsolePage(Struct, frozen=True):
     key: str = ""
     role: ConsoleRole = ConsoleRole.LOOK
     posted: bool = False
+    acts: bool = False
 
 
 class Surroundings(Struct, frozen=True):
@@ -126,9 +140,17 @@ class PageFrame:
     """Answers the requests of pages; `pages` are all of them, in the order of the navigation."""
 
     def __init__(
-        self, pool: ConnectionPool[Any], clock: Clock, threads: ThreadPoolExecutor, pages: Sequence[ConsolePage], around: Surroundings
+        self,
+        pool: ConnectionPool[Any],
+        clock: Clock,
+        threads: ThreadPoolExecutor,
+        pages: Sequence[ConsolePage],
+        around: Surroundings,
+        *,
+        operations: Operations | None = None,
     ) -> None:
         self._pool, self._clock, self._threads, self._pages, self._around = pool, clock, threads, pages, around
+        self._operations = operations
 
     def handlers(self) -> Sequence[HTTPRouteHandler]:
         """The routes of all pages."""
@@ -150,10 +172,9 @@ class PageFrame:
         now = self._clock()
         if page.role in _ACTING and now - session.began_at > ROLES_LAST:
             raise NotPermitted("what your groups let you do was looked up too long ago: log in again; nothing was done")
-        with self._pool.connection() as connection, connection.transaction():
-            connection.execute(_SQL.begin_page)
-            visit = Visit(session, connection, now, asked)
-            values = page.read(visit)
+        with self._pool.connection() as connection:
+            visit = Visit(session, connection, now, asked, self._operations)
+            values = _act(page, visit) if page.acts else _look(page, visit)
         if isinstance(values, Redirect):
             return Response(b"", status_code=303, headers={"location": values.path})
         shown = {"reveals": visit.reveals, "persons": visit.persons, **self.common(session), "page": page, "now": now, **values}
@@ -164,18 +185,50 @@ class PageFrame:
         roles = session.who.roles if session else frozenset()
         nav = [page for page in self._pages if page.nav and page.role in roles]
         who, csrf = (session.who, session.csrf) if session else (None, "")
-        return {"around": self._around, "nav": nav, "who": who, "csrf": csrf, "page": None, "now": self._clock()}
+        return {"around": self._around, "nav": nav, "who": who, "csrf": csrf, "page": None, "now": self._clock(), "once": new_id()}
 
-    def refused(self, status: int, text: str, session: Session | None = None) -> bytes:
-        """The page of an error."""
-        values = {"reveals": False, "persons": (), **self.common(session), "status": status, "text": text}
+    def refused(self, status: int, text: str, session: Session | None = None, look_at: str = "") -> bytes:
+        """The page of an error; `look_at` is where it is seen whether something was done all the same."""
+        values = {"reveals": False, "persons": (), **self.common(session), "status": status, "text": text, "look_at": look_at}
         return rendered("error.html", values)
 
     def failed(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """The page of whatever was raised."""
         scope: Any = request.scope
         status, text = fault_of(error)
-        return Response(self.refused(status, text, scope.get("session")), status_code=status, media_type=HTML)
+        look_at = error.identity if isinstance(error, ResultUnknown) else ""
+        return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=HTML)
+
+
+def _look(page: ConsolePage, visit: Visit) -> Values | Redirect:
+    with visit.connection.transaction():
+        visit.connection.execute(_SQL.begin_page)
+        return page.read(visit)
+
+
+def _act(page: ConsolePage, visit: Visit) -> Values | Redirect:
+    """Does what a form says, once: who sends it again is led to where it led. Raises BadRequest, and what the page raises."""
+    with transaction(visit.connection, "what became of it at", _where_to_look(page, visit)):
+        visit.connection.execute(_SQL.begin_act)
+        if not page.posted:
+            return page.read(visit)
+        if "once" not in visit.form:
+            raise BadRequest(("once", "is missing: open the page again; nothing was done"))
+        form_hash = hash_of(f"{page.path} {visit.form['once']}")
+        form = {"session_hash": visit.session.session_hash, "form_hash": form_hash, "now": visit.now}
+        if fetch_value(visit.connection, _SQL.begin_form, form) is None:
+            return Redirect(fetch_value(visit.connection, _SQL.answer_of_form, form) or "/")
+        values = page.read(visit)
+        if isinstance(values, Redirect):
+            visit.connection.execute(_SQL.answer_form, {**form, "answer": values.path})
+        else:
+            visit.connection.execute(_SQL.give_up_form, form)
+        return values
+
+
+def _where_to_look(page: ConsolePage, visit: Visit) -> str:
+    """The page of what a form is about, which is the one above it."""
+    return re.sub(r"\{(\w+):\w+\}", lambda part: str(visit.path[part[1]]), page.path).rpartition("/")[0]
 
 
 def fault_of(error: Exception) -> tuple[int, str]:
@@ -188,6 +241,8 @@ def fault_of(error: Exception) -> tuple[int, str]:
         return error.status_code, "there is no such page" if error.status_code == 404 else error.detail
     if isinstance(error, psycopg.errors.QueryCanceled):
         return NotAvailable.status, "this took too long, and was given up; ask for less"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return NotAvailable.status, "somebody else is at this right now; nothing was done, try again"
     if isinstance(error, psycopg.Error) and may_pass(error):
         return NotAvailable.status, "the database is away; nothing was done"
     _log.error("a page failed", error=type(error).__name__)

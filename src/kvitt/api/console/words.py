@@ -80,6 +80,7 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "asked": _person("waits for a second person"),
         "confirmed": _good("confirmed"),
         "refused": _ended("refused"),
+        "taken back": _ended("taken back by who asked"),
         "lapsed": _ended("lapsed"),
         "failed": _ended("could not be done any more"),
     },
@@ -93,3 +94,25 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
 def shown_state(kind: str, state: object) -> ShownState:
     """How a state is shown; one that is not in the table as it is called, without a tone of its own."""
     return STATES.get(kind, {}).get(str(state)) or _ended(str(state))
+
+
+_DOES: Final[Mapping[str, str]] = {
+    "order release": "let the held order be sent",
+    "order resend": "send the order once more",
+    "order decide": "settle the order without the rail's word",
+    "order adopt": "make the rail's word about the order ours",
+    "order keep": "keep what stands of the order, whatever the rail says",
+    "order withdraw": "take the order back, which has not left",
+    "sending stop": "send nothing more there",
+    "sending resume": "let sending go on there",
+    "order hold-again": "let the cases hold each other's orders again",
+    "dead replay unchanged": "append the record to its topic again, as its sender wrote it",
+    "dead replay": "append the record to its topic again",
+    "import forget": "pay nothing of the payment from now on",
+    "import helved": "take over the cases of the state topics",
+}
+
+
+def does(act: str) -> str:
+    """The effect of an act, as a button says it; one that is not in the table as it is called."""
+    return _DOES.get(act, act)

@@ -12,6 +12,16 @@ DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETUR
 -- What is stopped, by whom, since when, and why.
 SELECT rail, area, stopped_by, stopped_at, reason FROM kvitt_views.stops ORDER BY rail, area;
 
+-- name: ready_there
+-- How many orders are ready for areas of a rail ('*' = all of either), and their sum; counted up to a bound.
+SELECT count(*)::integer AS orders, coalesce(sum(r.sum_kroner), 0)::bigint AS sum_kroner
+FROM (
+    SELECT o.sum_kroner
+    FROM orders AS o
+    WHERE o.state = 'ready' AND %(rail)s IN ('*', o.rail) AND %(area)s IN ('*', o.area)
+    LIMIT %(limit)s
+) AS r;
+
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
 SELECT v.order_id::text, v.scheme, v.case_id, v.area, v.state, o.held_for::text, v.made_at, v.message_no, v.rail_says

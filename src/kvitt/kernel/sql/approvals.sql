@@ -1,13 +1,14 @@
 -- name: ask
 -- Keeps an act that a person asks for, with what it would do.
-INSERT INTO approvals (act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at)
-VALUES (%(act)s, %(arguments)s, %(subject)s, %(asked_by)s, %(reason)s, %(effect)s, %(basis)s, %(now)s, %(lapses_at)s)
+INSERT INTO approvals (act, arguments, subject, asked_by, asked_issuer, asked_name, reason, effect, basis, asked_at, lapses_at)
+VALUES (%(act)s, %(arguments)s, %(subject)s, %(asked_by)s, %(issuer)s, %(called)s, %(reason)s, %(effect)s, %(basis)s, %(now)s,
+        %(lapses_at)s)
 RETURNING approval_no;
 
 -- name: approvals
 -- Acts that were asked for, newest first; `states` null means in any state.
 SELECT approval_no, act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at, state, changed_at, decided_at,
-       decided_by, decided_because, outcome
+       decided_by, decided_because, outcome, asked_issuer, asked_name, decided_issuer, decided_name, first_effect
 FROM approvals
 WHERE %(states)s::text[] IS NULL OR state = ANY (%(states)s::text[])
 ORDER BY approval_no DESC
@@ -16,7 +17,7 @@ LIMIT %(limit)s;
 -- name: approval
 -- One act that was asked for.
 SELECT approval_no, act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at, state, changed_at, decided_at,
-       decided_by, decided_because, outcome
+       decided_by, decided_because, outcome, asked_issuer, asked_name, decided_issuer, decided_name, first_effect
 FROM approvals
 WHERE approval_no = %(approval_no)s;
 
@@ -26,12 +27,15 @@ SELECT approval_no FROM approvals WHERE approval_no = %(approval_no)s FOR UPDATE
 
 -- name: change_effect
 -- What an act would do is another thing now than what was shown.
-UPDATE approvals SET effect = %(effect)s, basis = %(basis)s, changed_at = %(now)s WHERE approval_no = %(approval_no)s AND state = 'asked';
+UPDATE approvals
+SET effect = %(effect)s, basis = %(basis)s, changed_at = %(now)s, first_effect = coalesce(first_effect, effect)
+WHERE approval_no = %(approval_no)s AND state = 'asked';
 
 -- name: decide_approval
 -- Ends an approval that is still open; no row: it is decided already.
 UPDATE approvals
-SET state = %(state)s, decided_at = %(now)s, decided_by = %(by)s, decided_because = %(reason)s, outcome = %(outcome)s, entries = %(entries)s
+SET state = %(state)s, decided_at = %(now)s, decided_by = %(by)s, decided_issuer = %(issuer)s, decided_name = %(called)s,
+    decided_because = %(reason)s, outcome = %(outcome)s, entries = %(entries)s
 WHERE approval_no = %(approval_no)s AND state = 'asked'
 RETURNING approval_no;
 

@@ -46,14 +46,25 @@ def read_all(visit: Visit) -> Values:
     return {"letters": listed(rows, lambda each: (each.dead_no,), after), "everything": everything}
 
 
-def read_one(visit: Visit) -> Values:
-    """One dead letter. Raises DeadLetterNotFound."""
+def letter_on_page(visit: Visit) -> DeadLetterOnPage:
+    """The dead letter that the address names. Raises DeadLetterNotFound."""
     asked = {"dead_no": visit.path["dead_no"]}
     letter = fetch_one(visit.connection, DeadLetterOnPage, _SQL.letter, asked)
     if letter is None:
         raise DeadLetterNotFound(f"there is no dead letter {asked['dead_no']}")
+    return letter
+
+
+def text_of(visit: Visit) -> DeadLetterText | None:
+    """The bytes of the dead letter that the address names."""
+    return fetch_one(visit.connection, DeadLetterText, _SQL.letter_text, {"dead_no": visit.path["dead_no"]})
+
+
+def read_one(visit: Visit) -> Values:
+    """One dead letter. Raises DeadLetterNotFound."""
+    letter = letter_on_page(visit)
     visit.look(f"dead letter {letter.dead_no}")
-    return {"letter": letter, "text": fetch_one(visit.connection, DeadLetterText, _SQL.letter_text, asked)}
+    return {"letter": letter, "text": text_of(visit)}
 
 
 PAGES: Final = (

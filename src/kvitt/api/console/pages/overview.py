@@ -6,6 +6,7 @@ from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.pages.health import backlogs
+from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
@@ -41,11 +42,15 @@ class StoppedRail(NamedTuple):
     stopped_at: datetime
 
 
+def stops(connection: Connection) -> list[StoppedRail]:
+    """All stops that stand."""
+    return fetch(connection, StoppedRail, _SQL.stops)
+
+
 def read(visit: Visit) -> Values:
     """All that needs a person now, up to a bound."""
     found = fetch(visit.connection, NeedsPerson, _SQL.attention, {"limit": _MOST + 1})
-    stops = fetch(visit.connection, StoppedRail, _SQL.stops)
-    return {"found": found[:_MOST], "is_cut": len(found) > _MOST, "stops": stops, "backlogs": backlogs(visit.connection)}
+    return {"found": found[:_MOST], "is_cut": len(found) > _MOST, "stops": stops(visit.connection), "backlogs": backlogs(visit.connection)}
 
 
 PAGES: Final = (ConsolePage("/", "Overview", "overview.html", read, nav="Overview", key="o"),)

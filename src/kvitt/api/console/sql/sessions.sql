@@ -39,6 +39,28 @@ UPDATE console.sessions SET ended_at = %(now)s WHERE session_hash = %(session_ha
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL statement_timeout = '5s';
 
+-- name: begin_act
+-- An act sees what others have committed meanwhile, and takes a while at most.
+SET LOCAL statement_timeout = '30s';
+
+-- name: begin_form
+-- A form is done by this session, and waits for a first click that is not over; no row: it was done before.
+INSERT INTO console.done_forms (session_hash, form_hash, done_at) VALUES (%(session_hash)s, %(form_hash)s, %(now)s)
+ON CONFLICT DO NOTHING
+RETURNING done_at;
+
+-- name: answer_form
+-- Where a form that was done led to.
+UPDATE console.done_forms SET answer = %(answer)s WHERE session_hash = %(session_hash)s AND form_hash = %(form_hash)s;
+
+-- name: answer_of_form
+-- Where a form led to when it was done.
+SELECT answer FROM console.done_forms WHERE session_hash = %(session_hash)s AND form_hash = %(form_hash)s;
+
+-- name: give_up_form
+-- A form was not done after all.
+DELETE FROM console.done_forms WHERE session_hash = %(session_hash)s AND form_hash = %(form_hash)s;
+
 -- name: add_look
 -- Somebody looked at what is about a person.
 INSERT INTO console.looks (looked_at, issuer, person, name, what, case_no)

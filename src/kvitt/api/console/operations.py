@@ -1,0 +1,27 @@
+"""The acts of the installation, as pages that act are given them, and who somebody is to them (design §11, §17)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from kvitt.api.console.people import ConsolePerson
+from kvitt.kernel.approvals import ApprovableAct, Approvals
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import PersonAtIssuer
+
+
+class Operations(Struct, frozen=True):
+    """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
+
+    `rails` are the names of its rails.
+    """
+
+    approvals: Callable[[Connection], Approvals]
+    alone: Mapping[str, ApprovableAct[Any]]
+    rails: Sequence[str]
+
+
+def known(who: ConsolePerson) -> PersonAtIssuer:
+    """The word of the issuer about somebody who acts here."""
+    return PersonAtIssuer(who.issuer, who.name)

@@ -1,0 +1,32 @@
+"""Acts on an order: it is released, sent once more, or taken back; each with what it would do to its case (design §11, §17)."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from kvitt.api.console.acting import ActOnPage, offered, taken
+from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
+from kvitt.api.console.pages.approvals import order_acted_on
+from kvitt.api.console.people import ConsoleRole
+from kvitt.disbursement.approvable import OrderNamed
+from kvitt.errors import OrderNotFound
+
+ACTS: Final = ("release", "resend", "withdraw")
+
+
+def _with_order(visit: Visit, act: str, answer: Callable[[Visit, ActOnPage], Values | Redirect]) -> Values | Redirect:
+    order_id = str(visit.path["order_id"])
+    order = order_acted_on(visit, order_id)
+    if order is None:
+        raise OrderNotFound(order_id)
+    visit.look_at_case(f"order {order_id}, to {act} it", order.case_no)
+    answered = answer(visit, ActOnPage(f"order {act}", OrderNamed(order_id), f"/orders/{order_id}"))
+    return answered if isinstance(answered, Redirect) else {**answered, "order": order_acted_on(visit, order_id)}
+
+
+def _pages(act: str) -> Iterator[ConsolePage]:
+    path, role = f"/orders/{{order_id:uuid}}/{act}", ConsoleRole.ACT
+    yield ConsolePage(path, "Order", "order_act.html", lambda visit: _with_order(visit, act, offered), role=role, acts=True)
+    yield ConsolePage(path, "Order", "order_act.html", lambda visit: _with_order(visit, act, taken), role=role, posted=True, acts=True)
+
+
+PAGES: Final = tuple(page for act in ACTS for page in _pages(act))

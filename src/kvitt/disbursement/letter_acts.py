@@ -1,0 +1,126 @@
+"""The replay of a dead letter, with what it would lead to: as its sender wrote it by one person, mended by two (design §4, §11)."""
+
+from collections.abc import Callable, Iterator
+from difflib import unified_diff
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct
+
+from kvitt.disbursement.dead import OPEN, DeadLetter, DeadLetters, Put, Replayed
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.preview import Preview, foresee
+from kvitt.errors import NotInThatState
+from kvitt.formats.topics import RAPID
+from kvitt.kernel.approvals import ApprovableAct, ShownEffect
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
+
+_SHOWN_BYTES: Final = 4096
+PutsOn = Callable[[Connection], Put]
+"""Returns what appends a record in the transaction of a connection."""
+
+
+class LetterNamed(Struct, frozen=True):
+    """The dead letter that an act is about."""
+
+    number: int
+
+
+class LetterReplayed(LetterNamed, frozen=True):
+    """A dead letter with what is put in place of its bytes and its key; None leaves them."""
+
+    body: bytes | None = None
+    key: bytes | None = None
+
+
+def letter_act(clock: Clock, ports: Ports, puts_on: PutsOn) -> ApprovableAct[LetterReplayed]:
+    """The replay of a dead letter, mended or not, by the word of two people."""
+
+    def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
+        return _effect(connection, clock, ports, asked)
+
+    def run(connection: Connection, asked: LetterReplayed, operator: Operator) -> str:
+        letters = DeadLetters(connection, clock, ports, puts_on(connection))
+        record = letters.replay(asked.number, operator, body=asked.body, key=asked.key)
+        return f"dead letter {asked.number} was appended to {record.topic} and closed"
+
+    return ApprovableAct("dead replay", LetterReplayed, _subject, preview, run)
+
+
+def unchanged_letter_act(clock: Clock, ports: Ports, puts_on: PutsOn) -> ApprovableAct[LetterNamed]:
+    """The replay of a dead letter as its sender wrote it, which one person does."""
+
+    def preview(connection: Connection, asked: LetterNamed) -> ShownEffect:
+        return _effect(connection, clock, ports, LetterReplayed(asked.number))
+
+    def run(connection: Connection, asked: LetterNamed, operator: Operator) -> str:
+        record = DeadLetters(connection, clock, ports, puts_on(connection)).replay(asked.number, operator)
+        return f"dead letter {asked.number} was appended to {record.topic} and closed"
+
+    return ApprovableAct("dead replay unchanged", LetterNamed, _subject, preview, run)
+
+
+def _subject(asked: LetterNamed) -> str:
+    return f"dead letter {asked.number}"
+
+
+def _effect(connection: Connection, clock: Clock, ports: Ports, asked: LetterReplayed) -> ShownEffect:
+    letters = DeadLetters(connection, clock, ports)
+    letter = letters.find(asked.number)
+    if letter.state != OPEN:
+        raise NotInThatState(f"dead letter {asked.number} was {letter.state} by {letter.closed_by}: {letter.note}")
+    record = letters.as_replayed(asked.number, body=asked.body, key=asked.key)
+    foreseen = "\n".join(_foreseen(connection, ports, letter, record))
+    key = "no key" if record.key is None else f"the key {record.key.decode(errors='backslashreplace')}"
+    whose = "as its sender wrote it" if record.body == letter.body else "with a mended body"
+    text = f"dead letter {asked.number} would be appended to {record.topic} under {key}, {whose}:\n{_shown(letter, record)}\n{foreseen}"
+    return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest(), foreseen)
+
+
+def _shown(letter: DeadLetter, record: Replayed) -> str:
+    """The body, and before it what was mended: lines that are taken out and lines that are put in."""
+    shown = record.body[:_SHOWN_BYTES].decode(errors="backslashreplace")
+    if record.body == letter.body:
+        return shown
+    before, after = (each.decode(errors="backslashreplace").splitlines() for each in (letter.body, record.body))
+    mended = [
+        f"{'taken out' if each[0] == '-' else 'put in'}: {each[1:]}"
+        for each in list(unified_diff(before, after, n=0))[2:]
+        if each[0] in "+-"
+    ]
+    return "\n".join([*mended, "so that it is:", shown])
+
+
+def _foreseen(connection: Connection, ports: Ports, letter: DeadLetter, record: Replayed) -> Iterator[str]:
+    """Lines that say what the message would lead to, were it handled now; no ids in them, which are made anew each time."""
+    if record.key is None or record.topic == RAPID:
+        yield "it is forwarded as it is, and what it leads to is seen then"
+        return
+    try:
+        found = foresee(connection, ports, ports.contracts.scheme_of(letter.source), record.key, record.body, now=record.at)
+    except ValueError as error:
+        yield f"it would not be handled: {error}"
+        return
+    yield from _lines(found)
+
+
+def _lines(found: Preview) -> Iterator[str]:
+    if found.contradicted:
+        yield "a receipt contradicts what stands of the case: the message would wait until two people have resolved it"
+    elif found.waits:
+        yield "the case has an order without a receipt: the message would wait, and be compared with what is accepted by then"
+    if found.refusal:
+        because = f" ({found.reason})" if found.reason else ""
+        yield f"it would be answered FEILET [{found.refusal.status}] {found.refusal.text}{because}"
+    elif not found.orders:
+        yield "it would be answered OK: nothing differs from what is accepted, nothing would be ordered"
+    else:
+        for order, reasons in zip(found.orders, found.held, strict=True):
+            yield f"it would order, area {order.area}, order {order.number} of case {order.case_id}:"
+            for line in order.lines:
+                ceases = f", ceases from {line.ceased_from}" if line.ceased_from else ""
+                yield f"  {line.class_code} from {line.start} to {line.end}, {line.amount} kr{ceases}"
+            for reason in reasons:
+                yield f"  it would be held until two people have looked at it: {reason.text}"

@@ -9,10 +9,13 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.operators import Signature, note
 from support.lived import live
+from support.payout_stage import payout_stage, wanted
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}\u202e"
 """Markup, quotes, a template's braces, and a turn of the direction of reading."""
 FILTERED = "<em>&area"
+HOSTILE_ID = "<script>alert(1)</script>/~%?&="
+"""The same as an id that others choose, short enough for a payout, with what means something in an address."""
 _FIELDS = (
     """UPDATE messages SET key = %(bytes)s, headers = %(bytes)s, answer = %(bytes)s
        WHERE message_no = (SELECT min(message_no) FROM messages)""",
@@ -24,6 +27,17 @@ _FIELDS = (
        VALUES (%(text)s, 0, 1, %(bytes)s, %(bytes)s, %(bytes)s, %(text)s, now())""",
     """INSERT INTO jobs (name, timetable, catch_up, next_due, next_try, state, tries, outcome)
        VALUES (%(text)s, %(text)s, 'last', now(), now(), 'failed', 3, %(text)s)""",
+    """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_by, reason, made_at, state,
+                                       messages)
+       SELECT md5(kind)::uuid, 'oppdrag', 'AAP', kind, 'helved', '2026-06-28', '2026-06-28', 'operator', %(text)s, %(text)s, '2026-06-29',
+              'good', 1
+       FROM unnest(ARRAY['interface', 'consistency']) AS k (kind)""",
+    """INSERT INTO reconciliation_messages (run_no, place, message_id, body, state)
+       SELECT run_no, 1, run_id, %(bytes)s, 'unknown' FROM reconciliation_runs""",
+    """INSERT INTO reconciled_orders (run_no, order_id, bucket, key_day)
+       SELECT n.run_no, o.order_id, 'missing', o.day FROM orders AS o, reconciliation_runs AS n WHERE n.kind = 'interface'""",
+    """INSERT INTO reconciliation_remarks (run_no, case_no, remark)
+       SELECT n.run_no, c.case_no, 'taken over' FROM cases AS c, reconciliation_runs AS n WHERE n.kind = 'consistency'""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -31,11 +45,22 @@ _FIELDS = (
 def live_with_hostile_text(conninfo: str) -> None:
     """A hub's life, and hostile text in all fields that others fill."""
     live(conninfo)
+    pay_out(conninfo)
     with connect(conninfo) as connection:
         for each in _FIELDS:
             connection.execute(each.encode(), {"text": HOSTILE, "bytes": HOSTILE.encode()})
         with connection.transaction(), connection.cursor() as cursor:
             note(cursor, utc_now(), HOSTILE, Signature(HOSTILE, HOSTILE, HOSTILE, None), HOSTILE)
+
+
+def pay_out(conninfo: str) -> None:
+    """Payouts of a shop: one that is held, with a hostile id, one that is confirmed and one that is cancelled after that."""
+    with payout_stage(conninfo) as stage:
+        for payout_id in (HOSTILE_ID, "p-1", "p-2"):
+            stage.payouts.create(wanted(payout_id))
+        for payout_id in ("p-1", "p-2"):
+            stage.payouts.confirm(payout_id)
+        stage.payouts.cancel("p-2", HOSTILE)
 
 
 def paths(connection: Connection) -> Sequence[str]:
@@ -48,11 +73,18 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
+        *("/payouts", "/payouts?status=unpaid&currency=RUB", f"/payouts?party={quote(FILTERED, safe='')}&shop=s", "/ledger"),
+        *(f"/payouts/one?id={quote(str(each), safe='')}" for each in _some(connection, "payouts.payouts", "payout_id", 9)),
+        *(f"/ledger/accounts/{each}" for each in _some(connection, "ledger.accounts", "account_id", 4)),
+        *(f"/ledger/plans/one?id={quote(str(each), safe='')}" for each in _some(connection, "ledger.plans", "plan_id", 9)),
+        *("/reconciliation", "/reconciliation?month=2026-06"),
+        *(f"/reconciliation/{each}" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
+        *(f"/reconciliation/{each}/since" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
         *(f"/dead-letters/{each}" for each in _some(connection, "dead_letters", "dead_no", 1)),
     ]
 
 
 def _some(connection: Connection, table: str, key: str, most: int) -> list[object]:
     query = sql.SQL("SELECT {key} FROM {table} ORDER BY {key} LIMIT {most}")
-    rows = connection.execute(query.format(key=sql.Identifier(key), table=sql.Identifier(table), most=sql.Literal(most)))
+    rows = connection.execute(query.format(key=sql.Identifier(key), table=sql.Identifier(*table.split(".")), most=sql.Literal(most)))
     return [each for (each,) in rows]

@@ -38,7 +38,7 @@ def test_a_template_has_nothing_that_browsers_are_forbidden_or_that_is_not_escap
     text = template.read_text("utf-8")
     assert not re.search(r"\|\s*safe\b|autoescape|\bstyle=|<style|\bon[a-z]+=|hx-on|js:|<script(?! src=\"\{\{ static)", text)
     assert not re.search(r"https?:|//[a-z]", text)
-    assert "csrf" in text or '<form class="filters" action="/orders" method="get">' in text or "<form" not in text
+    assert "csrf" in text or re.search(r'<form class="filters" action="/[a-z]+" method="get">', text) or "<form" not in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.path} {page.posted}")

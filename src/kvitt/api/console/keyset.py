@@ -1,6 +1,6 @@
 """Pages through lists by key: the address holds the place of the last row that was shown, and nothing is counted (design §17)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -43,3 +43,24 @@ def listed(
 def place_text(parts: Sequence[object]) -> str:
     """A place as it stands in an address."""
     return _BETWEEN.join(map(str, parts))
+
+
+def text_in_place(text: str) -> str:
+    """A text of somebody else as a part of a place, where no sign of it may be taken for what stands between the parts."""
+    return text.encode().hex()
+
+
+def text_of_place(part: str) -> str:
+    """That text again. Raises ValueError for what is none, or can be in no column."""
+    text = bytes.fromhex(part).decode()
+    if "\0" in text:
+        raise ValueError("a text in the store has no NUL")
+    return text
+
+
+def text_asked(query: Mapping[str, str], name: str) -> str | None:
+    """The text that an address asks for under a name, if anything. Raises BadRequest for what can be in no column."""
+    text = query.get(name)
+    if text is not None and "\0" in text:
+        raise BadRequest((name, "has a sign that no text here has"))
+    return text

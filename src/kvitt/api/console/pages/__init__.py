@@ -2,12 +2,29 @@
 
 from typing import Final
 
-from kvitt.api.console.pages import audit, cases, dead_letters, health, jobs, looks, orders, overview, records, search
+from kvitt.api.console.pages import (
+    audit,
+    cases,
+    dead_letters,
+    health,
+    jobs,
+    ledger,
+    looks,
+    orders,
+    overview,
+    payouts,
+    reconciliation,
+    records,
+    search,
+)
 
 PAGES: Final = (
     *overview.PAGES,
     *search.PAGES,
     *orders.PAGES,
+    *payouts.PAGES,
+    *ledger.PAGES,
+    *reconciliation.PAGES,
     *dead_letters.PAGES,
     *jobs.PAGES,
     *audit.PAGES,

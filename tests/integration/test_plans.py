@@ -379,13 +379,23 @@ HOT[CONSOLE, "ledger"] = {
 }
 A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}
 HOT[CONSOLE, "reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "since"), A_RUN)
+A_SIMULATION = {
+    "before": ROWS // 2,
+    "state": "failed",
+    "case_no": 7,
+    "looked_through": 1_000,
+    "limit": 52,
+    "request_no": 7,
+    "order_ids": IDS,
+}
+HOT[CONSOLE, "simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simulation", "questions", "differences"), A_SIMULATION)
 HOT[CONSOLE, "search"] = {
     "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
 }
 HOT[CONSOLE, "health"] = {"backlogs": {}}
 HOT[CONSOLE, "overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[tuple[str, str], set[str]] = {
-    **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search", "payouts", "ledger")},
+    **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search", "payouts", "ledger", "simulations")},
     (CONSOLE, "reconciliation"): {"newest_day", "runs", "alarms"},  # some rows for each area and day
     (CONSOLE, "health"): {"alarms"},  # as many as stand
     (CONSOLE, "overview"): {"stops"},  # a few rows

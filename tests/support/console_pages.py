@@ -38,6 +38,19 @@ _FIELDS = (
        SELECT n.run_no, o.order_id, 'missing', o.day FROM orders AS o, reconciliation_runs AS n WHERE n.kind = 'interface'""",
     """INSERT INTO reconciliation_remarks (run_no, case_no, remark)
        SELECT n.run_no, c.case_no, 'taken over' FROM cases AS c, reconciliation_runs AS n WHERE n.kind = 'consistency'""",
+    """INSERT INTO simulation_requests (name, asker, contract, message_no, caller, case_no, person, rail, state, requested_at, ended_at,
+                                        reason)
+       SELECT 'check 1', 'check', 'helved', o.message_no, %(text)s, o.case_no, o.person, 'oppdrag', 'answered', now(), now(), %(text)s
+       FROM orders AS o ORDER BY o.order_id LIMIT 1""",
+    """INSERT INTO simulation_questions (request_no, place, area, order_id, question, status, answer, reason, note)
+       SELECT r.request_no, 0, 'AAP', o.order_id, %(bytes)s, 200, convert_to('<p>' || o.person || '</p>', 'UTF8'), %(text)s, %(text)s
+       FROM simulation_requests AS r, (SELECT order_id, person FROM orders ORDER BY order_id LIMIT 1) AS o""",
+    """INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, waits, question, times_asked, ended_at, finding, request_no,
+                                 differences)
+       SELECT q.order_id, r.case_no, r.message_no, now(), 'warn', false, q.question, 1, now(), 'differs', r.request_no,
+              '[{"kind": "not_paid", "class_code": "<script>alert(1)</script>", "first_day": "2026-06-01", "last_day": "2026-06-12",
+                 "expected_kroner": 500}]'
+       FROM simulation_questions AS q JOIN simulation_requests AS r ON r.request_no = q.request_no""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -77,6 +90,9 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/payouts/one?id={quote(str(each), safe='')}" for each in _some(connection, "payouts.payouts", "payout_id", 9)),
         *(f"/ledger/accounts/{each}" for each in _some(connection, "ledger.accounts", "account_id", 4)),
         *(f"/ledger/plans/one?id={quote(str(each), safe='')}" for each in _some(connection, "ledger.plans", "plan_id", 9)),
+        *("/simulations", "/simulations?state=failed"),
+        *(f"/simulations?case={each}" for each in _some(connection, "simulation_requests", "case_no", 1)),
+        *(f"/simulations/{each}" for each in _some(connection, "simulation_requests", "request_no", 9)),
         *("/reconciliation", "/reconciliation?month=2026-06"),
         *(f"/reconciliation/{each}" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
         *(f"/reconciliation/{each}/since" for each in _some(connection, "reconciliation_runs", "run_no", 9)),

@@ -112,6 +112,22 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "unknown": _person("unknown: it may be at the rail or not"),
         "dropped": _ended("never sent"),
     },
+    "simulation": {
+        "requested": _waits("waits for the rail"),
+        "asked": _waits("the rail is asked"),
+        "answered": _good("answered"),
+        "refused": _ended("refused: the case has an open order"),
+        "closed": _ended("the rail was closed"),
+        "failed": _ended("there is none"),
+    },
+    "finding": {
+        "agrees": _good("agrees with what is expected"),
+        "differs": _ended("differs from what is expected"),
+        "not_compared": _ended("could not be compared"),
+        "refused": _ended("refused by the rail"),
+        "unavailable": _ended("no answer could be had"),
+        "skipped": _ended("skipped"),
+    },
     "job": {"waiting": _good("waits for its time"), "failed": _person("failed")},
     "lease": {"held": _good("held"), "free": _ended("free")},
 }

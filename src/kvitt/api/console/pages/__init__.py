@@ -16,6 +16,7 @@ from kvitt.api.console.pages import (
     reconciliation,
     records,
     search,
+    simulations,
 )
 
 PAGES: Final = (
@@ -25,6 +26,7 @@ PAGES: Final = (
     *payouts.PAGES,
     *ledger.PAGES,
     *reconciliation.PAGES,
+    *simulations.PAGES,
     *dead_letters.PAGES,
     *jobs.PAGES,
     *audit.PAGES,

@@ -24,7 +24,7 @@ SEARCHED: Final = (
     "case ids, order ids and ids of payments by their beginning",
     "line ids as a whole, and persons by those who may see them",
     "payout ids, plan ids and keys of ledger accounts as a whole",
-    "numbers of messages, receipts, dead letters and ledger accounts",
+    "numbers of messages, receipts, dead letters, simulations and ledger accounts",
 )
 """What was looked through, as the page says it."""
 

@@ -1,4 +1,4 @@
--- Views that more pages of the console read: payouts and the ledger with all that was done, and what was reported to rails.
+-- Views that more pages of the console read: payouts and the ledger with all that was done, what was reported to rails, and what they were asked.
 
 CREATE OR REPLACE VIEW kvitt_views.payouts AS
 SELECT p.payout_id, p.party_id, p.shop_id, p.status, p.amount AS amount_minor, p.fee AS fee_minor, p.currency, p.created_at, p.last_at,
@@ -47,3 +47,22 @@ JOIN public.cases AS c ON c.case_no = o.case_no;
 CREATE VIEW kvitt_views.reconciliation_texts AS
 SELECT m.run_no, m.place, m.message_id, m.state, m.sent_at, m.body FROM public.reconciliation_messages AS m;
 COMMENT ON VIEW kvitt_views.reconciliation_texts IS 'Messages of runs as they leave: personal data.';
+
+CREATE OR REPLACE VIEW kvitt_views.simulations AS
+SELECT r.request_no, r.asker, r.contract, r.caller, r.message_no, c.scheme, c.case_id, r.rail, r.state, r.requested_at, r.asked_at,
+       r.times_asked, r.ended_at, r.reason, r.case_no, r.deadline
+FROM public.simulation_requests AS r JOIN public.cases AS c ON c.case_no = r.case_no;
+
+CREATE VIEW kvitt_views.simulation_texts AS
+SELECT q.request_no, q.place, q.area, q.order_id, q.attempts, q.status, q.reason, q.note, q.question, q.answer
+FROM public.simulation_questions AS q;
+COMMENT ON VIEW kvitt_views.simulation_texts IS 'Questions as they are asked, and answers as they came: personal data.';
+
+-- How the rail would pay otherwise than was expected of an order, a row for each difference.
+CREATE VIEW kvitt_views.order_check_differences AS
+SELECT k.order_id, k.request_no, d.place::integer AS place, d.found ->> 'kind' AS kind, d.found ->> 'class_code' AS class_code,
+       (d.found ->> 'first_day')::date AS first_day, (d.found ->> 'last_day')::date AS last_day,
+       coalesce((d.found ->> 'expected_kroner')::bigint, 0) AS expected_kroner,
+       coalesce((d.found ->> 'simulated_kroner')::bigint, 0) AS simulated_kroner
+FROM public.order_checks AS k
+CROSS JOIN LATERAL jsonb_array_elements(k.differences) WITH ORDINALITY AS d (found, place);

@@ -22,6 +22,9 @@ UNION ALL
 (SELECT 'dead letter', d.dead_no::text, '/dead-letters/' || d.dead_no
  FROM kvitt_views.dead_letters AS d WHERE d.dead_no = %(number)s::bigint)
 UNION ALL
+(SELECT 'simulation', s.request_no::text, '/simulations/' || s.request_no
+ FROM kvitt_views.simulations AS s WHERE s.request_no = %(number)s::bigint)
+UNION ALL
 (SELECT 'payout', p.payout_id, '/payouts/one?id=' FROM kvitt_views.payouts AS p WHERE p.payout_id = %(text)s)
 UNION ALL
 (SELECT 'ledger plan', l.plan_id, '/ledger/plans/one?id=' FROM kvitt_views.ledger_plans AS l WHERE l.plan_id = %(text)s)

@@ -389,6 +389,8 @@ A_SIMULATION = {
     "order_ids": IDS,
 }
 HOT[CONSOLE, "simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simulation", "questions", "differences"), A_SIMULATION)
+A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
+HOT[CONSOLE, "topics"] = dict.fromkeys(("records", "record"), A_RECORD)
 HOT[CONSOLE, "search"] = {
     "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
 }
@@ -397,6 +399,7 @@ HOT[CONSOLE, "overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[tuple[str, str], set[str]] = {
     **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search", "payouts", "ledger", "simulations")},
     (CONSOLE, "reconciliation"): {"newest_day", "runs", "alarms"},  # some rows for each area and day
+    (CONSOLE, "topics"): {"partitions"},  # a few rows
     (CONSOLE, "health"): {"alarms"},  # as many as stand
     (CONSOLE, "overview"): {"stops"},  # a few rows
     (HUB, "cases"): {"next_message_numbers"},  # a sequence

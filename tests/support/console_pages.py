@@ -51,6 +51,12 @@ _FIELDS = (
               '[{"kind": "not_paid", "class_code": "<script>alert(1)</script>", "first_day": "2026-06-01", "last_day": "2026-06-12",
                  "expected_kroner": 500}]'
        FROM simulation_questions AS q JOIN simulation_requests AS r ON r.request_no = q.request_no""",
+    "INSERT INTO log_partitions (topic, partition, next_position) VALUES (%(text)s, 0, 1)",
+    """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+       VALUES (%(text)s, 0, 0, now(), %(bytes)s, %(bytes)s, %(bytes)s)""",
+    """INSERT INTO parties.parties (party_id, revision, loaded_at, document)
+       VALUES (%(text)s, 1, now(), %(bytes)s)""",
+    "INSERT INTO parties.house (currency, loaded_at, document) VALUES (left(%(text)s, 4), now(), %(bytes)s)",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -90,6 +96,9 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/payouts/one?id={quote(str(each), safe='')}" for each in _some(connection, "payouts.payouts", "payout_id", 9)),
         *(f"/ledger/accounts/{each}" for each in _some(connection, "ledger.accounts", "account_id", 4)),
         *(f"/ledger/plans/one?id={quote(str(each), safe='')}" for each in _some(connection, "ledger.plans", "plan_id", 9)),
+        *("/parties", "/topics"),
+        *(f"/parties/one?id={quote(str(each), safe='')}" for each in _some(connection, "parties.parties", "party_id", 9)),
+        *(f"/topics/{page}?topic={quote(HOSTILE, safe='')}&partition=0" for page in ("records", "record")[: _has_log(connection) + 1]),
         *("/simulations", "/simulations?state=failed"),
         *(f"/simulations?case={each}" for each in _some(connection, "simulation_requests", "case_no", 1)),
         *(f"/simulations/{each}" for each in _some(connection, "simulation_requests", "request_no", 9)),
@@ -98,6 +107,10 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/reconciliation/{each}/since" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
         *(f"/dead-letters/{each}" for each in _some(connection, "dead_letters", "dead_no", 1)),
     ]
+
+
+def _has_log(connection: Connection) -> bool:
+    return connection.execute("SELECT FROM log_records LIMIT 1").fetchone() is not None
 
 
 def _some(connection: Connection, table: str, key: str, most: int) -> list[object]:

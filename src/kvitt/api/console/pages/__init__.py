@@ -12,11 +12,13 @@ from kvitt.api.console.pages import (
     looks,
     orders,
     overview,
+    parties,
     payouts,
     reconciliation,
     records,
     search,
     simulations,
+    topics,
 )
 
 PAGES: Final = (
@@ -27,6 +29,8 @@ PAGES: Final = (
     *ledger.PAGES,
     *reconciliation.PAGES,
     *simulations.PAGES,
+    *parties.PAGES,
+    *topics.PAGES,
     *dead_letters.PAGES,
     *jobs.PAGES,
     *audit.PAGES,

@@ -23,7 +23,7 @@ _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,32}")
 SEARCHED: Final = (
     "case ids, order ids and ids of payments by their beginning",
     "line ids as a whole, and persons by those who may see them",
-    "payout ids, plan ids and keys of ledger accounts as a whole",
+    "ids of payouts, parties and plans, and keys of ledger accounts, as a whole",
     "numbers of messages, receipts, dead letters, simulations and ledger accounts",
 )
 """What was looked through, as the page says it."""

@@ -1,4 +1,4 @@
--- Views that more pages of the console read: payouts and the ledger with all that was done, what was reported to rails, and what they were asked.
+-- Views that more pages of the console read: payouts and the ledger, reconciliation, simulations, parties and the embedded log.
 
 CREATE OR REPLACE VIEW kvitt_views.payouts AS
 SELECT p.payout_id, p.party_id, p.shop_id, p.status, p.amount AS amount_minor, p.fee AS fee_minor, p.currency, p.created_at, p.last_at,
@@ -66,3 +66,13 @@ SELECT k.order_id, k.request_no, d.place::integer AS place, d.found ->> 'kind' A
        coalesce((d.found ->> 'simulated_kroner')::bigint, 0) AS simulated_kroner
 FROM public.order_checks AS k
 CROSS JOIN LATERAL jsonb_array_elements(k.differences) WITH ORDINALITY AS d (found, place);
+
+-- The local directory of parties.
+CREATE VIEW kvitt_views.parties AS SELECT p.party_id, p.revision, p.loaded_at, p.document FROM parties.parties AS p;
+CREATE VIEW kvitt_views.house_accounts AS SELECT h.currency, h.loaded_at, h.document FROM parties.house AS h;
+
+-- The embedded log.
+CREATE VIEW kvitt_views.topic_partitions AS SELECT l.topic, l.partition, l.next_position FROM public.log_partitions AS l;
+CREATE VIEW kvitt_views.record_texts AS
+SELECT r.topic, r.partition, r.position, r.at, r.key, r.headers, r.value FROM public.log_records AS r;
+COMMENT ON VIEW kvitt_views.record_texts IS 'Records of the embedded log: personal data.';

@@ -27,6 +27,8 @@ UNION ALL
 UNION ALL
 (SELECT 'payout', p.payout_id, '/payouts/one?id=' FROM kvitt_views.payouts AS p WHERE p.payout_id = %(text)s)
 UNION ALL
+(SELECT 'party', p.party_id, '/parties/one?id=' FROM kvitt_views.parties AS p WHERE p.party_id = %(text)s)
+UNION ALL
 (SELECT 'ledger plan', l.plan_id, '/ledger/plans/one?id=' FROM kvitt_views.ledger_plans AS l WHERE l.plan_id = %(text)s)
 UNION ALL
 (SELECT 'ledger account', a.account_id::text, '/ledger/accounts/' || a.account_id

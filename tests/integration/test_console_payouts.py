@@ -63,6 +63,11 @@ def test_payouts_are_paged_through_by_every_filter_without_leaving_out_or_doubli
         assert browser.get(f"/payouts?{wrong}").status == 400, wrong
 
 
+@pytest.mark.parametrize("path", ["/ledger", "/ledger/accounts/1", "/dead-letters", "/simulations", "/topics/records?topic=x"])
+def test_a_place_beyond_all_numbers_of_the_store_is_none(browser: Browser, path: str) -> None:
+    assert browser.get(f"{path}{'&' if '?' in path else '?'}after=99999999999999999999").status == 400
+
+
 def test_a_payout_shows_its_postings_its_fee_and_every_event(browser: Browser) -> None:
     shown = browser.get("/payouts/one?id=p-2").words
     assert "○ cancelled · 9,80 RUB · fee 0,25 RUB" in shown

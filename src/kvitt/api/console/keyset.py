@@ -10,6 +10,7 @@ from kvitt.errors import BadRequest
 PAGE_ROWS: Final = 50
 AFTER: Final = "after"
 _BETWEEN: Final = "~"
+_LARGEST: Final = 9_223_372_036_854_775_807
 ListedRow = TypeVar("ListedRow")
 
 
@@ -27,9 +28,12 @@ def place_in(after: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...]
         return None
     parts = after.split(_BETWEEN)
     try:
-        return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
+        place = tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
     except ValueError:
-        raise BadRequest((AFTER, "is no place in this list")) from None
+        place = ()
+    if not place or any(isinstance(part, int) and abs(part) > _LARGEST for part in place):
+        raise BadRequest((AFTER, "is no place in this list"))
+    return place
 
 
 def listed(

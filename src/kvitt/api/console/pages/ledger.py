@@ -89,7 +89,7 @@ class PostingOfPlan(NamedTuple):
 def read_accounts(visit: Visit) -> Values:
     """A page of accounts, newest first."""
     after = place_in(visit.query.get(AFTER), int)
-    asked = {"before": min(after[0], _LAST) if after else _LAST, "limit": PAGE_ROWS + 1}
+    asked = {"before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
     rows = fetch(visit.connection, AccountOnPage, _SQL.accounts, asked)
     return {"accounts": listed(rows, lambda each: (each.account_id,), after)}
 
@@ -97,7 +97,7 @@ def read_accounts(visit: Visit) -> Values:
 def read_account(visit: Visit) -> Values:
     """One account with a page of its entries, newest first. Raises AccountNotFound."""
     account_id, after = visit.path["account_id"], place_in(visit.query.get(AFTER), int)
-    asked = {"account_id": account_id, "before": min(after[0], _LAST) if after else _LAST, "limit": PAGE_ROWS + 1}
+    asked = {"account_id": account_id, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
     account = fetch_one(visit.connection, AccountOnPage, _SQL.account, asked) if account_id <= _LAST else None
     if account is None:
         raise AccountNotFound(account_id)

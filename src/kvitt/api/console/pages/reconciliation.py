@@ -21,7 +21,6 @@ _MOST_RUNS: Final = 5_000
 _MOST_SHOWN: Final = 500
 _MESSAGES: Final = 20
 _MOST_ADDED_UP: Final = 100_000
-_LARGEST_PLACE: Final = 2_147_483_647
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
 
 
@@ -176,7 +175,7 @@ def read_run(visit: Visit) -> Values:
     """One run with a page of its messages. Raises BadRequest, NotFound."""
     run, after = _run(visit), place_in(visit.query.get(AFTER), int)
     visit.look(f"run {run.run_no} of reconciliation")
-    asked = {"run_no": run.run_no, "after": min(after[0], _LARGEST_PLACE) if after else -1, "limit": _MESSAGES + 1}
+    asked = {"run_no": run.run_no, "after": after[0] if after else -1, "limit": _MESSAGES + 1}
     messages = fetch(visit.connection, MessageOfRun, _SQL.messages, asked)
     return {
         "run": run,

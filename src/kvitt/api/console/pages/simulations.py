@@ -93,7 +93,7 @@ def read_all(visit: Visit) -> Values:
     if state not in (None, *STATES):
         raise BadRequest(("state", f"is one of {', '.join(STATES)}"))
     looked_through = _LOOKED_THROUGH if state else PAGE_ROWS + 1
-    before = min(after[0], _LAST) if after else _LAST
+    before = after[0] if after else _LAST
     asked = {"before": before, "state": state, "case_no": case_no, "looked_through": looked_through, "limit": PAGE_ROWS + 2}
     found = fetch(visit.connection, SimulationInList, _SQL.simulations if case_no is None else _SQL.simulations_of_case, asked)
     if case_no is not None and found:

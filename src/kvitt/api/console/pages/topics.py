@@ -58,7 +58,7 @@ def read_topics(visit: Visit) -> Values:
 def read_records(visit: Visit) -> Values:
     """A page of the records of a partition, newest first. Raises BadRequest."""
     topic, partition, after = text_asked(visit.query, "topic") or "", _number(visit, "partition"), place_in(visit.query.get(AFTER), int)
-    asked = {"topic": topic, "partition": partition, "before": min(after[0], _LAST) if after else _LAST, "limit": PAGE_ROWS + 1}
+    asked = {"topic": topic, "partition": partition, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
     rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
     if rows:
         visit.look(f"records of {topic}/{partition}")

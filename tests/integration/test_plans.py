@@ -34,9 +34,13 @@ GROWING = {
         "imported_decisions",
     ),
     *("simulation_requests", "simulation_questions"),
+    *("ledger.accounts", "ledger.plans", "ledger.postings", "ledger.steps", "ledger.entries"),
+    *("reconciled_orders", "reconciliation_messages", "reconciliation_remarks"),
+    *("payouts.payouts", "payouts.cash_flow", "payouts.events"),
     *("queue.message", "rail.received", "rail.known_case", "rail.entry", "rail.hold_back", "rail.receipt"),
 }
 OPEN_WORK = {
+    "reconciliation_runs_open",
     *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
     *("simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
     *("messages_unanswered", "messages_queued", "receipts_open", "deferred_open"),
@@ -116,6 +120,29 @@ FILL = (
     """INSERT INTO rail.entry (area, case_id, kind, chain, line_id, starts, ends, amount, rate_code, class_code, message_id)
        SELECT 'DP', 'case-' || n, 'line', '', 'line-' || n, '2025-06-02', '2025-06-15', 553, 'DAG7', 'DAGPENGER', md5('order ' || n)
        FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO ledger.accounts (account_id, currency, created_at, request_key, entries)
+       SELECT n, 'RUB', %(now)s, 'account-' || n, 1 FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO ledger.plans (plan_id, state, held_at, changed_at)
+       SELECT 'plan-' || n, CASE WHEN n %% 100 = 0 THEN 'held' ELSE 'committed' END, %(now)s, %(now)s
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO ledger.postings (plan_id, batch_id, position, source, target, amount, currency, description)
+       SELECT 'plan-' || n, 1, 0, n, 1 + n %% %(rows)s, 100, 'RUB', 'x' FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO ledger.steps (plan_id, operation, batch_id, at, accounts, entries)
+       SELECT 'plan-' || n, 'HOLD', 1, %(now)s, ARRAY[n], ARRAY[1] FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO ledger.entries (account_id, entry, at, plan_id, operation, batch_id, posted, available_min, available_max)
+       SELECT n, 1, %(now)s, 'plan-' || n, 'HOLD', 1, 0, 0, 0 FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO payouts.payouts (payout_id, sequence, created_at, party_id, shop_id, status, payout_tool_id, amount, fee, currency,
+                                    ledger, plan_id, last_event_hash)
+       SELECT 'p-' || n, 0, %(now)s::timestamptz + n * interval '1 ms', 'party-' || n %% 500, 'shop-1',
+              CASE WHEN n %% 100 = 0 THEN 'unpaid' ELSE 'confirmed' END, 'tool-1', 100, 1, 'RUB', 'own', 'plan-' || n, 'x'
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO payouts.cash_flow (payout_id, position, source_type, source, target_type, target, amount, currency)
+       SELECT 'p-' || n, 0, 'merchant_settlement', 1, 'merchant_payout', 2, 100, 'RUB' FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash)
+       SELECT 'p-' || n, 0, %(now)s, 'unpaid', convert_to(repeat(md5(n::text), 10), 'UTF8'), 'x' FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, closed_at, busy_until, next_try_at)
+       SELECT 'p-' || n, 1, 'create', 'plan-' || n, 'x', 'done', %(now)s, %(now)s, %(now)s, %(now)s
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.hold_back (area, case_id, starts, is_error)
        SELECT 'DP', 'case-' || n, '2025-06-02', false FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.receipt (receipt_id, message_id, digest, reply_to, body, due_at, put_at)
@@ -123,6 +150,21 @@ FILL = (
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END
        FROM generate_series(1, %(rows)s) AS n""",
 )
+
+REPORTED = (
+    """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_at, state)
+       SELECT md5('run ' || n)::uuid, 'oppdrag', 'DP', 'interface', 'helved', current_date - n, current_date - n, 'schedule', %(now)s,
+              'good'
+       FROM generate_series(1, 200) AS n""",
+    """INSERT INTO reconciled_orders (run_no, order_id, bucket, key_day)
+       SELECT 1 + n %% 200, md5('order ' || n)::uuid, 'accepted', current_date FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO reconciliation_messages (run_no, place, message_id, body, state)
+       SELECT 1 + n %% 200, n, md5('message ' || n)::uuid, convert_to(repeat(md5(n::text), 50), 'UTF8'), 'sent'
+       FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO reconciliation_remarks (run_no, case_no, remark)
+       SELECT 1 + n %% 200, n, 'taken over' FROM generate_series(1, %(rows)s) AS n""",
+)
+"""What was reported of it."""
 
 NUMBERS = [1 + n * (ROWS // BATCH) for n in range(BATCH)]
 ZEROS, AREAS, RAILS = [0] * BATCH, ["DP"] * BATCH, ["oppdrag"] * BATCH
@@ -313,13 +355,51 @@ OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "re
 HOT[CONSOLE, "cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person"), A_CASE)
 HOT[CONSOLE, "records"] = {"message": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 HOT[CONSOLE, "audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
+A_PAYOUT = {
+    "at": NOW,
+    "payout_id": "p-7",
+    "party": None,
+    "shop": None,
+    "status": None,
+    "currency": "RUB",
+    "looked_through": 1_000,
+    "limit": 52,
+}
+HOT[CONSOLE, "payouts"] = {
+    "payouts": A_PAYOUT,
+    "payouts_of_party": {**A_PAYOUT, "party": "party-7", "status": "paid"},
+    "payouts_in_status": {**A_PAYOUT, "status": "unpaid"},
+    **dict.fromkeys(("payout", "postings", "events", "steps", "acts"), A_PAYOUT),
+}
+AN_ACCOUNT = {"account_id": 7, "before": 1_000, "looked_through": 1_000, "limit": 51}
+A_PLAN = {"plan_id": "plan-7", "payout_id": "p-7", "limit": 1_000}
+HOT[CONSOLE, "ledger"] = {
+    **dict.fromkeys(("accounts", "account", "entries", "open_plans"), AN_ACCOUNT),
+    **dict.fromkeys(("plan", "steps", "postings", "payout_of_plan"), A_PLAN),
+}
+A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}
+HOT[CONSOLE, "reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "since"), A_RUN)
+A_SIMULATION = {
+    "before": ROWS // 2,
+    "state": "failed",
+    "case_no": 7,
+    "looked_through": 1_000,
+    "limit": 52,
+    "request_no": 7,
+    "order_ids": IDS,
+}
+HOT[CONSOLE, "simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simulation", "questions", "differences"), A_SIMULATION)
+A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
+HOT[CONSOLE, "topics"] = dict.fromkeys(("records", "record"), A_RECORD)
 HOT[CONSOLE, "search"] = {
     "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
 }
 HOT[CONSOLE, "health"] = {"backlogs": {}}
 HOT[CONSOLE, "overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[tuple[str, str], set[str]] = {
-    **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search")},
+    **{(CONSOLE, name): set() for name in ("orders", "cases", "records", "audit", "search", "payouts", "ledger", "simulations")},
+    (CONSOLE, "reconciliation"): {"newest_day", "runs", "alarms"},  # some rows for each area and day
+    (CONSOLE, "topics"): {"partitions"},  # a few rows
     (CONSOLE, "health"): {"alarms"},  # as many as stand
     (CONSOLE, "overview"): {"stops"},  # a few rows
     (HUB, "cases"): {"next_message_numbers"},  # a sequence
@@ -375,7 +455,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 def filled(kvitt_server: TestServer) -> Iterator[Connection]:
     """A store in which twenty thousand cases have just been written, and nobody has counted them yet."""
     with kvitt_server.database() as conninfo, connect(conninfo) as connection:
-        for statement in FILL:
+        for statement in (*FILL, *REPORTED):
             table = statement.split()[2]
             connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # so that only the test decides who has counted
             connection.execute(statement, {"rows": ROWS, "now": NOW})
@@ -386,7 +466,7 @@ def filled(kvitt_server: TestServer) -> Iterator[Connection]:
 def analysed(kvitt_server: TestServer, filled: Connection) -> Iterator[Connection]:
     """The same store with statistics; a copy, so that the other keeps having none."""
     with kvitt_server.database() as conninfo, connect(conninfo) as connection:
-        for statement in FILL:
+        for statement in (*FILL, *REPORTED):
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")
         yield connection
@@ -433,7 +513,7 @@ def test_a_plan_made_while_the_store_was_empty_is_not_kept(database: str) -> Non
         connection.execute("PREPARE current (bigint[]) AS " + load("cases", "kvitt.disbursement").current_payments.replace("%b", "$1", 1))
         for _ in range(10):  # a generic plan is considered from the sixth run on
             connection.execute("EXECUTE current ('{1}')")
-        for statement in FILL:
+        for statement in (*FILL, *REPORTED):
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         row = connection.execute("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE current ('{1}')").fetchone()
     assert row is not None

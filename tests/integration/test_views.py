@@ -29,7 +29,18 @@ _QUESTION: Final = re.compile(
 )
 QUESTIONS: Final = {each["title"]: (each["query"], re.findall(r"`(\w+)`", each["columns"])) for each in _QUESTION.finditer(PAGE)}
 VIEWS: Final = {name: re.findall(r"`(\w+)`", columns) for name, columns in re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", PAGE)}
-TEXTS: Final = frozenset({"order_check_texts", "message_texts", "order_texts", "receipt_texts", "dead_letter_texts"})
+TEXTS: Final = frozenset(
+    {
+        "order_check_texts",
+        "message_texts",
+        "order_texts",
+        "receipt_texts",
+        "dead_letter_texts",
+        "reconciliation_texts",
+        "simulation_texts",
+        "record_texts",
+    }
+)
 PERSONAL: Final = frozenset({"persons", "published_keys", *TEXTS})
 Connection = psycopg.Connection[tuple[object, ...]]
 

@@ -9,10 +9,13 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.operators import Signature, note
 from support.lived import live
+from support.payout_stage import payout_stage, wanted
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}\u202e"
 """Markup, quotes, a template's braces, and a turn of the direction of reading."""
 FILTERED = "<em>&area"
+HOSTILE_ID = "<script>alert(1)</script>/~%?&="
+"""The same as an id that others choose, short enough for a payout, with what means something in an address."""
 _FIELDS = (
     """UPDATE messages SET key = %(bytes)s, headers = %(bytes)s, answer = %(bytes)s
        WHERE message_no = (SELECT min(message_no) FROM messages)""",
@@ -28,6 +31,36 @@ _FIELDS = (
        VALUES (%(text)s, %(text)s, 'last', now(), now(), 'failed', 3, %(text)s)""",
     """INSERT INTO approvals (act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at)
        VALUES (%(text)s, '{}', %(text)s, %(text)s, %(text)s, %(text)s, %(bytes)s, now(), now() + interval '1 day')""",
+    """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_by, reason, made_at, state,
+                                       messages)
+       SELECT md5(kind)::uuid, 'oppdrag', 'AAP', kind, 'helved', '2026-06-28', '2026-06-28', 'operator', %(text)s, %(text)s, '2026-06-29',
+              'good', 1
+       FROM unnest(ARRAY['interface', 'consistency']) AS k (kind)""",
+    """INSERT INTO reconciliation_messages (run_no, place, message_id, body, state)
+       SELECT run_no, 1, run_id, %(bytes)s, 'unknown' FROM reconciliation_runs""",
+    """INSERT INTO reconciled_orders (run_no, order_id, bucket, key_day)
+       SELECT n.run_no, o.order_id, 'missing', o.day FROM orders AS o, reconciliation_runs AS n WHERE n.kind = 'interface'""",
+    """INSERT INTO reconciliation_remarks (run_no, case_no, remark)
+       SELECT n.run_no, c.case_no, 'taken over' FROM cases AS c, reconciliation_runs AS n WHERE n.kind = 'consistency'""",
+    """INSERT INTO simulation_requests (name, asker, contract, message_no, caller, case_no, person, rail, state, requested_at, ended_at,
+                                        reason)
+       SELECT 'check 1', 'check', 'helved', o.message_no, %(text)s, o.case_no, o.person, 'oppdrag', 'answered', now(), now(), %(text)s
+       FROM orders AS o ORDER BY o.order_id LIMIT 1""",
+    """INSERT INTO simulation_questions (request_no, place, area, order_id, question, status, answer, reason, note)
+       SELECT r.request_no, 0, 'AAP', o.order_id, %(bytes)s, 200, convert_to('<p>' || o.person || '</p>', 'UTF8'), %(text)s, %(text)s
+       FROM simulation_requests AS r, (SELECT order_id, person FROM orders ORDER BY order_id LIMIT 1) AS o""",
+    """INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, waits, question, times_asked, ended_at, finding, request_no,
+                                 differences)
+       SELECT q.order_id, r.case_no, r.message_no, now(), 'warn', false, q.question, 1, now(), 'differs', r.request_no,
+              '[{"kind": "not_paid", "class_code": "<script>alert(1)</script>", "first_day": "2026-06-01", "last_day": "2026-06-12",
+                 "expected_kroner": 500}]'
+       FROM simulation_questions AS q JOIN simulation_requests AS r ON r.request_no = q.request_no""",
+    "INSERT INTO log_partitions (topic, partition, next_position) VALUES (%(text)s, 0, 1)",
+    """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+       VALUES (%(text)s, 0, 0, now(), %(bytes)s, %(bytes)s, %(bytes)s)""",
+    """INSERT INTO parties.parties (party_id, revision, loaded_at, document)
+       VALUES (%(text)s, 1, now(), %(bytes)s)""",
+    "INSERT INTO parties.house (currency, loaded_at, document) VALUES (left(%(text)s, 4), now(), %(bytes)s)",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -35,11 +68,22 @@ _FIELDS = (
 def live_with_hostile_text(conninfo: str) -> None:
     """A hub's life, and hostile text in all fields that others fill."""
     live(conninfo)
+    pay_out(conninfo)
     with connect(conninfo) as connection:
         for each in _FIELDS:
             connection.execute(each.encode(), {"text": HOSTILE, "bytes": HOSTILE.encode()})
         with connection.transaction(), connection.cursor() as cursor:
             note(cursor, utc_now(), HOSTILE, Signature(HOSTILE, HOSTILE, HOSTILE, None), HOSTILE)
+
+
+def pay_out(conninfo: str) -> None:
+    """Payouts of a shop: one that is held, with a hostile id, one that is confirmed and one that is cancelled after that."""
+    with payout_stage(conninfo) as stage:
+        for payout_id in (HOSTILE_ID, "p-1", "p-2"):
+            stage.payouts.create(wanted(payout_id))
+        for payout_id in ("p-1", "p-2"):
+            stage.payouts.confirm(payout_id)
+        stage.payouts.cancel("p-2", HOSTILE)
 
 
 def paths(connection: Connection) -> Sequence[str]:
@@ -57,10 +101,27 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
         *(f"/dead-letters/{each}{act}" for each in _some(connection, "dead_letters", "dead_no", 1) for act in ("", "/replay")),
         *(f"/dead-letters/{each}/mend" for each in _some(connection, "dead_letters", "dead_no", 2)[1:]),
+        *("/payouts", "/payouts?status=unpaid&currency=RUB", f"/payouts?party={quote(FILTERED, safe='')}&shop=s", "/ledger"),
+        *(f"/payouts/one?id={quote(str(each), safe='')}" for each in _some(connection, "payouts.payouts", "payout_id", 9)),
+        *(f"/ledger/accounts/{each}" for each in _some(connection, "ledger.accounts", "account_id", 4)),
+        *(f"/ledger/plans/one?id={quote(str(each), safe='')}" for each in _some(connection, "ledger.plans", "plan_id", 9)),
+        *("/parties", "/topics"),
+        *(f"/parties/one?id={quote(str(each), safe='')}" for each in _some(connection, "parties.parties", "party_id", 9)),
+        *(f"/topics/{page}?topic={quote(HOSTILE, safe='')}&partition=0" for page in ("records", "record")[: _has_log(connection) + 1]),
+        *("/simulations", "/simulations?state=failed"),
+        *(f"/simulations?case={each}" for each in _some(connection, "simulation_requests", "case_no", 1)),
+        *(f"/simulations/{each}" for each in _some(connection, "simulation_requests", "request_no", 9)),
+        *("/reconciliation", "/reconciliation?month=2026-06"),
+        *(f"/reconciliation/{each}" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
+        *(f"/reconciliation/{each}/since" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
     ]
+
+
+def _has_log(connection: Connection) -> bool:
+    return connection.execute("SELECT FROM log_records LIMIT 1").fetchone() is not None
 
 
 def _some(connection: Connection, table: str, key: str, most: int) -> list[object]:
     query = sql.SQL("SELECT {key} FROM {table} ORDER BY {key} LIMIT {most}")
-    rows = connection.execute(query.format(key=sql.Identifier(key), table=sql.Identifier(table), most=sql.Literal(most)))
+    rows = connection.execute(query.format(key=sql.Identifier(key), table=sql.Identifier(*table.split(".")), most=sql.Literal(most)))
     return [each for (each,) in rows]

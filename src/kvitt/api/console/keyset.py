@@ -1,6 +1,6 @@
 """Pages through lists by key: the address holds the place of the last row that was shown, and nothing is counted (design §17)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from kvitt.errors import BadRequest
 PAGE_ROWS: Final = 50
 AFTER: Final = "after"
 _BETWEEN: Final = "~"
+_LARGEST: Final = 9_223_372_036_854_775_807
 ListedRow = TypeVar("ListedRow")
 
 
@@ -27,9 +28,12 @@ def place_in(after: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...]
         return None
     parts = after.split(_BETWEEN)
     try:
-        return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
+        place = tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
     except ValueError:
-        raise BadRequest((AFTER, "is no place in this list")) from None
+        place = ()
+    if not place or any(isinstance(part, int) and abs(part) > _LARGEST for part in place):
+        raise BadRequest((AFTER, "is no place in this list"))
+    return place
 
 
 def listed(
@@ -43,3 +47,24 @@ def listed(
 def place_text(parts: Sequence[object]) -> str:
     """A place as it stands in an address."""
     return _BETWEEN.join(map(str, parts))
+
+
+def text_in_place(text: str) -> str:
+    """A text of somebody else as a part of a place, where no sign of it may be taken for what stands between the parts."""
+    return text.encode().hex()
+
+
+def text_of_place(part: str) -> str:
+    """That text again. Raises ValueError for what is none, or can be in no column."""
+    text = bytes.fromhex(part).decode()
+    if "\0" in text:
+        raise ValueError("a text in the store has no NUL")
+    return text
+
+
+def text_asked(query: Mapping[str, str], name: str) -> str | None:
+    """The text that an address asks for under a name, if anything. Raises BadRequest for what can be in no column."""
+    text = query.get(name)
+    if text is not None and "\0" in text:
+        raise BadRequest((name, "has a sign that no text here has"))
+    return text

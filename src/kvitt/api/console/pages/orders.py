@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, place_text
+from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, place_text, text_asked
 from kvitt.errors import BadRequest, OrderNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Kroner
@@ -118,8 +118,8 @@ def read_all(visit: Visit) -> Values:
         "state": state,
         "held": held,
         "least": least,
-        "area": query.get("area"),
-        "scheme": query.get("scheme"),
+        "area": text_asked(query, "area"),
+        "scheme": text_asked(query, "scheme"),
         "looked_through": _LOOKED_THROUGH if filtered else PAGE_ROWS + 1,
         "limit": PAGE_ROWS + 1,
     }

@@ -5,6 +5,7 @@ A person is found by the whole id only, by those who may see persons, and the lo
 
 import re
 from typing import Final, NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
@@ -22,7 +23,8 @@ _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,32}")
 SEARCHED: Final = (
     "case ids, order ids and ids of payments by their beginning",
     "line ids as a whole, and persons by those who may see them",
-    "numbers of messages, receipts and dead letters",
+    "ids of payouts, parties and plans, and keys of ledger accounts, as a whole",
+    "numbers of messages, receipts, dead letters, simulations and ledger accounts",
 )
 """What was looked through, as the page says it."""
 
@@ -33,6 +35,10 @@ class SearchHit(NamedTuple):
     kind: str
     name: str
     path: str
+
+    def whole(self) -> "SearchHit":
+        """With the name at the end of a path that asks for it."""
+        return self._replace(path=self.path + quote(self.name, safe="")) if self.path.endswith("=") else self
 
 
 def read(_visit: Visit) -> Values:
@@ -49,6 +55,7 @@ def found(visit: Visit) -> Values | Redirect:
     if person:
         visit.look("searched for a person")
     hits = fetch(visit.connection, SearchHit, _SQL.search, {**_arguments(text), "person": person, "limit": _MOST + 1})
+    hits = [each.whole() for each in hits]
     if len(hits) == 1:
         return Redirect(hits[0].path)
     return {"asked": text, "hits": hits[:_MOST], "searched": SEARCHED, "most": _MOST if len(hits) > _MOST else None}

@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0067"
-down_revision = "0065"
+down_revision = "0066"
 
 
 def upgrade() -> None:

@@ -1,5 +1,5 @@
 -- name: search
--- All that has such an id, or begins with it: kind, name, and the path of its page, which holds no person.
+-- All that has such an id, or begins with it: kind, name, and the path of its page, which holds no person; one that ends with = wants the name.
 (SELECT 'case' AS kind, c.scheme || ' ' || c.case_id AS name, '/cases/' || c.case_no AS path
  FROM kvitt_views.cases AS c WHERE c.case_id LIKE %(beginning)s ORDER BY c.case_id LIMIT %(limit)s)
 UNION ALL
@@ -21,4 +21,19 @@ UNION ALL
 UNION ALL
 (SELECT 'dead letter', d.dead_no::text, '/dead-letters/' || d.dead_no
  FROM kvitt_views.dead_letters AS d WHERE d.dead_no = %(number)s::bigint)
+UNION ALL
+(SELECT 'simulation', s.request_no::text, '/simulations/' || s.request_no
+ FROM kvitt_views.simulations AS s WHERE s.request_no = %(number)s::bigint)
+UNION ALL
+(SELECT 'payout', p.payout_id, '/payouts/one?id=' FROM kvitt_views.payouts AS p WHERE p.payout_id = %(text)s)
+UNION ALL
+(SELECT 'party', p.party_id, '/parties/one?id=' FROM kvitt_views.parties AS p WHERE p.party_id = %(text)s)
+UNION ALL
+(SELECT 'ledger plan', l.plan_id, '/ledger/plans/one?id=' FROM kvitt_views.ledger_plans AS l WHERE l.plan_id = %(text)s)
+UNION ALL
+(SELECT 'ledger account', a.account_id::text, '/ledger/accounts/' || a.account_id
+ FROM kvitt_views.ledger_accounts AS a WHERE a.account_id = %(number)s::bigint)
+UNION ALL
+(SELECT 'ledger account', a.account_id::text, '/ledger/accounts/' || a.account_id
+ FROM kvitt_views.ledger_accounts AS a WHERE a.request_key = %(text)s)
 LIMIT %(limit)s;

@@ -1,0 +1,139 @@
+"""The ledger: accounts with what they have, at least and at most, the open plans that make the difference, and a plan with its batches."""
+
+from datetime import datetime
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
+from kvitt.api.console.pages.payouts import asker_of
+from kvitt.errors import AccountNotFound, NotFound
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.money import Minor
+from kvitt.kernel.queries import load
+from kvitt.payouts.rules import payout_of_plan
+
+_SQL: Final = load("ledger", "kvitt.api.console.pages")
+_LAST: Final = 9_223_372_036_854_775_807
+_LOOKED_THROUGH: Final = 1_000
+_MOST_PLANS: Final = 200
+_MOST_POSTINGS: Final = 1_000
+
+
+class AccountOnPage(NamedTuple):
+    """An account with its amounts."""
+
+    account_id: int
+    currency: str
+    description: str | None
+    posted_minor: Minor
+    available_min_minor: Minor
+    available_max_minor: Minor
+    entries: int
+    created_at: datetime
+    request_key: str | None
+
+
+class EntryOnPage(NamedTuple):
+    """The trace of a step in an account: its amounts after it, and by how much its own one changed."""
+
+    entry: int
+    at: datetime
+    plan_id: str
+    operation: str
+    batch_id: int
+    posted_minor: Minor
+    available_min_minor: Minor
+    available_max_minor: Minor
+    change_minor: Minor
+
+
+class OpenPlanOfAccount(NamedTuple):
+    """A plan that is held, and what it would give the account, or take of it."""
+
+    plan_id: str
+    held_at: datetime
+    net_minor: Minor
+
+
+class PlanOnPage(NamedTuple):
+    """A plan as it stands."""
+
+    plan_id: str
+    state: str
+    held_at: datetime
+    changed_at: datetime
+
+
+class StepOfPlan(NamedTuple):
+    """A hold of a batch, or the end of the plan."""
+
+    operation: str
+    batch_id: int | None
+    at: datetime
+    actor: str | None
+
+
+class PostingOfPlan(NamedTuple):
+    """A posting of a batch."""
+
+    batch_id: int
+    position: int
+    source: int
+    target: int
+    amount_minor: Minor
+    currency: str
+    description: str
+
+
+def read_accounts(visit: Visit) -> Values:
+    """A page of accounts, newest first."""
+    after = place_in(visit.query.get(AFTER), int)
+    asked = {"before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
+    rows = fetch(visit.connection, AccountOnPage, _SQL.accounts, asked)
+    return {"accounts": listed(rows, lambda each: (each.account_id,), after)}
+
+
+def read_account(visit: Visit) -> Values:
+    """One account with a page of its entries, newest first. Raises AccountNotFound."""
+    account_id, after = visit.path["account_id"], place_in(visit.query.get(AFTER), int)
+    asked = {"account_id": account_id, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
+    account = fetch_one(visit.connection, AccountOnPage, _SQL.account, asked) if account_id <= _LAST else None
+    if account is None:
+        raise AccountNotFound(account_id)
+    rows = fetch(visit.connection, EntryOnPage, _SQL.entries, asked)
+    return {"account": account, "entries": listed(rows, lambda each: (each.entry,), after), **_held(visit, account)}
+
+
+def _held(visit: Visit, account: AccountOnPage) -> Values:
+    """The open plans of an account, and whether they are all that there are: then they make up the whole difference."""
+    least, posted, most = account.available_min_minor, account.posted_minor, account.available_max_minor
+    asked = {"account_id": account.account_id, "looked_through": _LOOKED_THROUGH, "limit": _MOST_PLANS}
+    plans = fetch(visit.connection, OpenPlanOfAccount, _SQL.open_plans, asked) if least != posted or most != posted else []
+    losses, gains = (sum(each.net_minor for each in plans if (each.net_minor < 0) is loses) for loses in (True, False))
+    return {"plans": plans, "are_all": (posted + losses, posted + gains) == (least, most)}
+
+
+def read_plan(visit: Visit) -> Values:
+    """One plan with its batches. Raises BadRequest, NotFound."""
+    plan_id = text_asked(visit.query, "id") or ""
+    asked = {"plan_id": plan_id, "limit": _MOST_POSTINGS, "payout_id": payout_of_plan(plan_id)}
+    plan = fetch_one(visit.connection, PlanOnPage, _SQL.plan, asked)
+    if plan is None:
+        raise NotFound("there is no such plan in this ledger")
+    steps = fetch(visit.connection, StepOfPlan, _SQL.steps, asked)
+    postings = fetch(visit.connection, PostingOfPlan, _SQL.postings, asked)
+    return {
+        "plan": plan,
+        "payout_id": fetch_value(visit.connection, _SQL.payout_of_plan, asked),
+        "steps": [(each, asker_of(each.actor)) for each in steps],
+        "batches": [(batch_id, list(found)) for batch_id, found in groupby(postings, lambda each: each.batch_id)],
+        "most": _MOST_POSTINGS if len(postings) == _MOST_POSTINGS else None,
+    }
+
+
+PAGES: Final = (
+    ConsolePage("/ledger", "Ledger", "ledger.html", read_accounts, nav="Ledger", key="l"),
+    ConsolePage("/ledger/accounts/{account_id:int}", "Account", "account.html", read_account),
+    ConsolePage("/ledger/plans/one", "Plan", "plan.html", read_plan),
+)

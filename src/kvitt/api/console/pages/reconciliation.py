@@ -1,0 +1,219 @@
+"""Reconciliation: a month of days with the run of each, and one run with its totals, its messages, and what has changed since."""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.keyset import AFTER, listed, place_in
+from kvitt.errors import BadRequest, NotFound
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("reconciliation", "kvitt.api.console.pages")
+_BUCKETS: Final = ("accepted", "warned", "rejected", "missing")
+_MOST_RUNS: Final = 5_000
+_MOST_SHOWN: Final = 500
+_MESSAGES: Final = 20
+_MOST_ADDED_UP: Final = 100_000
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999
+
+
+class RunInCalendar(NamedTuple):
+    """A run, and the days that it is about."""
+
+    run_no: int
+    area: str
+    kind: str
+    first_day: date
+    last_day: date
+    state: str
+
+
+class UnreconciledArea(NamedTuple):
+    """An area that is not reconciled, though it should be."""
+
+    area: str
+    kind: str
+    since: datetime
+
+
+class RunOnPage(NamedTuple):
+    """A run with its totals."""
+
+    run_no: int
+    run_id: UUID
+    rail: str
+    area: str
+    kind: str
+    form: str
+    first_day: date
+    last_day: date
+    first_key: str | None
+    last_key: str | None
+    trigger: str
+    made_by: str | None
+    reason: str | None
+    made_at: datetime
+    state: str
+    good_at: datetime | None
+    replaced_by: int | None
+    orders: int
+    messages: int
+    accepted: int
+    warned: int
+    rejected: int
+    missing: int
+    accepted_kroner: Kroner
+    warned_kroner: Kroner
+    rejected_kroner: Kroner
+    missing_kroner: Kroner
+    messages_sent: int
+    cases: int
+    lines: int
+    kroner: Kroner
+
+
+class SumOfBucket(NamedTuple):
+    """The sum of the orders of one bucket."""
+
+    bucket: str
+    orders: int
+    kroner: Kroner
+
+
+class BucketOnPage(Struct, frozen=True):
+    """A bucket as it was reported, and as its orders add up; `own` None: there are too many to be added up for a page."""
+
+    reported: SumOfBucket
+    own: SumOfBucket | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether they are not the same."""
+        return self.own is not None and self.own != self.reported
+
+
+class MessageOfRun(NamedTuple):
+    """A message as it leaves."""
+
+    place: int
+    message_id: UUID
+    state: str
+    sent_at: datetime | None
+    body: bytes
+
+
+class RemarkOnCase(NamedTuple):
+    """A case of which the rail may have other lines."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    remark: str
+    order_id: UUID | None
+
+
+class OrderSince(NamedTuple):
+    """An order that is otherwise by now than it was reported."""
+
+    order_id: UUID
+    case_no: int
+    scheme: str
+    case_id: str
+    bucket: str
+    order_state: str
+    sum_kroner: Kroner
+    settled_at: datetime
+    decided_by_hand: bool
+    order_receipt_no: int | None
+
+
+def read_month(visit: Visit) -> Values:
+    """The days of a month, newest first, with the run of each area that is about it. Raises BadRequest."""
+    first = _month(visit)
+    days = [first.replace(day=number) for number in range(monthrange(first.year, first.month)[1], 0, -1)]
+    runs = fetch(visit.connection, RunInCalendar, _SQL.runs, {"first": first, "last": days[0], "limit": _MOST_RUNS})
+    columns, by_day = sorted({(each.area, each.kind) for each in runs}), _runs_by_day(runs, days)
+    return {
+        "first": first,
+        "days": [(day, [by_day.get((area, kind, day)) for area, kind in columns]) for day in days],
+        "columns": columns,
+        "before": f"{first - timedelta(days=1):%Y-%m}",
+        "behind": f"{days[0] + timedelta(days=1):%Y-%m}",
+        "late": fetch(visit.connection, UnreconciledArea, _SQL.alarms),
+    }
+
+
+def _month(visit: Visit) -> date:
+    """The first day of the month that is asked for, or else of the newest run."""
+    asked = visit.query.get("month")
+    if asked is None:
+        newest: date = fetch_value(visit.connection, _SQL.newest_day) or visit.now.date()
+        return newest.replace(day=1)
+    try:
+        found = datetime.strptime(asked, "%Y-%m").date()  # noqa: DTZ007 - a month is of no zone
+    except ValueError:
+        raise BadRequest(("month", "is a year and a month, as 2026-06")) from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise BadRequest(("month", f"is of the years {_FIRST_YEAR} to {_LAST_YEAR}"))
+    return found
+
+
+def _runs_by_day(runs: Sequence[RunInCalendar], days: Sequence[date]) -> Mapping[tuple[str, str, date], RunInCalendar]:
+    """The run that counts, by area, kind and day: the newest one that was neither replaced nor dropped, if there is any such."""
+    counts_last = sorted(runs, key=lambda each: (each.state not in ("replaced", "dropped"), each.run_no))
+    return {(run.area, run.kind, day): run for run in counts_last for day in days if run.first_day <= day <= run.last_day}
+
+
+def read_run(visit: Visit) -> Values:
+    """One run with a page of its messages. Raises BadRequest, NotFound."""
+    run, after = _run(visit), place_in(visit.query.get(AFTER), int)
+    visit.look(f"run {run.run_no} of reconciliation")
+    asked = {"run_no": run.run_no, "after": after[0] if after else -1, "limit": _MESSAGES + 1}
+    messages = fetch(visit.connection, MessageOfRun, _SQL.messages, asked)
+    return {
+        "run": run,
+        "buckets": _buckets(visit, run),
+        "remarks": fetch(visit.connection, RemarkOnCase, _SQL.remarks, {"run_no": run.run_no, "limit": _MOST_SHOWN}),
+        "messages": listed(messages, lambda each: (each.place,), after, _MESSAGES),
+        "most": _MOST_SHOWN,
+    }
+
+
+def _run(visit: Visit) -> RunOnPage:
+    found = fetch_one(visit.connection, RunOnPage, _SQL.run, {"run_no": visit.path["run_no"]})
+    if found is None:
+        raise NotFound("there is no such run")
+    return found
+
+
+def _buckets(visit: Visit, run: RunOnPage) -> Sequence[BucketOnPage]:
+    """The buckets of a run; none where it is about lines in force."""
+    if run.kind != "interface":
+        return ()
+    reported = [SumOfBucket(each, getattr(run, each), getattr(run, f"{each}_kroner")) for each in _BUCKETS]
+    if run.orders > _MOST_ADDED_UP:
+        return [BucketOnPage(each, None) for each in reported]
+    own = {each.bucket: each for each in fetch(visit.connection, SumOfBucket, _SQL.sums, {"run_no": run.run_no})}
+    return [BucketOnPage(each, own.get(each.bucket, SumOfBucket(each.bucket, 0, Kroner(0)))) for each in reported]
+
+
+def read_since(visit: Visit) -> Values:
+    """The orders of a run whose state has changed since, as they stand now. Raises NotFound."""
+    run = _run(visit)
+    visit.look(f"run {run.run_no} of reconciliation, since then")
+    found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": _MOST_SHOWN + 1})
+    return {"run": run, "changed": found[:_MOST_SHOWN], "most": _MOST_SHOWN if len(found) > _MOST_SHOWN else None}
+
+
+PAGES: Final = (
+    ConsolePage("/reconciliation", "Reconciliation", "reconciliation.html", read_month, nav="Reconciliation", key="c"),
+    ConsolePage("/reconciliation/{run_no:int}", "Run", "run.html", read_run),
+    ConsolePage("/reconciliation/{run_no:int}/since", "Since then", "since.html", read_since),
+)

@@ -1,0 +1,89 @@
+"""Topics: the records of the embedded log as they are, by partition and position, with key, headers and value.
+
+A name of a topic is an installation's: it stands in the query of an address.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
+from kvitt.errors import BadRequest, NotFound
+from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("topics", "kvitt.api.console.pages")
+_MOST_PARTITIONS: Final = 1_000
+_LAST: Final = 9_223_372_036_854_775_807
+_DIGITS: Final = 18
+
+
+class PartitionOnPage(NamedTuple):
+    """A partition, and how far it goes."""
+
+    topic: str
+    partition: int
+    next_position: int
+
+
+class RecordInList(NamedTuple):
+    """A record without its value; `size` None: a tombstone."""
+
+    topic: str
+    partition: int
+    position: int
+    at: datetime
+    key: bytes | None
+    size: int | None
+
+
+class RecordOnPage(NamedTuple):
+    """A record with its bytes."""
+
+    topic: str
+    partition: int
+    position: int
+    at: datetime
+    key: bytes | None
+    headers: bytes
+    value: bytes | None
+
+
+def read_topics(visit: Visit) -> Values:
+    """All topics with their partitions."""
+    return {"partitions": fetch(visit.connection, PartitionOnPage, _SQL.partitions, {"limit": _MOST_PARTITIONS})}
+
+
+def read_records(visit: Visit) -> Values:
+    """A page of the records of a partition, newest first. Raises BadRequest."""
+    topic, partition, after = text_asked(visit.query, "topic") or "", _number(visit, "partition"), place_in(visit.query.get(AFTER), int)
+    asked = {"topic": topic, "partition": partition, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
+    rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
+    if rows:
+        visit.look(f"records of {topic}/{partition}")
+    return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after)}
+
+
+def read_one(visit: Visit) -> Values:
+    """One record. Raises BadRequest, NotFound."""
+    asked = {"topic": text_asked(visit.query, "topic") or "", **{name: _number(visit, name) for name in ("partition", "position")}}
+    record = fetch_one(visit.connection, RecordOnPage, _SQL.record, asked)
+    if record is None:
+        raise NotFound("there is no such record in the log")
+    visit.look(f"record {record.topic}/{record.partition}/{record.position}")
+    return {"record": record, "digest": None if record.value is None else sha256(record.value).hexdigest()}
+
+
+def _number(visit: Visit, name: str) -> int:
+    text = visit.query.get(name, "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise BadRequest((name, "is a whole number"))
+    return int(text)
+
+
+PAGES: Final = (
+    ConsolePage("/topics", "Topics", "topics.html", read_topics, nav="Topics", key="t"),
+    ConsolePage("/topics/records", "Records", "records.html", read_records),
+    ConsolePage("/topics/record", "Record", "record.html", read_one),
+)

@@ -133,15 +133,15 @@ FILL = (
        SELECT n, 1, %(now)s, 'plan-' || n, 'HOLD', 1, 0, 0, 0 FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payouts.payouts (payout_id, sequence, created_at, party_id, shop_id, status, payout_tool_id, amount, fee, currency,
                                     ledger, plan_id, last_event_hash)
-       SELECT 'p-' || n, 0, %(now)s::timestamptz + n * interval '1 ms', 'party-' || n %% 500, 'shop-1',
+       SELECT 'q-' || n, 0, %(now)s::timestamptz + n * interval '1 ms', 'party-' || n %% 500, 'shop-1',
               CASE WHEN n %% 100 = 0 THEN 'unpaid' ELSE 'confirmed' END, 'tool-1', 100, 1, 'RUB', 'own', 'plan-' || n, 'x'
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payouts.cash_flow (payout_id, position, source_type, source, target_type, target, amount, currency)
-       SELECT 'p-' || n, 0, 'merchant_settlement', 1, 'merchant_payout', 2, 100, 'RUB' FROM generate_series(1, %(rows)s) AS n""",
+       SELECT 'q-' || n, 0, 'merchant_settlement', 1, 'merchant_payout', 2, 100, 'RUB' FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payouts.events (payout_id, sequence, at, status, body, hash)
-       SELECT 'p-' || n, 0, %(now)s, 'unpaid', convert_to(repeat(md5(n::text), 10), 'UTF8'), 'x' FROM generate_series(1, %(rows)s) AS n""",
+       SELECT 'q-' || n, 0, %(now)s, 'unpaid', convert_to(repeat(md5(n::text), 10), 'UTF8'), 'x' FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, closed_at, busy_until, next_try_at)
-       SELECT 'p-' || n, 1, 'create', 'plan-' || n, 'x', 'done', %(now)s, %(now)s, %(now)s, %(now)s
+       SELECT 'q-' || n, 1, 'create', 'plan-' || n, 'x', 'done', %(now)s, %(now)s, %(now)s, %(now)s
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.hold_back (area, case_id, starts, is_error)
        SELECT 'DP', 'case-' || n, '2025-06-02', false FROM generate_series(1, %(rows)s) AS n""",
@@ -357,7 +357,7 @@ HOT[CONSOLE, "records"] = {"message": {"message_no": 7}, "receipt": {"receipt_no
 HOT[CONSOLE, "audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {
     "at": NOW,
-    "payout_id": "p-7",
+    "payout_id": "q-7",
     "party": None,
     "shop": None,
     "status": None,
@@ -372,7 +372,7 @@ HOT[CONSOLE, "payouts"] = {
     **dict.fromkeys(("payout", "postings", "events", "steps", "acts"), A_PAYOUT),
 }
 AN_ACCOUNT = {"account_id": 7, "before": 1_000, "looked_through": 1_000, "limit": 51}
-A_PLAN = {"plan_id": "plan-7", "payout_id": "p-7", "limit": 1_000}
+A_PLAN = {"plan_id": "plan-7", "payout_id": "q-7", "limit": 1_000}
 HOT[CONSOLE, "ledger"] = {
     **dict.fromkeys(("accounts", "account", "entries", "open_plans"), AN_ACCOUNT),
     **dict.fromkeys(("plan", "steps", "postings", "payout_of_plan"), A_PLAN),

@@ -19,7 +19,7 @@ ORDER BY created_at DESC, payout_id DESC
 LIMIT %(limit)s;
 
 -- name: payouts_of_party
--- The same among those of one party.
+-- The same among those of one party: a statement of its own, so that it walks along the index of parties and not through all payouts.
 WITH looked AS (
     SELECT p.payout_id, p.party_id, p.shop_id, p.status, p.amount_minor, p.fee_minor, p.currency, p.created_at,
            row_number() OVER (ORDER BY p.created_at DESC, p.payout_id DESC) = %(looked_through)s AS is_end

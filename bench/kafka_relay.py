@@ -33,7 +33,7 @@ def _per_second(place: Place, records: int, at: Site | None, meter: Meter) -> fl
         connection.execute(_FILL, (uuid4().hex, records))
         connection.execute("VACUUM (ANALYZE) outbox")
         keeper = LeaseKeeper(conninfo, seconds=600.0)
-        held = keeper.take(connection, "relay")
+        held = keeper.acquire(connection, "relay")
         assert held, "nobody else has the lease"
         kafka = at and at.settings().kafka
         relay = KafkaRelay(connection, utc_now, held.lease, kafka) if kafka else LogRelay(connection, utc_now, held.lease)

@@ -151,7 +151,7 @@ def test_chains_are_verified_all_or_one(stage: Stage, released: str) -> None:
     assert (everything.chains, operators.chains, case.chains) == (3, 1, 1)
     assert (operators.entries, case.entries) == (2, 3)
     assert everything.breaks == operators.breaks == case.breaks == ()
-    assert operators.head == Acts(stage.connection).show("operators:2").hash
+    assert operators.last_hash == Acts(stage.connection).show("operators:2").hash
     assert released
 
 

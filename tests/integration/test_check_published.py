@@ -41,7 +41,7 @@ def relay(hub: CaseStage) -> int:
     """Tells the embedded log what waits in the outbox; returns how many records that were."""
     make_topics(hub.connection, TOPICS)
     row: Any = hub.connection.execute(
-        load("leases", "kvitt.kernel").take_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
+        load("leases", "kvitt.kernel").acquire_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
     ).fetchone()
     return LogRelay(hub.connection, hub.clock, Lease("relay", row[0])).step()
 

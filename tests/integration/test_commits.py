@@ -306,7 +306,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
 
         unseen(lambda connection: Submit(connection, stage.clock, PORTS).execute([record]))
         assert stage.submit([record]) == [Outcome.REPEATED]
-        orders = stage.sender.claim(10)
+        orders = stage.sender.dequeue(10)
         stage.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority) for order in orders])
         sent = [(order.order_id, order.message_no) for order in orders]
         unseen(lambda connection: Send(connection, stage.clock, PORTS, stage.lease).sent(sent))
@@ -315,7 +315,7 @@ def test_what_intake_sender_receiver_and_relay_committed_unseen_is_not_done_twic
         unseen(lambda connection: Settle(connection, stage.clock, PORTS).execute(receipts))
         assert stage.settle(receipts) == [ReceiptOutcome.REPEAT]
         assert stage.said("k-1") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
-        held = stage.keeper.take(stage.connection, "relay")
+        held = stage.keeper.acquire(stage.connection, "relay")
         assert held
         make_topics(stage.connection, TOPICS)
         unseen(lambda connection: LogRelay(connection, stage.clock, held.lease).step())

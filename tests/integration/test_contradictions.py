@@ -294,7 +294,7 @@ def test_an_order_is_not_adopted_whose_payments_a_later_order_pays_already(stage
 def test_a_message_of_which_one_order_has_left_is_not_derived_again_by_halves(stage: Contradicted) -> None:
     areas = (ts_payment(payment_uid("A", 1)), ts_payment(payment_uid("A", 2), benefit="LÆREMIDLER_AAP"))
     stage.hand_in(TS, ("k1", ts("A", *areas)))
-    (order, *_) = stage.sender.claim(1)
+    (order, *_) = stage.sender.dequeue(1)
     from kvitt.kernel.queue import Outgoing
     from support.hub_stage import REPLIES
 

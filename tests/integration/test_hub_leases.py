@@ -47,7 +47,7 @@ def run_out(stage: Stage, lease: str) -> None:
 
 
 def lease_of(stage: Stage, keeper: LeaseKeeper, name: str = LEASE) -> Lease:
-    held = keeper.take(stage.connection, name)
+    held = keeper.acquire(stage.connection, name)
     assert held
     return held.lease
 
@@ -59,11 +59,11 @@ def record(lease: Lease | None, position: int, follows: int | None = None, case:
 
 def test_a_lease_has_one_owner_until_it_runs_out(stage: Stage, rival: LeaseKeeper) -> None:
     lease = lease_of(stage, stage.keeper)
-    assert rival.take(stage.connection, LEASE) is None
+    assert rival.acquire(stage.connection, LEASE) is None
     assert lease_of(stage, stage.keeper) == lease
     run_out(stage, LEASE)
     assert lease_of(stage, rival) == Lease(LEASE, lease.token + 1)
-    assert stage.keeper.take(stage.connection, LEASE) is None
+    assert stage.keeper.acquire(stage.connection, LEASE) is None
 
 
 def test_a_lease_given_up_is_free_at_once(stage: Stage, rival: LeaseKeeper) -> None:
@@ -85,7 +85,7 @@ def test_a_lease_is_prolonged_for_as_long_as_its_owner_lives(stage: Stage, rival
     first = stage.one("SELECT until FROM leases WHERE lease = %s", LEASE)
     until(lambda: stage.one("SELECT until > %s FROM leases WHERE lease = %s", first, LEASE))
     short.close()
-    assert rival.take(stage.connection, LEASE)
+    assert rival.acquire(stage.connection, LEASE)
 
 
 OTHER = f"intake:{TOPIC}:1"
@@ -99,7 +99,7 @@ def test_a_lease_whose_row_is_locked_is_taken_later_and_the_others_at_once(stage
     run_out(stage, OTHER)
     with psycopg.connect(stage.conninfo) as stranger:
         stranger.execute(ROW, (LEASE,))
-        assert rival.take(stage.connection, LEASE) is None
+        assert rival.acquire(stage.connection, LEASE) is None
         assert lease_of(stage, rival, OTHER).token == 2
         stranger.rollback()
     assert lease_of(stage, rival).token == 2
@@ -114,10 +114,10 @@ def test_leases_are_taken_at_once_and_wait_for_no_row(stage: Stage, rival: Lease
     run_out(stage, names[1])
     with psycopg.connect(stage.conninfo) as stranger, stage.connection.transaction():
         stranger.execute(ROW, (OTHER,))
-        assert {name: grant.lease.token for name, grant in rival.take_all(stage.connection, names).items()} == {names[0]: 1, names[3]: 1}
+        assert {name: grant.lease.token for name, grant in rival.acquire_all(stage.connection, names).items()} == {names[0]: 1, names[3]: 1}
         stranger.execute("SELECT 1 FROM leases WHERE lease = %s FOR UPDATE NOWAIT", (names[2],))
         stranger.rollback()
-    assert {name: grant.lease.token for name, grant in rival.take_all(stage.connection, names).items()} == {
+    assert {name: grant.lease.token for name, grant in rival.acquire_all(stage.connection, names).items()} == {
         names[0]: 1,
         names[1]: 2,
         names[3]: 1,
@@ -136,7 +136,7 @@ def test_the_other_leases_are_prolonged_and_given_up_while_one_is_locked(stage: 
             until(lambda before=before: stage.one(later, before, OTHER))  # type: ignore[misc]
         short.close()
         assert lease_of(stage, rival, OTHER).token == 2
-        assert rival.take(stage.connection, LEASE) is None
+        assert rival.acquire(stage.connection, LEASE) is None
         stranger.rollback()
 
 
@@ -203,7 +203,7 @@ def test_the_next_owner_goes_on_where_the_last_effect_was(stage: Stage, rival: L
     lease = lease_of(stage, stage.keeper)
     stage.submit([record(lease, 0), record(lease, 1), record(lease, 2)])
     run_out(stage, LEASE)
-    held = rival.take(stage.connection, LEASE)
+    held = rival.acquire(stage.connection, LEASE)
     assert held
     assert held.position == 3
     stage.submit([record(held.lease, 3)])
@@ -235,11 +235,11 @@ def test_positions_that_the_source_never_used_are_no_gap(stage: Stage) -> None:
 
 def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: Stage, rival: LeaseKeeper) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")), ("l", dp("T")))
-    (order, _) = stage.sender.claim(10)
+    (order, _) = stage.sender.dequeue(10)
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     for forbidden in (
-        lambda: stage.sender.claim(1),
+        lambda: stage.sender.dequeue(1),
         lambda: stage.sender.sent([(order.order_id, order.message_no)]),
         stage.sender.mark_unknown,
         lambda: stage.sender.put_again([order.order_id]),
@@ -253,7 +253,7 @@ def test_a_sender_that_lost_its_lease_can_neither_take_nor_note_orders(stage: St
 
 def test_unknown_orders_are_sent_again_only_when_the_queue_never_got_them(stage: Stage, rival: LeaseKeeper) -> None:
     stage.hand_in(Scheme.DAGPENGER, ("k", dp("S")))
-    (order,) = stage.sender.claim(10)
+    (order,) = stage.sender.dequeue(10)
     run_out(stage, "sender")
     successor = Send(stage.connection, stage.clock, PORTS, lease_of(stage, rival, "sender"))
     successor.mark_unknown()

@@ -156,7 +156,7 @@ def test_a_line_of_ours_that_exists_was_accepted_before(stage: Stage) -> None:
 def with_unknown_order(stage: Stage) -> RawReceipt:
     """An order that a sender put, and died before it noted so; the next sender has taken over."""
     stage.hand_in(DP, ("k", dp("S")))
-    orders = stage.sender.claim(10)
+    orders = stage.sender.dequeue(10)
     stage.connection.execute("UPDATE orders SET state = 'unknown'")
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     (receipt,) = stage.rail()
@@ -174,7 +174,7 @@ def test_that_an_order_exists_proves_nothing_while_a_copy_may_be_on_its_way(stag
 
 def test_a_receipt_that_overtakes_the_note_that_it_was_sent_tells_both(stage: Stage) -> None:
     stage.hand_in(DP, ("k", dp("S")))
-    orders = stage.sender.claim(10)
+    orders = stage.sender.dequeue(10)
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     stage.settle(stage.rail())
     assert stage.sender.sent([(order.order_id, order.message_no) for order in orders]) == 0
@@ -260,10 +260,10 @@ def test_what_was_accepted_of_a_message_that_failed_in_part_is_the_truth(stage: 
 
 def test_a_message_in_two_areas_is_with_the_rail_when_both_orders_are(stage: Stage) -> None:
     stage.hand_in(TS, ("k", ts("S", *TWO_AREAS)))
-    (one,) = stage.sender.claim(1)
+    (one,) = stage.sender.dequeue(1)
     stage.sender.sent([(one.order_id, one.message_no)])
     assert stage.said("k") == ["MOTTATT"]
-    (other,) = stage.sender.claim(1)
+    (other,) = stage.sender.dequeue(1)
     stage.sender.sent([(other.order_id, other.message_no)])
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG"]
 

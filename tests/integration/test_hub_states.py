@@ -36,7 +36,7 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
     now, ids = stage.clock(), [order_id]
     settle: dict[str, Arguments] = {state: [ids, [state], [1], [now], [False]] for state in ("accepted", "rejected", "unknown")}
     return {
-        "claim_ready": (ORDERS.claim_ready, {"rail": "oppdrag", "sender": "other", "now": now, "day": now.date(), "limit": 9}),
+        "dequeue_orders": (ORDERS.dequeue_orders, {"rail": "oppdrag", "sender": "other", "now": now, "day": now.date(), "limit": 9}),
         "mark_sent": (ORDERS.mark_sent, {"order_ids": ids, "sender": "me", "moments": [now]}),
         "mark_sent by another": (ORDERS.mark_sent, {"order_ids": ids, "sender": "other", "moments": [now]}),
         "orphans_to_unknown": (ORDERS.orphans_to_unknown, {"rail": "oppdrag", "sender": "other"}),
@@ -49,7 +49,7 @@ def moves(stage: Stage, order_id: str) -> dict[str, tuple[str, Arguments]]:
 
 
 REACHED = {
-    ("claim_ready", "ready"): "sending",
+    ("dequeue_orders", "ready"): "sending",
     ("mark_sent", "sending"): "sent",
     ("mark_sent", "unknown"): "sent",
     ("mark_sent by another", "unknown"): "sent",

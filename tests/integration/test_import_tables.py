@@ -417,7 +417,7 @@ def test_what_is_there_otherwise_is_a_named_difference(site: DecisionSite, hub: 
         (RowRule.DIFFERS, "AAP A1"),
         (RowRule.TAKEN, "AAP A2"),
         (RowRule.TWO_CONTRACTS, "TILLEGGSSTØNADER S1"),
-        (RowRule.ELSEWHERE, "TILLEGGSSTØNADER S3"),
+        (RowRule.IN_KVITT, "TILLEGGSSTØNADER S3"),
     }
     assert (found.cases, found.left_out, found.faults) == (0, 4, 4)
     assert differences(hub) == []

@@ -91,7 +91,7 @@ def test_missed_due_times_are_caught_up(
         continue
     assert ran(connection) == expected
     row = only(connection)
-    assert (row.state, row.last_due, row.next_due, row.outcome) == ("waiting", expected[-1], due_times(4)[-1], "noted")
+    assert (row.state, row.last_due, row.next_due, row.outcome) == ("scheduled", expected[-1], due_times(4)[-1], "noted")
 
 
 def test_who_starts_anew_goes_on_where_it_was_and_another_timetable_holds_from_now(
@@ -137,13 +137,13 @@ def test_an_owner_whose_lease_has_gone_to_another_one_does_nothing(database: str
     old = scheduler(database, keeper, clock, job)
     old.define(connection)
     clock.now += MINUTE
-    stale = keeper.take(connection, "job:minutely")
+    stale = keeper.acquire(connection, "job:minutely")
     assert stale
     connection.execute("UPDATE leases SET until = '-infinity'")
     with closing(LeaseKeeper(database, seconds=600.0)) as rival:
         assert scheduler(database, rival, clock, job).run_due(connection) == 1
         clock.now += MINUTE
-        held = rival.take(connection, "job:minutely")
+        held = rival.acquire(connection, "job:minutely")
         assert held
         assert held.lease.token > stale.lease.token
         assert old.run_due(connection) == 0, "somebody else has it"
@@ -172,7 +172,7 @@ def test_a_job_that_fails_keeps_its_due_time_and_is_tried_again_later(database: 
     assert (made.run_due(connection), only(connection).tries) == (0, 2)
     broken[0] = False
     clock.now += timedelta(seconds=10)
-    assert (made.run_due(connection), only(connection).state, only(connection).tries) == (1, "waiting", 0)
+    assert (made.run_due(connection), only(connection).state, only(connection).tries) == (1, "scheduled", 0)
     assert ran(connection) == due_times(1)
 
 

@@ -93,7 +93,7 @@ def test_both_orders_of_a_message_and_their_receipts_survive_compaction(stage: S
     stage.hand_in(TS, ("settled", over_two_areas("S1")))
     stage.settle([receipt_with(each, "08" if b"TILLSTPB" in each.body else "00", "sagt") for each in stage.exchange()])
     stage.hand_in(TS, ("open", over_two_areas("S2")))
-    held = stage.keeper.take(stage.connection, "relay")
+    held = stage.keeper.acquire(stage.connection, "relay")
     assert held
     relay = KafkaRelay(stage.connection, utc_now, held.lease, settings)
     while relay.step():

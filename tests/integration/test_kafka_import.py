@@ -173,7 +173,7 @@ def test_a_kvitt_that_is_filled_from_the_topics_of_another_has_its_state(stage: 
     stage.hand_in(Scheme.AAP, *[(f"{name} end", aap(name, utbetalinger=[])) for name in names[:3]])
     stage.finish()
     start = ends(kafka, [helved_topics.PAYMENTS, helved_topics.CASES])
-    held = stage.keeper.take(stage.connection, "relay")
+    held = stage.keeper.acquire(stage.connection, "relay")
     assert held
     with closing(KafkaRelay(stage.connection, utc_now, held.lease, settings)) as relay:
         while relay.step():

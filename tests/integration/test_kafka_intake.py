@@ -112,7 +112,7 @@ def test_a_partition_that_another_process_may_still_write_under_is_not_read_befo
     lanes = {partition_of(f"k{index}".encode()) for index in range(30)}
     assert lanes == {0, 1, 2}
     with connect(database) as connection:
-        assert rival.take(connection, f"intake:{DP}:1")
+        assert rival.acquire(connection, f"intake:{DP}:1")
         send(settings.bootstrap, DP, *[(f"k{index}".encode(), text(dp(f"R{index}"))) for index in range(30)])
         free = sum(partition_of(f"k{index}".encode()) != 1 for index in range(30))
         with roles(database, settings, "intake"):

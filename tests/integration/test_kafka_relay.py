@@ -45,7 +45,7 @@ def stage(database: str) -> Iterator[Stage]:
 
 
 def relay_of(stage: Stage, settings: KafkaSettings, max_batch: int = 2000) -> KafkaRelay:
-    held = stage.keeper.take(stage.connection, "relay")
+    held = stage.keeper.acquire(stage.connection, "relay")
     assert held
     return KafkaRelay(stage.connection, utc_now, held.lease, settings, max_batch=max_batch)
 

@@ -19,7 +19,7 @@ from kvitt.testing import TestServer
 ROWS = plans.ROWS
 MOST_IN_VAIN = 10 * plans.BATCH
 """So many rows, of all that a batch looks for, may be looked at and passed by."""
-WRITERS = [(HUB, "cases"), (HUB, "deferred"), (HUB, "elsewhere"), (HUB, "source_limits"), (HUB, "write"), (LEDGER, "ledger")]
+WRITERS = [(HUB, "cases"), (HUB, "deferred"), (HUB, "other_cases"), (HUB, "source_limits"), (HUB, "write"), (LEDGER, "ledger")]
 """The statements of those who write batches on such connections; of the payouts all but the lists, which others ask for."""
 HOT: dict[tuple[str, str, str], plans.Parameters] = {
     **{(*file, name): given for file in WRITERS for name, given in plans.HOT[file].items()},

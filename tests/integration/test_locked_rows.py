@@ -128,7 +128,7 @@ def test_a_case_that_somebody_is_just_making_holds_up_nobody_else(stage: Stage) 
 def test_a_position_moves_on_over_what_waits_and_a_new_owner_keeps_the_order(stage: Stage) -> None:
     from msgspec.structs import replace
 
-    held = stage.keeper.take(stage.connection, "intake:x:0")
+    held = stage.keeper.acquire(stage.connection, "intake:x:0")
     assert held
     stage.hand_in(DP, ("first", dp("held")))
     records = [
@@ -231,7 +231,7 @@ def test_what_a_dead_sender_left_behind_a_lock_holds_up_no_new_sender(stage: Sta
     from kvitt.transports.queue.table_queue import TableQueue
 
     stage.hand_in(DP, ("a", dp("held")))
-    stage.sender.claim(10)
+    stage.sender.dequeue(10)
     stage.hand_in(DP, ("b", dp("free")))
     stage.keeper.close()
     keeper = LeaseKeeper(stage.conninfo, seconds=600.0)
@@ -256,7 +256,7 @@ def test_unknown_orders_are_asked_about_while_one_of_them_is_locked(stage: Stage
     from kvitt.transports.queue.table_queue import TableQueue
 
     stage.hand_in(DP, *((f"k{number}", dp(f"S{number}")) for number in range(5)))
-    orders = stage.sender.claim(10)
+    orders = stage.sender.dequeue(10)
     if put:
         stage.requests.put([Outgoing(each.order_id, each.message, REPLIES, each.priority) for each in orders])
     stage.new_sender().mark_unknown()
@@ -314,7 +314,7 @@ def test_a_case_shows_what_waits_while_somebody_has_locked_it_and_since_when(sta
 
 
 def test_records_of_the_outbox_that_are_locked_wait_with_those_behind_them_and_the_others_are_published(stage: Stage) -> None:
-    held = stage.keeper.take(stage.connection, "relay")
+    held = stage.keeper.acquire(stage.connection, "relay")
     assert held
     make_topics(stage.connection, TOPICS)
     relay = LogRelay(stage.connection, stage.clock, held.lease)

@@ -173,7 +173,7 @@ def test_what_happens_to_a_case_and_what_is_published_about_it_never_goes_back(s
     stage.clock.set(START + BACK)
     stage.hand_in(Scheme.DAGPENGER, ("m-2", dp("A", 700)))
     for _ in range(2):
-        orders = stage.sender.claim(9)
+        orders = stage.sender.dequeue(9)
         stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
         stage.clock.set(START - BACK)
         stage.sender.sent([(order.order_id, order.message_no) for order in orders])
@@ -191,7 +191,7 @@ def test_what_happens_to_a_case_and_what_is_published_about_it_never_goes_back(s
 
 def test_a_message_whose_orders_leave_one_by_one_hears_in_order(stage: Stage) -> None:
     stage.hand_in(Scheme.TILLEGGSSTONADER, ("m-1", ts("A", TWO_AREAS[0], TWO_AREAS[1])))
-    orders = stage.sender.claim(9)
+    orders = stage.sender.dequeue(9)
     stage.requests.put([Outgoing(order.order_id, order.message, REPLIES) for order in orders])
     for order, moment in zip(orders, (START - BACK, START), strict=True):
         stage.clock.set(moment)

@@ -45,7 +45,9 @@ class Bench:
             Settle(connection, clock, PORTS).execute,
             Operate(connection, clock, PORTS),
         )
-        held = connection.execute(load("leases", "kvitt.kernel").take_lease, {"lease": "sender", "owner": "me", "seconds": 600}).fetchone()
+        held = connection.execute(
+            load("leases", "kvitt.kernel").acquire_lease, {"lease": "sender", "owner": "me", "seconds": 600}
+        ).fetchone()
         assert held is not None
         self.send = Send(connection, clock, PORTS, Lease("sender", int(held[0])))
         self.position = 0
@@ -68,7 +70,7 @@ class Bench:
         return payment_id
 
     def send_all(self) -> list[str]:
-        orders = self.send.claim(100)
+        orders = self.send.dequeue(100)
         self.send.sent([(order.order_id, order.message_no) for order in orders])
         return [order.order_id for order in orders]
 
@@ -185,11 +187,11 @@ def test_it_is_kept_that_an_operator_decided_an_order_and_not_the_rail(bench: Be
 
 def test_an_unknown_order_is_sent_again_by_two_people_as_the_same_bytes(bench: Bench) -> None:
     bench.pay("A", 100)
-    [claimed] = bench.send.claim(10)
+    [sent] = bench.send.dequeue(10)
     bench.connection.execute("UPDATE orders SET state = 'unknown'")
-    bench.operate.resend(claimed.order_id, KARI_AND_OLA)
-    [again] = bench.send.claim(10)
-    assert (again.order_id, again.message) == (claimed.order_id, claimed.message)
+    bench.operate.resend(sent.order_id, KARI_AND_OLA)
+    [again] = bench.send.dequeue(10)
+    assert (again.order_id, again.message) == (sent.order_id, sent.message)
     with pytest.raises(OrderNotFound):
         bench.operate.resend(str(uuid4()), KARI_AND_OLA)
 

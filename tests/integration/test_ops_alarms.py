@@ -88,7 +88,7 @@ def test_a_weekend_is_no_waiting(database: str) -> None:
 def test_orders_that_may_have_left_count_and_those_that_have_not_do_not(database: str) -> None:
     with staged(database) as stage:
         stage.hand_in(Scheme.DAGPENGER, ("S-1", dp("S-1")))
-        (begun,) = stage.sender.claim(10)
+        (begun,) = stage.sender.dequeue(10)
         stage.hand_in(Scheme.DAGPENGER, ("S-2", dp("S-2")))
         assert order_ids(raise_and_clear(stage.connection, LATER, DEADLINE)[0]) == [begun.order_id]
         assert stage.new_sender().mark_unknown() == [begun.order_id]

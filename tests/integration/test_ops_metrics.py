@@ -84,7 +84,7 @@ def test_work_that_waits_is_counted_by_age_and_state(database: str) -> None:
         stage.put()
         stage.clock.set(START + timedelta(hours=2))
         stage.hand_in(Scheme.AAP, ("S-3", aap("S-3")), ("S-4", aap("S-4")))
-        (begun,) = stage.sender.claim(1)
+        (begun,) = stage.sender.dequeue(1)
         stage.new_sender().mark_unknown()
         Operate(stage.connection, stage.clock, PORTS).stop([Area("TILLST")], Operator("kari", "rates are wrong"))
         now = START + timedelta(hours=2, minutes=5)

@@ -223,7 +223,7 @@ def test_a_process_that_stands_by_says_so_once_and_that_it_took_over(lines: Line
         return state.condition
 
     with connect(database) as connection:
-        assert owner.take(connection, "relay")
+        assert owner.acquire(connection, "relay")
     hub.start()
     try:
         until(lambda: relay() is Condition.STANDS_BY and len(rounds) > 4, what="nobody tried for the lease again")

@@ -42,13 +42,13 @@ class Site:
         for order_id, twin in zip(twins, TWINS, strict=True):
             for table in ("orders", "order_lines", "payments", "audit", "outbox"):
                 bench.connection.execute(f"UPDATE {table} SET order_id = %s WHERE order_id = %s".encode(), (twin, order_id))
-        bench.send.claim(1)
+        bench.send.dequeue(1)
         bench.connection.execute("UPDATE orders SET state = 'unknown', was_unknown = true WHERE state = 'sending'")
         bench.operate.resend(self.settled, KARI_AND_OLA)
         bench.connection.execute(
             "INSERT INTO alarms (order_id, area, sent_at, raised_at) VALUES (%s, 'TILLSTPB', %s, %s)", (self.settled, clock(), clock())
         )
-        bench.send.claim(1)
+        bench.send.dequeue(1)
         bench.connection.execute("UPDATE orders SET state = 'sent' WHERE state = 'sending'")
         bench.operate.decide(self.settled, accepted=True, operator=KARI_AND_OLA)
         bench.receipt(self.settled, "08")

@@ -197,10 +197,10 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "accepted_lines": [NUMBERS],
         "decisions_of_cases": [NUMBERS, NUMBERS, TEXTS, IDS],
     },
-    (HUB, "elsewhere"): {
+    (HUB, "other_cases"): {
         "cases_of_persons": [NUMBERS, TEXTS, SCHEMES],
-        "payments_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
-        "lines_elsewhere": [NUMBERS, TEXTS, SCHEMES, 100],
+        "payments_of_other_cases": [NUMBERS, TEXTS, SCHEMES, 100],
+        "lines_of_other_cases": [NUMBERS, TEXTS, SCHEMES, 100],
     },
     (HUB, "source_limits"): {"lock_source_hours": [NOW, TEXTS]},
     (HUB, "simulations"): {
@@ -228,7 +228,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         },
     },
     (HUB, "orders"): {
-        "claim_ready": {"day": NOW.date(), "rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
+        "dequeue_orders": {"day": NOW.date(), "rail": "oppdrag", "sender": "sender:1:1", "now": NOW, "limit": 256},
         "lock_messages": [["topic"], NUMBERS],
         "orders_of_messages": [NUMBERS],
         "mark_sent": {"order_ids": IDS, "sender": "sender:1:1", "moments": MOMENTS},
@@ -408,7 +408,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
         "waiting_for_cases",  # for a figure: as much as waits
     },
     # Locks, and what an operator asks for.
-    (HUB, "elsewhere"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
+    (HUB, "other_cases"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
     (HUB, "source_limits"): set(),
     (HUB, "take_over"): {"add_accepted", "add_decisions"},  # plain inserts
     (HUB, "orders"): set(),

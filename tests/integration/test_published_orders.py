@@ -125,7 +125,7 @@ def test_a_reader_of_the_log_that_keeps_the_newest_record_of_a_key_has_every_ord
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN, MATERIAL)))
     stage.settle(list(receipts_of(stage).values())[:2])
     make_topics(stage.connection, TOPICS)
-    held = stage.keeper.take(stage.connection, "relay")
+    held = stage.keeper.acquire(stage.connection, "relay")
     assert held
     LogRelay(stage.connection, stage.clock, held.lease).step()
     newest = {record.key: record.value or b"" for record in read(stage.connection, SINCE_THE_FIRST, 100)}
@@ -255,7 +255,7 @@ def test_an_unclear_receipt_of_one_area_says_what_is_known_of_the_other(stage: S
 
 def test_an_order_that_is_taken_back_leaves_the_other_area_paid_and_says_so(stage: Stage) -> None:
     stage.hand_in(TS, ("k", over(BOARDING, CHILDREN)))
-    (first,) = stage.sender.claim(1)
+    (first,) = stage.sender.dequeue(1)
     stage.sender.sent([(first.order_id, first.message_no)])
     stage.settle(
         [RawReceipt("r", first.message.replace(b'oppdrag">', b'oppdrag"><mmel><alvorlighetsgrad>00</alvorlighetsgrad></mmel>', 1))]

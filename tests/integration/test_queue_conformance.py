@@ -146,7 +146,7 @@ def collect(queue: Queue, wanted: int) -> list[Delivery]:
     return collected
 
 
-def take_all(queue: Queue, batch: int) -> list[str]:
+def acquire_all(queue: Queue, batch: int) -> list[str]:
     """Receives and acknowledges until the queue is empty."""
     taken: list[str] = []
     while got := queue.receive(batch, NONE):
@@ -173,14 +173,14 @@ def test_messages_come_in_the_order_of_their_put(kit: Kit) -> None:
     names = [f"m{n:03}" for n in range(50)]
     producer.put(messages(*names[:20]))
     producer.put(messages(*names[20:]))
-    assert take_all(kit.open("orders"), 7) == names
+    assert acquire_all(kit.open("orders"), 7) == names
 
 
 def test_higher_priority_comes_first_and_equals_keep_their_order(kit: Kit) -> None:
     producer = kit.open("orders")
     producer.put(messages("slow1", "slow2", priority=3))
     producer.put(messages("fast1", "fast2", priority=4))
-    assert take_all(kit.open("orders"), 10) == ["fast1", "fast2", "slow1", "slow2"]
+    assert acquire_all(kit.open("orders"), 10) == ["fast1", "fast2", "slow1", "slow2"]
 
 
 def test_no_more_than_asked_for_is_handed_out(kit: Kit) -> None:
@@ -213,7 +213,7 @@ def test_acknowledged_messages_do_not_come_back(kit: Kit) -> None:
     consumer.receive(1, LONG)
     consumer.acknowledge()
     consumer.close()
-    assert take_all(kit.open("orders"), 5) == ["b"]
+    assert acquire_all(kit.open("orders"), 5) == ["b"]
 
 
 def test_released_messages_come_back_counted_and_in_order(kit: Kit) -> None:
@@ -244,7 +244,7 @@ def test_acknowledging_over_a_broken_connection_says_so_and_the_queue_then_works
         consumer.acknowledge()
     assert ids(consumer.receive(1, LONG)) == ["a"]
     consumer.acknowledge()
-    assert take_all(consumer, 1) == []
+    assert acquire_all(consumer, 1) == []
 
 
 def test_a_closed_consumer_gives_its_messages_back(kit: Kit) -> None:
@@ -323,15 +323,15 @@ def test_the_same_id_put_twice_comes_once(kit: Kit) -> None:
 def test_an_id_put_again_after_it_was_consumed_has_no_effect(kit: Kit) -> None:
     queue = kit.open("orders")
     queue.put(messages("a"))
-    assert take_all(queue, 5) == ["a"]
+    assert acquire_all(queue, 5) == ["a"]
     queue.put(messages("a"))
-    assert take_all(queue, 5) == []
+    assert acquire_all(queue, 5) == []
 
 
 def test_the_queue_tells_what_was_put_consumed_or_not_if_it_tells_at_all(kit: Kit) -> None:
     queue = kit.open("orders")
     queue.put(messages("done"))
-    take_all(queue, 5)
+    acquire_all(queue, 5)
     queue.put(messages("waiting"))
     published = queue.was_put(["waiting", "never", "done"])
     assert published == ({"waiting": True, "never": False, "done": True} if kit.tells_what_was_put else None)
@@ -340,7 +340,7 @@ def test_the_queue_tells_what_was_put_consumed_or_not_if_it_tells_at_all(kit: Ki
 def test_a_deliberate_resend_arrives_whether_the_first_copy_was_consumed_or_still_waits(kit: Kit) -> None:
     producer, consumer = kit.open("orders"), kit.open("orders")
     producer.put(messages("a"))
-    assert take_all(consumer, 5) == ["a"]
+    assert acquire_all(consumer, 5) == ["a"]
     producer.put(messages("a", resend=1))
     producer.put(messages("a", resend=2))
     # Which copy comes first is the broker's to say: their receipts are told apart by what they answer, not by when they come.
@@ -353,7 +353,7 @@ def test_a_resend_that_may_have_been_put_and_is_put_again_comes_once(kit: Kit) -
     producer.put(messages("a"))
     for _ in range(3):
         producer.put([*messages("a", resend=1), *messages("b")])
-    assert take_all(kit.open("orders"), 10) == ["a", "a/1", "b"]
+    assert acquire_all(kit.open("orders"), 10) == ["a", "a/1", "b"]
 
 
 def test_the_queue_tells_the_copies_of_a_message_apart_if_it_tells_at_all(kit: Kit) -> None:
@@ -368,7 +368,7 @@ def test_what_is_new_is_put_though_others_of_the_batch_were_put_before(kit: Kit)
     producer = kit.open("orders")
     producer.put(messages("a", "b"))
     producer.put(messages("b", "c", "a", "d"))
-    assert take_all(kit.open("orders"), 10) == ["a", "b", "c", "d"]
+    assert acquire_all(kit.open("orders"), 10) == ["a", "b", "c", "d"]
 
 
 def test_a_run_of_reconciliation_is_put_once_and_in_order_though_it_was_unknown_how_far_it_came(kit: Kit, kvitt_server: TestServer) -> None:
@@ -376,12 +376,12 @@ def test_a_run_of_reconciliation_is_put_once_and_in_order_though_it_was_unknown_
         run = made_run(site)
         send(site, cast("Queue", EndsAfter(kit.open("reconciliation"))), 2)
         assert now(site, run) == (RunState.GOOD, {"sent": 3})
-        assert take_all(kit.open("reconciliation"), 10) == message_ids(site, run)
+        assert acquire_all(kit.open("reconciliation"), 10) == message_ids(site, run)
 
 
 def test_putting_nothing_does_nothing(kit: Kit) -> None:
     kit.open("orders").put([])
-    assert take_all(kit.open("orders"), 1) == []
+    assert acquire_all(kit.open("orders"), 1) == []
 
 
 def test_a_body_of_ten_megabytes_arrives_whole(kit: Kit) -> None:
@@ -397,7 +397,7 @@ def test_consumers_at_work_together_never_get_the_same_message(kit: Kit) -> None
     names = [f"m{n:03}" for n in range(300)]
     kit.open("orders").put(messages(*names))
     with ThreadPoolExecutor(4) as pool:
-        shares = list(pool.map(lambda _: take_all(kit.open("orders"), 7), range(4)))
+        shares = list(pool.map(lambda _: acquire_all(kit.open("orders"), 7), range(4)))
     taken = [name for share in shares for name in share]
     assert sorted(taken) == names
 

@@ -136,7 +136,7 @@ def test_an_unheard_of_severity_is_reported_and_the_order_stays_open_for_a_later
 def test_a_receipt_that_overtakes_the_sender_is_published_after_overfort(rapid: Rapid) -> None:
     rapid.ask(need())
     rapid.published()
-    rapid.sender.claim(10)
+    rapid.sender.dequeue(10)
     ((order_id, xml),) = rapid.rows("SELECT order_id::text, message FROM orders")
     assert isinstance(xml, bytes)
     rapid.requests.put([Outgoing(str(order_id), xml, REPLIES)])

@@ -74,7 +74,7 @@ def test_that_a_senders_line_exists_rejects_the_order(rapid: Rapid) -> None:
 
 def test_that_a_senders_line_exists_leaves_an_unknown_order_open(rapid: Rapid) -> None:
     rapid.ask(need())
-    (order,) = rapid.sender.claim(1)
+    (order,) = rapid.sender.dequeue(1)
     rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority)])
     assert rapid.new_sender().mark_unknown() == [order.order_id]
     (receipt,) = rapid.rail()

@@ -158,10 +158,10 @@ def test_an_order_of_the_rapid_that_leaves_while_a_run_is_made_is_in_the_next_on
     site.clock.advance(days=1)
     keeper = LeaseKeeper(site.conninfo, seconds=600.0)
     with connect(site.conninfo) as connection:
-        grant = keeper.take(connection, "sender:another")
+        grant = keeper.acquire(connection, "sender:another")
         assert grant is not None
         send = Send(connection, site.clock, site.ports, grant.lease)
-        taken = send.claim(1)
+        taken = send.dequeue(1)
         with connection.transaction():
             send.sent([each.place for each in taken])
             assert make(site, "SPREF").orders == 1

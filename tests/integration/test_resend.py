@@ -131,7 +131,7 @@ def test_the_first_copys_receipt_counts_whenever_it_comes(stage: Stage, when: st
         assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
         assert stage.put() == 0
     elif when == "under way":
-        (order,) = stage.sender.claim(10)
+        (order,) = stage.sender.dequeue(10)
         assert stage.settle([first]) == [ReceiptOutcome.ACCEPTED]
         stage.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend)])
         assert stage.sender.sent([(order.order_id, order.message_no)]) == 0

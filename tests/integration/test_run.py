@@ -18,7 +18,7 @@ from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import SCHEME_OF_INPUT, STATUSES
 from kvitt.disbursement.check import check
-from kvitt.disbursement.source import claim_database
+from kvitt.disbursement.source import bind_database
 from kvitt.errors import OtherLog
 from kvitt.kernel.database import connect
 from kvitt.settings import KafkaSettings, Settings
@@ -115,16 +115,16 @@ def test_a_database_belongs_to_one_log(database: str, kafka: str) -> None:
 
 
 def test_processes_that_start_together_agree_on_the_log(database: str) -> None:
-    def claim(connection: psycopg.Connection[Row]) -> None:
+    def bind(connection: psycopg.Connection[Row]) -> None:
         together.wait()
-        claim_database(connection, "embedded")
+        bind_database(connection, "embedded")
 
     with ExitStack() as opened, ThreadPoolExecutor(8) as threads:
         for _ in range(20):
             connections = [opened.enter_context(connect(database)) for _ in range(8)]
             connections[0].execute("DELETE FROM source")
             together = Barrier(len(connections))
-            list(threads.map(claim, connections))
+            list(threads.map(bind, connections))
             opened.pop_all().close()
 
 

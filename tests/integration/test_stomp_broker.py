@@ -56,7 +56,7 @@ def messages(*ids: str) -> list[Outgoing]:
     return [Outgoing(message_id, b"<x/>") for message_id in ids]
 
 
-def take_all(queue: StompQueue, least: int = 0) -> list[str]:
+def acquire_all(queue: StompQueue, least: int = 0) -> list[str]:
     """Takes messages until `least` have come, and then until none comes at once."""
     taken: list[str] = []
 
@@ -76,7 +76,7 @@ def take_all(queue: StompQueue, least: int = 0) -> list[str]:
 def left_in(broker: Artemis, name: str, least: int = 0) -> list[str]:
     """Takes all messages of a queue that other tests use too: nobody waits there for theirs afterwards."""
     with closing(open_queue(broker, name)) as queue:
-        return take_all(queue, least)
+        return acquire_all(queue, least)
 
 
 @pytest.fixture
@@ -94,12 +94,12 @@ def taker(broker: Artemis, orders: str) -> Iterator[subprocess.Popen[str]]:
 def test_what_a_killed_consumer_held_comes_back(broker: Artemis, orders: str, taker: subprocess.Popen[str]) -> None:
     os.kill(taker.pid, signal.SIGKILL)
     queue = open_queue(broker, orders)
-    taken = take_all(queue)
+    taken = acquire_all(queue)
     if len(taken) < 2:
         # Now and then the broker keeps one for itself when a socket just closes (docs/queues.md); it finds it again at its next start.
         queue.close()
         broker.restart()
-        taken += take_all(open_queue(broker, orders), 2 - len(taken))
+        taken += acquire_all(open_queue(broker, orders), 2 - len(taken))
     assert sorted(taken) == ["a", "b"]
 
 
@@ -118,7 +118,7 @@ def test_messages_survive_a_killed_broker_and_the_adapter_works_again(broker: Ar
     finally:
         broker.restart()
     queue.put(messages("c", "d"))
-    assert take_all(queue, 4) == ["a", "b", "c", "d"]
+    assert acquire_all(queue, 4) == ["a", "b", "c", "d"]
 
 
 def test_a_poison_message_that_kills_its_consumers_ends_in_the_brokers_dead_letter_queue(broker: Artemis) -> None:
@@ -210,7 +210,7 @@ def test_messages_pass_through_tls_whole_and_a_closed_connection_is_noticed(secu
             queue.acknowledge()
     finally:
         broker.restart()
-    assert take_all(queue, 1) == ["a"]
+    assert acquire_all(queue, 1) == ["a"]
 
 
 def test_a_broker_with_a_certificate_of_a_stranger_is_not_trusted(secure: tuple[Artemis, StompTls]) -> None:

@@ -64,7 +64,7 @@ def test_a_second_copy_that_the_rail_refuses_is_no_refusal_of_the_need(rapid: Ra
 
 def test_an_unclear_receipt_of_an_unknown_order_is_reported(rapid: Rapid) -> None:
     rapid.ask(need())
-    orders = rapid.sender.claim(10)
+    orders = rapid.sender.dequeue(10)
     rapid.new_sender().mark_unknown()
     rapid.published()
     rapid.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority) for order in orders])

@@ -71,7 +71,7 @@ def test_log_numbers_are_the_order_of_writing_however_the_server_joins(
     connection.execute("ANALYZE outbox")
     connection.execute(ONLY_HASH_JOINS)
     with closing(LeaseKeeper(database, seconds=600.0)) as keeper:
-        held = keeper.take(connection, "relay")
+        held = keeper.acquire(connection, "relay")
         assert held
         relay = LogRelay(connection, lambda: NOW, held.lease, max_batch=ROWS)
         assert relay.step() == ROWS

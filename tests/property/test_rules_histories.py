@@ -210,7 +210,7 @@ DP_CODES = {DpKind.DAGPENGER: "DAGPENGER", DpKind.HOLIDAY_SUPPLEMENT: "DAGPENGER
 
 def said(message: StreamMessage) -> list[tuple[object, Iterable[Period | Span]]]:
     """Payment ids with spans said of them; an id may come many times."""
-    case = message.head.case_id
+    case = message.header.case_id
     match message:
         case DpMessage():
             return [

@@ -70,7 +70,7 @@ class BrokerStage(Stage):
     def relayed(self) -> tuple[Sequence[Published], Sequence[Published]]:
         """Relays what the hub has to tell: what that was, and what stands on Kafka from there on, each in order."""
         before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox WHERE relayed_at IS NOT NULL")
-        held = self.keeper.take(self.connection, "relay")
+        held = self.keeper.acquire(self.connection, "relay")
         assert held
         relay = KafkaRelay(self.connection, self.clock, held.lease, self._kafka)
         try:
@@ -110,7 +110,7 @@ class BrokerPlay(Play):
             (order,) = send.put_again([unknown])
         else:
             Operate(self.stage.connection, self.stage.clock, PORTS).resend(unknown, GUARD)
-            (order,) = send.claim(1)
+            (order,) = send.dequeue(1)
         assert order.order_id == unknown
         self._put(order)
         send.sent([(order.order_id, order.message_no)])

@@ -93,7 +93,7 @@ class CaseStage(Stage):
 
     def send(self) -> list[bytes]:
         """Notes what is ready as sent; returns the XML of the orders in order."""
-        orders = self.sender.claim(100)
+        orders = self.sender.dequeue(100)
         self.sender.sent([(each.order_id, each.message_no) for each in orders])
         return [each.message for each in orders]
 

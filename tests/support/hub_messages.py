@@ -8,8 +8,8 @@ from zlib import crc32
 from kvitt.contracts.helved.messages import (
     AapMessage,
     DpMessage,
-    Head,
     HistoriskMessage,
+    MessageHeader,
     Span,
     StreamMessage,
     TpMessage,
@@ -118,15 +118,15 @@ def body_of(message: StreamMessage, case: str) -> bytes:
 def _json(message: StreamMessage, case: str) -> Json:
     match message:
         case DpMessage():
-            return {**_head(message.head, case, "ident", "vedtakstidspunktet"), "utbetalinger": _dp_days(message)}
+            return {**_head(message.header, case, "ident", "vedtakstidspunktet"), "utbetalinger": _dp_days(message)}
         case AapMessage():
             held = {"avvent": _hold_back(message.hold_back)} if message.hold_back else {}
-            return {**_head(message.head, case, "ident", "vedtakstidspunktet"), "utbetalinger": _aap_entries(message, case), **held}
+            return {**_head(message.header, case, "ident", "vedtakstidspunktet"), "utbetalinger": _aap_entries(message, case), **held}
         case TsMessage():
             payments = [_ts_entry(each.payment_id.int, each.benefit, each.spans, each.use_umbrella_area, case) for each in message.payments]
-            return {**_head(message.head, case), "periodetype": RATE_NAMES[message.rate_type], "utbetalinger": payments}
+            return {**_head(message.header, case), "periodetype": RATE_NAMES[message.rate_type], "utbetalinger": payments}
         case TpMessage():
-            return {**_head(message.head, case), "perioder": _tp_entries(message)}
+            return {**_head(message.header, case), "perioder": _tp_entries(message)}
         case HistoriskMessage():
             periods = [{"fom": str(span.start), "tom": str(span.end), "beløp": span.amount} for span in message.spans]
             terms = {
@@ -134,12 +134,12 @@ def _json(message: StreamMessage, case: str) -> Json:
                 "stønad": message.benefit,
                 "periodetype": RATE_NAMES[message.rate_type],
             }
-            return {**_head(message.head, case), **terms, "perioder": periods}
+            return {**_head(message.header, case), **terms, "perioder": periods}
         case ValpMessage():
             return _valp(message, case)
 
 
-def _head(head: Head, case: str, person: str = "personident", decided: str = "vedtakstidspunkt") -> Json:
+def _head(head: MessageHeader, case: str, person: str = "personident", decided: str = "vedtakstidspunkt") -> Json:
     people = {"saksbehandler": head.caseworker, "beslutter": head.approver, "dryrun": head.dry_run}
     whose = person_of(case) if head.person == PERSON else head.person
     return {"sakId": case, "behandlingId": head.decision_id, person: whose, decided: head.decided_at, **people}
@@ -199,8 +199,8 @@ def _tp_entries(message: TpMessage) -> list[Json]:
 
 def _valp(message: ValpMessage, case: str) -> Json:
     measure, _, kind = message.benefit.rpartition("_")
-    head = _head(message.head, case, "personIdent", "besluttetTidspunkt")
-    head = {**head, "besluttetTidspunkt": f"{message.head.decided_at}Z", "saksbehandler": message.head.caseworker or "Z900001"}
+    head = _head(message.header, case, "personIdent", "besluttetTidspunkt")
+    head = {**head, "besluttetTidspunkt": f"{message.header.decided_at}Z", "saksbehandler": message.header.caseworker or "Z900001"}
     days = {"fom": str(message.span.start), "tom": str(message.span.end)}
     terms = {
         "periode": days,

@@ -40,7 +40,7 @@ class Stage:
         self.submit = Submit(self.connection, self.clock, ports).execute
         self.settle = Settle(self.connection, self.clock, ports).execute
         self.keeper = LeaseKeeper(conninfo, seconds=600.0)
-        held = self.keeper.take(self.connection, "sender")
+        held = self.keeper.acquire(self.connection, "sender")
         assert held
         self.lease, self._terms = held.lease, count(1)
         self.sender = self.new_sender()
@@ -72,7 +72,7 @@ class Stage:
 
     def put(self) -> int:
         """Puts what is ready on the queue and notes that it is sent; returns how many orders."""
-        orders = self.sender.claim(1000)
+        orders = self.sender.dequeue(1000)
         self.requests.put([Outgoing(order.order_id, order.message, REPLIES, order.priority, order.resend) for order in orders])
         self.sender.sent([(order.order_id, order.message_no) for order in orders])
         return len(orders)

@@ -27,7 +27,7 @@ def relay_steps(conninfo: str, keeper: LeaseKeeper, settings: KafkaSettings, sto
     @contextmanager
     def steps() -> Iterator[LoopStep]:
         with connect(conninfo) as connection:
-            held = keeper.take(connection, "relay")
+            held = keeper.acquire(connection, "relay")
             if held is None:
                 raise LeaseLost("held by another process")
             relay = KafkaRelay(connection, utc_now, held.lease, settings)

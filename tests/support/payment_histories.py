@@ -258,8 +258,8 @@ _ANSWERS = st.builds(
 )
 _ROUND = st.sampled_from([Leaves(), Comes(), Settles(), Settles()])
 PLACES: Final = (
-    "send.before_claim_commit",
-    "send.after_claim_commit",
+    "send.before_dequeue_commit",
+    "send.after_dequeue_commit",
     "send.after_put",
     "send.after_sent_commit",
     "settle.before_commit",

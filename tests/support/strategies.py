@@ -17,8 +17,8 @@ from kvitt.contracts.helved.messages import (
     DpDay,
     DpKind,
     DpMessage,
-    Head,
     HistoriskMessage,
+    MessageHeader,
     Span,
     StreamMessage,
     TpEntry,
@@ -43,7 +43,7 @@ PERSON = "01020312345"
 MADE_AT = datetime(2026, 7, 1, 13, 22, 5, 481516)  # noqa: DTZ001 - Oslo local time by definition
 PAYMENT = PaymentId("11111111-2222-4333-8444-555555555555")
 OTHER_PAYMENT = PaymentId("66666666-7777-4888-8999-000000000000")
-HEAD = Head("SAK-1", "BEH-1", PERSON, "2026-06-30T09:15:30", False, "Z900001", "Z900002")
+HEAD = MessageHeader("SAK-1", "BEH-1", PERSON, "2026-06-30T09:15:30", False, "Z900001", "Z900002")
 DECISION = Decision(
     scheme=Scheme.AAP,
     key="key-1",

@@ -112,7 +112,7 @@ class Play:
             if published.settled_first:
                 self._settle_all()
             message = msgspec.structs.replace(
-                published.message, head=msgspec.structs.replace(published.message.head, dry_run=published.dry_run)
+                published.message, header=msgspec.structs.replace(published.message.header, dry_run=published.dry_run)
             )
             self.stage.hand_in(self.scheme, (self.key(index), body_of(message, self.cases[published.case])))
             if self._chance.random() < 0.5:
@@ -136,7 +136,7 @@ class Play:
         for held in operate.orders([OrderState.READY], held_only=True):
             operate.release(held.order_id, GUARD)
         sent = 0
-        while orders := self.stage.sender.claim(1):
+        while orders := self.stage.sender.dequeue(1):
             self._send(orders[0])
             sent += 1
         return sent

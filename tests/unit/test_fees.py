@@ -12,8 +12,8 @@ from kvitt.payouts.fees import (
     Fixed,
     MaxOf,
     MinOf,
+    Proportion,
     Rounding,
-    Share,
     SumOf,
     Term,
     TermsDoNotFit,
@@ -45,13 +45,13 @@ amounts = st.integers(0, 2**62)
     ],
 )
 def test_one_percent_of_an_amount(amount: int, rounding: Rounding, expected: int) -> None:
-    assert amount_of(Share(1, 100, rounding), amount) == expected
+    assert amount_of(Proportion(1, 100, rounding), amount) == expected
 
 
 @given(amounts, st.integers(0, 10**6), st.integers(1, 10**6))
 def test_a_share_is_nearest_to_the_exact_one_and_a_half_goes_where_the_terms_say(amount: int, parts: int, whole: int) -> None:
     exact = Fraction(amount * parts, whole)
-    away, towards = (amount_of(Share(parts, whole, each), amount) for each in (AWAY, TOWARDS))
+    away, towards = (amount_of(Proportion(parts, whole, each), amount) for each in (AWAY, TOWARDS))
     assert abs(away - exact) <= Fraction(1, 2)
     assert abs(towards - exact) <= Fraction(1, 2)
     is_half = exact - math.floor(exact) == Fraction(1, 2)
@@ -60,14 +60,18 @@ def test_a_share_is_nearest_to_the_exact_one_and_a_half_goes_where_the_terms_say
 
 @given(amounts)
 def test_of_several_the_least_the_greatest_or_all(amount: int) -> None:
-    several = (Fixed(500), Share(1, 100))
+    several = (Fixed(500), Proportion(1, 100))
     each = [amount_of(volume, amount) for volume in several]
     assert [amount_of(kind(several), amount) for kind in (MinOf, MaxOf, SumOf)] == [min(each), max(each), sum(each)]
     assert amount_of(MaxOf((SumOf(several), MinOf(several))), amount) == sum(each)
 
 
 def test_the_contracts_example_of_a_payout() -> None:
-    terms = [Term(SETTLEMENT, PAYOUT, Share(1, 1)), Term(PAYOUT, SYSTEM, Fixed(20)), Term(SETTLEMENT, SYSTEM, Share(1, 200), "fee")]
+    terms = [
+        Term(SETTLEMENT, PAYOUT, Proportion(1, 1)),
+        Term(PAYOUT, SYSTEM, Fixed(20)),
+        Term(SETTLEMENT, SYSTEM, Proportion(1, 200), "fee"),
+    ]
     flow = cash_flow_of(terms, 1000, "RUB", ACCOUNTS)
     assert isinstance(flow, tuple)
     assert [(each.source, each.target, each.amount, each.details) for each in flow] == [
@@ -79,7 +83,7 @@ def test_the_contracts_example_of_a_payout() -> None:
 
 
 def test_a_movement_of_nothing_is_left_out() -> None:
-    flow = cash_flow_of([Term(SETTLEMENT, PAYOUT, Share(1, 1)), Term(PAYOUT, SYSTEM, Share(1, 1000))], 10, "RUB", ACCOUNTS)
+    flow = cash_flow_of([Term(SETTLEMENT, PAYOUT, Proportion(1, 1)), Term(PAYOUT, SYSTEM, Proportion(1, 1000))], 10, "RUB", ACCOUNTS)
     assert isinstance(flow, tuple)
     assert len(flow) == 1
 
@@ -87,7 +91,7 @@ def test_a_movement_of_nothing_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("term", "reason"),
     [
-        (Term(SETTLEMENT, PAYOUT, Share(3, 1)), "64 bits"),
+        (Term(SETTLEMENT, PAYOUT, Proportion(3, 1)), "64 bits"),
         (Term(SETTLEMENT, AccountType.EXTERNAL_INCOME, Fixed(1)), "no account external_income in RUB"),
         (Term(SETTLEMENT, PAYOUT, Fixed(0)), "move nothing"),
     ],
@@ -99,7 +103,7 @@ def test_terms_that_do_not_fit_say_why(term: Term, reason: str) -> None:
 
 
 def test_no_amount_below_zero_moves() -> None:
-    refused = cash_flow_of([Term(SETTLEMENT, PAYOUT, Share(1, 1))], -1, "RUB", ACCOUNTS)
+    refused = cash_flow_of([Term(SETTLEMENT, PAYOUT, Proportion(1, 1))], -1, "RUB", ACCOUNTS)
     assert isinstance(refused, TermsDoNotFit)
     assert "below zero" in refused.reason
 
@@ -112,7 +116,7 @@ def nested(depth: int) -> Volume:
 
 
 @pytest.mark.parametrize(
-    "volume", [Fixed(-1), Fixed(2**63), Share(-1, 2), Share(1, 0), MinOf(()), SumOf((Fixed(1), MaxOf(()))), nested(MAX_DEPTH + 1)]
+    "volume", [Fixed(-1), Fixed(2**63), Proportion(-1, 2), Proportion(1, 0), MinOf(()), SumOf((Fixed(1), MaxOf(()))), nested(MAX_DEPTH + 1)]
 )
 def test_a_volume_that_can_not_be_computed_is_named(volume: Volume) -> None:
     assert wrong_volume(volume)

@@ -179,7 +179,7 @@ def test_a_decision_carries_the_senders_people_or_those_of_the_scheme(
     assert (named.person, named.decided_at, named.dry_run, named.whole_case) == (HEAD.person, HEAD.decided_at, False, whole_case)
     assert (named.caseworker, named.approver) == ("Z900001", "Z900002")
     assert named.hold_back is None
-    nameless = instructions(replace(message, head=replace(HEAD, caseworker=None, approver=None, dry_run=True)))
+    nameless = instructions(replace(message, header=replace(HEAD, caseworker=None, approver=None, dry_run=True)))
     assert (nameless.decision.caseworker, nameless.decision.approver, nameless.decision.dry_run) == (default, default, True)
     orders = derive(nameless, NEW_CASE, MADE_AT)
     assert not isinstance(orders, Refusal)

@@ -217,7 +217,7 @@ _STORED = _stored(FORTNIGHT)
         (PaymentFound(_STORED), changes.exists_already(_UID)),
         (PaymentFound(_STORED, busy=True), changes.exists_already(_UID)),
         (PaymentFound(None, pending=True, busy=True), changes.exists_already(_UID)),
-        (PaymentFound(None, elsewhere=True), changes.exists_already(_UID)),
+        (PaymentFound(None, in_other_case=True), changes.exists_already(_UID)),
         (PaymentFound(None, busy=True), changes.CASE_BUSY),
         (PaymentFound(None), None),
     ],
@@ -232,7 +232,7 @@ def test_a_payment_is_made_once(found: PaymentFound, refusal: Refusal | None) ->
     [
         (_WEEK, PaymentFound(None), 404, "Fant ikke utbetaling med uid"),
         (_WEEK, PaymentFound(None, busy=True), 404, "Fant ikke utbetaling med uid"),
-        (_WEEK, PaymentFound(None, elsewhere=True), 400, "Kan ikke endre 'sakId'"),
+        (_WEEK, PaymentFound(None, in_other_case=True), 400, "Kan ikke endre 'sakId'"),
         (_WEEK, PaymentFound(None, pending=True, busy=True), 423, "har et pågående oppdrag, vent til dette er ferdig"),
         (
             {**_WEEK, "personident": "12345678910"},

@@ -17,8 +17,8 @@ from kvitt.contracts.helved.messages import (
     DpDay,
     DpKind,
     DpMessage,
-    Head,
     HistoriskMessage,
+    MessageHeader,
     Span,
     TpEntry,
     TpMessage,
@@ -60,16 +60,16 @@ JUNE_2, JUNE_13 = date(2025, 6, 2), date(2025, 6, 13)
 ONES = UUID("11111111-2222-4333-8444-555555555555")
 EXPECTED = {
     Scheme.DAGPENGER: DpMessage(
-        Head("AZ111", "AZ222", "01020312345", "2025-07-04T09:15:30.305852", False, None, None),
+        MessageHeader("AZ111", "AZ222", "01020312345", "2025-07-04T09:15:30.305852", False, None, None),
         (DpDay("132460001", JUNE_2, 1077, 553, DpKind.DAGPENGER),),
     ),
     Scheme.AAP: AapMessage(
-        Head("4NAAA1", "4NBBB1", "01020312345", "2025-07-04T09:15:30", False, "Z900001", "Z900002"),
+        MessageHeader("4NAAA1", "4NBBB1", "01020312345", "2025-07-04T09:15:30", False, "Z900001", "Z900002"),
         (AapEntry(UUID("0d0d0d0d-1111-4222-8333-444444444444"), JUNE_2, JUNE_13, 1077, 553),),
         HoldBack(JUNE_2, JUNE_13, date(2025, 8, 11), "AVVENT_REFUSJONSKRAV", False),
     ),
     Scheme.TILLEGGSSTONADER: TsMessage(
-        Head("300000123", "2071", "01020312345", "2025-07-04T09:15:30", False, None, None),
+        MessageHeader("300000123", "2071", "01020312345", "2025-07-04T09:15:30", False, None, None),
         RateType.ONE_OFF,
         (
             TsPayment(ONES, "TILSYN_BARN_AAP", (Span(JUNE_2, JUNE_2, 800),), False),
@@ -77,21 +77,21 @@ EXPECTED = {
         ),
     ),
     Scheme.TILTAKSPENGER: TpMessage(
-        Head("202506021001", "01JXYZ", "01020312345", "2025-07-04T09:15:30", False, None, None),
+        MessageHeader("202506021001", "01JXYZ", "01020312345", "2025-07-04T09:15:30", False, None, None),
         (
             TpEntry("2025-06-02/2025-06-15", JUNE_2, JUNE_13, 285, "0220", False, "ARBEIDSTRENING"),
             TpEntry("2025-06-02/2025-06-15", JUNE_2, JUNE_13, 53, "0220", True, "ARBEIDSTRENING"),
         ),
     ),
     Scheme.HISTORISK: HistoriskMessage(
-        Head("H100", "H100-1", "01020312345", "2025-07-04T09:15:30", False, None, None),
+        MessageHeader("H100", "H100-1", "01020312345", "2025-07-04T09:15:30", False, None, None),
         ONES,
         "ORTOSE",
         RateType.ONE_OFF,
         (Span(JUNE_2, JUNE_2, 1500),),
     ),
     Scheme.VALP: ValpMessage(
-        Head("V100", "V100-1", "01020312345", "2025-07-04T09:15:30", False, "V100200", "V100300"),
+        MessageHeader("V100", "V100-1", "01020312345", "2025-07-04T09:15:30", False, "V100200", "V100300"),
         ONES,
         "HOYERE_UTDANNING_SKOLEPENGER",
         Span(date(2025, 8, 1), date(2025, 12, 20), 12500, "0315"),

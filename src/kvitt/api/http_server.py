@@ -57,7 +57,7 @@ class HttpListener:
     def __init__(self, address: ListenAddress, name: str, limits: Limits | None = None) -> None:
         """Binds the address; port 0 means any free one, None the usual one or, if that is taken, any. Raises ApiPortTaken."""
         self._address, self._name, self._limits = address, name, limits or Limits()
-        self._socket, self._claim = _bind(address, name)
+        self._socket, self._reserved = _bind(address, name)
         self._server: _ListeningServer | None = None
 
     @property
@@ -108,8 +108,8 @@ class HttpListener:
     def close(self) -> None:
         """Gives the address up."""
         self._socket.close()
-        if self._claim:
-            self._claim.close()
+        if self._reserved:
+            self._reserved.close()
 
 
 class _ListeningServer(uvicorn.Server):
@@ -199,26 +199,26 @@ def _bind_to(address: ListenAddress, port: int) -> tuple[socket, socket | None]:
     bound = _new_socket(address)
     try:
         bound.bind((address.host, port))
-        return bound, None if address.shared and not address.kept else _claim(*bound.getsockname()[:2])
+        return bound, None if address.shared and not address.kept else _reserve(*bound.getsockname()[:2])
     except OSError:
         bound.close()
         raise
 
 
-def _claim(host: str, port: int) -> socket | None:
+def _reserve(host: str, port: int) -> socket | None:
     """Claims an address among processes of kvitt. Before one listens, the system gives it to all that bind it, and then to the first.
 
-    Raises OSError where another one has claimed it. Only Linux has such names, which end with their socket.
+    Raises OSError where another one has it. Only Linux has such names, which end with their socket.
     """
     if sys.platform != "linux":
         return None
-    claim = socket(AF_UNIX)
+    reserved = socket(AF_UNIX)
     try:
-        claim.bind(f"\0kvitt {host} {port}")
+        reserved.bind(f"\0kvitt {host} {port}")
     except OSError:
-        claim.close()
+        reserved.close()
         raise
-    return claim
+    return reserved
 
 
 _log = structlog.get_logger(__name__)

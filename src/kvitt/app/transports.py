@@ -11,7 +11,7 @@ from msgspec import Struct
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.source import claim_database
+from kvitt.disbursement.source import bind_database
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
 from kvitt.formats.topics import OF_PAYOUTS, PAYOUT_EVENTS, RAPID, TopicTerms
@@ -96,7 +96,7 @@ class EmbeddedTransport:
     def prepare(self) -> None:
         """Makes what is missing. Raises OtherLog when the database belongs to another log."""
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
-            claim_database(connection, EMBEDDED)
+            bind_database(connection, EMBEDDED)
             make_topics(connection, [terms.name for terms in topics_of(self._contracts)])
 
     def require_start_offset(self) -> None:
@@ -138,7 +138,7 @@ class KafkaTransport:
         from kvitt.transports.kafka.topics import cluster_of, ensure_topics
 
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
-            claim_database(connection, f"kafka {cluster_of(self._settings)}")
+            bind_database(connection, f"kafka {cluster_of(self._settings)}")
             ensure_topics(self._settings, [terms for terms in topics_of(self._contracts) if terms.name not in self._others])
 
     def require_start_offset(self) -> None:
@@ -188,7 +188,7 @@ class RelayRole:
     def steps(self) -> Iterator[LoopStep]:
         """Takes the lease and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
-            grant = self._keeper.take(connection, _RELAY_LEASE)
+            grant = self._keeper.acquire(connection, _RELAY_LEASE)
             if grant is None:
                 raise LeaseLost(f"{_RELAY_LEASE} is held by another process")
             opened: AbstractContextManager[LoopStep] = self._log.relay(connection, grant.lease)

@@ -181,8 +181,8 @@ def verify(settings: Settings, *, case: tuple[Scheme, str] | None, payout: str |
             click.echo(shown(each))
         counted = f"{_counted(found.chains, 'chain', 'chains')}, {_counted(found.entries, 'entry', 'entries')}"
         click.echo(f"{counted}: {'BROKEN' if found.breaks else 'nothing was changed'}")
-        if found.head:
-            click.echo(f"last hash {found.head}")
+        if found.last_hash:
+            click.echo(f"last hash {found.last_hash}")
     if found.breaks:
         sys.exit(BAD_RESULT)
 

@@ -12,7 +12,7 @@ from kvitt.disbursement import payment_document
 from kvitt.disbursement.decisions import DecisionChain, DecisionKey, DecisionState, Frame, ReceivedDecision
 from kvitt.disbursement.derive.micro_chained import AtRail, CaseState
 from kvitt.disbursement.inbox import IdempotencyKey, IdempotencyRecord, ParsedRecord
-from kvitt.disbursement.rows import CaseStep, LineElsewhere, PaymentElsewhere
+from kvitt.disbursement.rows import CaseStep, LineOfOtherCase, PaymentOfOtherCase
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.disbursement.values import PERSON_DIGITS, Area, LineAtRail, Payment, PaymentId, Refusal, Scheme
@@ -116,7 +116,7 @@ class Case:
         self.idempotency: dict[IdempotencyKey, IdempotencyRecord] = {}
         self.forwarded: list[LineAtRail] = []
         self.at_rail: list[AtRail] = []
-        self.elsewhere: list[PaymentElsewhere | LineElsewhere] = []
+        self.of_other_cases: list[PaymentOfOtherCase | LineOfOtherCase] = []
         """What other cases pay the person for whom the case may be ordered for next, or may come to pay."""
         self.changed = False
         self.open_since: datetime | None = None

@@ -19,7 +19,7 @@ from kvitt.disbursement.case import (
     persons_asked_about,
 )
 from kvitt.disbursement.contract import parse_again
-from kvitt.disbursement.handle import Handler, find_elsewhere, numbered
+from kvitt.disbursement.handle import Handler, find_other_cases, numbered
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
 from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
 from kvitt.disbursement.ports import Ports
@@ -73,7 +73,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
         queued = _queued(cursor, list(free), last_seen, ports)
         records = [each.parsed for each in queued]
         asking = persons_asked_about(cases, records)
-        look_up(cursor, find_ids_in_use(cursor, cases, records), find_elsewhere(cursor, asking, ports.contracts.forwarding))
+        look_up(cursor, find_ids_in_use(cursor, cases, records), find_other_cases(cursor, asking, ports.contracts.forwarding))
         outside.look(cursor, sources_of(ports.contracts, records) if ports.limits else ())
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no

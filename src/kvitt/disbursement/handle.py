@@ -36,7 +36,7 @@ from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
 from kvitt.disbursement.rail import Rails, Unvalidated
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
-from kvitt.disbursement.rows import IdempotencyRow, LineElsewhere, MessageRow, MessageStep, OtherCase, PaymentElsewhere
+from kvitt.disbursement.rows import IdempotencyRow, LineOfOtherCase, MessageRow, MessageStep, OtherCase, PaymentOfOtherCase
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
@@ -46,7 +46,7 @@ from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later
 from kvitt.kernel.queries import load
 
-_ELSEWHERE: Final = load("elsewhere", "kvitt.disbursement")
+_OTHER_CASES: Final = load("other_cases", "kvitt.disbursement")
 _MOST_OTHER_CASES: Final = 100
 """So many other cases of a person are looked at, newest first."""
 
@@ -60,28 +60,28 @@ def parse(contracts: Contracts, record: Incoming) -> Interpreted:
         return failed(record, contract.sources[record.source], error)
 
 
-def find_elsewhere(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> Lookup:
+def find_other_cases(cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], forwarding: AbstractSet[Scheme]) -> Lookup:
     """Gives cases what others pay the persons for whom they may be ordered for; senders of `forwarding` schemes make the lines.
 
     The persons are locked (`outside.lock_persons`), so that two cases that are ordered for at the same time see each other.
     """
     for case, _ in asking:
-        case.elsewhere.clear()
+        case.of_other_cases.clear()
     if not asking:
         return
-    several = fetch_values_later(cursor, _ELSEWHERE.cases_of_persons, _columns(asking))
+    several = fetch_values_later(cursor, _OTHER_CASES.cases_of_persons, _columns(asking))
     yield
     by_number = {case.case_no: case for case, _ in asking}
     near = frozenset(several())
-    found: list[PaymentElsewhere | LineElsewhere] = []
+    found: list[PaymentOfOtherCase | LineOfOtherCase] = []
     if paying := [each for each in asking if each[0].case_no in near and each[0].scheme not in forwarding]:
         columns = [*_columns(paying), _MOST_OTHER_CASES]
-        found += fetch(cursor, PaymentElsewhere, _ELSEWHERE.payments_elsewhere, columns, other=OtherCase)
+        found += fetch(cursor, PaymentOfOtherCase, _OTHER_CASES.payments_of_other_cases, columns, other=OtherCase)
     if lined := [each for each in asking if each[0].case_no in near and each[0].scheme in forwarding]:
         columns = [*_columns(lined), _MOST_OTHER_CASES]
-        found += fetch(cursor, LineElsewhere, _ELSEWHERE.lines_elsewhere, columns, other=OtherCase, line=LineAtRail)
+        found += fetch(cursor, LineOfOtherCase, _OTHER_CASES.lines_of_other_cases, columns, other=OtherCase, line=LineAtRail)
     for row in found:
-        by_number[row.other.asked_by].elsewhere.append(row)
+        by_number[row.other.asked_by].of_other_cases.append(row)
 
 
 def _columns(asking: Iterable[tuple[Case, str]]) -> list[Any]:

@@ -114,7 +114,7 @@ class MigrateCase:
         if case is None:
             return NOT_THERE
         if case.contract not in contracts:
-            return elsewhere(case.contract or "")
+            return owned_by(case.contract or "")
         if case.must_queue:
             return OPEN_ORDER
         rows = fetch(cursor, _MovedBefore, _SQL.moved_before, (case.case_no, note.contract))
@@ -152,7 +152,7 @@ class MigrateCase:
         work.write(cursor)
 
 
-def elsewhere(owner: str) -> Refusal:
+def owned_by(owner: str) -> Refusal:
     """The case belongs to a contract that it is not moved from, nor to."""
     return Refusal(409, f"Saken hører til kontrakten {owner}", BASE)
 

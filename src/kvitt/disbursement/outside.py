@@ -34,13 +34,13 @@ from kvitt.disbursement.holding import (
 )
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rows import LineElsewhere, OtherCase, OutsideFindingRow, PaymentElsewhere, SourceHourRow
+from kvitt.disbursement.rows import LineOfOtherCase, OtherCase, OutsideFindingRow, PaymentOfOtherCase, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, kroner_of
 from kvitt.disbursement.values import PERSON_DIGITS, Order
 from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.queries import load
 
-_SQL: Final = load("elsewhere", "kvitt.disbursement")
+_SQL: Final = load("other_cases", "kvitt.disbursement")
 
 
 class OutsideFinding(Struct, frozen=True):
@@ -83,7 +83,7 @@ class LookedUp:
     """Finds what was looked up in the transaction: what other cases pay, and what limited sources had paid."""
 
     def __init__(self, ports: Ports, now: datetime) -> None:
-        self._elsewhere = PaidElsewhere()
+        self._other_pay = PayOfOtherCases()
         self._hours = SourceHours(ports.limits, now) if ports.limits else None
 
     def look(self, cursor: psycopg.Cursor[Any], sources: Iterable[str]) -> None:
@@ -93,7 +93,7 @@ class LookedUp:
 
     def findings(self, asked: AskedFor) -> OutsideFindings:
         """Returns what other cases pay as well, and whether the source is over its limit."""
-        found = self._elsewhere.findings(asked.case, asked.order, asked.own)
+        found = self._other_pay.findings(asked.case, asked.order, asked.own)
         if self._hours is None or not self._hours.is_limited(asked.source):
             return found
         over = self._hours.over_limit(asked.source, _kroner(asked))
@@ -101,7 +101,7 @@ class LookedUp:
 
     def made(self, asked: AskedFor, found: OutsideFindings) -> Sequence[SourceHourRow]:
         """Counts the order where it is not held for its limit; the row that says so."""
-        self._elsewhere.made(asked.case, asked.order, asked.own)
+        self._other_pay.made(asked.case, asked.order, asked.own)
         over = any(each.reason.kind is HoldKind.OVER_LIMIT for each in found)
         if over or self._hours is None or not self._hours.is_limited(asked.source):
             return ()
@@ -127,7 +127,7 @@ def _own_pay(order: Order, state: CaseState, *, forwards: bool) -> OwnPay:
     return pay_of_forwarded(order, state.lines) if forwards else pay_of_orders([order], state)
 
 
-class _Elsewhere(NamedTuple):
+class _OtherPay(NamedTuple):
     """Holds what another case pays a recipient; the sources are named with their case."""
 
     case_no: int
@@ -135,11 +135,11 @@ class _Elsewhere(NamedTuple):
     pays: Sequence[Paid]
 
 
-class PaidElsewhere:
-    """Finds what other cases pay: what was looked up of them (`Case.elsewhere`), and what was ordered since in this transaction."""
+class PayOfOtherCases:
+    """Finds what other cases pay: what was looked up of them (`Case.of_other_cases`), and what was ordered since in this transaction."""
 
     def __init__(self) -> None:
-        self._made: dict[str, list[_Elsewhere]] = defaultdict(list)
+        self._made: dict[str, list[_OtherPay]] = defaultdict(list)
 
     def findings(self, case: Case, order: Order, own: OwnPay) -> OutsideFindings:
         """A reason for each other case, and class code, that pays the same recipient what the order pays as well."""
@@ -153,18 +153,18 @@ class PaidElsewhere:
     def made(self, case: Case, order: Order, own: OwnPay) -> None:
         """Counts what the order pays as paid elsewhere, for all that comes after it in the transaction."""
         other = OtherCase(0, case.case_no, case.scheme.value, case.case_id)
-        self._made[order.person].append(_Elsewhere(case.case_no, recipient_of(order), _named(own.after, other)))
+        self._made[order.person].append(_OtherPay(case.case_no, recipient_of(order), _named(own.after, other)))
 
-    def _others(self, case: Case, order: Order) -> Iterator[_Elsewhere]:
-        for found in case.elsewhere:
-            if isinstance(found, PaymentElsewhere) and found.document is not None:
+    def _others(self, case: Case, order: Order) -> Iterator[_OtherPay]:
+        for found in case.of_other_cases:
+            if isinstance(found, PaymentOfOtherCase) and found.document is not None:
                 payment = payment_document.decode(found.document)
-                yield _Elsewhere(found.other.case_no, payment.person, _named(pay_of_payment(payment), found.other))
-        yield from _chains([each for each in case.elsewhere if isinstance(each, LineElsewhere)])
+                yield _OtherPay(found.other.case_no, payment.person, _named(pay_of_payment(payment), found.other))
+        yield from _chains([each for each in case.of_other_cases if isinstance(each, LineOfOtherCase)])
         yield from (each for each in self._made.get(order.person, ()) if each.case_no != case.case_no)
 
 
-def _reasons(case: Case, others: Sequence[_Elsewhere], own: OwnPay, policy: PaidTwice) -> Iterator[OutsideFinding]:
+def _reasons(case: Case, others: Sequence[_OtherPay], own: OwnPay, policy: PaidTwice) -> Iterator[OutsideFinding]:
     codes = {each.class_code for each in own.after}
     case_of = {paid.source: each.case_no for each in others for paid in each.pays}
     pays = [paid for each in others for paid in each.pays if paid.class_code in codes]
@@ -175,7 +175,7 @@ def _reasons(case: Case, others: Sequence[_Elsewhere], own: OwnPay, policy: Paid
         if other := case_of.get(each.one) or case_of.get(each.other):
             found[other, each.class_code].append(each)
     for (other, class_code), twice in sorted(found.items()):
-        if not any(class_code in (row.other.exempt or ()) for row in case.elsewhere if row.other.case_no == other):
+        if not any(class_code in (row.other.exempt or ()) for row in case.of_other_cases if row.other.case_no == other):
             yield OutsideFinding(_reason(twice), other)
 
 
@@ -230,15 +230,15 @@ def _named(pays: Iterable[Paid], other: OtherCase) -> tuple[Paid, ...]:
     return tuple(replace(each, source=f"{each.source} {other.name}") for each in pays)
 
 
-def _chains(rows: Sequence[LineElsewhere]) -> Iterator[_Elsewhere]:
+def _chains(rows: Sequence[LineOfOtherCase]) -> Iterator[_OtherPay]:
     """Returns what the lines of other cases pay, as they stand and as they will once the rail has accepted what is under way."""
-    by_case: dict[tuple[int, str], list[LineElsewhere]] = defaultdict(list)
+    by_case: dict[tuple[int, str], list[LineOfOtherCase]] = defaultdict(list)
     for row in rows:
         by_case[row.other.case_no, row.recipient].append(row)
     for (case_no, recipient), found in by_case.items():
         lines = [row.line for row in found]
         before, after = pay_of_lines([line for line in lines if not line.certain], lines)
-        yield _Elsewhere(case_no, recipient, _named(dict.fromkeys((*before, *after)), found[0].other))
+        yield _OtherPay(case_no, recipient, _named(dict.fromkeys((*before, *after)), found[0].other))
 
 
 def _reason(found: Sequence[Twice]) -> HoldReason:

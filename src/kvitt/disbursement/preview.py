@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.case import Case, CaseRow, find_ids_in_use, load_payments, persons_asked_about
-from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
+from kvitt.disbursement.handle import Handler, find_other_cases, numbered, parse
 from kvitt.disbursement.holding import HoldReason, decode_all
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, Skipped, failure
 from kvitt.disbursement.outside import LookedUp
@@ -71,7 +71,7 @@ def foresee(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
         raise ValueError(reason)  # noqa: TRY004 - the bytes are wrong, not their type
     message = replace(numbered(parsed, 0, now), dry_run=False)
     case, waits = _load(connection, parsed)
-    _look_elsewhere(connection, ports, case, parsed)
+    _look_at_other_cases(connection, ports, case, parsed)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
     work = _decided(ports, message, case, now, parsed)
@@ -131,12 +131,12 @@ def _load(connection: Connection, parsed: ParsedRecord) -> tuple[Case | None, bo
     return case, case.must_queue or case.deferred
 
 
-def _look_elsewhere(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord) -> None:
+def _look_at_other_cases(connection: Connection, ports: Ports, case: Case | None, parsed: ParsedRecord) -> None:
     """Looks up what other cases pay its person at this moment."""
     if case:
         with connection.cursor() as cursor:
             asking = persons_asked_about({case.key: case}, [replace(parsed, dry_run=False)])
-            look_up(cursor, find_elsewhere(cursor, asking, ports.contracts.forwarding))
+            look_up(cursor, find_other_cases(cursor, asking, ports.contracts.forwarding))
 
 
 def _after(before: Sequence[Payment], orders: Sequence[Order]) -> tuple[Payment, ...]:

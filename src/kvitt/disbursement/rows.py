@@ -27,14 +27,14 @@ class OtherCase(NamedTuple):
         return f"of {self.scheme} case {self.case_id}"
 
 
-class PaymentElsewhere(NamedTuple):
+class PaymentOfOtherCase(NamedTuple):
     """A payment of another case, or (None) that the case has none."""
 
     other: OtherCase
     document: bytes | None
 
 
-class LineElsewhere(NamedTuple):
+class LineOfOtherCase(NamedTuple):
     """A line that another case's sender made, and who gets its money."""
 
     other: OtherCase

@@ -78,17 +78,17 @@ class Send:
     def _hold(self) -> None:
         hold(self._connection, self._lease)
 
-    def claim(self, limit: int) -> list[OrderToSend]:
+    def dequeue(self, limit: int) -> list[OrderToSend]:
         """Takes up to `limit` ready orders, oldest first; they are `sending` when this returns. Raises LeaseLost."""
         with self._connection.transaction():
             self._hold()
             now = self._clock()
             day = oslo(now).date() if self._reconciling else date.min
             arguments = {"rail": self._rail.name, "sender": self._sender, "now": now, "day": day, "limit": limit}
-            orders = _in_order(fetch(self._connection, OrderToSend, _SQL.claim_ready, arguments))
+            orders = _in_order(fetch(self._connection, OrderToSend, _SQL.dequeue_orders, arguments))
             self._share(orders)
-            fault_point("send.before_claim_commit")
-        fault_point("send.after_claim_commit")
+            fault_point("send.before_dequeue_commit")
+        fault_point("send.after_dequeue_commit")
         return orders
 
     def outgoing(self, taken: Sequence[OrderToSend]) -> Sequence[Outgoing]:

@@ -44,7 +44,7 @@ class UnknownToSend(ToSend, Protocol):
 class Outbound(Protocol):
     """The steps of sending, on one connection and under one lease; every step that writes is a transaction of its own."""
 
-    def claim(self, limit: int) -> Sequence[Any]:
+    def dequeue(self, limit: int) -> Sequence[Any]:
         """Takes up to `limit` that are ready; they are being sent when this returns. Raises LeaseLost."""
 
     def outgoing(self, taken: Sequence[Any]) -> Sequence[Outgoing]:
@@ -102,7 +102,7 @@ class QueueSender:
         with connect(self._conninfo, application="kvitt sender", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             # Every attempt has a name of its own, so that what an earlier one of ours left half sent is unknown as well.
             self._term += 1
-            grant = self._keeper.take(connection, self._lease)
+            grant = self._keeper.acquire(connection, self._lease)
             if grant is None:
                 raise LeaseLost(f"{self._lease} is held by another process")
             queue = self._open_queue()
@@ -121,7 +121,7 @@ class QueueSender:
         self._note_late(send)
         if self._unknown_left:
             self._clear_unknown(send, queue, again=True)
-        taken = send.claim(self._max_batch)
+        taken = send.dequeue(self._max_batch)
         if not taken:
             self._wake_up.sleep(_LOOK_SECONDS)
             return 0

@@ -82,7 +82,7 @@ class SimulationRole:
         """Takes the lease, asks again what a simulator before us left, and returns the step of the loop."""
         with connect(self._conninfo, application="kvitt simulator", transaction_ms=TRANSACTION_MS, lock_timeout_ms=LOCK_MS) as connection:
             self._term += 1
-            grant = self._keeper.take(connection, simulator_lease(self._rail))
+            grant = self._keeper.acquire(connection, simulator_lease(self._rail))
             if grant is None:
                 raise LeaseLost(f"{simulator_lease(self._rail)} is held by another process")
             simulate = Simulate(

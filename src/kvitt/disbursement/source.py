@@ -8,9 +8,9 @@ from kvitt.kernel.queries import load
 _SQL = load("source", "kvitt.disbursement")
 
 
-def claim_database(connection: Connection, log: str) -> None:
+def bind_database(connection: Connection, log: str) -> None:
     """Notes that the database belongs to this log; one that belonged to none does from now on. Raises OtherLog."""
-    connection.execute(_SQL.claim_source, (log,))
-    claimed = fetch_value(connection, _SQL.source)
-    if claimed != log:
-        raise OtherLog(f"this database belongs to the log '{claimed or '?'}', and '{log}' is set")
+    connection.execute(_SQL.bind_source, (log,))
+    bound = fetch_value(connection, _SQL.source)
+    if bound != log:
+        raise OtherLog(f"this database belongs to the log '{bound or '?'}', and '{log}' is set")

@@ -24,7 +24,7 @@ from kvitt.disbursement.case import (
     persons_asked_about,
 )
 from kvitt.disbursement.decisions import DecisionKey
-from kvitt.disbursement.handle import Handler, find_elsewhere, numbered, parse
+from kvitt.disbursement.handle import Handler, find_other_cases, numbered, parse
 from kvitt.disbursement.inbox import (
     InboxMessage,
     Incoming,
@@ -203,7 +203,7 @@ class Submit:
                 load_lines(cursor, self._forwarding(cases, now)),
                 find_decisions(cursor, self._named_decisions(now), cases),
                 _draw_numbers(cursor, [person for _, person in asking], len(now), numbers),
-                find_elsewhere(cursor, asking, self._ports.contracts.forwarding),
+                find_other_cases(cursor, asking, self._ports.contracts.forwarding),
             )
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
@@ -212,7 +212,7 @@ class Submit:
 
     def _outside(self, cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], records: Sequence[ParsedRecord]) -> LookedUp | None:
         """Returns what finds reasons outside the cases; None where there are none: no other case pays these persons, nobody is limited."""
-        alone = len({person for _, person in asking}) == len(asking) and not any(case.elsewhere for case, _ in asking)
+        alone = len({person for _, person in asking}) == len(asking) and not any(case.of_other_cases for case, _ in asking)
         if alone and not self._ports.limits:
             return None
         outside = LookedUp(self._ports, self._clock())

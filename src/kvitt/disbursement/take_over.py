@@ -61,7 +61,7 @@ class RowRule(StrEnum):
     LINE_ID = "the id of a payment's last line is none, or too long for the rail"
     TWO_CONTRACTS = "a case has decisions as well as single payments"
     TAKEN = "another case of kvitt has a payment of this id"
-    ELSEWHERE = "the case is in kvitt already, of another contract or with orders of its own"
+    IN_KVITT = "the case is in kvitt already, of another contract or with orders of its own"
     DIFFERS = "the case was taken over before, and was another then"
     REJECTED = "the newest change was rejected by the rail: what stood before it is taken over"
     NEVER_TAKEN = "a payment that the rail never took is none"
@@ -348,7 +348,7 @@ class _Known:
         if case is not None and not may_be_taken_over(case, imported.contract):
             entry = self._entries.get(case.case_no)
             if entry is None or case.contract != imported.contract:
-                return RowRule.ELSEWHERE
+                return RowRule.IN_KVITT
             # Imports of earlier days did not note whom a case was opened for.
             for same in (imported, replace(imported, opened_for=None)):
                 made = first_entry(case.case_no, case.last_at, same, payment_document.encode)

@@ -35,11 +35,11 @@ class Group(StrEnum):
 
 
 class Verified(Struct, frozen=True):
-    """How much was verified, and every break as a sentence. `head` is the last hash, where one chain was asked for."""
+    """How much was verified, and every break as a sentence. `last_hash` where one chain was asked for."""
 
     chains: int
     entries: int
-    head: str | None
+    last_hash: str | None
     breaks: tuple[str, ...]
 
 
@@ -77,7 +77,7 @@ class _ChainedEntry(NamedTuple):
     last_hash: bytes
 
 
-class _HeadOfNothing(NamedTuple):
+class _EmptyChain(NamedTuple):
     chain: int
     audit_seq: int
 
@@ -96,7 +96,7 @@ class _Verifying:
     def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
         self._cursor, self._found = cursor, Findings()
         self._chains = self._entries = 0
-        self._head: bytes = b""
+        self._last_hash: bytes = b""
 
     def chains(self, number: int | None) -> None:
         """The chains of cases and operators; None means all."""
@@ -104,8 +104,8 @@ class _Verifying:
         with self._cursor.connection.cursor(row_factory=named(_ChainedEntry, entry=AuditRow)) as entries:
             for chain, its in groupby(entries.stream(_SQL.chains, asked, binary=True), key=attrgetter("entry.chain")):
                 self._chain(Chain(chain, self._found), its)
-        for head in fetch(self._cursor, _HeadOfNothing, _SQL.heads_of_nothing, asked):
-            self._found.differs(Kind.CHAIN, head.chain, 0, f"has no entries, where the head names entry {head.audit_seq}")
+        for empty in fetch(self._cursor, _EmptyChain, _SQL.empty_chains, asked):
+            self._found.differs(Kind.CHAIN, empty.chain, 0, f"has no entries, where its row names entry {empty.audit_seq}")
 
     def _chain(self, chain: Chain, rows: Iterator[_ChainedEntry]) -> None:
         self._chains += 1
@@ -118,7 +118,7 @@ class _Verifying:
                 self._found.differs(Kind.ENTRY, entry.chain, entry.seq, "is not noted in the words that were digested")
             end = (row.last_seq, row.last_hash)
         chain.end(*end)
-        self._head = end[1]
+        self._last_hash = end[1]
 
     def payouts(self, payout_id: str | None) -> None:
         """The chains of payouts; None means all. Raises PayoutNotFound for one that is not there."""
@@ -145,13 +145,13 @@ class _Verifying:
             made, end = event.hash, event.last_event_hash or b""
         if made != end:
             self._found.differs(Kind.PAYOUT, None, payout_id, "names another last event than there is")
-        self._head = end
+        self._last_hash = end
 
     def verified(self, *, one: bool) -> Verified:
         """Returns what was found."""
         differences = self._found.report().differences
         breaks = [f"{each.kind.value} {_name(each.case, each.subject)} {each.text}" for each in differences]
-        return Verified(self._chains, self._entries, self._head.hex() if one and self._head else None, tuple(breaks))
+        return Verified(self._chains, self._entries, self._last_hash.hex() if one and self._last_hash else None, tuple(breaks))
 
 
 def _name(chain: int | None, subject: str) -> str:

@@ -11,8 +11,8 @@ from collections import Counter
 FAULT_POINTS = (
     "submit.before_commit",
     "submit.after_commit",
-    "send.before_claim_commit",
-    "send.after_claim_commit",
+    "send.before_dequeue_commit",
+    "send.after_dequeue_commit",
     "send.after_put",
     "send.after_sent_commit",
     "settle.before_commit",
@@ -29,8 +29,8 @@ OF_SIMULATIONS = (
 )
 """Those that only a dry run comes to."""
 OF_RECONCILIATION = (
-    "reconcile.before_claim_commit",
-    "reconcile.after_claim_commit",
+    "reconcile.before_dequeue_commit",
+    "reconcile.after_dequeue_commit",
     "reconcile.after_sent_commit",
 )
 """Those that only a message of reconciliation comes to."""

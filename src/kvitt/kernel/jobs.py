@@ -200,7 +200,7 @@ class Scheduler:
             raise JobNotFound(f"no job is called {name}; there are {', '.join(sorted(self._jobs)) or 'none'}")
         job = self._jobs[name]
         self.define(connection)
-        grant = self._keeper.take(connection, _lease_of(job))
+        grant = self._keeper.acquire(connection, _lease_of(job))
         if grant is None:
             raise NotInThatState(f"somebody is running job {name} now")
         try:
@@ -216,7 +216,7 @@ class Scheduler:
             release_lease(connection, grant.lease)
 
     def _run_due(self, connection: Connection, job: Job) -> int:
-        grant = self._keeper.take(connection, _lease_of(job))
+        grant = self._keeper.acquire(connection, _lease_of(job))
         if grant is None:
             return 0
         try:

@@ -38,7 +38,7 @@ class LeaseGrant(Struct, frozen=True):
     position: int
 
 
-class _TakenLease(NamedTuple):
+class _AcquiredLease(NamedTuple):
     lease: str
     fencing_token: int
     position: int
@@ -74,19 +74,19 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
         self._thread.start()
 
-    def take(self, connection: psycopg.Connection[Any], name: str) -> LeaseGrant | None:
+    def acquire(self, connection: psycopg.Connection[Any], name: str) -> LeaseGrant | None:
         """The lease with its fencing token and stored position; None while somebody else has it, or has locked its row for a moment."""
         arguments = {"lease": name, "owner": self.owner, "seconds": self._seconds}
         try:
-            taken = fetch_one(connection, _TakenLease, _SQL.take_lease, arguments)
+            taken = fetch_one(connection, _AcquiredLease, _SQL.acquire_lease, arguments)
         except LockNotAvailable:
             return None
         return taken and taken.grant()
 
-    def take_all(self, connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, LeaseGrant]:
+    def acquire_all(self, connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, LeaseGrant]:
         """Those of the leases that nobody else has, and whose rows nobody has locked right now, by their names."""
         arguments = {"leases": [*names], "owner": self.owner, "seconds": self._seconds}
-        return {each.lease: each.grant() for each in fetch(connection, _TakenLease, _SQL.take_leases, arguments)}
+        return {each.lease: each.grant() for each in fetch(connection, _AcquiredLease, _SQL.acquire_leases, arguments)}
 
     def close(self, idle: Connection | None = None) -> None:
         """Stops prolonging and gives up all leases, so that the next owner need not wait; over an `idle` connection while that lives."""

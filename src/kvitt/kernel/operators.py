@@ -158,7 +158,7 @@ class _NoteOfApprovedAct(_NoteOfAct, frozen=True):
     approval: int
 
 
-class _OperatorsHead(NamedTuple):
+class _LastEntry(NamedTuple):
     audit_seq: int
     last_event_hash: bytes
     last_at: datetime
@@ -166,10 +166,10 @@ class _OperatorsHead(NamedTuple):
 
 def note(cursor: psycopg.Cursor[Any], now: datetime, what: str, operator: Signature, subject: str) -> None:
     """Appends to the operators' audit chain, under its lock; not earlier than its last entry, whatever clock `now` is of."""
-    head = fetch_one(cursor, _OperatorsHead, _SQL.head_of_operators) or _OperatorsHead(0, b"", now)
+    last = fetch_one(cursor, _LastEntry, _SQL.end_of_operators) or _LastEntry(0, b"", now)
     words = operator.name, operator.approved_by, operator.reason, subject
     text = json.encode(_NoteOfAct(*words) if operator.approval_no is None else _NoteOfApprovedAct(*words, operator.approval_no)).decode()
-    at = max(now, head.last_at)
-    entry = link(head.last_event_hash, AuditRow(CHAIN, head.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
+    at = max(now, last.last_at)
+    entry = link(last.last_event_hash, AuditRow(CHAIN, last.audit_seq + 1, at, what, None, None, None, digest(text.encode()), text, b""))
     write(cursor, [entry])
     cursor.execute(_SQL.step_operators, (entry.seq, entry.hash, entry.at))

@@ -118,7 +118,7 @@ def _misnamed(record: PayoutRecord) -> Iterator[str]:
 
 
 def _differing(record: PayoutRecord, events: Sequence[_CheckedEvent], last: _CheckedEvent) -> Iterator[str]:
-    payout, head = record.payout, b""
+    payout, last_hash = record.payout, b""
     if (payout.amount, payout.fee) != worth_of(payout.cash_flow):
         yield "is not worth what its cash flow makes"
     yield from _misnamed(record)
@@ -133,9 +133,9 @@ def _differing(record: PayoutRecord, events: Sequence[_CheckedEvent], last: _Che
         snapshot = replace(payout, sequence=event.sequence, status=status, cancel_details=details)
         if encode_event(snapshot, event.at) != event.body:
             yield f"has an event {event.sequence} with another content"
-        head = event_link(head, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
-        if head != event.hash:
+        last_hash = event_link(last_hash, payout.payout_id, event.sequence, event.at, event.body, actor=event.actor)
+        if last_hash != event.hash:
             yield f"has an event {event.sequence} with another hash than its content and the one before give"
-        head = event.hash
-    if head != record.last_event_hash:
+        last_hash = event.hash
+    if last_hash != record.last_event_hash:
         yield "names another last event than there is"

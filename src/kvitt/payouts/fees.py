@@ -30,7 +30,7 @@ class Fixed(Struct, frozen=True, tag_field="kind", tag="fixed", forbid_unknown_f
     amount: Minor
 
 
-class Share(Struct, frozen=True, tag_field="kind", tag="share", forbid_unknown_fields=True, omit_defaults=True):
+class Proportion(Struct, frozen=True, tag_field="kind", tag="share", forbid_unknown_fields=True, omit_defaults=True):
     """`parts` of `whole` of the amount that is paid out."""
 
     parts: int
@@ -56,7 +56,7 @@ class SumOf(Struct, frozen=True, tag_field="kind", tag="sum_of", forbid_unknown_
     volumes: tuple["Volume", ...]
 
 
-Volume = Fixed | Share | MinOf | MaxOf | SumOf
+Volume = Fixed | Proportion | MinOf | MaxOf | SumOf
 
 
 class Term(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -82,7 +82,7 @@ def wrong_volume(volume: Volume, depth: int = 1) -> str | None:
     match volume:
         case Fixed(amount=amount):
             return None if 0 <= amount <= INT64_MAX else "is a fixed amount below zero or beyond 64 bits"
-        case Share(parts=parts, whole=whole):
+        case Proportion(parts=parts, whole=whole):
             return (
                 None
                 if 0 <= parts <= INT64_MAX and 1 <= whole <= INT64_MAX
@@ -99,7 +99,7 @@ def has_unit(volume: Volume) -> bool:
     match volume:
         case Fixed(amount=amount):
             return amount > 0
-        case Share():
+        case Proportion():
             return False
         case MinOf(volumes=volumes) | MaxOf(volumes=volumes) | SumOf(volumes=volumes):
             return any(map(has_unit, volumes))
@@ -110,7 +110,7 @@ def amount_of(volume: Volume, amount: Minor) -> Minor:
     match volume:
         case Fixed(amount=fixed):
             return fixed
-        case Share():
+        case Proportion():
             return _share(volume, amount)
         case MinOf(volumes=volumes):
             return min(amount_of(each, amount) for each in volumes)
@@ -150,7 +150,7 @@ def cash_flow_of(
     return tuple(moved) if moved else TermsDoNotFit("the terms move nothing")
 
 
-def _share(share: Share, amount: Minor) -> Minor:
+def _share(share: Proportion, amount: Minor) -> Minor:
     doubled, whole = 2 * share.parts * amount, 2 * share.whole
     if share.rounding is Rounding.HALF_AWAY_FROM_ZERO:
         return Minor((doubled + share.whole) // whole)

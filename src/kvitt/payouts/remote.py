@@ -75,10 +75,10 @@ class RemotePayouts:
                 change = _to_do(to_create(command.draft, steps.next_attempt(payout_id, SagaAction.CREATE)))
                 content = SagaContent(command.draft, actor=command.actor)
                 return steps.add(payout_id, SagaAction.CREATE, change.calls[0].plan_id, content, self._context.clock()), True
-            claimed = None if found.busy else steps.claim(found.step)
-            if claimed is None:
+            acquired = None if found.busy else steps.acquire(found.step)
+            if acquired is None:
                 raise _in_progress(payout_id)
-            return claimed, False
+            return acquired, False
 
     def end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> bool:
         """Confirms or cancels a payout, after what is under way for it was finished; False when its plan is in our own ledger.
@@ -120,7 +120,7 @@ class RemotePayouts:
             if record.keeper is Keeper.OWN:
                 return False
             if found := steps.open_for(payout_id):
-                return (None if found.busy else steps.claim(found.step)), False
+                return (None if found.busy else steps.acquire(found.step)), False
             decided = decide(command, record, steps.next_attempt(payout_id, SagaAction.REVERSE))
             if isinstance(decided, Payout):
                 return True
@@ -139,13 +139,13 @@ class RemotePayouts:
     def sweep(self) -> int:
         """Takes over one saga step that waits for its next try, and carries it on; returns how many there were: one or none."""
         with self._context.steps() as steps:
-            claimed = steps.claim_due()
-        if claimed is None:
+            acquired = steps.acquire_due()
+        if acquired is None:
             return 0
         try:
-            self._runner.run(claimed, CallBudget())
+            self._runner.run(acquired, CallBudget())
         except PayoutsFailed as error:
-            left = {"action": claimed.action.value, "number": claimed.number}
+            left = {"action": acquired.action.value, "number": acquired.number}
             self._states.enters("sweep", str(error.__cause__), "info", "payout not ended yet", **left, reason=str(error.__cause__))
         return 1
 

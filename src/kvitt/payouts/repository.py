@@ -292,7 +292,7 @@ class PayoutUnitOfWork:
 
     def _event(self, previous: bytes, payout: Payout, actor: Actor | None, at: datetime) -> bytes:
         body, who = encode_event(payout, at), encode(actor)
-        head = event_link(previous, payout.payout_id, payout.sequence, at, body, actor=who)
+        last_hash = event_link(previous, payout.payout_id, payout.sequence, at, body, actor=who)
         self._events.append(
             EventRow(
                 payout_id=payout.payout_id,
@@ -300,12 +300,12 @@ class PayoutUnitOfWork:
                 at=at,
                 status=payout.status.value,
                 body=body,
-                hash=head,
+                hash=last_hash,
                 actor=who,
             )
         )
         self._publish(payout.payout_id, payout.sequence, body, 0, at)
-        return head
+        return last_hash
 
     def _publish(self, payout_id: str, sequence: int, body: bytes, time: int, at: datetime) -> None:
         self._outbox.append(

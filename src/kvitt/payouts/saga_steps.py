@@ -145,14 +145,14 @@ class SagaSteps:
         counts = self._counts(payout_id)
         return 1 + (counts.creates if action is SagaAction.CREATE else counts.reversals)
 
-    def claim(self, step: SagaStep) -> SagaStep | None:
+    def acquire(self, step: SagaStep) -> SagaStep | None:
         """Makes the caller the owner of a saga step whose owner is not at work on it; None when somebody was faster."""
-        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.claim_saga_step, _key(step) | {"busy": self._busy})
+        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.acquire_saga_step, _key(step) | {"busy": self._busy})
         return None if row is None else row.step()
 
-    def claim_due(self) -> SagaStep | None:
+    def acquire_due(self) -> SagaStep | None:
         """Makes the caller the owner of a saga step that waits for its next try; None when none does."""
-        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.claim_due, {"busy": self._busy})
+        row = fetch_one(self.cursor.connection, _SagaStepRow, _SQL.acquire_due, {"busy": self._busy})
         return None if row is None else row.step()
 
     def prolong(self, step: SagaStep) -> None:

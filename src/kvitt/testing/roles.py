@@ -198,7 +198,7 @@ class Roles:
     @contextmanager
     def _relay(self) -> Iterator[LoopStep]:
         with connect(self._conninfo, application="kvitt relay", lock_timeout_ms=LOCK_MS) as connection:
-            granted = self._leases.take(connection, "relay")
+            granted = self._leases.acquire(connection, "relay")
             if granted is None:
                 raise LeaseLost("relay is held by another process")
             yield LogRelay(connection, self._clock, granted.lease).step

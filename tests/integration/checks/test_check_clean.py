@@ -51,9 +51,9 @@ def test_a_case_that_grows_changes_and_ceases_is_clean(hub: CaseStage, database:
 
 def test_every_step_on_the_way_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.DAGPENGER, dp("D1", [500] * 28))
-    claimed = hub.send()
+    left = hub.send()
     assert_clean(database)
-    hub.answer(answered(claimed[0]))
+    hub.answer(answered(left[0]))
     assert_clean(database)
 
 
@@ -113,7 +113,7 @@ def test_a_receipt_without_severity_leaves_the_order_unknown_and_is_clean(hub: C
 
 def test_a_receipt_that_overtakes_the_sender_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
-    orders = hub.sender.claim(10)
+    orders = hub.sender.dequeue(10)
     hub.answer(answered(orders[0].message))
     assert hub.sender.sent([(orders[0].order_id, orders[0].message_no)]) == 0
     assert_clean(database)
@@ -155,7 +155,7 @@ def test_a_rejection_after_an_unclear_receipt_is_published_as_a_thing_of_its_own
 
 def test_an_unclear_receipt_that_overtakes_the_sender_leaves_the_order_unknown(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.AAP, aap("A1", JUNE))
-    (order,) = hub.sender.claim(10)
+    (order,) = hub.sender.dequeue(10)
     assert hub.answer(answered(order.message, "")) == [ReceiptOutcome.UNCLEAR]
     hub.sender.sent([(order.order_id, order.message_no)])
     assert_clean(database)
@@ -223,7 +223,7 @@ def test_an_unknown_order_that_an_operator_sends_again_is_clean(hub: CaseStage, 
 
 def test_one_area_of_a_message_withdrawn_after_the_other_is_accepted_is_clean(hub: CaseStage, database: str) -> None:
     hub.take(Scheme.TILLEGGSSTONADER, ts("T1", AREAS))
-    (order,) = hub.sender.claim(1)
+    (order,) = hub.sender.dequeue(1)
     hub.sender.sent([(order.order_id, order.message_no)])
     hub.answer(answered(order.message))
     (rest,) = {each.order_id for each in history(database, PORTS, Scheme.TILLEGGSSTONADER, "T1").orders} - {order.order_id}

@@ -76,13 +76,13 @@ class ConsoleGate:
         headers = headers_of(scope["headers"])
         host = headers.get("host", "")
         if host != self._hosts.host:
-            await self._elsewhere(scope, host, send)
+            await self._other_address(scope, host, send)
         elif scope["path"].startswith(_STATIC):
             await self._static(scope, send)
         else:
             await self._page(scope, headers, receive, _with_headers(send))
 
-    async def _elsewhere(self, scope: Any, host: str, send: SendMessage) -> None:
+    async def _other_address(self, scope: Any, host: str, send: SendMessage) -> None:
         if scope["method"] in _SAFE and self._hosts.leads_here(host):
             await _send(send, 307, b"", {"location": self._hosts.url + _target(scope), "cache-control": _NOT_KEPT})
         else:

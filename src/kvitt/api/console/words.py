@@ -129,7 +129,7 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "unavailable": _ended("no answer could be had"),
         "skipped": _ended("skipped"),
     },
-    "job": {"waiting": _good("waits for its time"), "failed": _person("failed")},
+    "job": {"scheduled": _good("waits for its time"), "failed": _person("failed")},
     "lease": {"held": _good("held"), "free": _ended("free")},
 }
 """By what it is a state of."""

@@ -84,8 +84,8 @@ class EnactmentRoutes(Struct, frozen=True):
         if isinstance(decision, Refusal):
             return _refused(decision, terms.generation)
         one_case_only = decision.form is DecisionForm.FIRST and terms.generation is Generation.FIRST
-        if one_case_only and (elsewhere := await self.work.on_thread(lambda: self._in_other_case(decision, scheme))):
-            return _refused(elsewhere, terms.generation)
+        if one_case_only and (other_case := await self.work.on_thread(lambda: self._in_other_case(decision, scheme))):
+            return _refused(other_case, terms.generation)
         identity = "/".join(filter(None, (scheme.value, decision.case_name, decision.key.decision_id, decision.key.enactment_id)))
         source, key = SOURCE_OF[scheme], call_key(decision.key)
         decided = await self.calls.decided(

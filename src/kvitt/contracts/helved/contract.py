@@ -73,7 +73,7 @@ class Helved(Contract):
             message = decode(scheme, record.body, record.edition)
         except Undecodable as broken:
             return ParsedRecord(record, scheme, unreadable(record.source), dead=str(broken))
-        dry_run = message.head.dry_run
+        dry_run = message.header.dry_run
         if record.edition >= Edition.PLAIN_IDS and (flawed := flawed_ids(message)):
             return ParsedRecord(record, scheme, flawed, dry_run)
         instructions = instructions_of(message, key)

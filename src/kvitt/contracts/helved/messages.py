@@ -13,7 +13,7 @@ from kvitt.disbursement.values import HoldBack, RateType
 from kvitt.kernel.money import Kroner
 
 
-class Head(Struct, frozen=True):
+class MessageHeader(Struct, frozen=True):
     """The part that every form has. `decided_at` is local date-time text in its shortest form, e.g. `2025-07-04T09:15:30`."""
 
     case_id: str
@@ -45,7 +45,7 @@ class DpDay(Struct, frozen=True, gc=False):
 class DpMessage(Struct, frozen=True):
     """Dagpenger: the whole case, one entry per day."""
 
-    head: Head
+    header: MessageHeader
     days: tuple[DpDay, ...]
 
 
@@ -62,7 +62,7 @@ class AapEntry(Struct, frozen=True):
 class AapMessage(Struct, frozen=True):
     """AAP: the whole case."""
 
-    head: Head
+    header: MessageHeader
     entries: tuple[AapEntry, ...]
     hold_back: HoldBack | None
 
@@ -88,7 +88,7 @@ class TsPayment(Struct, frozen=True):
 class TsMessage(Struct, frozen=True):
     """Tilleggsstønader: only the payments that are named are touched."""
 
-    head: Head
+    header: MessageHeader
     rate_type: RateType
     payments: tuple[TsPayment, ...]
 
@@ -108,14 +108,14 @@ class TpEntry(Struct, frozen=True):
 class TpMessage(Struct, frozen=True):
     """Tiltakspenger: the whole case."""
 
-    head: Head
+    header: MessageHeader
     entries: tuple[TpEntry, ...]
 
 
 class HistoriskMessage(Struct, frozen=True):
     """One payment; no spans means that it ceases."""
 
-    head: Head
+    header: MessageHeader
     payment_id: UUID
     benefit: str
     rate_type: RateType
@@ -125,7 +125,7 @@ class HistoriskMessage(Struct, frozen=True):
 class ValpMessage(Struct, frozen=True):
     """One payment with one period; amount 0 means that it ceases. `benefit` is measure code + `_` + kind of grant."""
 
-    head: Head
+    header: MessageHeader
     payment_id: UUID
     benefit: str
     span: Span

@@ -16,8 +16,8 @@ from kvitt.contracts.helved.messages import (
     DpDay,
     DpKind,
     DpMessage,
-    Head,
     HistoriskMessage,
+    MessageHeader,
     Span,
     StreamMessage,
     TpEntry,
@@ -71,13 +71,13 @@ def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> StreamMes
 def _read_dp(body: bytes) -> DpMessage:
     shape = read(_dp_decoder, body)
     days = tuple([DpDay(day.reporting_period, day.day, day.decided_rate, day.amount, day.kind) for day in shape.days])
-    return DpMessage(_head(shape, "vedtakstidspunktet"), days)
+    return DpMessage(_header(shape, "vedtakstidspunktet"), days)
 
 
 def _read_aap(body: bytes) -> AapMessage:
     shape = read(_aap_decoder, body)
     entries = tuple([AapEntry(entry.payment_id, entry.start, entry.end, entry.decided_rate, entry.amount) for entry in shape.entries])
-    return AapMessage(_head(shape, "vedtakstidspunktet"), entries, shape.hold_back.value() if shape.hold_back else None)
+    return AapMessage(_header(shape, "vedtakstidspunktet"), entries, shape.hold_back.value() if shape.hold_back else None)
 
 
 def _read_ts(body: bytes) -> TsMessage:
@@ -93,7 +93,7 @@ def _read_ts(body: bytes) -> TsMessage:
         )
         for payment in shape.payments
     ]
-    return TsMessage(_head(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, tuple(payments))
+    return TsMessage(_header(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, tuple(payments))
 
 
 def _read_tp(body: bytes) -> TpMessage:
@@ -104,14 +104,14 @@ def _read_tp(body: bytes) -> TpMessage:
         TpEntry(entry.reporting_period, entry.start, entry.end, entry.amount, entry.office, entry.with_children, entry.benefit)
         for entry in shape.entries
     ]
-    return TpMessage(_head(shape, "vedtakstidspunkt"), tuple(entries))
+    return TpMessage(_header(shape, "vedtakstidspunkt"), tuple(entries))
 
 
 def _read_historisk(body: bytes) -> HistoriskMessage:
     shape = read(_historisk_decoder, body)
     _refuse_unknown(shape.benefit, Scheme.HISTORISK, "stønad")
     spans = tuple([Span(span.start, span.end, span.amount) for span in shape.spans])
-    return HistoriskMessage(_head(shape, "vedtakstidspunkt"), shape.payment_id, shape.benefit, shape.rate_name.rate_type, spans)
+    return HistoriskMessage(_header(shape, "vedtakstidspunkt"), shape.payment_id, shape.benefit, shape.rate_name.rate_type, spans)
 
 
 def _read_valp(body: bytes) -> ValpMessage:
@@ -119,18 +119,18 @@ def _read_valp(body: bytes) -> ValpMessage:
     benefit = f"{shape.measure}_{shape.grant_kind}"
     _refuse_unknown(benefit, Scheme.VALP, "tiltakskode")
     span = Span(shape.days.start, shape.days.end, shape.amount, shape.office)
-    return ValpMessage(_head(shape, "besluttetTidspunkt", local_text_of_instant), shape.payment_id, benefit, span)
+    return ValpMessage(_header(shape, "besluttetTidspunkt", local_text_of_instant), shape.payment_id, benefit, span)
 
 
 _Headed = DpShape | AapShape | TsShape | TpShape | HistoriskShape | ValpShape
 
 
-def _head(shape: _Headed, when_field: str, canonical: Callable[[str], str] = local_text) -> Head:
+def _header(shape: _Headed, when_field: str, canonical: Callable[[str], str] = local_text) -> MessageHeader:
     try:
         decided_at = canonical(shape.decided_at)
     except ValueError:
         raise Undecodable(when_field, "is not a date-time of the contract's form") from None
-    return Head(shape.case_id, shape.decision_id, shape.person, decided_at, shape.dry_run, shape.caseworker, shape.approver)
+    return MessageHeader(shape.case_id, shape.decision_id, shape.person, decided_at, shape.dry_run, shape.caseworker, shape.approver)
 
 
 def _refuse_unknown(benefit: str, scheme: Scheme, field: str) -> None:
@@ -157,25 +157,25 @@ _READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
 _JAVA_BITS = 32
 
 
-def _decision(scheme: Scheme, key: str, head: Head, hold_back: HoldBack | None = None) -> Decision:
+def _decision(scheme: Scheme, key: str, header: MessageHeader, hold_back: HoldBack | None = None) -> Decision:
     terms = SCHEMES[scheme]
     return Decision(
         scheme=scheme,
         key=key,
-        case_id=CaseId(head.case_id),
-        decision_id=DecisionId(head.decision_id),
-        person=head.person,
-        decided_at=head.decided_at,
-        caseworker=terms.default_caseworker if head.caseworker is None else head.caseworker,
-        approver=terms.default_approver if head.approver is None else head.approver,
+        case_id=CaseId(header.case_id),
+        decision_id=DecisionId(header.decision_id),
+        person=header.person,
+        decided_at=header.decided_at,
+        caseworker=terms.default_caseworker if header.caseworker is None else header.caseworker,
+        approver=terms.default_approver if header.approver is None else header.approver,
         hold_back=hold_back,
-        dry_run=head.dry_run,
+        dry_run=header.dry_run,
         whole_case=terms.whole_case,
     )
 
 
 def _dagpenger(message: DpMessage, key: str) -> PaymentInstructions:
-    decision = _decision(Scheme.DAGPENGER, key, message.head)
+    decision = _decision(Scheme.DAGPENGER, key, message.header)
     groups: dict[tuple[str, DpKind], list[Given]] = {}
     for day in message.days:
         if day.amount > 0:
@@ -190,7 +190,7 @@ def _dagpenger(message: DpMessage, key: str) -> PaymentInstructions:
 
 
 def _aap(message: AapMessage, key: str) -> PaymentInstructions:
-    decision = _decision(Scheme.AAP, key, message.head, message.hold_back)
+    decision = _decision(Scheme.AAP, key, message.header, message.hold_back)
     groups: dict[PaymentId, list[Given]] = {}
     for entry in message.entries:
         if entry.amount > 0:
@@ -204,7 +204,7 @@ def _aap(message: AapMessage, key: str) -> PaymentInstructions:
 
 
 def _tiltakspenger(message: TpMessage, key: str) -> PaymentInstructions:
-    decision = _decision(Scheme.TILTAKSPENGER, key, message.head)
+    decision = _decision(Scheme.TILTAKSPENGER, key, message.header)
     groups: dict[tuple[str, str], list[Given]] = {}
     for entry in message.entries:
         name = entry.benefit + _TWIN if entry.with_children else entry.benefit
@@ -249,21 +249,21 @@ def _tilleggsstonader(message: TsMessage, key: str) -> PaymentInstructions | Ref
         if isinstance(benefit, Refusal):
             return benefit
         payments.append(_named(str(payment.payment_id), benefit, message.rate_type, payment.spans))
-    return PaymentInstructions(_decision(Scheme.TILLEGGSSTONADER, key, message.head), tuple(payments))
+    return PaymentInstructions(_decision(Scheme.TILLEGGSSTONADER, key, message.header), tuple(payments))
 
 
 def _historisk(message: HistoriskMessage, key: str) -> PaymentInstructions | Refusal:
     if message.rate_type is RateType.DAY and message.spans:
         return daily_rate_unsupported("historisk", HISTORISK_FORM)
     payment = _named(str(message.payment_id), BENEFITS[message.benefit], message.rate_type, message.spans)
-    return PaymentInstructions(_decision(Scheme.HISTORISK, key, message.head), (payment,))
+    return PaymentInstructions(_decision(Scheme.HISTORISK, key, message.header), (payment,))
 
 
 def _valp(message: ValpMessage, key: str) -> PaymentInstructions:
     kind = InstructionKind.PAY if message.span.amount > 0 else InstructionKind.CEASE_STORED
     periods = in_order(_given((message.span,))) if kind is InstructionKind.PAY else ()
     payment = PaymentInstruction(kind, PaymentId(str(message.payment_id)), BENEFITS[message.benefit], RateType.ONE_OFF, periods)
-    return PaymentInstructions(_decision(Scheme.VALP, key, message.head), (payment,))
+    return PaymentInstructions(_decision(Scheme.VALP, key, message.header), (payment,))
 
 
 def instructions_of(message: StreamMessage, key: str) -> PaymentInstructions | Refusal:
@@ -289,7 +289,7 @@ def flawed_ids(message: StreamMessage) -> Refusal | None:
     Blanks around the ids of case and decision, and their lengths, have texts of their own, each in its turn. The sender's key is no
     id of ours: it is its own address, and is answered to the byte.
     """
-    for field, text in (("sakId", message.head.case_id), ("behandlingId", message.head.decision_id)):
+    for field, text in (("sakId", message.header.case_id), ("behandlingId", message.header.decision_id)):
         flaw = flaw_of(text)
         if flaw not in (None, Flaw.EMPTY, Flaw.BLANK_AT_ENDS) and not (field == "sakId" and broken_case_id(text)):
             return flawed_id(field, flaw)

@@ -71,13 +71,13 @@ class PaymentCall(Instruction, frozen=True):
 class PaymentFound(Struct, frozen=True):
     """The state that a call finds. `accepted` is None for a payment that the rail never took, or that has ceased.
 
-    `pending`: an open order of its case pays it; `elsewhere`: another case has it; `busy`: nothing may be derived for the case now;
+    `pending`: an open order of its case pays it; `in_other_case`: another case has it; `busy`: nothing may be derived for the case now;
     `of_decisions`: a chain of decisions has the id, which no caller chose, for it did not move when its case did.
     """
 
     accepted: Payment | None
     pending: bool = False
-    elsewhere: bool = False
+    in_other_case: bool = False
     busy: bool = False
     of_decisions: bool = False
 
@@ -113,7 +113,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
         return _refused_post(call, found)
     stored = found.accepted
     if stored is None and not found.pending:
-        return unchangeable("sakId") if found.elsewhere else _missing(call)
+        return unchangeable("sakId") if found.in_other_case else _missing(call)
     if found.busy or stored is None:
         return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
     if not may_change(call.if_match, etag_of(stored)):
@@ -122,7 +122,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
 
 
 def _refused_post(call: PaymentCall, found: PaymentFound) -> Refusal | None:
-    if found.accepted is not None or found.pending or found.elsewhere or found.of_decisions:
+    if found.accepted is not None or found.pending or found.in_other_case or found.of_decisions:
         return exists_already(call.payment.payment_id)
     return CASE_BUSY if found.busy else None
 
@@ -168,10 +168,10 @@ def _not_first(order: Order) -> Order:
 def found_by(call: PaymentCall, state: CaseState) -> PaymentFound:
     """The state of its payment that a call finds in a case."""
     payment_id = call.payment.payment_id
-    stored, elsewhere = state.payments.get(payment_id), payment_id in state.ids_of_other_cases
+    stored, in_other_case = state.payments.get(payment_id), payment_id in state.ids_of_other_cases
     if stored is not None and is_chain(stored):
-        return PaymentFound(None, elsewhere=elsewhere, busy=state.open, of_decisions=True)
-    return PaymentFound(living(state, payment_id), payment_id in state.pending, elsewhere, state.open)
+        return PaymentFound(None, in_other_case=in_other_case, busy=state.open, of_decisions=True)
+    return PaymentFound(living(state, payment_id), payment_id in state.pending, in_other_case, state.open)
 
 
 def living(state: CaseState, payment_id: PaymentId) -> Payment | None:

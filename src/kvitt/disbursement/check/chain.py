@@ -19,10 +19,10 @@ class Chain:
             self._differs(entry.seq, "has another hash than its content and the entry before give")
         self.seq, self.hash = entry.seq, entry.hash
 
-    def end(self, seq: int, head: bytes) -> None:
-        """Compares with the head that is stored beside the chain."""
-        if (seq, head) != (self.seq, self.hash):
-            self._differs(self.seq, f"is the last one found, where the head names entry {seq}")
+    def end(self, seq: int, last_hash: bytes) -> None:
+        """Compares with the end that is stored beside the chain."""
+        if (seq, last_hash) != (self.seq, self.hash):
+            self._differs(self.seq, f"is the last one found, where its row names entry {seq}")
 
     def _differs(self, seq: int, text: str) -> None:
         self._found.differs(Kind.CHAIN, self._chain, seq, text)

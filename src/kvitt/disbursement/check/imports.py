@@ -56,7 +56,7 @@ def taken_over(stored: StoredCase, entry: AuditRow, contracts: Contracts) -> Tak
     it, and from what its entry says besides, which its digest covers. Raises msgspec.MsgspecError, LookupError or ValueError for documents
     that are none.
     """
-    case_no, scheme, case_id = stored.case_no, Scheme(stored.head.scheme), CaseId(stored.head.case_id)
+    case_no, scheme, case_id = stored.case_no, Scheme(stored.row.scheme), CaseId(stored.row.case_id)
     found = sorted(
         (each.made for each in stored.payments if each.made.version == 0), key=lambda row: (row.position_in_case, row.payment_id)
     )

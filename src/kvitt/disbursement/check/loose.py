@@ -157,8 +157,8 @@ def check_operators(reader: Reader, found: Findings) -> None:
             chain.follow(entry)
             if digest((entry.note or "").encode()) != entry.digest:
                 found.differs(Kind.ENTRY, 0, entry.seq, "is not noted in the words that were digested")
-    for head in fetch(reader.cursor, _EndOfOperators, SQL.head_of_operators):
-        chain.end(head.audit_seq, head.last_event_hash)
+    for end in fetch(reader.cursor, _EndOfOperators, SQL.end_of_operators):
+        chain.end(end.audit_seq, end.last_event_hash)
 
 
 def check_approvals(reader: Reader, found: Findings) -> None:

@@ -48,9 +48,9 @@ class _Comparison:
 
     def case(self) -> None:
         made = self._replay.case
-        head = self._stored.head
+        row = self._stored.row
         for name in _OF_A_CASE:
-            if getattr(made, name) != getattr(head, name):
+            if getattr(made, name) != getattr(row, name):
                 self._differs(Kind.CASE, name, "is not what the case's history makes")
         if made.queued and made.may_go_on:
             self._differs(Kind.STUCK, "queued", f"{made.queued} messages wait behind no open order")

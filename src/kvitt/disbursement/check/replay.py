@@ -72,7 +72,7 @@ class Replay:
         self.stored, self.found, self.contracts = stored, found, ports.contracts
         self.released, self.resent = released, resent
         self.early = stored.early_messages
-        number, scheme, case_id = stored.head.case_no, Scheme(stored.head.scheme), stored.head.case_id
+        number, scheme, case_id = stored.row.case_no, Scheme(stored.row.scheme), stored.row.case_id
         self.forwards = scheme in ports.contracts.forwarding
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
@@ -121,7 +121,7 @@ class Replay:
                 self._settled(entry, _OUTCOMES[What(entry.what)])
             elif replayed := self._replayed(entry):
                 self._queued(entry, replayed) if entry.what == What.QUEUED else self._handled(entry, replayed)
-        self.chain.end(self.stored.head.audit_seq, self.stored.head.last_event_hash)
+        self.chain.end(self.stored.row.audit_seq, self.stored.row.last_event_hash)
 
     def differs(self, kind: Kind, subject: object, text: str) -> None:
         """Notes a difference of this case."""

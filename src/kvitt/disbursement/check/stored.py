@@ -89,7 +89,7 @@ class StoredContradiction(Struct, frozen=True):
     resolved_at: datetime | None
 
 
-class CaseHead(NamedTuple):
+class StoredCaseRow(NamedTuple):
     """The row of a case."""
 
     case_no: int
@@ -135,9 +135,9 @@ class StoredPublished(Struct, frozen=True, gc=False):
 
 
 class StoredCase(Struct):
-    """Everything that is stored of one case; `head` is its own row. Simulations go by the dry runs that asked for them."""
+    """Everything that is stored of one case; `row` is its own. Simulations go by the dry runs that asked for them."""
 
-    head: CaseHead
+    row: StoredCaseRow
     messages: dict[int, MessageRow] = {}
     orders: dict[str, StoredOrder] = {}
     lines: dict[str, list[LineRow]] = {}
@@ -161,7 +161,7 @@ class StoredCase(Struct):
     @property
     def case_no(self) -> int:
         """The number of the case."""
-        return self.head.case_no
+        return self.row.case_no
 
 
 class Reader:
@@ -173,10 +173,10 @@ class Reader:
     def spans(self) -> Iterator[deque[StoredCase]]:
         """All cases with all their rows, a span at a time, by case number."""
         after = 0
-        while heads := fetch(self.cursor, CaseHead, SQL.cases_after, {"after": after, "limit": SPAN}):
-            after = heads[-1].case_no
-            self._found.looked_at("cases", len(heads))
-            yield deque(self._span({head.case_no: StoredCase(head) for head in heads}, heads[0].case_no, after))
+        while rows := fetch(self.cursor, StoredCaseRow, SQL.cases_after, {"after": after, "limit": SPAN}):
+            after = rows[-1].case_no
+            self._found.looked_at("cases", len(rows))
+            yield deque(self._span({row.case_no: StoredCase(row) for row in rows}, rows[0].case_no, after))
 
     def messages_without_case(self, after: int) -> list[MessageRow]:
         """The next messages that belong to no case."""

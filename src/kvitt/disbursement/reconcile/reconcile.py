@@ -216,7 +216,7 @@ class Reconcile:
         if anew:
             return
         if days.last >= self._today():
-            # Nothing is made or claimed until the area's new end can be seen by whoever claims.
+            # Nothing is made or sent until the area's new end can be seen by whoever sends.
             self._connection.execute(_SQL.lock_orders)
         if last is not None and days.first <= last:
             raise AlreadyReconciled(f"{found.area} is reconciled up to {last}; a run is made again by its number")
@@ -264,7 +264,7 @@ class Reconcile:
         if found.form.key_form is KeyForm.NUMBER:
             self._report_by_number(found, days, {**row, "replaces": replaces})
             return
-        # Where today is part of it nothing can be made or claimed meanwhile, and everybody waits.
+        # Where today is part of it nothing can be made or sent meanwhile, and everybody waits.
         rest = _REST_SECONDS if days.last < self._today() else 0.0
         self._connection.execute(_SQL.report_by_day, {**row, "rests_after": _ORDERS_BEFORE_REST, "rest_seconds": rest})
 

@@ -67,13 +67,13 @@ class SendRuns:
         self._connection, self._clock, self._ports, self._lease, self._rail = connection, clock, ports, lease, rail
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
-    def claim(self, limit: int) -> list[RunMessage]:
+    def dequeue(self, limit: int) -> list[RunMessage]:
         """Takes up to `limit` messages of one run, in their order. Raises LeaseLost."""
         with self._connection.transaction():
             hold(self._connection, self._lease)
-            taken = self._fetch(RunMessage, _SQL.claim_messages, limit=limit)
-            fault_point("reconcile.before_claim_commit")
-        fault_point("reconcile.after_claim_commit")
+            taken = self._fetch(RunMessage, _SQL.dequeue_run_messages, limit=limit)
+            fault_point("reconcile.before_dequeue_commit")
+        fault_point("reconcile.after_dequeue_commit")
         return sorted(taken, key=lambda each: (each.run_no, each.number))
 
     def outgoing(self, taken: Sequence[RunMessage]) -> Sequence[Outgoing]:

@@ -101,7 +101,7 @@ LEFT JOIN operators AS o ON o.chain = a.chain
 WHERE %(chain)s::bigint IS NULL OR a.chain = %(chain)s
 ORDER BY a.chain, a.seq;
 
--- name: heads_of_nothing
+-- name: empty_chains
 -- Chains that were begun, by the row that holds their head, and of which no entry is there.
 SELECT h.chain, h.audit_seq
 FROM (SELECT chain, audit_seq FROM operators UNION ALL SELECT case_no, audit_seq FROM cases) AS h

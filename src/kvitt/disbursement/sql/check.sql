@@ -217,7 +217,7 @@ SELECT note FROM audit WHERE chain = 0 AND what = 'release' AND note IS NOT NULL
 -- What operators noted when they had orders sent once more.
 SELECT note FROM audit WHERE chain = 0 AND what = 'resend' AND note IS NOT NULL;
 
--- name: head_of_operators
+-- name: end_of_operators
 -- Where the operators' chain says that it ends.
 SELECT audit_seq, last_event_hash FROM operators WHERE chain = 0;
 

@@ -1,4 +1,4 @@
--- name: claim_ready
+-- name: dequeue_orders
 -- Takes up to so many ready orders of a rail for sending, oldest first, and returns their bytes; held ones, what is stopped, those of which
 -- the rail was asked too long ago, cases that it may be at work on, and rows that another sender holds are passed by.
 -- Picked before the join: a subquery may be run again for each row that is joined, and then takes the next rows each time.

@@ -7,7 +7,7 @@ INSERT INTO reconciled_areas (rail, area, kind) VALUES (%(rail)s, %(area)s, %(ki
 SELECT last_day FROM reconciled_areas WHERE rail = %(rail)s AND area = %(area)s AND kind = %(kind)s FOR UPDATE;
 
 -- name: lock_orders
--- Keeps orders from being made and claimed until the transaction ends.
+-- Keeps orders from being made and taken to be sent until the transaction ends.
 LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: last_day

@@ -1,4 +1,4 @@
--- name: claim_messages
+-- name: dequeue_run_messages
 -- Takes up to so many ready messages of the oldest run of a rail that is not good, in their order; none while one of that run is under way
 -- or may be, and none of a run that somebody else has locked.
 WITH r AS MATERIALIZED (

@@ -93,7 +93,7 @@ def _knows(binaries: Binaries, identity: ServerIdentity, cluster: Path, key: str
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-ELSEWHERE: Final = "kvitt-postgres-"
+SHORT_PLACE: Final = "kvitt-postgres-"
 
 
 class Places(Struct, frozen=True):
@@ -115,7 +115,7 @@ class Places(Struct, frozen=True):
         return self.home / "run"
 
     @property
-    def sockets_elsewhere(self) -> Path:
+    def moved_sockets(self) -> Path:
         """A file that names the directory made for sockets when `sockets` can't hold them."""
         return self.home / "run.elsewhere"
 
@@ -139,23 +139,23 @@ def socket_directory(places: Places, identity: ServerIdentity) -> Path:
 
     A socket's path has at most 107 bytes, some file systems have no sockets at all, and a client takes a comma for the end of a host.
     """
-    forget_sockets_elsewhere(places)
+    forget_moved_sockets(places)
     if "," not in str(places.sockets) and _holds_sockets(places.sockets):
         return places.sockets
-    elsewhere = Path(tempfile.mkdtemp(prefix=ELSEWHERE))
-    places.sockets_elsewhere.write_text(str(elsewhere), encoding="utf-8")
-    identity.own(elsewhere)
-    return elsewhere
+    short = Path(tempfile.mkdtemp(prefix=SHORT_PLACE))
+    places.moved_sockets.write_text(str(short), encoding="utf-8")
+    identity.own(short)
+    return short
 
 
-def forget_sockets_elsewhere(places: Places) -> None:
+def forget_moved_sockets(places: Places) -> None:
     """Remove the directory that an earlier start made for its sockets, if it made one."""
-    if not places.sockets_elsewhere.exists():
+    if not places.moved_sockets.exists():
         return
-    directory = Path(places.sockets_elsewhere.read_text(encoding="utf-8"))
-    if directory.name.startswith(ELSEWHERE) and directory.is_dir():
+    directory = Path(places.moved_sockets.read_text(encoding="utf-8"))
+    if directory.name.startswith(SHORT_PLACE) and directory.is_dir():
         shutil.rmtree(directory)
-    places.sockets_elsewhere.unlink()
+    places.moved_sockets.unlink()
 
 
 def _holds_sockets(directory: Path) -> bool:
@@ -215,7 +215,7 @@ class EmbeddedServer:
             self._supervisor.stop()
             self._supervisor = None
         if self._places:
-            forget_sockets_elsewhere(self._places)
+            forget_moved_sockets(self._places)
         self._ownership.release()
 
     def __enter__(self) -> Self:

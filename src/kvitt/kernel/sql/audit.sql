@@ -4,7 +4,7 @@ INSERT INTO audit (chain, seq, at, what, message_no, order_id, receipt_no, diges
 SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bytea[],
                      %b::text[], %b::bytea[]);
 
--- name: head_of_operators
+-- name: end_of_operators
 -- Locks the head of the operators' audit chain.
 SELECT audit_seq, last_event_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 

@@ -28,7 +28,7 @@ SELECT next_due FROM jobs WHERE name = %(name)s FOR UPDATE;
 -- name: job_done
 -- A job was run for a due time, under the fencing token of its lease; no row: another owner came after that one.
 UPDATE jobs
-SET state = 'waiting', last_due = %(due)s, last_run = %(now)s, next_due = %(next_due)s, next_try = %(next_due)s, tries = 0,
+SET state = 'scheduled', last_due = %(due)s, last_run = %(now)s, next_due = %(next_due)s, next_try = %(next_due)s, tries = 0,
     outcome = %(outcome)s, fencing_token = %(token)s
 WHERE name = %(name)s AND fencing_token <= %(token)s
 RETURNING name;

@@ -1,4 +1,4 @@
--- name: take_lease
+-- name: acquire_lease
 -- Takes a lease that is free, ours, or run out; each new owner gets a higher fencing token. No row: somebody else holds it. A row that somebody
 -- has locked is waited for no longer than a moment: other leases are to be taken, too.
 INSERT INTO leases AS l (lease, owner, fencing_token, until)
@@ -8,8 +8,8 @@ SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_to
 WHERE l.owner = excluded.owner OR l.until < now()
 RETURNING fencing_token, position, lease;
 
--- name: take_leases
--- Takes leases as `take_lease`, at once and without waiting: one that somebody has locked is left for the next time, and holds up none.
+-- name: acquire_leases
+-- Takes leases as `acquire_lease`, at once and without waiting: one that somebody has locked is left for the next time, and holds up none.
 WITH free AS (
     SELECT l.lease
     FROM leases AS l

@@ -13,7 +13,7 @@ FROM payouts.saga_steps WHERE payout_id = %b;
 INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, busy_until, next_try_at)
 VALUES (%(payout_id)s, %(number)s, %(action)s, %(plan_id)s, %(content)s, 'forward', %(made_at)s, now() + make_interval(secs => %(busy)s), now());
 
--- name: claim_saga_step
+-- name: acquire_saga_step
 -- Takes over what nobody is at work on any more. A payout that was to be made is not made by another owner: it is released.
 UPDATE payouts.saga_steps
 SET fencing_token = fencing_token + 1, tries = tries + 1, busy_until = now() + make_interval(secs => %(busy)s),
@@ -21,7 +21,7 @@ SET fencing_token = fencing_token + 1, tries = tries + 1, busy_until = now() + m
 WHERE payout_id = %(payout_id)s AND number = %(number)s AND state IN ('forward', 'compensating') AND busy_until <= now()
 RETURNING payout_id, number, action, plan_id, content, state, fencing_token, tries, held;
 
--- name: claim_due
+-- name: acquire_due
 -- Takes over one step that waits for its next try, the one that waits longest.
 UPDATE payouts.saga_steps
 SET fencing_token = fencing_token + 1, tries = tries + 1, busy_until = now() + make_interval(secs => %(busy)s),

@@ -282,7 +282,7 @@ class AssignedPartitions:
         shifts = self._shifts(partitions)
         _refuse_unbegun([each for each in partitions if each.source == RAPID and each.lease_name not in shifts])
         taken = []
-        granted = self._keeper.take_all(self._connection, [each.lease_name for each in partitions])
+        granted = self._keeper.acquire_all(self._connection, [each.lease_name for each in partitions])
         for each in partitions:
             if grant := granted.get(each.lease_name):
                 each.granted(grant, shifts.get(each.lease_name, 0))

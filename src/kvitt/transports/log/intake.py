@@ -140,7 +140,7 @@ class _LeasedPartitions:
         if surplus := self._leases.keys() - falls_to_us:
             self._give_up(surplus)
         missing = {f"intake:{each.topic}:{each.partition}": each for each in falls_to_us - self._leases.keys()}
-        for name, grant in self._keeper.take_all(self._connection, [*missing]).items() if missing else ():
+        for name, grant in self._keeper.acquire_all(self._connection, [*missing]).items() if missing else ():
             self._leases[missing[name]], self._positions[missing[name]] = grant.lease, grant.position
         self._retake_at = time.monotonic() + _RETAKE_SECONDS
 
@@ -156,7 +156,7 @@ class _LeasedPartitions:
     def _holds_seat(self) -> bool:
         """Whether we have a seat, taken now if need be. Who was away for long may have lost it; where all are taken, the others do."""
         seats = (self._seat, *self._seats) if self._seat else self._seats
-        self._seat = next((seat for seat in seats if self._keeper.take(self._connection, seat)), None)
+        self._seat = next((seat for seat in seats if self._keeper.acquire(self._connection, seat)), None)
         return self._seat is not None
 
     def _give_up(self, partitions: Collection[TopicPartition]) -> None:

@@ -12,7 +12,7 @@ from kvitt.errors import PartyNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 from kvitt.payouts.directory_file import HouseAccounts, PartyEntry, decode_party
-from kvitt.payouts.fees import Fixed, MaxOf, MinOf, Share, Volume
+from kvitt.payouts.fees import Fixed, MaxOf, MinOf, Proportion, Volume
 
 _SQL: Final = load("parties", "kvitt.api.console.pages")
 
@@ -71,7 +71,7 @@ def in_words(volume: Volume) -> str:
     match volume:
         case Fixed():
             return f"{volume.amount} minor units"
-        case Share():
+        case Proportion():
             return f"{volume.parts}/{volume.whole} of the amount"
         case MinOf():
             joined, name = volume.volumes, "the least of"

@@ -8,7 +8,7 @@ WHERE EXISTS (
     OFFSET 0
 );
 
--- name: payments_elsewhere
+-- name: payments_of_other_cases
 -- The payments that other cases of a person have, accepted or under way or such as the rail may have, for cases that ask, with the schemes to
 -- look in; of each other case also the class codes which two people have let both of them pay. Not more than so many cases, newest first.
 SELECT w.case_no AS asked_by, c.case_no, c.scheme, c.case_id, p.document, e.exempt
@@ -44,7 +44,7 @@ LEFT JOIN LATERAL (
     )
 ) AS p ON true;
 
--- name: lines_elsewhere
+-- name: lines_of_other_cases
 -- The same of cases whose senders make the lines: those of orders that are accepted, and, not certain yet, of those that are under way or
 -- that the rail may have; oldest first.
 SELECT w.case_no AS asked_by, c.case_no, c.scheme, c.case_id, l.recipient, l.line_id, l.refers_to, l.class_code, l.start_on AS start,

@@ -26,6 +26,7 @@ from support.tried import tried
 pytest_plugins = [
     "support.broker_files",
     "support.broker_fixtures",
+    "support.console_fixtures",
     "support.stage_fixtures",
     "support.thrift_fixtures",
     "kvitt.testing_plugin",

@@ -11,9 +11,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
 
 from kvitt.kernel.database import connect
-from kvitt.testing import TestServer
 from support.console_pages import live_with_hostile_text, paths
-from support.console_stage import APPROVES, LOOKS, ConsoleSite, console_site
+from support.console_stage import APPROVES, LOOKS, ConsoleSite
 from support.patience import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium")
@@ -24,16 +23,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
 
 @pytest.fixture(scope="module")
-def conninfo(kvitt_server: TestServer) -> Iterator[str]:
-    with kvitt_server.database() as made:
-        live_with_hostile_text(made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def site(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
-    with console_site(conninfo, tmp_path_factory.mktemp("console")) as made:
-        yield made
+def conninfo(conninfo: str) -> str:
+    live_with_hostile_text(conninfo)
+    return conninfo
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.approvals import Approval, Approvals
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import Connection, connect
+from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator, PersonAtIssuer
-from kvitt.testing import HandClock, TestServer
+from kvitt.testing import HandClock
 from support.case_histories import CaseStage, aap
 from support.console_script import command
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, Shown, console_site
@@ -26,25 +26,6 @@ from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, S
 SPAN = [("2026-06-01", "2026-06-12", 500)]
 HANS, GURO = "H100002", "G100003"
 _cases = count(1)
-
-
-@pytest.fixture(scope="module")
-def conninfo(kvitt_server: TestServer) -> Iterator[str]:
-    with kvitt_server.database() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def connection(conninfo: str) -> Iterator[Connection]:
-    with connect(conninfo) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(conninfo: str) -> Iterator[CaseStage]:
-    made = CaseStage(conninfo)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +43,13 @@ Ask = Callable[..., Approval]
 
 
 @pytest.fixture
-def ask(stage: CaseStage, connection: Connection, clock: HandClock) -> Ask:
+def ask(cases: CaseStage, connection: Connection, clock: HandClock) -> Ask:
     """Has somebody ask to settle an order that the rail has said nothing about; Hans, on a page, unless others are named."""
 
     def asked(name: str = HANS, known: PersonAtIssuer | None = PersonAtIssuer(ISSUER, ACTS)) -> Approval:  # noqa: B008 - a value
         number = next(_cases)
-        stage.take(Scheme.AAP, aap(f"AP{number}", SPAN, payment=UUID(int=number, version=4)))
-        stage.send()
+        cases.take(Scheme.AAP, aap(f"AP{number}", SPAN, payment=UUID(int=number, version=4)))
+        cases.send()
         (order_id,) = connection.execute("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1").fetchone() or ("",)
         approvals = Approvals(connection, clock, order_acts(clock, PORTS))
         return approvals.ask("order decide", OrderDecided(str(order_id), accepted=True), Operator(name, "the bank said so"), known)
@@ -216,7 +197,7 @@ def test_what_has_lapsed_is_not_approved(site: ConsoleSite, connection: Connecti
 
 
 def test_an_effect_that_changed_since_the_page_was_shown_returns_to_the_approver(
-    site: ConsoleSite, connection: Connection, stage: CaseStage, ask: Ask
+    site: ConsoleSite, connection: Connection, cases: CaseStage, ask: Ask
 ) -> None:
     approval, guro = ask(), site.browser(APPROVES)
     before = guro.get(page_of(approval)).fields()

@@ -19,27 +19,15 @@ from kvitt.app.console import Console
 from kvitt.console_settings import ConsoleSettings
 from kvitt.errors import BadSettings, NotPermitted
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import Connection, connect, pool
+from kvitt.kernel.database import Connection, pool
 from kvitt.settings import Settings
-from kvitt.testing import HandClock, TestServer
+from kvitt.testing import HandClock
 from support.console_stage import ACTS, APPROVES, LOGIN, LOOKS, SESSION, Browser, ConsoleSite, console_site
 from support.oidc_issuer import ISSUER_NAME, OidcIssuer, oidc_issuer
 from support.patience import PATIENCE_SECONDS
 
 STATED = "content-security-policy", "referrer-policy", "x-content-type-options", "x-frame-options"
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def conninfo(kvitt_server: TestServer) -> Iterator[str]:
-    with kvitt_server.database() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def connection(conninfo: str) -> Iterator[Connection]:
-    with connect(conninfo) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,9 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, connect
-from kvitt.testing import TestServer
 from support.case_histories import CaseStage, aap, answered
 from support.console_script import command
-from support.console_stage import ACTS, APPROVES, LOOKS, ConsoleSite, console_site
+from support.console_stage import ACTS, APPROVES, LOOKS, ConsoleSite
 
 HANS, GURO = "H100002", "G100003"
 REASON = "the other case has ended"
@@ -28,53 +27,28 @@ SPAN = [("2026-06-01", "2026-06-12", 500)]
 _cases = count(1)
 
 
-@pytest.fixture(scope="module")
-def conninfo(kvitt_server: TestServer) -> Iterator[str]:
-    with kvitt_server.database() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def connection(conninfo: str) -> Iterator[Connection]:
-    with connect(conninfo) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(conninfo: str) -> Iterator[CaseStage]:
-    made = CaseStage(conninfo)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def site(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
-    with console_site(conninfo, tmp_path_factory.mktemp("console")) as made:
-        yield made
-
-
 def newest(connection: Connection) -> str:
     (found,) = connection.execute("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1").fetchone() or ("",)
     return str(found)
 
 
 @pytest.fixture
-def ready(stage: CaseStage, connection: Connection) -> str:
+def ready(cases: CaseStage, connection: Connection) -> str:
     """An order that has not left."""
     number = next(_cases)
-    stage.take(Scheme.AAP, aap(f"O{number}", SPAN, payment=UUID(int=number, version=4)))
+    cases.take(Scheme.AAP, aap(f"O{number}", SPAN, payment=UUID(int=number, version=4)))
     return newest(connection)
 
 
 @pytest.fixture
-def sent(stage: CaseStage, ready: str) -> str:
+def sent(cases: CaseStage, ready: str) -> str:
     """An order that the rail has said nothing about."""
-    stage.send()
+    cases.send()
     return ready
 
 
 @pytest.fixture
-def held(connection: Connection, stage: CaseStage, ready: str) -> str:
+def held(connection: Connection, cases: CaseStage, ready: str) -> str:
     """An order that two people have to look at."""
     reason = '[{"kind":"over_limit","text":"it pays more than its sender may"}]'
     connection.execute("UPDATE orders SET held_for = %s WHERE order_id = %s", [reason, ready])
@@ -98,10 +72,10 @@ def end_of_chain(connection: Connection) -> int:
 
 
 def test_hans_asks_guro_approves_and_the_order_leaves(
-    conninfo: str, site: ConsoleSite, connection: Connection, stage: CaseStage, held: str
+    conninfo: str, site: ConsoleSite, connection: Connection, cases: CaseStage, held: str
 ) -> None:
     hans, guro, before = site.browser(ACTS), site.browser(APPROVES), end_of_chain(connection)
-    assert stage.send() == []
+    assert cases.send() == []
     form = hans.get(hans.get(f"/orders/{held}").link("Release"))
     assert "is held for: it pays more than its sender may; it would be sent" in form.words
     assert "It is done when another person approves it." in form.words
@@ -109,13 +83,13 @@ def test_hans_asks_guro_approves_and_the_order_leaves(
     approval = urlsplit(asked.url).path
     assert approval.startswith("/approvals/")
     assert "another person approves it" in asked.words
-    assert stage.send() == [], "nothing leaves by one person's word"
+    assert cases.send() == [], "nothing leaves by one person's word"
     shown = guro.get(guro.get("/").link("approval"))
     assert REASON in shown.words
     done = guro.post(f"{approval}/approve", shown.fields())
     assert "will be sent" in done.words
-    [xml] = stage.send()
-    stage.answer(answered(xml))
+    [xml] = cases.send()
+    cases.answer(answered(xml))
     assert state(connection, held) == "accepted"
     assert acts(connection, before) == [("approval asked", HANS, None), ("release", HANS, GURO), ("approval confirmed", HANS, GURO)]
     assert command("audit", "verify", "--database", conninfo).returncode == 0
@@ -123,7 +97,7 @@ def test_hans_asks_guro_approves_and_the_order_leaves(
 
 
 def test_an_unanswered_order_is_sent_once_more_by_two_people(
-    site: ConsoleSite, connection: Connection, stage: CaseStage, sent: str
+    site: ConsoleSite, connection: Connection, cases: CaseStage, sent: str
 ) -> None:
     hans, guro = site.browser(ACTS), site.browser(APPROVES)
     form = hans.get(hans.get(f"/orders/{sent}").link("Send once more"))

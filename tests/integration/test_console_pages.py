@@ -1,7 +1,6 @@
 """What the console's pages show, to whom: all of it as text, persons to nobody who has not asked for them, and each look noted."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,28 +9,14 @@ import pytest
 from kvitt.api.console.pages import PAGES
 from kvitt.api.console.showing import MASK
 from kvitt.kernel.database import Connection, connect
-from kvitt.testing import TestServer
 from support.console_pages import HOSTILE, live_with_hostile_text, paths
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, console_site
 
 
 @pytest.fixture(scope="module")
-def conninfo(kvitt_server: TestServer) -> Iterator[str]:
-    with kvitt_server.database() as made:
-        live_with_hostile_text(made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def connection(conninfo: str) -> Iterator[Connection]:
-    with connect(conninfo) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def site(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
-    with console_site(conninfo, tmp_path_factory.mktemp("console")) as made:
-        yield made
+def conninfo(conninfo: str) -> str:
+    live_with_hostile_text(conninfo)
+    return conninfo
 
 
 @pytest.fixture(scope="module")

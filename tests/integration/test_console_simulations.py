@@ -1,28 +1,17 @@
 """Simulations in the console: lists, and one with its question, its answer and the differences, of persons only what the role shows."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from kvitt.api.console.pages import simulations
-from kvitt.kernel.database import Connection, connect
-from kvitt.testing import TestServer
+from kvitt.kernel.database import Connection
 from support.console_pages import live_with_hostile_text
-from support.console_stage import ACTS, LOOKS, ConsoleSite, console_site
+from support.console_stage import ACTS, LOOKS, ConsoleSite
 
 
 @pytest.fixture(scope="module")
-def connection(kvitt_server: TestServer) -> Iterator[Connection]:
-    with kvitt_server.database() as conninfo:
-        live_with_hostile_text(conninfo)
-        with connect(conninfo) as made:
-            yield made
-
-
-@pytest.fixture(scope="module")
-def site(connection: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
-    with console_site(connection.info.dsn, tmp_path_factory.mktemp("console")) as made:
-        yield made
+def conninfo(conninfo: str) -> str:
+    live_with_hostile_text(conninfo)
+    return conninfo
 
 
 def newest(connection: Connection) -> tuple[int, int, str]:

@@ -15,8 +15,9 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row, joined
 from kvitt.testing import TestServer
+from support import full_store
 
-ROWS = plans.ROWS
+ROWS = full_store.ROWS
 MOST_IN_VAIN = 10 * plans.BATCH
 """So many rows, of all that a batch looks for, may be looked at and passed by."""
 WRITERS = [(HUB, "cases"), (HUB, "deferred"), (HUB, "other_cases"), (HUB, "source_limits"), (HUB, "write"), (LEDGER, "ledger")]
@@ -28,7 +29,7 @@ HOT: dict[tuple[str, str, str], plans.Parameters] = {
 }
 ALL = "all that joins"
 STATEMENTS = [*HOT, (HUB, "write", ALL), (LEDGER, "ledger", ALL)]
-FILL = [*plans.FILL, *payouts.FILL]
+FILL = [*full_store.FILL, *payouts.FILL]
 
 
 def arguments(package: str, file: str, name: str) -> list[Any]:

@@ -6,10 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from integration.test_plans import FILL, NOW, ROWS, scanned
+from integration.test_plans import scanned
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.testing import TestServer
+from support.full_store import FILL, NOW, ROWS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {

@@ -1,0 +1,101 @@
+"""Every statement of a page of the console finds its rows by index, or reads what stays small (see test_plans).
+
+People look at pages when a store has long had its statistics, so a store that has just been filled is not asked.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integration.test_plans import IDS, Connection, Parameters, counted_store, plan_of, scanned
+from kvitt.kernel.database import connect
+from kvitt.kernel.queries import load
+from kvitt.testing import TestServer
+from support.full_store import NOW, ROWS
+
+CONSOLE = "kvitt.api.console.pages"
+HOT: dict[str, dict[str, Parameters]] = {}
+A_CASE = {"case_no": 7, "scheme": "DAGPENGER", "case_id": "case-7", "limit": 100, "events": 500}
+BEHIND = {"message_no": ROWS // 2, "order_id": IDS[0], "looked_through": 1_000, "limit": 51}
+FILTERS = {**BEHIND, "state": None, "held": False, "area": "DP", "scheme": None, "least": 100}
+HOT["orders"] = {
+    "orders": {**FILTERS, "state": "rejected"},
+    "open_orders": {**FILTERS, "state": "sent"},
+    "end_of_look": BEHIND,
+    **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text")},
+}
+OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "events")
+HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person"), A_CASE)
+HOT["records"] = {"message": {"message_no": 7}, "receipt": {"receipt_no": 7}}
+HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
+A_PAYOUT = {
+    "at": NOW,
+    "payout_id": "q-7",
+    "party": None,
+    "shop": None,
+    "status": None,
+    "currency": "RUB",
+    "looked_through": 1_000,
+    "limit": 52,
+}
+HOT["payouts"] = {
+    "payouts": A_PAYOUT,
+    "payouts_of_party": {**A_PAYOUT, "party": "party-7", "status": "paid"},
+    "payouts_in_status": {**A_PAYOUT, "status": "unpaid"},
+    **dict.fromkeys(("payout", "postings", "events", "steps", "acts"), A_PAYOUT),
+}
+AN_ACCOUNT = {"account_id": 7, "before": 1_000, "looked_through": 1_000, "limit": 51}
+A_PLAN = {"plan_id": "plan-7", "payout_id": "q-7", "limit": 1_000}
+HOT["ledger"] = {
+    **dict.fromkeys(("accounts", "account", "entries", "open_plans"), AN_ACCOUNT),
+    **dict.fromkeys(("plan", "steps", "postings", "payout_of_plan"), A_PLAN),
+}
+A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}
+HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "since"), A_RUN)
+A_SIMULATION = {
+    "before": ROWS // 2,
+    "state": "failed",
+    "case_no": 7,
+    "looked_through": 1_000,
+    "limit": 52,
+    "request_no": 7,
+    "order_ids": IDS,
+}
+HOT["simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simulation", "questions", "differences"), A_SIMULATION)
+A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
+HOT["topics"] = dict.fromkeys(("records", "record"), A_RECORD)
+HOT["search"] = {
+    "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
+}
+HOT["health"] = {"backlogs": {}}
+HOT["overview"] = {"attention": {"limit": 201}}
+NOT_HOT: dict[str, set[str]] = {
+    "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day
+    "topics": {"partitions"},  # a few rows
+    "health": {"alarms"},  # as many as stand
+    "overview": {"stops"},  # a few rows
+}
+STATEMENTS = [(file, name) for file, statements in HOT.items() for name in statements]
+
+
+@pytest.fixture(scope="module")
+def analysed(kvitt_server: TestServer) -> Iterator[Connection]:
+    """A store with twenty thousand cases, and with statistics."""
+    with counted_store(kvitt_server) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("file", "name"), STATEMENTS)
+def test_a_page_reads_its_rows_by_index(analysed: Connection, file: str, name: str) -> None:
+    assert scanned(plan_of(analysed, CONSOLE, file, name, HOT[file][name])) == []
+
+
+def test_every_statement_of_a_page_can_be_planned_on_an_empty_store(database: str) -> None:
+    with connect(database) as connection:
+        for file, name in STATEMENTS:
+            assert plan_of(connection, CONSOLE, file, name, HOT[file][name])["Node Type"]
+
+
+@pytest.mark.parametrize("file", list(HOT))
+def test_every_statement_of_a_page_is_either_held_to_its_plan_or_said_not_to_need_it(file: str) -> None:
+    assert set(dir(load(file, package=CONSOLE))) == set(HOT[file]) | NOT_HOT.get(file, set())

@@ -17,8 +17,9 @@ from msgspec import Struct
 from bench.messages import DP_TOPIC, dp
 from bench.report import BrokerDurability
 from bench.topics import TOPIC_TERMS
+from kvitt.broker_settings import KafkaSettings, QueueSettings
 from kvitt.contracts.helved.topics import STATUSES
-from kvitt.settings import KafkaSettings, QueueSettings, Settings
+from kvitt.settings import Settings
 from kvitt.transports.kafka.clients import watermarks
 from kvitt.transports.kafka.topics import ensure_topics
 

@@ -7,12 +7,12 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.order_keys import further_key
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.formats import topics
 from kvitt.kernel.clock import utc_now
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import payment_uid, ts, ts_payment
 from support.hub_stage import Stage, receipt_with, staged

@@ -7,10 +7,10 @@ import pytest
 from brokers.kafka import Kafka
 from confluent_kafka import Producer
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings
 from support.hub_messages import dp, text
 from support.kafka_stage import Neighbour, ends, joined, neighbours, send, until
 from support.patience import PATIENCE_SECONDS

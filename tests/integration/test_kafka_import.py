@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from kvitt.app.main import main
+from kvitt.broker_settings import KafkaSettings
 from kvitt.config import read_client_file
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.importing import Importing
@@ -21,7 +22,6 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.migrate import upgrade
 from kvitt.rails.oppdrag import order_xml
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.plain import read_state
 from kvitt.transports.kafka.relay import KafkaRelay
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome, Submit
@@ -17,7 +18,6 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import run_loop
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.intake import KafkaIntake
 from support.hub_messages import PLAIN, dp, text
 from support.kafka_stage import ends, hint, joined, roles, send, until

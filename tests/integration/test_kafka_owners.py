@@ -12,11 +12,12 @@ from confluent_kafka import Message
 
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved.topics import STATUSES, primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.settings import DecisionSettings, KafkaSettings, RestSettings, Settings
+from kvitt.settings import DecisionSettings, RestSettings, Settings
 from support.hub_messages import aap
 from support.issuer import AUDIENCE, ISSUER, Issuer
 from support.iverksetting_bodies import days, encoded, person_of, v2

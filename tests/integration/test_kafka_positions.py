@@ -9,11 +9,11 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.formats import topics
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_kafka
 from support.hub_messages import PLAIN, person_of, text

@@ -9,6 +9,7 @@ from brokers.kafka import Kafka
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.outputs import encode_payment
 from kvitt.disbursement import payment_document
@@ -17,7 +18,6 @@ from kvitt.errors import LeaseLost
 from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.kafka.topics import TopicsDiffer, ensure_topics
 from support.hub_messages import dp

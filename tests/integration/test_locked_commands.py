@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from integration.test_operate import Bench, clock
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.inbox import Incoming
@@ -19,7 +20,6 @@ from kvitt.kernel import database as store
 from kvitt.kernel.database import connect
 from kvitt.ledger.calls import NewAccount
 from kvitt.ledger.post import LedgerWriter
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka import plain as kafka_plain
 from kvitt.transports.kafka.topics import ensure_topics
 from kvitt.transports.log.embedded_log import make_topics

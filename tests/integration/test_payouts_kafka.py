@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from kvitt.app.hub import HubProcess
+from kvitt.broker_settings import KafkaSettings
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import decode_event
 from kvitt.formats.topics import partition_of
@@ -12,7 +13,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.payouts.directory import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 from support.kafka_stage import read
 from support.patience import until
 from support.rest_stage import earn

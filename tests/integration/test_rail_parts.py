@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from kvitt.app.ports import ports_of
+from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved import topics
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.rail import Candidate, Capabilities, Observation, ReceiptOutcome, Severity
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.operators import Operator
-from kvitt.settings import OpsSettings, RapidSettings
+from kvitt.settings import OpsSettings
 from kvitt.testing import Hub, hub
 from support.hub_messages import aap
 from support.rail_kits import SCHEME

@@ -1,9 +1,10 @@
 """A dry run whose order would leave on a rail that can not be asked what it would do: its sender hears so, and the case goes on."""
 
 from kvitt.app.ports import ports_of
+from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved import topics
 from kvitt.kernel.database import connect
-from kvitt.settings import OpsSettings, RapidSettings
+from kvitt.settings import OpsSettings
 from kvitt.testing import hub
 from support.hub_messages import aap
 from support.rail_kits import SCHEME

@@ -15,9 +15,10 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from kvitt.app.hub import HubProcess
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import PERSON
 from support.rapid_stage import in_short, other_case

@@ -16,12 +16,13 @@ from confluent_kafka import Producer
 
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved.topics import SCHEME_OF_INPUT, STATUSES
 from kvitt.disbursement.check import check
 from kvitt.disbursement.source import bind_database
 from kvitt.errors import OtherLog
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 from kvitt.transports.kafka.positions import lease_of
 from support.hub_messages import dp, text
 from support.patience import PATIENCE_SECONDS, until

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from brokers.kafka import Kafka
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.topics import ensure_topics
 from support.console_script import command
 from support.hub_messages import aap, dp, text

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.app.ports import PORTS, limits_of, limits_of_nobody, ports_of
+from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holding import HoldKind, OwnPay, Paid
@@ -19,7 +20,7 @@ from kvitt.disbursement.values import RateType, Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator
 from kvitt.ops.alarms import list_alarms
-from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, RestSettings, Settings, SourceLimitSettings
+from kvitt.settings import LimitsSettings, OpsSettings, RestSettings, Settings, SourceLimitSettings
 from support.hub_messages import aap, dp
 from support.hub_stage import Stage
 

@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 import kvitt.testing
+from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved.topics import STATUSES
 from kvitt.formats.topics import PAYOUT_EVENTS, RAPID
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator import ServiceFaults
-from kvitt.settings import RapidSettings, Settings
+from kvitt.settings import Settings
 from kvitt.testing import DamageForm, Hub
 from support.hub_messages import person_of
 from support.rail_kits import ToyKit

@@ -10,9 +10,9 @@ from pathlib import Path
 from brokers.artemis import Artemis
 from brokers.kafka import Kafka
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
-from kvitt.settings import KafkaSettings
 from kvitt.testing.scratch import scratch_directory
 from kvitt.transports.kafka.topics import ensure_topics
 from support.broker_fixtures import running_artemis, running_kafka

@@ -7,10 +7,10 @@ from uuid import uuid4
 from confluent_kafka import Message
 
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.settings import KafkaSettings
 from kvitt.testing import HandClock
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.queue.stomp_queue import StompQueue

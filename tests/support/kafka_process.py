@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from kvitt.app.hub import lane_writer
 from kvitt.app.ports import PORTS
+from kvitt.broker_settings import KafkaSettings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
@@ -16,7 +17,6 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, run_loop
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.intake import KafkaIntake
 from kvitt.transports.kafka.relay import KafkaRelay
 

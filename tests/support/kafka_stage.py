@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved.topics import SCHEME_OF_INPUT
 from kvitt.formats.topics import PARTITIONS
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.topics import ensure_topics
 from support.kafka_process import Roles
 from support.patience import PATIENCE_SECONDS, until

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from kvitt.app.ports import ports_of
+from kvitt.broker_settings import RapidSettings
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.queue import Delivery, Outgoing, Queue
 from kvitt.rails.oppdrag.emulator import Emulator
-from kvitt.settings import OpsSettings, RapidSettings
+from kvitt.settings import OpsSettings
 from kvitt.transports.queue.table_queue import TableQueue
 from support.toy_rail import ToyBank, ToyRail
 

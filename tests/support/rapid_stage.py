@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from kvitt.app.ports import ports_of
+from kvitt.broker_settings import RapidSettings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.formats.topics import RAPID
-from kvitt.settings import OpsSettings, RapidSettings
+from kvitt.settings import OpsSettings
 from support.hub_stage import Stage
 from support.rapid_messages import PERSON, line, need
 

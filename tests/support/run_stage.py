@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Status
-from kvitt.settings import KafkaSettings
 from support.kafka_stage import ends, read
 from support.patience import PATIENCE_SECONDS, until
 

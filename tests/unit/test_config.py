@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kvitt.broker_settings import QueueSettings
 from kvitt.config import load_settings
 from kvitt.errors import BadSettings
-from kvitt.settings import HIDDEN, QueueSettings, Settings, shown
+from kvitt.settings import HIDDEN, Settings, shown
 
 
 @pytest.fixture(autouse=True)

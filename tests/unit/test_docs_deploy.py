@@ -10,22 +10,12 @@ import msgspec
 import pytest
 
 from kvitt.app.main import main
+from kvitt.broker_settings import KafkaSettings, QueueSettings, RapidSettings
 from kvitt.config import load_settings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.contracts.helved.topics import EXTERNAL_INPUTS, INTERNAL_INPUTS, OUTPUTS
 from kvitt.formats.topics import PARTITIONS, PAYOUT_EVENTS, RAPID, Keeping, TopicTerms
-from kvitt.settings import (
-    DecisionSettings,
-    HttpSettings,
-    KafkaSettings,
-    OpsSettings,
-    QueueSettings,
-    RapidSettings,
-    ReconciliationSettings,
-    RestSettings,
-    Settings,
-    SimulationSettings,
-)
+from kvitt.settings import DecisionSettings, HttpSettings, OpsSettings, ReconciliationSettings, RestSettings, Settings, SimulationSettings
 from support.cli_values import members
 from support.topics import TOPIC_TERMS
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved.contract import Helved
 from kvitt.contracts.helved.dry_run_calls import HelvedCalls
 from kvitt.contracts.iverksetting.contract import Iverksetting
@@ -19,7 +20,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.kernel.money import Kroner
 from kvitt.rails.oppdrag.opening_hours import OpeningHours
 from kvitt.rails.oppdrag.rail import Oppdrag
-from kvitt.settings import LimitsSettings, OpsSettings, RapidSettings, Settings, SimulationSettings
+from kvitt.settings import LimitsSettings, OpsSettings, Settings, SimulationSettings
 
 
 def ports_of(

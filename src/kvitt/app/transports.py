@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from msgspec import Struct
 
+from kvitt.broker_settings import KafkaSettings, QueueSettings
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -21,7 +22,7 @@ from kvitt.kernel.leases import Lease, LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeUp
 from kvitt.kernel.queue import Queue
 from kvitt.ops.figures import ReadLag, TopicLag
-from kvitt.settings import KafkaSettings, QueueSettings, Settings
+from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import LogRelay, make_topics
 from kvitt.transports.log.intake import Intake
 from kvitt.transports.queue.table_queue import TableQueue

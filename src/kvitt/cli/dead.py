@@ -16,7 +16,6 @@ from kvitt.cli.wiring import wiring
 from kvitt.disbursement.dead import OPEN, DeadLetters
 from kvitt.disbursement.letter_acts import LetterReplayed
 from kvitt.disbursement.preview import preview
-from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
@@ -134,19 +133,12 @@ def replay(
             return
         if dry_run:
             record = letters.as_replayed(number, body=content, key=new_key)
-            if record.key is None or record.topic == RAPID:
+            contracts = wiring().ports.contracts
+            scheme = contracts.scheme_of(letters.find(number).source)
+            if record.key is None or scheme in contracts.forwarding:
                 click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
                 return
-            print_preview(
-                preview(
-                    connection,
-                    wiring().ports,
-                    wiring().ports.contracts.scheme_of(letters.find(number).source),
-                    record.key,
-                    record.body,
-                    now=record.at,
-                )
-            )
+            print_preview(preview(connection, wiring().ports, scheme, record.key, record.body, now=record.at))
             return
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"

@@ -12,6 +12,7 @@ import click
 from msgspec.json import encode
 from msgspec.structs import replace
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_list, table, terminal_width
@@ -30,7 +31,7 @@ from kvitt.errors import SourceUnreadable
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.source_tables import source_tables
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 
 
 @click.group(

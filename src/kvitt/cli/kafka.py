@@ -6,14 +6,14 @@ from typing import Final
 
 import click
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_table
 from kvitt.cli.operator import operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.wiring import wiring
-from kvitt.formats.topics import RAPID
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 
 
 @click.group(epilog=example("kvitt kafka lag", "kvitt kafka set-start-offset --topic tbd.rapid.v1 --group tbd-spenn-v1 --dry-run"))
@@ -121,7 +121,7 @@ def _topics(brokers: KafkaSettings, named: str | None) -> list[str]:
     inputs = wiring().ports.contracts.inputs()
     if named is None:
         return list(inputs)
-    source = RAPID if named == brokers.rapid_topic else named
+    source = next((ours for ours, theirs in brokers.shared_topics.items() if theirs == named), named)
     if source not in inputs:
         raise click.UsageError(f"{named} is no input topic; there are {', '.join(inputs)}")
     return [source]

@@ -11,6 +11,7 @@ import click
 import psycopg
 from msgspec import Struct
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.cli.arguments import SECONDS, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.ids import SchemeName
@@ -29,7 +30,7 @@ from kvitt.errors import NoFinalStatus
 from kvitt.formats.topics import TopicPartition, decode_headers
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import PATIENCE_MS, Connection, connect
-from kvitt.settings import KafkaSettings, Settings
+from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import (
     CHANNEL,
     NewRecord,

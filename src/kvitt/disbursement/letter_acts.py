@@ -11,7 +11,6 @@ from kvitt.disbursement.dead import OPEN, DeadLetter, DeadLetters, Put, Replayed
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.preview import Preview, foresee
 from kvitt.errors import NotInThatState
-from kvitt.formats.topics import RAPID
 from kvitt.kernel.approvals import ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -95,11 +94,12 @@ def _shown(letter: DeadLetter, record: Replayed) -> str:
 
 def _foreseen(connection: Connection, ports: Ports, letter: DeadLetter, record: Replayed) -> Iterator[str]:
     """Lines that say what the message would lead to, were it handled now; no ids in them, which are made anew each time."""
-    if record.key is None or record.topic == RAPID:
+    scheme = ports.contracts.scheme_of(letter.source)
+    if record.key is None or scheme in ports.contracts.forwarding:
         yield "it is forwarded as it is, and what it leads to is seen then"
         return
     try:
-        found = foresee(connection, ports, ports.contracts.scheme_of(letter.source), record.key, record.body, now=record.at)
+        found = foresee(connection, ports, scheme, record.key, record.body, now=record.at)
     except ValueError as error:
         yield f"it would not be handled: {error}"
         return

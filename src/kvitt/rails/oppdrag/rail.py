@@ -96,11 +96,8 @@ class Oppdrag(Struct, frozen=True):
     schedule: OpeningHours = OpeningHours()
     name: ClassVar[str] = "oppdrag"
     """As in the store."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """It keeps chains, and refuses a line or a new order that it has already."""
-        return Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(chains=True, simulates=True, reconciles=True, answers_duplicates=True)
+    """It keeps chains, and refuses a line or a new order that it has already."""
 
     def encode(self, order: Order) -> Encoded:
         """Its XML, or that of the older form where the sender made the lines. Raises ValueError when a line id is too long."""

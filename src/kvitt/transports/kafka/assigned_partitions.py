@@ -6,7 +6,7 @@ something that was handed in fails; then it is let go and taken again from what 
 
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 
 import psycopg
@@ -19,7 +19,7 @@ from psycopg.errors import LockNotAvailable
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import NotBegun
-from kvitt.formats.topics import RAPID, TopicPartition, encode_headers
+from kvitt.formats.topics import TopicPartition, encode_headers
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.leases import Lease, LeaseGrant, LeaseKeeper
@@ -174,11 +174,13 @@ class AssignedPartitions:
         ids: TopicIds,
         *,
         topics: Sequence[str],
-        named: Callable[[str], str],
+        shared: Mapping[str, str],
     ) -> None:
+        """`shared` are the topics that others read and write, too, by our name for them, with their name on this cluster."""
         self._consumer, self._connection, self._keeper, self._ids = consumer, connection, keeper, ids
-        self._lane_of_topic = {named(topic): number * _LANES_PER_TOPIC for number, topic in enumerate(topics)}
-        self._sources = {named(topic): topic for topic in topics}
+        self._shared = shared
+        self._sources = {shared.get(topic, topic): topic for topic in topics}
+        self._lane_of_topic = {name: number * _LANES_PER_TOPIC for number, name in enumerate(self._sources)}
         self._assigned: dict[TopicPartition, AssignedPartition] = {}
         self._paused = False
         self._retake_at = self._looked_at = 0.0
@@ -280,7 +282,7 @@ class AssignedPartitions:
     def _take(self, partitions: Sequence[AssignedPartition]) -> list[AssignedPartition]:
         """Takes the leases that are free; returns those that are ours to read. Raises NotBegun, RecordsGone."""
         shifts = self._shifts(partitions)
-        _refuse_unbegun([each for each in partitions if each.source == RAPID and each.lease_name not in shifts])
+        _refuse_unbegun([each for each in partitions if each.source in self._shared and each.lease_name not in shifts])
         taken = []
         granted = self._keeper.acquire_all(self._connection, [each.lease_name for each in partitions])
         for each in partitions:
@@ -392,7 +394,7 @@ def _at(given: PartitionOffset) -> TopicPartition:
 
 
 def _refuse_unbegun(partitions: Sequence[AssignedPartition]) -> None:
-    """Raises NotBegun: the rapid begins where somebody has said, for its old needs have been paid by another hub."""
+    """Raises NotBegun: a shared topic begins where somebody has said, for what is old in it others have paid."""
     if partitions:
         topic, partition = partitions[0].at
         raise NotBegun(f"{topic} partition {partition}: say where to begin with kvitt kafka set-start-offset")

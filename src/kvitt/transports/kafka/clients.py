@@ -11,9 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as PartitionOffset
 from confluent_kafka.admin import AdminClient
 
-from kvitt.formats.topics import RAPID
+from kvitt.broker_settings import KafkaSettings
 from kvitt.kernel.state_log import StateLog
-from kvitt.settings import KafkaSettings
 
 _log = structlog.get_logger(__name__)
 _states = StateLog(_log)
@@ -50,8 +49,8 @@ def _kind_of(said: str) -> str:
 
 
 def names_of(settings: KafkaSettings) -> Callable[[str], str]:
-    """Returns what a topic is called on this cluster: the rapid may have another name there."""
-    return lambda topic: settings.rapid_topic if topic == RAPID else topic
+    """Returns what a topic is called on this cluster: a shared one may have another name there."""
+    return lambda topic: settings.shared_topics.get(topic, topic)
 
 
 def new_admin(settings: KafkaSettings) -> AdminClient:
@@ -60,8 +59,8 @@ def new_admin(settings: KafkaSettings) -> AdminClient:
 
 
 def group_of(settings: KafkaSettings, topics: Sequence[str]) -> str:
-    """The consumer group that reads these topics: one for the case streams, one for the rapid, as one process may be in both."""
-    return f"{settings.group}-rapid" if RAPID in topics else settings.group
+    """The consumer group that reads these topics: one for our own, one for those shared with others, as one process may be in both."""
+    return f"{settings.group}-rapid" if settings.shared_topics.keys() & {*topics} else settings.group
 
 
 def is_the_end(error: KafkaError) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import RecordsGone
@@ -20,7 +21,6 @@ from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep
 from kvitt.kernel.state_log import StateLog
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.assigned_partitions import AssignedPartitions, size_of
 from kvitt.transports.kafka.clients import (
     ConsumerErrors,
@@ -66,7 +66,8 @@ class KafkaIntake:
             try:
                 named = names_of(self._settings)
                 ids = TopicIds(self._settings, self._topics)
-                ours = AssignedPartitions(consumer, connection, self._keeper, ids, topics=self._topics, named=named)
+                shared = self._settings.shared_topics
+                ours = AssignedPartitions(consumer, connection, self._keeper, ids, topics=self._topics, shared=shared)
                 consumer.subscribe(
                     [named(topic) for topic in self._topics], on_assign=ours.assigned, on_revoke=ours.revoked, on_lost=ours.lost
                 )

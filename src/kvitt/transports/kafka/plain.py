@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as PartitionOffset
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.errors import TopicNotFound
 from kvitt.formats.topics import StateRecord, decode_headers
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.assigned_partitions import headers_of
 from kvitt.transports.kafka.clients import (
     names_of,

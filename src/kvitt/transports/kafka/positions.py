@@ -6,20 +6,22 @@ That is where another hub's group has come to, the first record, or behind the l
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka import TopicPartition as PartitionOffset
 from msgspec import Struct
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.errors import NotBegun, NotInThatState, RecordsGone, TopicNotFound
-from kvitt.formats.topics import RAPID, TopicPartition
+from kvitt.formats.topics import TopicPartition
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.clients import (
     group_of,
     names_of,
@@ -43,6 +45,7 @@ class Position(Struct, frozen=True):
     """One partition of an input topic, in the brokers' offsets: first and end, what is stored with our lease, what a group committed.
 
     `topic` is the hub's name for it. None: nothing is stored, or committed. `shift`: how much our positions are ahead of offsets.
+    `shared`: others read and write it, too, and where to begin has to be said.
     """
 
     topic: str
@@ -52,13 +55,14 @@ class Position(Struct, frozen=True):
     stored: int | None
     shift: int
     committed: int | None
+    shared: bool
 
     @property
     def next(self) -> int | None:
         """Where kvitt goes on reading; None where it has to be said."""
         if self.stored is not None:
             return self.stored
-        if self.topic == RAPID:
+        if self.shared:
             return None
         return self.first if self.committed is None else max(self.committed, self.first)
 
@@ -97,7 +101,8 @@ def positions(connection: Connection, settings: KafkaSettings, topics: Sequence[
             first, end = watermarks(reader, PartitionOffset(named(topic), partition), _BROKER_SECONDS)
             kept = stored.get(lease_of(topic, partition))
             at, shift = (kept.position, kept.shift) if kept else (None, 0)
-            found.append(Position(topic, partition, first, end, at, shift, committed.get(TopicPartition(topic, partition))))
+            said = committed.get(TopicPartition(topic, partition))
+            found.append(Position(topic, partition, first, end, at, shift, said, topic in settings.shared_topics))
         return found
     finally:
         reader.close()
@@ -121,10 +126,11 @@ def _committed(settings: KafkaSettings, group: str | None, places: Sequence[Topi
 
 
 def require_start_offset(connection: Connection, settings: KafkaSettings, topics: Sequence[str]) -> None:
-    """Raises NotBegun when nobody has said where to begin on the rapid, RecordsGone when a topic no longer holds what comes next."""
+    """Raises NotBegun when nobody has said where to begin on a shared topic, RecordsGone when a topic no longer holds what comes next."""
     found = positions(connection, settings, topics)
-    if unsaid := [str(each.partition) for each in found if each.next is None]:
-        raise NotBegun(f"{RAPID} partition {', '.join(unsaid)}: say where to begin with kvitt kafka set-start-offset --topic {RAPID}")
+    for topic, its in groupby((each for each in found if each.next is None), key=attrgetter("topic")):
+        unsaid = ", ".join(str(each.partition) for each in its)
+        raise NotBegun(f"{topic} partition {unsaid}: say where to begin with kvitt kafka set-start-offset --topic {topic}")
     for each in found:
         # An operator may have said 0 where the first records are gone already: that is the beginning.
         if each.stored and not each.first <= each.stored <= each.end:
@@ -217,7 +223,7 @@ def set_start_offset(
     """
     topic = starts[0].position.topic
     given_up = any(each.position.stored is not None for each in starts)
-    pays_again = topic == RAPID and start is StartFrom.BEGINNING and any(each.read for each in starts)
+    pays_again = topic in settings.shared_topics and start is StartFrom.BEGINNING and any(each.read for each in starts)
     if given_up or pays_again:
         operator.need_second_person("this may pay twice, or leave out what was to be paid")
     leases = [lease_of(topic, each.position.partition) for each in starts]

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from msgspec import Struct
 from psycopg.errors import LockNotAvailable
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.errors import LeaseLost
 from kvitt.formats.topics import Header, decode_headers
 from kvitt.kernel.clock import Clock
@@ -23,7 +24,6 @@ from kvitt.kernel.fetch import fetch
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.clients import names_of, new_producer
 
 _KAFKA, _OUTBOX = load("kafka", "kvitt.transports.kafka"), load("outbox", "kvitt.kernel")

@@ -7,12 +7,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 from msgspec.structs import replace
 
+from kvitt.broker_settings import KafkaSettings
 from kvitt.errors import RecordsGone, TopicsDiffer
 from kvitt.formats.topics import PARTITIONS, Keeping, TopicTerms
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.queries import load
-from kvitt.settings import KafkaSettings
 from kvitt.transports.kafka.clients import names_of, new_admin
 
 _SQL = load("kafka", "kvitt.transports.kafka")

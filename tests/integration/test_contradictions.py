@@ -374,8 +374,8 @@ def test_each_act_stands_in_both_audit_chains(stage: Contradicted) -> None:
     ("tamper", "kinds"),
     [
         ("UPDATE orders SET state = 'accepted'", {"order"}),
-        ("DELETE FROM contradictions", {"contradiction"}),
-        ("UPDATE cases SET contradictions = 0", {"case"}),
+        ("DELETE FROM contradictions", {"contradiction", "view"}),
+        ("UPDATE cases SET contradictions = 0", {"case", "view"}),
         ("UPDATE receipts SET outcome = 'repeat' WHERE outcome = 'contradicts'", {"receipt"}),
     ],
 )

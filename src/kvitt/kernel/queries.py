@@ -35,6 +35,10 @@ class Queries:
     def __dir__(self) -> list[str]:
         return list(self._statements)
 
+    def __iter__(self) -> Iterator[str]:
+        """All texts, in their order."""
+        return iter(self._statements.values())
+
 
 @cache
 def load(name: str, package: str) -> Queries:

@@ -5,7 +5,7 @@ from typing import Final
 from kvitt.kernel.queries import load
 
 _SQL = load("ledger_check", "kvitt.ledger")
-_LEDGER: Final = "ledger"
+_LEDGER, _VIEW = "ledger", "view"
 
 ANYTHING: Final = _SQL.anything_in_ledger
 STATEMENTS: Final = (
@@ -22,5 +22,6 @@ STATEMENTS: Final = (
     (_LEDGER, _SQL.entries_beside_steps),
     (_LEDGER, _SQL.plans_going_back),
     (_LEDGER, _SQL.plans_beside_steps),
+    *((_VIEW, statement) for statement in load("views_check", "kvitt.ledger")),
 )
 """Kinds of differences, each with a statement that finds it: the number of a case (null), an id, and what is wrong."""

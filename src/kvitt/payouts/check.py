@@ -44,6 +44,7 @@ STATEMENTS = (
     (Kind.PAYOUT, _SQL.payouts_going_back),
     (Kind.PAYOUT, _SQL.payouts_beside_events),
     (Kind.PAYOUT, _SQL.payouts_before_steps),
+    *((Kind.VIEW, statement) for statement in load("views_check", "kvitt.payouts")),
 )
 """Kinds of differences that only all rows together can show, with their statements."""
 

@@ -70,6 +70,7 @@ _OVER_ALL = (
     (Kind.LOG, _TOGETHER.log_differences),
     (Kind.LOG, _TOGETHER.log_of_nothing),
     (Kind.ORPHAN, load_queries("deferred", "kvitt.disbursement").deferred_astray),
+    *((Kind.VIEW, statement) for statement in load_queries("views_check", "kvitt.disbursement")),
 )
 
 
@@ -145,5 +146,9 @@ class _Check:
         self._cursor.execute(SQL.sort_in_memory)
         others = [(Kind(kind), statement) for each in self._subjects for kind, statement in each.statements]
         for kind, statement in (*_OVER_ALL, *others):
-            for case_no, subject, text in self._cursor.stream(statement, arguments):
-                self._found.differs(kind, case_no, subject, text)
+            try:
+                with self._cursor.connection.transaction():
+                    for case_no, subject, text in self._cursor.stream(statement, arguments):
+                        self._found.differs(kind, case_no, subject, text)
+            except psycopg.DataError as error:  # a row that can not even be read is a difference, and the check goes on
+                self._found.differs(kind, None, statement.partition("\n")[0].lstrip("- "), f"can not be proved: {type(error).__name__}")

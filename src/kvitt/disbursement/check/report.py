@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PAYOUT = "payout"
     APPROVAL = "approval"
     LOG = "log"
+    VIEW = "view"
 
 
 class Difference(Struct, frozen=True):

@@ -10,7 +10,7 @@ RoleName = Literal["look", "act", "approve", "persons", "audit"]
 
 
 class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The pages of the role `console`, and who may see them.
+    """The pages of the role `console`, and who people are: on pages, over REST, and on the command line.
 
     `port` None: 8088 if it is free, else any; the log says which. `url` is the address that browsers know it by, where that is another
     one than where it listens. `environment` stands on every page.
@@ -22,6 +22,8 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Without an issuer there is no console, unless `local_people`: then three made-up people are there to choose from, for everybody on
     this machine; only on the loopback, never in production. None: where kvitt runs its own database.
+
+    On the command line people log in at `device_url` (RFC 8628), to which it is `device_client_id`, or else `client_id`, without a secret.
 
     A session ends `idle_minutes` after it was used last, and `session_hours` after the login.
     """
@@ -39,6 +41,8 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     authorize_url: str = ""
     token_url: str = ""
     jwks_url: str = ""
+    device_url: str = ""
+    device_client_id: str = ""
     ca_file: str = ""
     scope: str = "openid profile"
     person_claim: str = "NAVident"
@@ -52,3 +56,8 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __repr__(self) -> str:
         """Without the secret."""
         return f"ConsoleSettings(host={self.host!r}, port={self.port!r}, issuer={self.issuer!r}, client_id={self.client_id!r})"
+
+
+def are_people_made_up(console: ConsoleSettings, database_url: str | None) -> bool:
+    """Whether people are whoever they say they are: made-up ones on pages, typed names on the command line."""
+    return not console.issuer and (database_url is None if console.local_people is None else console.local_people)

@@ -9,8 +9,11 @@ from kvitt.errors import BadSettings
 
 PREFIX: Final = "KVITT_"
 CONFIG: Final = "KVITT_CONFIG"
-_OTHERS: Final = frozenset({CONFIG, "KVITT_DIE_AT", "KVITT_SEED", "KVITT_EXAMPLES", "KVITT_KILLS", "KVITT_CIRCLE", "KVITT_CIRCLE_KILLS"})
-"""Names that are no settings: the file of settings, and what the project's own tests and benchmarks ask for."""
+TOKEN: Final = "KVITT_TOKEN"  # noqa: S105 - the name of a variable
+_OTHERS: Final = frozenset(
+    {CONFIG, TOKEN, "KVITT_DIE_AT", "KVITT_SEED", "KVITT_EXAMPLES", "KVITT_KILLS", "KVITT_CIRCLE", "KVITT_CIRCLE_KILLS"}
+)
+"""Names that are no settings: the file of settings, the token of who acts, and what the project's own tests and benchmarks ask for."""
 _OTHERS_BEGIN: Final = ("KVITT_TEST_", "KVITT_BENCH_", "KVITT_BROKER_", "KVITT_SOAK_")
 _SERVICE_LINKS: Final = re.compile(
     r"KVITT(_[A-Z0-9_]+)?_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|KVITT(_[A-Z0-9_]+)?_PORT_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?"

@@ -60,6 +60,18 @@ class BadOperator(NamesField, InvalidInput, who="operator"):
     """Who acts, who approves it, or why is not named as it must be; `field` is `by`, `approved_by` or `reason`, `rule` what it breaks."""
 
 
+class TypedName(InvalidInput, who="operator"):
+    """Names are not typed here: who acts is who their token says, and who approves it confirms it as themselves."""
+
+
+class NotLoggedIn(AccessRefused, status=401, who="operator"):
+    """Nobody is logged in on this machine, or too long ago; nothing was done."""
+
+
+class LoginRefused(AccessRefused, status=401, who="operator"):
+    """The issuer let nobody in, or nobody said yes to the login in time."""
+
+
 class BadThrift(InvalidInput):
     """Bytes are no message of Thrift's strict binary protocol, or of its interface; `cut_off`: they end too early (payouts §7.2)."""
 

@@ -26,6 +26,8 @@ from support.hub_messages import dp, ts, ts_payment
 from support.ledger_stage import clock as payout_clock
 from support.payout_stage import payout_stage, wanted
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 DP, TS = Scheme.DAGPENGER, Scheme.TILLEGGSSTONADER
 KARI = Operator("Kari Nordmann", "the bank said so by phone")
 OLA = "Ola Hansen"

@@ -18,6 +18,8 @@ from support.hub_messages import ts, ts_payment
 from support.hub_stage import Stage, staged
 from support.payout_stage import payout_stage, wanted
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 KARI = Operator("kari", "two children, two grants", "ola")
 TRANSFER = (
     "ledger",

@@ -36,6 +36,8 @@ from support.console_script import KVITT, PATIENCE_SECONDS, command
 from support.hub_messages import aap
 from support.rest_stage import earn
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 LEAVES = dict(commands())
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 NOWHERE = "host=/nowhere dbname=nothing"

@@ -31,6 +31,8 @@ from support.ledger_stage import clock, sums_are_zero
 from support.payout_stage import PayoutStage, payout_stage, wanted
 from support.topics import TOPICS
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 HELD = 100_005
 """The shop's fee of 5 is held on top."""
 

@@ -32,6 +32,8 @@ from support.hub_stage import Stage
 from support.rapid_messages import line, need
 from support.rapid_stage import rapid_on
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 NOON = datetime(2026, 6, 5, 10, tzinfo=UTC)
 DAY = date(2026, 6, 5)
 KARI = Operator("kari", "asked for by the rail")

@@ -23,6 +23,8 @@ from support.case_histories import CaseStage, aap
 from support.console_script import command
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, Shown, console_site
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 SPAN = [("2026-06-01", "2026-06-12", 500)]
 HANS, GURO = "H100002", "G100003"
 _cases = count(1)

@@ -10,6 +10,8 @@ from support.case_histories import CaseStage, aap
 from support.console_script import command
 from support.console_stage import ACTS, LOOKS, ConsoleSite, console_site
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 HANS = "H100002"
 REASON = "the rates are wrong"
 

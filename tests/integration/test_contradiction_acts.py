@@ -24,6 +24,8 @@ from support.hub_messages import dp
 from support.rapid_messages import need
 from support.rapid_stage import Rapid, following_need, in_short, other_case, rapid_on
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 DP = Scheme.DAGPENGER
 WHO = ("--by", "Kari Nordmann", "--approved-by", "Ola Hansen", "--reason", "the bank said so by phone")
 

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
 from support.console_script import command
 from support.old_tables import OldSystem, entry
 from support.single_payments import span
+
+pytestmark = pytest.mark.usefixtures("made_up_people")
 
 UID = "5d0c2e9e-1111-4222-8333-444455556666"
 BY = ["--by", "kari", "--approved-by", "ola", "--reason", "kvitt takes over"]
@@ -68,6 +71,20 @@ def test_the_report_is_a_page_or_an_object_and_a_second_run_passes_by_what_is_th
         "2 cases there already",
         "0 cases left out",
     ]
+
+
+def test_what_one_asks_for_another_confirms_and_no_password_is_kept(database: str, old: OldSystem) -> None:
+    old.decide("S1", "B1", entry("2025-02-10", "2025-02-21", 640))
+    importing = ["import", "iverksetting", "--database", database, "--by", "kari", "--reason", "kvitt takes over", "--ask"]
+    for source in ("postgresql://reader:hush@old-host/utsjekk", "host=old-host password=hush"):
+        refused = command(*importing, "--from", source)
+        assert (refused.returncode, "no password in it" in refused.stderr, "hush" in refused.stderr) == (2, True, False)
+    asked = command(*importing, "--from", old.conninfo)
+    assert (asked.returncode, "1 cases with 1 decisions" in asked.stdout) == (0, True)
+    confirmed = command("approve", "yes", "1", "--by", "ola", "--database", database)
+    assert "1 cases with 1 payments were taken over" in confirmed.stdout
+    with connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM cases").fetchone() == (1,)
 
 
 def test_what_it_can_not_read_from_is_named(database: str, old: OldSystem) -> None:

@@ -23,6 +23,8 @@ from support.hub_messages import Json, aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import Stage, staged
 from support.state_records import LINE, case_list, payment, period, run, sent_before, utbetaling
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 OLD = "200001343#0"
 TWO = Operator("Kari", "the rail pays nothing", "Ola")
 CHILD_CARE: Json = {"stønad": "TILSYN_BARN_AAP", "fagsystem": "TILLSTPB"}

@@ -26,6 +26,8 @@ from kvitt.settings import Settings
 from support.console_script import KVITT, PATIENCE_SECONDS
 from support.patience import until
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 START = datetime(2026, 7, 1, 8, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 KARI = Operator("kari", "it is needed now")

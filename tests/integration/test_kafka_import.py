@@ -30,6 +30,8 @@ from support.kafka_stage import ends, joined, read
 from support.patience import until
 from support.state_records import LINE, OPERATOR, case_list, payment, period, run, utbetaling
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 
 @pytest.fixture
 def stage(database: str) -> Iterator[Stage]:

@@ -23,6 +23,8 @@ from support.rapid_messages import need
 from support.run_stage import Place, running
 from support.topics import TOPIC_TERMS
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 Connection = psycopg.Connection[tuple[object, ...]]
 OUTSIDE = "another.rapid.v1"
 """What the rapid is called on this cluster."""
@@ -102,7 +104,10 @@ def test_nothing_is_read_of_a_topic_that_was_made_anew_and_is_longer_than_the_ol
             until(lambda: any("RecordsGone" in line for line in runner.lines), what="nobody was told")
             assert runner.stop() == 0
         assert count(connection) == 30
-        begun = place.command("kafka", "set-start-offset", "--topic", topic, "--beginning", "--over", *WHO)
+        kari = ("--by", "kari", "--reason", "a test", "--ask")
+        asked = place.command("kafka", "set-start-offset", "--topic", topic, "--beginning", "--over", *kari)
+        assert "begins at 0, 0 are never read" in asked.stdout, asked.stdout + asked.stderr
+        begun = place.command("approve", "yes", "1", "--by", "ola")
         assert begun.returncode == 0, begun.stdout + begun.stderr
         with running(place, "intake"):
             until(lambda: count(connection) >= 230)

@@ -26,6 +26,8 @@ from kvitt.transports.log.embedded_log import make_topics
 from support.console_script import EXAMPLES
 from support.topics import TOPIC_TERMS, TOPICS
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 KARI = ("--by", "kari", "--reason", "a reason")
 KARI_AND_OLA = (*KARI, "--approved-by", "ola")
 OPERATORS = "SELECT 1 FROM operators FOR UPDATE"

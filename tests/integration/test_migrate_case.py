@@ -22,6 +22,8 @@ from support.iverksetting_bodies import days, previous, v2
 from support.iverksetting_stage import decision_site
 from support.state_records import case_list, payment, period, run, sent_before, utbetaling
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 AAP, TS = Scheme.AAP, Scheme.TILLEGGSSTONADER
 OLD, NEW, OTHER = (payment_uid("C1", number) for number in (1, 2, 3))
 COUNTED = "C1#4"

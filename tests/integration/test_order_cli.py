@@ -27,6 +27,8 @@ from kvitt.testing import TestServer
 from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
 from support.console_script import KVITT, PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 TWINS = ("5f2c0d3a-9d0e-5b53-8a26-2f7c9b0e4d11", "5f2c0d3b-9d0e-5b53-8a26-2f7c9b0e4d12")
 ESCAPE = b"\x1b[2Jkey\x07"
 

@@ -24,6 +24,8 @@ from support.hub_stage import Stage, staged
 from support.rapid_messages import line, need
 from support.rapid_stage import rapid_on
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 TWO = Operator("Kari", "looked at it", "Ola")
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 KARI = {"ident": PERSON}

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
 from support.console_script import EXAMPLES, command
+
+pytestmark = pytest.mark.usefixtures("made_up_people")
 
 FILE = EXAMPLES / "parties.toml"
 

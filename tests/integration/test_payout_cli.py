@@ -14,6 +14,8 @@ from kvitt.testing import TestServer
 from support.console_script import EXAMPLES, command
 from support.ledger_stage import clock, commit, hold, made, moved
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 NEW = ("create", "--party", "party-1", "--shop", "shop-1", "--currency", "RUB")
 BY = ("--by", "kari", "--approved-by", "ola", "--reason", "as agreed")
 

@@ -23,6 +23,8 @@ from support.patience import PATIENCE_SECONDS, until
 from support.rapid_messages import PERSON
 from support.rapid_stage import in_short, other_case
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 ROLES = ("rapid", "relay", "sender", "receiver", "emulator")
 
 

@@ -37,6 +37,8 @@ from support.reconciled import (
     texts,
 )
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 _UNANSWERED = """
     INSERT INTO orders SELECT c.* FROM orders AS o, generate_series(1, %(orders)s) AS n, jsonb_populate_record(
         o, jsonb_build_object('order_id', gen_random_uuid(), 'number', 1 + n, 'state', 'sent', 'receipt_no', NULL, 'settled_at', NULL)) AS c

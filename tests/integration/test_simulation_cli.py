@@ -21,6 +21,8 @@ from kvitt.testing.scratch import scratch_directory
 from support.console_script import EXAMPLES
 from support.patience import until
 
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
 FIRST = EXAMPLES / "tp" / "01-work-training-with-two-children.json"
 CASE = json.loads(FIRST.read_text("utf-8"))["sakId"]
 Json = dict[str, Any]

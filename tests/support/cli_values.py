@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from kvitt.app.main import main
+from kvitt.cli.who import ByOption
 from support.console_script import EXAMPLES
 
 UNUSABLE: Final = {
@@ -101,9 +102,10 @@ def typed(path: str, command: click.Command, known: Mapping[str, str], other: Ma
     for parameter in command.params:
         assert parameter.name is not None
         flag = isinstance(parameter, click.Option) and parameter.is_flag
+        needed = parameter.required or (isinstance(parameter, ByOption) and parameter.needed)
         if parameter.name == "dry_run" or (parameter.required and flag):
             line.append(parameter.opts[0])
-        elif parameter.name in other or (parameter.required and not flag):
+        elif parameter.name in other or (needed and not flag):
             given: Any = other.get(parameter.name, usual(parameter, known))
             values = [given] * max(parameter.nargs, 1)
             if isinstance(parameter, click.Option):

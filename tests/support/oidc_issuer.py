@@ -5,6 +5,7 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from support.issuer import Issuer
 
 ISSUER_NAME = "https://issuer"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class OidcIssuer:
@@ -25,22 +27,43 @@ class OidcIssuer:
         self.answer: tuple[int, dict[str, Any]] | None = None
         self.asked: dict[str, str] = {}
         self.exchanged: dict[str, str] = {}
+        self.waits: list[str] = []
+        """The errors that the next polls for a device hear, before the token."""
 
     def callback(self, address: str, **instead: str) -> str:
         """The path to which the browser comes back from this address of the issuer."""
         self.asked = {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
         return f"/login/callback?{urlencode({'code': 'code-1', 'state': self.asked['state'], **instead})}"
 
+    def device(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """The answer to a device that begins a login (RFC 8628)."""
+        self.asked = form
+        code = {"device_code": "device-1", "user_code": "WDJB-MJHT", "verification_uri": f"{self.url}/device"}
+        return self.answer or (200, {**code, "expires_in": 60, "interval": 0})
+
     def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """The answer to a code."""
         self.exchanged = form
+        if form["grant_type"] == DEVICE_GRANT:
+            return self._device_token(form)
         challenge = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
         if form["code"] != "code-1" or challenge != self.asked["code_challenge"]:
             return 400, {"error": "invalid_grant"}
         if self.answer:
             return self.answer
-        right = {"aud": "kvitt-console", "azp": None, "nonce": self.asked["nonce"], "NAVident": "Z990001", "name": "Kari", "groups": ["g"]}
-        return 200, {"token_type": "Bearer", "access_token": "opaque", "id_token": self.keys.token(**{**right, **self.claims})}
+        return 200, {"token_type": "Bearer", "access_token": "opaque", "id_token": self.id_token(nonce=self.asked["nonce"])}
+
+    def id_token(self, **more: Any) -> str:
+        """A token of Kari, of the group `g`, and of whatever `claims` say."""
+        right = {"aud": "kvitt-console", "azp": None, "NAVident": "Z990001", "name": "Kari", "groups": ["g"], "iat": datetime.now(UTC)}
+        return self.keys.token(**{**right, **more, **self.claims})
+
+    def _device_token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if form["device_code"] != "device-1" or form["client_id"] != self.asked["client_id"]:
+            return 400, {"error": "invalid_grant"}
+        if self.waits:
+            return 400, {"error": self.waits.pop(0)}
+        return 200, {"token_type": "Bearer", "access_token": "opaque", "id_token": self.id_token()}
 
 
 @contextmanager
@@ -53,7 +76,8 @@ def oidc_issuer(directory: Path) -> Iterator[OidcIssuer]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
-            self._say(*made.token({name: value for name, (value,) in parse_qs(body).items()}))
+            form = {name: value for name, (value,) in parse_qs(body).items()}
+            self._say(*(made.device(form) if self.path == "/device" else made.token(form)))
 
         def _say(self, status: int, said: dict[str, Any]) -> None:
             body = json.dumps(said).encode()

@@ -2,6 +2,7 @@
 
 stage   a hub on the test's own database
 rapid   the same for what comes over the rapid
+made_up_people   names may be typed on a database that is named
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,14 @@ from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from support.hub_stage import Stage
 from support.rapid_stage import Rapid, rapid_on
+
+
+@pytest.fixture(scope="module")
+def made_up_people() -> Iterator[None]:
+    """Commands on a database that is named take typed names, as where people are made up."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KVITT_CONSOLE_LOCAL_PEOPLE", "true")
+        yield
 
 
 @pytest.fixture

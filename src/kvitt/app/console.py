@@ -98,16 +98,12 @@ class Console:
         from kvitt.api.console.app import ConsoleTerms
         from kvitt.api.console.frame import Surroundings
         from kvitt.api.console.gate import Hosts
-        from kvitt.api.console.local_people import AUTHORIZE, ISSUER, LOCAL_ROLES, TOKEN
+        from kvitt.api.console.identity import claims_of
+        from kvitt.api.console.local_people import AUTHORIZE, ISSUER, TOKEN
         from kvitt.api.console.login import CALLBACK, ClientTerms
-        from kvitt.api.console.people import Claims, ConsoleRole
         from kvitt.api.console.sessions import SessionTerms
 
         given, local = self._settings.console, not self._settings.console.issuer
-        claims = Claims("NAVident", "name", "groups", LOCAL_ROLES)
-        if not local:
-            roles = {ConsoleRole(name): groups for name, groups in given.roles.items()}
-            claims = Claims(given.person_claim, given.name_claim, given.groups_claim, roles)
         client = ClientTerms(
             issuer=ISSUER if local else given.issuer,
             client_id=given.client_id,
@@ -121,7 +117,7 @@ class Console:
         environment = given.environment or ("demo" if local else "production")
         around = Surroundings(environment, "emulator" if self._settings.emulator and self._settings.queue.kind == "table" else "real")
         lasts = SessionTerms(timedelta(minutes=given.idle_minutes), timedelta(hours=given.session_hours))
-        return ConsoleTerms(Hosts(self.url, local), client, claims, lasts, around)
+        return ConsoleTerms(Hosts(self.url, local), client, claims_of(given), lasts, around)
 
     def _tokens(self, terms: "ConsoleTerms", issuer: "LocalIssuer | None") -> "Tokens":
         from kvitt.api.rest.callers import Grants

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from kvitt.console_settings import are_people_made_up
 from kvitt.disbursement.rail import Rails
 from kvitt.settings import Settings
 
@@ -70,13 +71,7 @@ def roles_of(settings: Settings) -> tuple[str, ...]:
 
 def has_console(settings: Settings) -> bool:
     """Whether anybody could log in: at an issuer, or as one of the made-up people."""
-    return bool(settings.console.issuer) or has_local_people(settings)
-
-
-def has_local_people(settings: Settings) -> bool:
-    """Whether made-up people are let in."""
-    said = settings.console.local_people
-    return not settings.console.issuer and (settings.database_url is None if said is None else said)
+    return bool(settings.console.issuer) or are_people_made_up(settings.console, settings.database_url)
 
 
 def loops_of(roles: Sequence[str], rails: Rails) -> list[str]:

@@ -8,8 +8,9 @@ from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import moment, shown, shown_lines
+from kvitt.cli.who import by_option, known_person, may_approve
 from kvitt.cli.wiring import wiring
-from kvitt.errors import KvittError
+from kvitt.errors import KvittError, NotPermitted
 from kvitt.kernel.approvals import Approval, ApprovalState
 from kvitt.settings import Settings
 
@@ -94,7 +95,7 @@ def show(settings: Settings, *, number: int, as_json: bool) -> None:
 
 @approve.command(epilog=example("kvitt approve yes 12 --by ola", "kvitt approve yes 12 --by ola --seen 5f2c0d3a"))
 @click.argument("number", type=NUMBER)
-@click.option("--by", required=True, metavar="NAME", help="Who confirms it: another person than the one who asked.")
+@by_option("Who confirms it: another person than the one who asked.", needed=True, approves=True)
 @click.option("--seen", metavar="CODE", help="The effect that you saw, as kvitt approve show names it.")
 @located
 def yes(settings: Settings, *, number: int, by: str, seen: str | None) -> None:
@@ -104,20 +105,23 @@ def yes(settings: Settings, *, number: int, by: str, seen: str | None) -> None:
     """
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        done = wiring().approvals(connection, settings).confirm(number, by, seen=seen)
+        done = wiring().approvals(connection, settings).confirm(number, by, known_person(), seen=seen)
     _print_done(done)
 
 
 @approve.command(epilog=example('kvitt approve no 12 --by ola --reason "the rail has it after all"'))
 @click.argument("number", type=NUMBER)
-@click.option("--by", required=True, metavar="NAME", help="Who refuses it; whoever asked may, too.")
+@by_option("Who refuses it; whoever asked may, too.", needed=True)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit chain.")
 @located
 def no(settings: Settings, *, number: int, by: str, reason: str) -> None:
     """Refuse approval NUMBER. Nothing is done."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        wiring().approvals(connection, settings).refuse(number, by, reason)
+        approvals = wiring().approvals(connection, settings)
+        if not may_approve() and not approvals.find(number).is_of(by, known_person()):
+            raise NotPermitted("none of your groups has the role approve, and it is not yours")
+        approvals.refuse(number, by, reason, known_person())
     click.echo(f"approval {number} is refused")
 
 

@@ -12,6 +12,7 @@ from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option
 from kvitt.cli.operator import operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
+from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, remarks_of
@@ -69,7 +70,7 @@ def consistency() -> None:
 @click.option("--area", required=True, type=_AREA, help="Whose lines.")
 @click.option("--day", type=_DAY, help="On which day they are in force, or behind it; today if not said.")
 @click.option("--dry-run", is_flag=True, help="Only print the messages.")
-@click.option("--by", metavar="NAME", help="Who does it.")
+@by_option()
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @json_option
 @located

@@ -9,7 +9,7 @@ import click
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.operator import ask, ask_option, is_asked_for, reasoned
+from kvitt.cli.operator import approved, ask, is_asked_for, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
@@ -108,13 +108,10 @@ def show(settings: Settings, *, number: int, raw: bool, as_json: bool) -> None:
     )
 )
 @click.argument("number", type=NUMBER)
-@click.option("--by", required=True, metavar="NAME", help="Who does it; stands in the audit chain.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; stands in the audit chain.")
-@click.option("--approved-by", metavar="NAME", help="The second person, who approves a mended body or another key.")
 @click.option("--body", type=existing_file(), help="The mended message; the old bytes otherwise.")
 @click.option("--key", help="For a letter that came without a usable key.")
 @click.option("--dry-run", is_flag=True, help="Show what would be ordered; change nothing.")
-@ask_option
+@approved
 @located
 def replay(
     settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, body: Path | None, key: str | None, dry_run: bool

@@ -11,12 +11,14 @@ from typing import Final
 import click
 from msgspec.json import encode
 from msgspec.structs import replace
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.broker_settings import KafkaSettings
 from kvitt.cli.arguments import existing_file
 from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_list, table, terminal_width
-from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operating, operator_of
+from kvitt.cli.operator import acting, approved, ask, is_asked_for, operating, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import shown_json
 from kvitt.config import read_client_file
@@ -24,7 +26,7 @@ from kvitt.contracts.helved.importing import Importing, ImportReport
 from kvitt.contracts.helved.topics import CASES, PAYMENTS
 from kvitt.contracts.iverksetting.importing import read_cases
 from kvitt.contracts.utbetalinger.importing import read_payments
-from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten
+from kvitt.disbursement.approvable import ImportAsked, PaymentForgotten, TablesAsked
 from kvitt.disbursement.take_over import TakeOver, TakeOverReport
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import SourceUnreadable
@@ -60,10 +62,7 @@ def import_() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Read and judge everything, write nothing.")
 @click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
-@click.option("--by", metavar="NAME", help="Who does it.")
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
-@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
-@ask_option
+@acting
 @located
 def helved(
     settings: Settings,
@@ -122,9 +121,7 @@ def helved(
 @click.option("--dry-run", is_flag=True, help="Read and judge everything, write nothing.")
 @click.option("--leave-out", is_flag=True, help="Take over all cases but those that something is wrong with.")
 @json_option
-@click.option("--by", metavar="NAME", help="Who does it.")
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
-@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@acting
 @located
 def iverksetting(
     settings: Settings,
@@ -143,6 +140,11 @@ def iverksetting(
     passes by what is there. Exit status 1 when something is wrong with cases.
     """
     operator = None if dry_run else operator_of(by, reason, approved_by)
+    if operator and is_asked_for():
+        _refuse_password(source)
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection:
+            ask(settings, connection, "import iverksetting", TablesAsked(source, leave_out), operator)
+        return
     with opened(settings) as conninfo, connected(conninfo, application="kvitt import") as connection, source_tables(source) as tables:
         if not any(map(tables.has, _TABLES)):
             raise SourceUnreadable(f"there are none of the tables {', '.join(_TABLES)} on its search path")
@@ -191,6 +193,16 @@ def forget(settings: Settings, *, scheme: Scheme, case_id: str, payment_id: str,
     with operating(settings) as operate:
         operate.forget(scheme, named, payment_id, Operator(by, reason, approved_by))
     click.echo(f"{payment_id} of case {named} is forgotten")
+
+
+def _refuse_password(source: str) -> None:
+    """Ends the command where the address holds what must not be kept with what is asked for."""
+    try:
+        named = conninfo_to_dict(source)
+    except ProgrammingError:
+        raise click.UsageError("--from: this is no address of a PostgreSQL: postgresql://user@host/name") from None
+    if any("password" in name for name in named):
+        raise click.UsageError("--from: what is asked for is kept, so it has no password in it; a password file of libpq is read")
 
 
 def _page(report: ImportReport, *, dry_run: bool) -> Iterator[str]:

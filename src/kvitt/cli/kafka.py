@@ -8,9 +8,10 @@ import click
 
 from kvitt.broker_settings import KafkaSettings
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list, print_table
-from kvitt.cli.operator import operator_of
+from kvitt.cli.operator import acting, ask, is_asked_for, operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.wiring import wiring
+from kvitt.disbursement.approvable import StartAsked
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.settings import Settings
@@ -48,11 +49,9 @@ def lag(settings: Settings, *, topic: str | None, as_json: bool) -> None:
 @click.option("--group", metavar="GROUP", help="Where this group has committed: the old hub's, which must be stopped.")
 @click.option("--beginning", is_flag=True, help="At the first record that the topic holds.")
 @click.option("--end", is_flag=True, help="Behind the last record: nothing that stands there now is read.")
-@click.option("--over", is_flag=True, help="Give up what kvitt has stored itself; needs --approved-by.")
+@click.option("--over", is_flag=True, help="Give up what kvitt has stored itself; two people do it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be skipped and what read; change nothing.")
-@click.option("--by", metavar="NAME", help="Who does it; stands in the audit chain.")
-@click.option("--reason", metavar="TEXT", help="Why; stands in the audit chain.")
-@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
+@acting
 @located
 def start_offset(
     settings: Settings,
@@ -86,6 +85,9 @@ def start_offset(
     brokers = _kafka(settings)
     (source,) = _topics(brokers, topic)
     with _asking(settings) as connection:
+        if operator and is_asked_for():
+            ask(settings, connection, "kafka set-start-offset", StartAsked(source, start.value, group, over), operator)
+            return
         starts = planned(positions(connection, brokers, [source], group), start, over=over)
         print_table(_STARTS, starts)
         if operator is None:

@@ -24,7 +24,7 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import ask, ask_option, is_asked_for, operator_of
+from kvitt.cli.operator import acting, ask, is_asked_for, operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import minor
 from kvitt.cli.wiring import wiring
@@ -282,10 +282,7 @@ _LINES: Sequence[Column] = (
 @click.option("--amount", required=True, type=Whole(1, 2**63 - 1), metavar="MINOR", help="In whole minor units: 1000000 are 10,000.00 RUB.")
 @click.option("--currency", required=True, metavar="CODE", help="The currency of both accounts.")
 @click.option("--description", required=True, metavar="TEXT", help="What it is, as the posting says it.")
-@click.option("--by", metavar="NAME", help="Who does it.")
-@click.option("--approved-by", metavar="NAME", help="The second person who approves it.")
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
-@ask_option
+@acting
 @click.option("--dry-run", is_flag=True, help="Show what both accounts would have; do nothing.")
 @json_option
 @located

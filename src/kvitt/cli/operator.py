@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from kvitt.cli.shell import connected, opened
 from kvitt.cli.text import moment, shown_lines
+from kvitt.cli.who import by_option, known_person
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.operate import Operate
 from kvitt.kernel.clock import utc_now
@@ -31,12 +32,24 @@ def operating(settings: Settings) -> Iterator[Operate]:
 def reasoned(command: Command) -> Command:
     """Every act names who does it and why."""
     command = click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the audit chain.")(command)
-    return click.option("--by", required=True, metavar="NAME", help="Who does it.")(command)
+    return by_option(needed=True)(command)
 
 
 def approved(command: Command) -> Command:
     """Acts that move money name a second person, or ask for one to confirm them."""
-    return ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(reasoned(command)))
+    return ask_option(approver_option(reasoned(command)))
+
+
+def acting(command: Command) -> Command:
+    """The same for an act that can be looked at first: that needs neither."""
+    command = ask_option(approver_option(command))
+    return by_option()(click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command))
+
+
+def approver_option(command: Command) -> Command:
+    """Names a second person on the spot."""
+    said = "The second person who approves it. Only where people are made up."
+    return click.option("--approved-by", metavar="NAME", help=said)(command)
 
 
 def ask_option(command: Command) -> Command:
@@ -58,15 +71,18 @@ def ask(settings: Settings, connection: Connection, act: str, arguments: Struct,
     """Asks for an act, and says what it would do and who has to confirm it. Raises click.UsageError, and what its preview raises."""
     if operator.approved_by is not None:
         raise click.UsageError("--ask leaves it to another person to confirm: leave --approved-by out")
-    approval = wiring().approvals(connection, settings).ask(act, arguments, operator)
+    approval = wiring().approvals(connection, settings).ask(act, arguments, operator, known_person())
     click.echo(shown_lines(approval.effect))
     click.echo(f"approval {approval.approval_no} is asked for, and lapses at {moment(approval.lapses_at)} UTC")
-    click.echo(f"another person confirms it: kvitt approve yes {approval.approval_no} --by NAME")
+    by = "" if known_person() else " --by NAME"
+    click.echo(f"another person confirms it: kvitt approve yes {approval.approval_no}{by}")
 
 
 def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> Operator:
     """Who acts, where options that a dry run does not need were left to be asked for. Raises click.UsageError, BadOperator."""
 
-    if by is None or reason is None:
+    if by is None:
         raise click.UsageError("name who does it and why: --by NAME --reason TEXT (or look first: --dry-run)")
+    if reason is None:
+        raise click.UsageError("say why: --reason TEXT (or look first: --dry-run)")
     return Operator(by, reason, approved_by)

@@ -20,7 +20,7 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import Command, approved, ask, ask_option, is_asked_for, operating, operator_of, reasoned
+from kvitt.cli.operator import Command, acting, approved, ask, is_asked_for, operating, operator_of, reasoned
 from kvitt.cli.order_check import CHECK, check_lines
 from kvitt.cli.order_effect import EFFECT, effect_lines
 from kvitt.cli.shell import connected, example, located, opened, print_page
@@ -199,9 +199,7 @@ def decide(settings: Settings, *, order_id: str, accepted: bool, by: str, reason
 def _resolving(command: Command) -> Command:
     """Options of acts that resolve a contradiction: who, unless it is a dry run."""
     command = click.option("--dry-run", is_flag=True, help="Show the effect; change nothing. Needs no names.")(command)
-    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
-    command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
-    return json_option(click.option("--by", metavar="NAME", help="Who does it.")(command))
+    return json_option(acting(command))
 
 
 @order.command(

@@ -8,9 +8,10 @@ import msgspec
 
 from kvitt.cli.arguments import content_of, existing_file
 from kvitt.cli.listing import Column, json_option, limit_option, print_list
-from kvitt.cli.operator import ask, ask_option, is_asked_for
+from kvitt.cli.operator import approver_option, ask, ask_option, is_asked_for
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import shown, shown_json
+from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.errors import BadDirectory
 from kvitt.kernel.clock import utc_now
@@ -29,9 +30,9 @@ def party() -> None:
 @party.command("load", epilog=example("kvitt party load examples/parties.toml --dry-run", "kvitt party load examples/parties.toml"))
 @click.argument("file", type=existing_file())
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--by", metavar="NAME", help="Who loads it.")
+@by_option("Who loads it.")
 @click.option("--reason", metavar="TEXT", help="Why.")
-@click.option("--approved-by", metavar="NAME", help="Another person who approves it.")
+@approver_option
 @ask_option
 @located
 def load_file(settings: Settings, *, file: Path, dry_run: bool, by: str | None, reason: str | None, approved_by: str | None) -> None:

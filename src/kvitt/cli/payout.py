@@ -23,9 +23,10 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import approved, ask, ask_option, is_asked_for, operator_of, reasoned
+from kvitt.cli.operator import acting, approved, ask, is_asked_for, operator_of, reasoned
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import minor, moment, shown, shown_json
+from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.acts import AuditedAct
 from kvitt.kernel.actor import CLI, UNNAMED, Actor
@@ -50,13 +51,6 @@ _PAID = 'kvitt payout paid p-1 --by kari --approved-by ola --reason "the bank ha
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="The payout, as one JSON document.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would move and what the accounts would have; do nothing.")
-
-
-def _acting(command: Command) -> Command:
-    """Who does it, why, and who approves it; a dry run needs none of them."""
-    command = ask_option(click.option("--approved-by", metavar="NAME", help="The second person who approves it.")(command))
-    command = click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")(command)
-    return click.option("--by", metavar="NAME", help="Who does it.")(command)
 
 
 @click.group(epilog=example(_CREATE, "kvitt payout show p-1", _CONFIRM, "kvitt payout list --status unpaid"))
@@ -95,7 +89,7 @@ def acting_on(settings: Settings, named: str) -> Iterator[tuple[PayoutService, s
 @click.option("--currency", required=True, metavar="CODE", help="As on the shop's accounts.")
 @click.option("--id", "payout_id", metavar="ID", help="The id of the payout, at most 57 characters; a random one otherwise.")
 @click.option("--tool", metavar="ID", help="The payout tool; the shop's own otherwise.")
-@click.option("--by", metavar="NAME", help="Who asks for it; it stands with the payout.")
+@by_option("Who asks for it; it stands with the payout.")
 @_dry_run
 @_as_json
 @located
@@ -142,7 +136,7 @@ def show(settings: Settings, *, payout_id: str, as_json: bool) -> None:
 @click.argument("payout_id", metavar="PAYOUT")
 @_dry_run
 @_as_json
-@_acting
+@acting
 @located
 def confirm(settings: Settings, *, payout_id: str, by: str, reason: str, approved_by: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the money of a PAYOUT move. Once it is confirmed, only a reversal brings it back."""
@@ -163,7 +157,7 @@ def confirm(settings: Settings, *, payout_id: str, by: str, reason: str, approve
 @click.option("--details", required=True, metavar="TEXT", help="Why, as everyone hears it who hears of the payout.")
 @_dry_run
 @_as_json
-@_acting
+@acting
 @located
 def cancel(
     settings: Settings,

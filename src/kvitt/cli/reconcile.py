@@ -16,6 +16,7 @@ from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option
 from kvitt.cli.operator import operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment
+from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.reconcile.consistency import read_lines_run
@@ -178,7 +179,7 @@ def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
 @click.option("--early", is_flag=True, help="Up to today, though that is not over; what leaves later leaves under tomorrow's key.")
 @click.option("--from", "first", type=_DAY, help="The first day, where an area was never reconciled.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be reported, with the bytes of the messages.")
-@click.option("--by", metavar="NAME", help="Who does it.")
+@by_option()
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
 @json_option
 @located

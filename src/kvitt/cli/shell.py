@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 
 from kvitt.cli.arguments import Named, refuse_unusable
 from kvitt.cli.text import shown, shown_lines
+from kvitt.cli.who import named
 from kvitt.cli.wiring import wiring
 from kvitt.errors import KvittError, NoDataDirectory, NothingRuns, ResultUnknown, RowsLocked
 
@@ -166,7 +167,7 @@ def located(command: Callable[Concatenate["Settings", Arguments], Result], *, qu
         form = settings.log_form or ("console" if quiet or sys.stderr.isatty() else "json")
         logs.set_up(settings.data, level=level, form=logs.LogForm(form))
         signal.signal(signal.SIGTERM, _terminated)
-        return command(settings, *args, **options)
+        return command(settings, *args, **(named(settings, options) if "by" in options else options))
 
     return wrapped
 

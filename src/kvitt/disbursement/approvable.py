@@ -43,6 +43,22 @@ class ImportAsked(Struct, frozen=True):
     leave_out: bool = False
 
 
+class TablesAsked(Struct, frozen=True):
+    """An import from the tables of an older system; `source` has no password in it."""
+
+    source: str
+    leave_out: bool = False
+
+
+class StartAsked(Struct, frozen=True):
+    """Where an input topic is begun to be read: where a `group` has come to, at its `beginning`, or at its `end`."""
+
+    topic: str
+    start: str
+    group: str | None = None
+    over: bool = False
+
+
 class PaymentForgotten(Struct, frozen=True):
     """A payment that an import found and did not learn; `*` is the whole case."""
 

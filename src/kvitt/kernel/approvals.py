@@ -18,7 +18,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
-from kvitt.kernel.operators import Operator, PersonAtIssuer, Signature, name_of, note, reason_of, same_person
+from kvitt.kernel.operators import Operator, PersonAtIssuer, Signature, is_one_person, known_at, name_of, note, reason_of
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("approvals", "kvitt.kernel")
@@ -101,11 +101,8 @@ class Approval(Struct, frozen=True):
     first_effect: str | None
 
     def is_of(self, name: str, known: PersonAtIssuer | None = None) -> bool:
-        """Whether this person has asked for it: by issuer and name where both are known, else by all names that look alike."""
-        if known and self.asked_issuer is not None:
-            return (known.issuer, name) == (self.asked_issuer, self.asked_by)
-        theirs = [name, known.called] if known else [name]
-        return any(same_person(asked, each) for asked in (self.asked_by, self.asked_name) if asked for each in theirs)
+        """Whether this person has asked for it."""
+        return is_one_person((self.asked_by, known_at(self.asked_issuer, self.asked_name)), (name, known))
 
     @property
     def seen(self) -> str:

@@ -5,6 +5,7 @@ alike make a second person. Two names that are hard to distinguish for a reader 
 """
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any, Final, NamedTuple
@@ -76,6 +77,28 @@ class PersonAtIssuer(Struct, frozen=True):
     called: str
 
 
+def known_at(issuer: str | None, called: str | None) -> PersonAtIssuer | None:
+    """The word of an issuer as it is stored; None for who was on a command line where names are typed."""
+    return None if issuer is None else PersonAtIssuer(issuer, called or "")
+
+
+SaidPerson = tuple[str, PersonAtIssuer | None]
+"""A person's name, and what their issuer says of them where they came by one."""
+
+
+def is_one_person(one: SaidPerson, other: SaidPerson) -> bool:
+    """Whether two are one person: by issuer and name where both are known, else by all names that look alike."""
+    (name, known), (other_name, other_known) = one, other
+    if known and other_known:
+        return (known.issuer, name) == (other_known.issuer, other_name)
+    return any(same_person(each, another) for each in _names(one) for another in _names(other))
+
+
+def _names(named: SaidPerson) -> Sequence[str]:
+    name, known = named
+    return [name, known.called] if known and known.called else [name]
+
+
 def _skeletons(name: str) -> frozenset[str]:
     """Returns what is left of a name for comparing: as it looks in the case in which it is written, and as it looks in small letters.
 
@@ -140,7 +163,7 @@ class Operator(Signature, frozen=True):
     def need_second_person(self, why: str = "this moves money") -> None:
         """Raises NeedsSecondPerson unless somebody else than the one who acts has approved it."""
         if self.approved_by is None:
-            raise NeedsSecondPerson(f"{why}: name another person who approves it")
+            raise NeedsSecondPerson(f"{why}: another person has to approve it; ask for it (--ask)")
         if same_person(self.name, self.approved_by):
             raise NeedsSecondPerson(f"{why}: name another person who approves it; these two names are, or look like, one person's")
 

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.api.console.identity import ROLES_LAST, need_role
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
@@ -38,8 +39,6 @@ _SQL: Final = load("sessions", "kvitt.api.console")
 HTML: Final = "text/html; charset=utf-8"
 _MOST_FIELDS: Final = 50
 _ACTING: Final = frozenset({ConsoleRole.ACT, ConsoleRole.APPROVE})
-ROLES_LAST: Final = timedelta(hours=1)
-"""How old the word of the issuer may be by which somebody acts."""
 Values = Mapping[str, Any]
 
 
@@ -99,8 +98,7 @@ class Visit:
 
     def need(self, role: ConsoleRole) -> None:
         """Raises NotPermitted unless this person has the role."""
-        if not self.may(role):
-            raise NotPermitted(f"none of your groups has the role {role.value}")
+        need_role(self.who, role)
 
 
 class Asked(Struct, frozen=True):
@@ -167,8 +165,7 @@ class PageFrame:
 
     def answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
         """The answer to a request of somebody who is logged in. Raises NotPermitted, and what the page raises."""
-        if page.role not in session.who.roles:
-            raise NotPermitted(f"none of your groups has the role {page.role.value}")
+        need_role(session.who, page.role)
         now = self._clock()
         if page.role in _ACTING and now - session.began_at > ROLES_LAST:
             raise NotPermitted("what your groups let you do was looked up too long ago: log in again; nothing was done")

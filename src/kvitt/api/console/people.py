@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from kvitt.api.rest.callers import MACHINE_ROLE
 from kvitt.errors import BadOperator, NotAuthenticated
 from kvitt.kernel.operators import cleaned, name_of
 
@@ -43,7 +44,9 @@ class Claims(Struct, frozen=True):
     roles: Mapping[ConsoleRole, Sequence[str]]
 
     def person_of(self, claims: Mapping[str, Any]) -> ConsolePerson:
-        """The person that claims name. Raises NotAuthenticated where they name none, or nobody who may see the console."""
+        """The person that claims name. Raises NotAuthenticated where they name none, an application, or nobody who may see the console."""
+        if MACHINE_ROLE in _texts(claims.get("roles")):
+            raise NotAuthenticated("the token is an application's own, and names no person")
         try:
             person = name_of(self.person, str(claims[self.person]))
             name = cleaned(self.name, str(claims.get(self.name) or person))[:_LONGEST_NAME]

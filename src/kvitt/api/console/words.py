@@ -154,6 +154,8 @@ _DOES: Final[Mapping[str, str]] = {
     "dead replay": "append the record to its topic again",
     "import forget": "pay nothing of the payment from now on",
     "import helved": "take over the cases of the state topics",
+    "import iverksetting": "take over the cases of an older system's tables",
+    "kafka set-start-offset": "say where a topic is begun to be read",
 }
 
 

@@ -31,7 +31,7 @@ from kvitt.disbursement.values import InvalidForm, Refusal
 from kvitt.errors import UnreadableReceipt
 from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import fetch, fetch_values
-from kvitt.kernel.operators import same_person
+from kvitt.kernel.operators import is_one_person, known_at
 from kvitt.kernel.queries import load
 
 _APPROVALS = load("approvals", "kvitt.kernel")
@@ -145,7 +145,11 @@ class _EndOfOperators(NamedTuple):
 class _ConfirmedApproval(NamedTuple):
     approval_no: int
     asked_by: str
+    asked_issuer: str | None
+    asked_name: str | None
     decided_by: str
+    decided_issuer: str | None
+    decided_name: str | None
 
 
 def check_operators(reader: Reader, found: Findings) -> None:
@@ -165,5 +169,6 @@ def check_approvals(reader: Reader, found: Findings) -> None:
     """Each approval that was confirmed was asked for by another person than the one who confirmed it."""
     for each in fetch(reader.cursor, _ConfirmedApproval, _APPROVALS.confirmed_by):
         found.looked_at("approvals", 1)
-        if same_person(each.asked_by, each.decided_by):
+        asked_by = each.asked_by, known_at(each.asked_issuer, each.asked_name)
+        if is_one_person(asked_by, (each.decided_by, known_at(each.decided_issuer, each.decided_name))):
             found.differs(Kind.APPROVAL, None, f"approval {each.approval_no}", "was confirmed by the person who asked for it")

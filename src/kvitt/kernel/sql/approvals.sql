@@ -85,4 +85,5 @@ WHERE e.what NOT LIKE 'approval %%' AND e.approval_no IS NOT NULL
 
 -- name: confirmed_by
 -- Who asked for, and who confirmed, each approval that was confirmed.
-SELECT approval_no, asked_by, decided_by FROM approvals WHERE state = 'confirmed' ORDER BY approval_no;
+SELECT approval_no, asked_by, asked_issuer, asked_name, decided_by, decided_issuer, decided_name
+FROM approvals WHERE state = 'confirmed' ORDER BY approval_no;

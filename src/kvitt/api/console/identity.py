@@ -1,0 +1,60 @@
+"""Who people are by their tokens, the same for pages, for the command line and over REST (design §11, §17).
+
+A token names a person by its issuer and one claim, and says by its groups what they may do; it is an hour old at most where somebody acts.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kvitt.api.console.local_people import LOCAL_ROLES
+from kvitt.api.console.people import Claims, ConsolePerson, ConsoleRole
+from kvitt.api.rest.callers import Grants
+from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens, fetched_from
+from kvitt.console_settings import ConsoleSettings
+from kvitt.errors import NotAuthenticated, NotLoggedIn, NotPermitted
+
+ROLES_LAST: Final = timedelta(hours=1)
+"""How old the word of the issuer may be by which somebody acts."""
+
+
+def claims_of(given: ConsoleSettings) -> Claims:
+    """Which claims name a person, and which groups have which role; without an issuer those of made-up people."""
+    if not given.issuer:
+        return Claims("NAVident", "name", "groups", LOCAL_ROLES)
+    roles = {ConsoleRole(name): groups for name, groups in given.roles.items()}
+    return Claims(given.person_claim, given.name_claim, given.groups_claim, roles)
+
+
+def person_of_token(given: ConsoleSettings, token: str, now: datetime) -> ConsolePerson:
+    """The person of a token that the command line was given. Waits for the issuer's keys.
+
+    Raises NotAuthenticated, NotLoggedIn for one that is too old, and IssuerUnreachable.
+    """
+    client_id = device_client(given)
+    tokens = Tokens(given.issuer, client_id, fetched_from(given.jwks_url, given.ca_file), Grants())
+    if fetch := tokens.awaited(token):
+        fetch.result(PATIENCE_SECONDS)
+    claims = tokens.claims(token)
+    if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != client_id:
+        raise NotAuthenticated("the token is for another client (azp)")
+    if not is_fresh(claims, now):
+        raise NotLoggedIn("what your groups let you do was looked up too long ago: log in again (kvitt login); nothing was done")
+    return claims_of(given).person_of(claims)
+
+
+def device_client(given: ConsoleSettings) -> str:
+    """The client that the command line is to the issuer."""
+    return given.device_client_id or given.client_id
+
+
+def is_fresh(claims: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a token was made within the hour."""
+    made = claims.get("iat")
+    return isinstance(made, int | float) and now.timestamp() - made <= ROLES_LAST.total_seconds()
+
+
+def need_role(who: ConsolePerson, role: ConsoleRole) -> None:
+    """Raises NotPermitted unless this person has the role."""
+    if role not in who.roles:
+        raise NotPermitted(f"none of your groups has the role {role.value}")

@@ -1,0 +1,142 @@
+"""Who acts: whoever a token says, or, where people are made up, whoever is typed (design §11)."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from kvitt.cli.arguments import content_of, existing_file
+from kvitt.console_settings import are_people_made_up
+from kvitt.environment import TOKEN
+from kvitt.errors import BadSettings, NeedsSecondPerson, NotLoggedIn, TypedName
+
+if TYPE_CHECKING:
+    from kvitt.api.console.people import ConsolePerson
+    from kvitt.kernel.operators import PersonAtIssuer
+    from kvitt.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., object])
+_PERSON, _TOKEN_FILE = "kvitt.person", "kvitt.token_file"
+_LOG_IN: Final = f"log in with kvitt login, or have a token in {TOKEN} or a file (--token-file)"
+
+
+class ByOption(click.Option):
+    """The name of who acts, which a token says where people are not made up. `needed`: the act is never without one.
+
+    `approves`: it takes the role of who approves, and not of who asks.
+    """
+
+    def __init__(self, *declarations: Any, needed: bool = False, approves: bool = False, **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.needed, self.approves = needed, approves
+
+
+def by_option(said: str = "Who does it.", *, needed: bool = False, approves: bool = False) -> Callable[[Command], Command]:
+    """Has a command be given the name of who acts, as `by`."""
+
+    def decorated(command: Command) -> Command:
+        by = click.option(
+            "--by", cls=ByOption, metavar="NAME", needed=needed, approves=approves, help=f"{said} Only where people are made up."
+        )
+        return by(token_option(command))
+
+    return decorated
+
+
+def token_option(command: Command) -> Command:
+    """Lets a command be given a token in a file."""
+    return click.option(
+        "--token-file",
+        type=existing_file(or_dash=True),
+        metavar="FILE",
+        expose_value=False,
+        callback=_keep_token_file,
+        help=f"A token that says who acts (- = standard input). [{TOKEN}, else that of kvitt login]",
+    )(command)
+
+
+def named(settings: "Settings", options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of an act with who acts as `by`.
+
+    Raises TypedName, NeedsSecondPerson, NotLoggedIn, NotAuthenticated, NotPermitted, BadSettings, IssuerUnreachable, click.UsageError.
+    """
+    context = click.get_current_context()
+    (option,) = [each for each in context.command.params if isinstance(each, ByOption)]
+    if are_people_made_up(settings.console, settings.database_url):
+        refuse_token_file()
+        if option.needed and options["by"] is None:
+            raise click.MissingParameter(ctx=context, param=option)
+        return options
+    if options["by"] is not None:
+        raise TypedName(f"--by: names are not typed here, they come from tokens: leave it out, and {_LOG_IN}")
+    if options.get("approved_by") is not None:
+        raise NeedsSecondPerson("--approved-by: another person confirms it, logged in as themselves: ask for it (--ask)")
+    if options.get("dry_run") and not option.needed:
+        return options
+    who = logged_in(settings)
+    _need_role(who, option)
+    context.meta[_PERSON] = who
+    return {**options, "by": who.person}
+
+
+def logged_in(settings: "Settings") -> "ConsolePerson":
+    """The person whose token this command was given, or is kept on this machine.
+
+    Raises NotLoggedIn, NotAuthenticated, BadSettings, IssuerUnreachable.
+    """
+    from kvitt.api.console.identity import person_of_token
+    from kvitt.kernel.clock import utc_now
+
+    require_issuer(settings)
+    return person_of_token(settings.console, _token(settings), utc_now())
+
+
+def known_person() -> "PersonAtIssuer | None":
+    """The word of the issuer about who acts; None where names are typed."""
+    from kvitt.kernel.operators import PersonAtIssuer
+
+    who = click.get_current_context().meta.get(_PERSON)
+    return PersonAtIssuer(who.issuer, who.name) if who else None
+
+
+def may_approve() -> bool:
+    """Whether who acts may approve what others ask for."""
+    from kvitt.api.console.people import ConsoleRole
+
+    who = click.get_current_context().meta.get(_PERSON)
+    return who is None or ConsoleRole.APPROVE in who.roles
+
+
+def refuse_token_file() -> None:
+    """Ends the command where a token is given though nobody could say whose it is."""
+    if click.get_current_context().meta.get(_TOKEN_FILE):
+        raise click.UsageError("--token-file: people are made up here, and names are typed (--by)")
+
+
+def require_issuer(settings: "Settings") -> None:
+    """Raises BadSettings where nobody can say who somebody is."""
+    if not settings.console.issuer:
+        raise BadSettings("[console] issuer: on a database that is named, its tokens say who acts; see docs/console.md")
+
+
+def _need_role(who: "ConsolePerson", option: ByOption) -> None:
+    from kvitt.api.console.identity import need_role
+    from kvitt.api.console.people import ConsoleRole
+
+    need_role(who, ConsoleRole.APPROVE if option.approves else ConsoleRole.ACT)
+
+
+def _keep_token_file(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    context.meta[_TOKEN_FILE] = value
+
+
+def _token(settings: "Settings") -> str:
+    from kvitt.cli.kept_token import kept_token
+
+    file = click.get_current_context().meta.get(_TOKEN_FILE)
+    given = content_of(file, "--token-file").decode("ascii", "replace") if file else os.environ.get(TOKEN)
+    if token := kept_token(settings.console) if given is None else given.strip():
+        return token
+    raise NotLoggedIn(f"nobody is logged in: {_LOG_IN}")

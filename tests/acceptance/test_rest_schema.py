@@ -18,7 +18,7 @@ from kvitt.disbursement.values import Scheme
 from support.rest_stage import ALL, Site, earn, rest_site
 from support.tried import tried
 
-OPERATIONS = 45
+OPERATIONS = 49
 BODY_TOO_LONG, ADDRESS_TOO_LONG, GIVEN_UP, NOT_MOVED, NOT_IN_TIME = 413, 414, 408, 501, 503
 SIMULATIONS = "/api/simulering"
 DECISIONS, OF_LONG, OF_OTHERS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v"), 6, 25
@@ -80,6 +80,13 @@ def test_what_an_approver_is_answered_is_described(requests_made: Requests, mode
     approver = Behind(person="Z990001", approver_of=[scheme])
     token = requests_made.site.hub.rest.token(application="prod:team:approvers", schemes=[scheme], behind=approver)
     _answers_are_described(requests_made, token, mode, only=DECISIONS)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_what_people_are_answered_about_approvals_is_described(requests_made: Requests, mode: GenerationMode) -> None:
+    """Applications by themselves are refused; people who may approve come to the approvals."""
+    token = requests_made.site.hub.rest.token(behind=Behind(person="Z990001", groups=["approve"]))
+    _answers_are_described(requests_made, token, mode, only=("/approvals",))
 
 
 def _headers(token: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import kvitt.testing
 from kvitt.api.rest.callers import Caller, Permission
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import Tokens
+from kvitt.console_settings import ConsoleSettings
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.ledger.calls import Call
@@ -94,6 +95,7 @@ def rest_site(
     of_hub = Settings(
         data=data,
         rest=settings or RestSettings(),
+        console=ConsoleSettings(local_people=settings is None or not settings.issuer),
         simulation=SimulationSettings(call_seconds=call_seconds, dry_run_seconds=call_seconds),
         decisions=decisions or {},  # type: ignore[arg-type]
     )

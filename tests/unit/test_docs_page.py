@@ -27,7 +27,9 @@ from kvitt.kernel.requests import KEY_HEADER
 def app() -> Iterator[PublicPages]:
     """The app with the routes of all roles; nothing of it works."""
     with ThreadPoolExecutor(1) as threads:
-        everything = {name: MagicMock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency", "decisions")}
+        everything = {
+            name: MagicMock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency", "decisions", "approvals")
+        }
         made = make_app(MagicMock(), MagicMock(), MagicMock(), threads, **everything)
         assert isinstance(made, PublicPages)
         yield made

@@ -18,9 +18,11 @@ from kvitt.api.thrift.server import MAX_BODY as THRIFT_BODY
 from kvitt.api.thrift.server import Endpoint, ThriftApp
 from kvitt.app.addresses import ApiAddresses
 from kvitt.app.parts import payouts_of
+from kvitt.app.roles import APPROVALS, has_approvals
 from kvitt.disbursement.authority import USUAL_CAPS, DecisionPolicy, TwoPeople
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import LoopStep, WakeUp, run_loop
@@ -33,6 +35,7 @@ from kvitt.settings import DecisionSettings, HttpSettings, RestSettings, Setting
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
+    from kvitt.api.rest.approvals import ApprovalCalls
     from kvitt.api.rest.callers import DecisionAccess
     from kvitt.api.rest.decisions import DecisionCalls
     from kvitt.api.rest.gate import App
@@ -77,6 +80,8 @@ class Apis:
         """`asked` is called when a simulation is asked for, `decided` when decisions were taken. Raises ApiPortTaken, BadSettings."""
         self._conninfo, self._settings, self._roles, self._stop, self._clock = conninfo, settings, roles, stop, clock
         self._ports, self._asked, self._decided = ports, asked, decided
+        if APPROVALS in roles and not has_approvals(settings):
+            raise BadSettings("[rest] issuer, [console] issuer: approvals are of people that the console knows; both name one issuer")
         self._descriptors = _raise_limit()
         self._limits = _limits_of(settings.http, self._descriptors, _APIS)
         self.addresses = ApiAddresses(settings, roles, self._limits)
@@ -139,8 +144,9 @@ class Apis:
         dry_runs = (DECISION_PATH, *PATHS)
         bodies = dict.fromkeys((*DECISION_PATHS, *dry_runs), self._settings.rest.decision_bytes)
         limits = GateLimits(bodies, rates_of(self._settings.rest), dict.fromkeys(dry_runs, TRANSACTION_ID))
+        tokens = tokens_of(self._settings)
         app = make_app(
-            tokens_of(self._settings),
+            tokens,
             requests,
             self._clock,
             threads,
@@ -151,6 +157,7 @@ class Apis:
             consistency=asked and asked[1],
             limits=limits,
             decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
+            approvals=self._approvals(requests, tokens) if APPROVALS in self._roles else None,
             refused=refused,
             docs=self._settings.rest.docs,
         )
@@ -170,6 +177,16 @@ class Apis:
         return DecisionCalls(
             service, access, self._ports, looks, terms, dry_runs=simulation.calls, dry_run_seconds=simulation.dry_run_seconds, clock=clock
         )
+
+    def _approvals(self, pool: "ConnectionPool[Any]", tokens: "Tokens") -> "ApprovalCalls":
+        from kvitt.api.console.identity import PeopleOfTokens, claims_of
+        from kvitt.api.console.local_people import ISSUER
+        from kvitt.api.rest.approvals import ApprovalCalls
+        from kvitt.app.approvals import approvals_of
+
+        console, clock = self._settings.console, self._clock
+        people = PeopleOfTokens(tokens, claims_of(console), console.issuer or ISSUER, clock)
+        return ApprovalCalls(pool, lambda connection: approvals_of(self._settings, connection, clock), people, clock)
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

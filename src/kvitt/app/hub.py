@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from kvitt.app.ports import limits_of_nobody, ports_as_set
-from kvitt.app.roles import APIS, CONSOLE, RESUME, ROLES, has_console, loops_of, on_rail, roles_of
+from kvitt.app.roles import APIS, CONSOLE, RESUME, ROLES, loops_of, on_rail, roles_of, roles_without_people
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -79,12 +79,12 @@ class HubProcess:
         owner: str | None = None,
         line: WakeLine | None = None,
     ) -> None:
-        """All roles where none are named, the console where somebody could log in.
+        """All roles where none are named, those of people where they are known.
 
         Where others play the rest: the name under which leases are taken, and the line to the others.
         Raises ValueError for an unknown one, ApiPortTaken, OtherLog, TopicsDiffer, KafkaException when no broker answers.
         """
-        roles = [role for role in ROLES if role != CONSOLE or has_console(settings)] if roles is None else roles
+        roles = [role for role in ROLES if role not in roles_without_people(settings)] if roles is None else roles
         if unknown := [role for role in roles if role not in ROLES]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(ROLES)}")
         self.conninfo, self._settings, self.roles = conninfo, settings, roles

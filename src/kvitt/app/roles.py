@@ -14,6 +14,7 @@ from kvitt.settings import Settings
 
 APIS: Final = "apis"
 CONSOLE: Final = "console"
+APPROVALS: Final = "approvals"
 RESUME: Final = "resume"
 ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
@@ -31,6 +32,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "simulations": (APIS,),
         "reconciliations": (APIS,),
         "decisions": (APIS, RESUME),
+        APPROVALS: (APIS,),
         "console": (CONSOLE,),
     }
 )
@@ -60,13 +62,23 @@ _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def roles_of(settings: Settings) -> tuple[str, ...]:
-    """The roles of a hub by these settings: the rapid of a cluster only where that is said, the console where somebody could log in."""
+    """The roles of a hub by these settings: the rapid of a cluster only where that is said, those of people where they are known."""
     left_out = {
         "emulator": not settings.emulator,
         "rapid": settings.kafka is not None and not settings.rapid.ours,
-        "console": not has_console(settings),
+        **dict.fromkeys(roles_without_people(settings), True),
     }
     return tuple(role for role in ROLES if not left_out.get(role))
+
+
+def roles_without_people(settings: Settings) -> tuple[str, ...]:
+    """The roles that nobody could use: the console where nobody logs in, approvals over REST where its tokens are of others."""
+    return (*([] if has_console(settings) else [CONSOLE]), *([] if has_approvals(settings) else [APPROVALS]))
+
+
+def has_approvals(settings: Settings) -> bool:
+    """Whether callers of REST are people that the console knows: of one issuer, or made up with the same key."""
+    return has_console(settings) and settings.rest.issuer == settings.console.issuer
 
 
 def has_console(settings: Settings) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.local_issuer import NOBODY, Behind, LocalIssuer
 from kvitt.app.apis import Apis
+from kvitt.app.roles import roles_without_people
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import Clock
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _TRACE: Final = {"woody.trace-id": "test", "woody.span-id": "test", "woody.parent-id": "undefined"}
 _SECONDS: Final = 60.0
-_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations", "decisions")
+_ROLES: Final = ("payouts", "ledger", "simulations", "reconciliations", "decisions", "approvals")
 
 
 class Rest(Struct, frozen=True):
@@ -91,7 +92,8 @@ class OpenApis:
 
     def __init__(self, conninfo: str, settings: Settings, ports: Ports, clock: Clock) -> None:
         self._opened = ExitStack()
-        apis = Apis(conninfo, settings, _ROLES, threading.Event(), ports=ports, clock=clock)
+        roles = [role for role in _ROLES if role not in roles_without_people(settings)]
+        apis = Apis(conninfo, settings, roles, threading.Event(), ports=ports, clock=clock)
         self._opened.callback(apis.close)
         self._opened.enter_context(apis.steps())
         self.rest = Rest(apis.addresses.rest.url, LocalIssuer(settings.data), settings.rest.audience)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from kvitt.api.console.local_people import LOCAL_ROLES
 from kvitt.api.console.people import Claims, ConsolePerson, ConsoleRole
 from kvitt.api.rest.callers import Grants
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens, fetched_from
 from kvitt.console_settings import ConsoleSettings
 from kvitt.errors import NotAuthenticated, NotLoggedIn, NotPermitted
+from kvitt.kernel.clock import Clock
 
 ROLES_LAST: Final = timedelta(hours=1)
 """How old the word of the issuer may be by which somebody acts."""
@@ -41,6 +44,25 @@ def person_of_token(given: ConsoleSettings, token: str, now: datetime) -> Consol
     if not is_fresh(claims, now):
         raise NotLoggedIn("what your groups let you do was looked up too long ago: log in again (kvitt login); nothing was done")
     return claims_of(given).person_of(claims)
+
+
+class PeopleOfTokens:
+    """People who call with tokens of the issuer at which pages have them log in. Safe for several threads."""
+
+    def __init__(self, tokens: Tokens, claims: Claims, issuer: str, clock: Clock) -> None:
+        """`issuer` is the one by which pages know them."""
+        self._tokens, self._claims, self._issuer, self._clock = tokens, claims, issuer, clock
+
+    def person(self, authorization: str) -> ConsolePerson:
+        """The person of a header, by the keys that are known now. Raises NotAuthenticated, NotPermitted for who is nobody here."""
+        claims = self._tokens.claims(authorization.partition(" ")[2].strip())
+        try:
+            who = self._claims.person_of(claims)
+        except NotAuthenticated as error:
+            raise NotPermitted(str(error)) from None
+        if not is_fresh(claims, self._clock()):
+            raise NotPermitted("what your groups let you do was looked up too long ago: get another token")
+        return replace(who, issuer=self._issuer)
 
 
 def device_client(given: ConsoleSettings) -> str:

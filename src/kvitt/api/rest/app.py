@@ -19,6 +19,7 @@ from litestar.router import Router
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.api.rest import approvals as approval_routes
 from kvitt.api.rest import consistency as consistency_routes
 from kvitt.api.rest import docs_page
 from kvitt.api.rest import dry_runs as dry_run_routes
@@ -29,6 +30,7 @@ from kvitt.api.rest import payouts as payout_routes
 from kvitt.api.rest import reconciliations as reconciliation_routes
 from kvitt.api.rest import simulations as simulation_routes
 from kvitt.api.rest import utbetalinger as utbetalinger_routes
+from kvitt.api.rest.approvals import ApprovalCalls
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
 from kvitt.api.rest.gate import App, Gate, GateLimits
@@ -49,8 +51,9 @@ from kvitt.payouts.service import PayoutService
 
 THREADS: Final = 64
 _JSON: Final = "application/json"
-_DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, and their reconciliation with the
-rail. Amounts of payouts and of the ledger are whole minor units of a currency, those of simulations whole kroner.
+_DESCRIPTION = """Payouts, the double-entry ledger behind them, simulations of payments of benefits, their reconciliation with the
+rail, and approvals of what people ask for. Amounts of payouts and of the ledger are whole minor units of a currency, those of
+simulations whole kroner.
 
 Every request needs a bearer token. A POST, PUT or DELETE may carry an `Idempotency-Key`: the same request with the same key is done once,
 and its repeats are answered with the first answer and `Idempotency-Replayed: true`; another request under that key is refused with 409.
@@ -70,6 +73,7 @@ def make_app(
     consistency: ConsistencyCalls | None = None,
     limits: GateLimits | None = None,
     decisions: DecisionCalls | None = None,
+    approvals: ApprovalCalls | None = None,
     refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
@@ -87,6 +91,7 @@ def make_app(
         *([iverksetting_routes.router(decisions, work)] if decisions else []),
         *([utbetalinger_routes.router(decisions, work), move_routes.router(decisions, work)] if decisions else []),
         *(dry_run_routes.routers(decisions, work) if decisions else []),
+        *([approval_routes.router(approvals, work)] if approvals else []),
     ]
     forms = ProblemForms(
         {

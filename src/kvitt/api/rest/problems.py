@@ -26,7 +26,7 @@ RETRY_SECONDS = "1"
 REFUSED_BY = "refused_by"
 """In the scope of a request: the error with which it ends."""
 _UNAUTHORIZED, _UNAVAILABLE = 401, 503
-_COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans"}
+_COLLECTION = {"payout": "payouts", "account": "accounts", "plan": "plans", "approval": "approvals"}
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 
 

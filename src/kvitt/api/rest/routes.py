@@ -19,6 +19,8 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 from msgspec import Struct
 
+from kvitt.api.console.identity import PeopleOfTokens
+from kvitt.api.console.people import ConsolePerson
 from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
 from kvitt.disbursement.authority import Authority
@@ -45,7 +47,7 @@ Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
 _NOT_ASKED: Final = frozenset(
     {
-        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs", "moves"),
+        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs", "moves", "approvals"),
         *("work", "access", "request", "data"),
     }
 )
@@ -192,6 +194,26 @@ def may_decide_somewhere(access: DecisionAccess) -> Guard:
         _refuse_strange(connection, handler)
 
     return guard
+
+
+def may_as_person(people: PeopleOfTokens) -> Guard:
+    """A guard that lets in people who are known to pages as well, as who they are (`person_in`); never an application by itself.
+
+    Raises NotAuthenticated, NotPermitted, BadRequest.
+    """
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        connection.scope["person"] = people.person(connection.headers["authorization"])  # type: ignore[typeddict-unknown-key]
+        _refuse_strange(connection, handler)
+        _refuse_other_digits(connection.scope["path"], connection.path_params)
+
+    return guard
+
+
+def person_in(request: ASGIConnection[Any, Any, Any, Any]) -> ConsolePerson:
+    """The person who calls, where `may_as_person` guards."""
+    found: ConsolePerson = request.scope["person"]  # type: ignore[typeddict-item]
+    return found
 
 
 def authority_in(request: ASGIConnection[Any, Any, Any, Any]) -> tuple[Scheme, Authority]:

@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from kvitt.api.console.approving import effect_now, is_of, not_there, visible
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
 from kvitt.api.console.operations import known
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.words import does
-from kvitt.errors import ApprovalLapsed, ApprovalNotFound, BadRequest, EffectChanged, KvittError
-from kvitt.kernel.approvals import Approval, ApprovalState, ShownEffect
+from kvitt.errors import ApprovalLapsed, BadRequest, EffectChanged
+from kvitt.kernel.approvals import Approval, ApprovalState
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Kroner, Minor
 from kvitt.kernel.queries import load
@@ -25,8 +26,6 @@ _SQL: Final = load("approvals", "kvitt.api.console.pages")
 _OSLO: Final = ZoneInfo("Europe/Oslo")
 _MOST: Final = 200
 _DECEMBER: Final = 12
-_NOT_WORKED_OUT_HERE: Final = frozenset({"import helved", "import iverksetting", "kafka set-start-offset"})
-"""Acts whose effect takes longer to work out than anybody waits for a page."""
 
 
 class ApprovalInList(NamedTuple):
@@ -122,8 +121,8 @@ def refuse(visit: Visit) -> Redirect:
 def take_back(visit: Visit) -> Redirect:
     """The one who asked asks no more. Raises BadOperator, NotInThatState, and ApprovalNotFound for anybody else."""
     approval = _found(visit)
-    if not _is_mine(visit, approval):
-        raise _not_there(approval.approval_no)
+    if not is_of(approval, visit.who):
+        raise not_there(approval.approval_no)
     return _refused(visit, approval)
 
 
@@ -134,18 +133,7 @@ def _refused(visit: Visit, approval: Approval) -> Redirect:
 
 
 def _found(visit: Visit) -> Approval:
-    approval = visit.operations.approvals(visit.connection).find(visit.path["approval_no"])
-    if not visit.may(ConsoleRole.APPROVE) and not _is_mine(visit, approval):
-        raise _not_there(approval.approval_no)
-    return approval
-
-
-def _not_there(approval_no: int) -> ApprovalNotFound:
-    return ApprovalNotFound(f"there is no approval {approval_no}")
-
-
-def _is_mine(visit: Visit, approval: Approval) -> bool:
-    return (approval.asked_issuer, approval.asked_by) == (visit.who.issuer, visit.who.person)
+    return visible(visit.operations.approvals(visit.connection), visit.path["approval_no"], visit.who)
 
 
 def _shown(visit: Visit, approval: Approval) -> Values:
@@ -155,7 +143,7 @@ def _shown(visit: Visit, approval: Approval) -> Values:
     else:
         visit.look(f"approval {approval.approval_no}")
     is_open = approval.state == ApprovalState.ASKED and visit.now < approval.lapses_at
-    now, why_not = _effect_now(visit, approval) if is_open else (None, None)
+    now, why_not = effect_now(visit.operations.approvals(visit.connection), approval) if is_open else (None, None)
     first = approval.first_effect or approval.effect
     about = {"payout_id": approval.subject}
     return {
@@ -164,25 +152,15 @@ def _shown(visit: Visit, approval: Approval) -> Values:
         "payout": fetch_one(visit.connection, AmountOfPayout, _SQL.amount_of_payout, about) if approval.act.startswith("payout ") else None,
         "does": does(approval.act),
         "is_open": is_open,
-        "is_mine": _is_mine(visit, approval),
+        "is_mine": is_of(approval, visit.who),
         "may_approve": is_open and visit.may(ConsoleRole.APPROVE) and not approval.is_of(visit.who.person, known(visit.who)),
-        "may_refuse": is_open and visit.may(ConsoleRole.APPROVE) and not _is_mine(visit, approval),
+        "may_refuse": is_open and visit.may(ConsoleRole.APPROVE) and not is_of(approval, visit.who),
         "first": first,
         "effect": now,
         "why_not": why_not,
         "changes": changes(first, (now.text if now else approval.effect)),
         "refusal": None,
     }
-
-
-def _effect_now(visit: Visit, approval: Approval) -> tuple[ShownEffect | None, str | None]:
-    """The effect that it would have now, or why it could not be done."""
-    if approval.act in _NOT_WORKED_OUT_HERE:
-        return None, f"what it would do takes long to work out: kvitt approve show {approval.approval_no}"
-    try:
-        return visit.operations.approvals(visit.connection).effect_now(approval), None
-    except KvittError as error:
-        return None, f"by now it could not be done: {error}"
 
 
 def changes(before: str, after: str) -> Sequence[tuple[str, str]]:

@@ -6,8 +6,8 @@ GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public, queue, rail, ledger
 GRANT SELECT ON ALL TABLES IN SCHEMA kvitt_views TO kvitt;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest, console TO kvitt;
 
--- Only what has been consumed, a stop that has been lifted, and a login that has ended is ever deleted.
-GRANT DELETE ON queue.message, stops, console.logins TO kvitt;
+-- Only what has been consumed, a stop that has been lifted, a login and a process that have ended are ever deleted.
+GRANT DELETE ON queue.message, stops, console.logins, processes TO kvitt;
 
 -- Facts of the ledger and of payouts are only ever added; triggers refuse the same to whoever has more rights.
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;

@@ -1,24 +1,18 @@
 """The console in a real browser: every page narrow and wide, light and dark, without a fault, a foreign request or a barrier."""
 
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import ViewportSize
 
 from kvitt.kernel.database import connect
+from support.console_browser import CHROMIUM, Watched, running_chromium
 from support.console_pages import live_with_hostile_text, paths
 from support.console_stage import APPROVES, LOOKS, ConsoleSite
-from support.patience import PATIENCE_SECONDS
 
-CHROMIUM = shutil.which("chromium")
-AXE = (Path(__file__).parents[1] / "support/axe/axe.min.js").read_text("utf-8")
 SIZES: dict[str, ViewportSize] = {"narrow": {"width": 360, "height": 740}, "wide": {"width": 1920, "height": 1080}}
-SERIOUS = ("serious", "critical")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
 
@@ -30,41 +24,8 @@ def conninfo(conninfo: str) -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with running_chromium() as browser:
         yield browser
-        browser.close()
-
-
-class Watched:
-    """A page of the browser, and what it complained of and asked for elsewhere."""
-
-    def __init__(self, context: BrowserContext, url: str) -> None:
-        self.page: Page = context.new_page()
-        self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
-        self.url, self.faults = url, list[str]()
-        self.page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(f"{self.page.url}: {said.text}"))
-        self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
-        self.page.on("request", lambda asked: urlsplit(asked.url).netloc != urlsplit(url).netloc and self.faults.append(asked.url))
-        self.page.on("dialog", lambda dialog: self.faults.append(f"{self.page.url}: a dialog {dialog.message}"))
-
-    def log_in(self, person: str) -> None:
-        """Logs in, by the keyboard alone."""
-        self.page.goto(self.url)
-        self.page.get_by_role("link", name="Log in").press("Enter")
-        self.page.get_by_role("link", name=person).press("Enter")
-        self.page.get_by_role("heading", name="Overview").wait_for()
-
-    def barriers(self) -> list[str]:
-        """What keeps people from using this page."""
-        self.page.evaluate(AXE)
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        return [
-            f"{self.page.url}: {each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-            for each in found["violations"]
-            if each["impact"] in SERIOUS
-            for node in each["nodes"]
-        ]
 
 
 @pytest.fixture(params=[("narrow", "dark"), ("wide", "light")], ids=lambda each: f"{each[0]} {each[1]}")

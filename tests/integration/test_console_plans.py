@@ -22,11 +22,11 @@ HOT["orders"] = {
     "orders": {**FILTERS, "state": "rejected"},
     "open_orders": {**FILTERS, "state": "sent"},
     "end_of_look": BEHIND,
-    **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text")},
+    **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},
 }
 OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "events")
-HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person"), A_CASE)
-HOT["records"] = {"message": {"message_no": 7}, "receipt": {"receipt_no": 7}}
+HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person", "case_version"), A_CASE)
+HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {
     "at": NOW,
@@ -71,7 +71,7 @@ HOT["health"] = {"backlogs": {}}
 HOT["overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[str, set[str]] = {
     "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day
-    "topics": {"partitions"},  # a few rows
+    "topics": {"partitions", "next_position"},  # a few rows
     "health": {"alarms"},  # as many as stand
     "overview": {"stops"},  # a few rows
 }

@@ -68,6 +68,7 @@ class Console:
         from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
         from kvitt.api.console.local_people import LocalPeople
         from kvitt.api.console.operations import Operations
+        from kvitt.api.console.watch import StoreWatch
         from kvitt.api.rest.local_issuer import LocalIssuer
         from kvitt.app.approvals import alone_of, approvals_of
         from kvitt.app.ports import PORTS
@@ -76,6 +77,8 @@ class Console:
             threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
             looks = opened.enter_context(pool(self._conninfo, application="kvitt console", size=CONNECTIONS, lock_timeout_ms=LOCK_MS))
             terms = self._terms()
+            watch = StoreWatch(self._conninfo, self._clock, terms.sessions.idle)
+            opened.callback(watch.close)
             issuer = None if self._settings.console.issuer else LocalIssuer(self._settings.data)
             local = LocalPeople(issuer, terms.client.client_id, terms.client.redirect_url) if issuer else None
             operations = Operations(
@@ -83,8 +86,11 @@ class Console:
                 alone_of(self._settings, self._clock),
                 [rail.name for rail in PORTS.rails],
             )
-            app = make_console(terms, self._tokens(terms, issuer), looks, self._clock, threads, operations=operations, local=local)
+            tokens = self._tokens(terms, issuer)
+            app = make_console(terms, tokens, looks, self._clock, threads, operations=operations, local=local, watch=watch)
             thread = opened.enter_context(self.listener.serving(app, LONGEST_BODY))
+            # Streams end before their listener, which waits for what it is answering.
+            opened.callback(watch.close)
             _log.info("the console listens", url=self.url, people="made up" if local else "of the issuer")
             self.listening.set()
             rounds = count()

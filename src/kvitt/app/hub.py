@@ -28,6 +28,7 @@ from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import LoopStep, MakeStep, WakeLine, WakeUp, run_loop
 from kvitt.kernel.queue import Queue
 from kvitt.ops.readiness import RoleBoard
+from kvitt.ops.reports import RoleReports
 from kvitt.settings import Settings
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class HubProcess:
             max_waiting=_ROOM_PER_INTAKE * len({contract.role for contract in self.ports.contracts}),
         )
         self._line.listen()
+        self._reports = RoleReports(self.conninfo, self._keeper.owner, self.board.states, self.log.ask_brokers)
         makers = self._makers()
         for loop in self._loops:
             watched = self.board.watched(loop, makers[loop]())
@@ -167,6 +169,7 @@ class HubProcess:
     def _close(self) -> None:
         self._writers.close()
         self._keeper.close()
+        self._reports.close()
         if self.apis:
             self.apis.close()
         if self.console:

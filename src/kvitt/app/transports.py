@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -27,9 +28,12 @@ from kvitt.transports.log.embedded_log import LogRelay, make_topics
 from kvitt.transports.log.intake import Intake
 from kvitt.transports.queue.table_queue import TableQueue
 
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 EMBEDDED = "embedded"
-_RELAY_LEASE, _LOOK_SECONDS = "relay", 0.2
+_RELAY_LEASE, _LOOK_SECONDS, _ASK_SECONDS = "relay", 0.2, 1.0
 
 
 def queue_named(conninfo: str, settings: QueueSettings, name: str) -> Queue:
@@ -90,6 +94,7 @@ class EmbeddedTransport:
     """The log as tables."""
 
     read_lag: ReadLag | None = None
+    ask_brokers: Callable[[], object] | None = None
 
     def __init__(self, conninfo: str, ports: Ports) -> None:
         self._conninfo, self._contracts = conninfo, ports.contracts
@@ -120,9 +125,11 @@ class KafkaTransport:
         """Reads what these roles read; what is only of other roles need not be there."""
         self._conninfo, self._settings, self._contracts = conninfo, settings, ports.contracts
         self._topics = [topic for role in roles for topic in ports.contracts.inputs(role)]
+        self._admin: AdminClient | None = None
         others = {RAPID: "rapid", PAYOUT_EVENTS: "payouts"}
         self._others = [topic for topic, role in others.items() if role not in roles]
         self.read_lag: ReadLag | None = self._lag
+        self.ask_brokers: Callable[[], object] | None = self._ask
 
     def _lag(self) -> Sequence[TopicLag]:
         """How far we lag behind on the topics of this process; raises KafkaException or psycopg errors when they can not be asked."""
@@ -133,6 +140,13 @@ class KafkaTransport:
             for each in positions(connection, self._settings, self._topics):
                 lags[each.topic] += each.lag
         return [TopicLag(topic, records) for topic, records in lags.items()]
+
+    def _ask(self) -> object:
+        """Raises KafkaException when no broker answers within a second."""
+        from kvitt.transports.kafka.clients import new_admin
+
+        self._admin = self._admin or new_admin(self._settings)
+        return self._admin.list_topics(timeout=_ASK_SECONDS)
 
     def prepare(self) -> None:
         """Makes or checks topics. Raises OtherLog, TopicsDiffer, KafkaException when no broker answers."""

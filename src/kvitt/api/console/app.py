@@ -10,12 +10,14 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.console.entrance import Entrance
 from kvitt.api.console.frame import PageFrame, Surroundings
 from kvitt.api.console.gate import MAX_BODY, ConsoleGate, Hosts
+from kvitt.api.console.live import LiveStreams
 from kvitt.api.console.local_people import LocalPeople
 from kvitt.api.console.login import ClientTerms, Logins
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.pages import PAGES
 from kvitt.api.console.people import Claims
 from kvitt.api.console.sessions import Sessions, SessionTerms
+from kvitt.api.console.watch import StoreWatch
 from kvitt.api.rest.tokens import Tokens
 from kvitt.kernel.clock import Clock
 
@@ -43,8 +45,9 @@ def make_console(
     *,
     operations: Operations,
     local: LocalPeople | None,
+    watch: StoreWatch,
 ) -> ConsoleGate:
-    """The app; `tokens` checks ID tokens, `local` is the issuer of made-up people, where there is no other."""
+    """The app; `tokens` checks ID tokens, `local` is the issuer of made-up people, where there is no other, `watch` feeds live pages."""
     sessions = Sessions(pool, clock, terms.sessions)
     frame = PageFrame(pool, clock, threads, PAGES, terms.around, operations=operations)
     entrance = Entrance(frame, Logins(terms.client, tokens, terms.claims, sessions), sessions, threads, local)
@@ -55,4 +58,4 @@ def make_console(
         request_max_body_size=None,
         logging_config=None,
     )
-    return ConsoleGate(app, frame, sessions, threads, terms.hosts)
+    return ConsoleGate(app, frame, sessions, threads, hosts=terms.hosts, streams=LiveStreams(watch, clock))

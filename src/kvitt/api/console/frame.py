@@ -36,6 +36,8 @@ from kvitt.kernel.queries import load
 
 _log = structlog.get_logger(__name__)
 _SQL: Final = load("sessions", "kvitt.api.console")
+BY_ITSELF: Final = "kvitt-live"
+"""The header of a page that fetches itself anew, which nobody has asked for; it names the version that the browser has."""
 HTML: Final = "text/html; charset=utf-8"
 _MOST_FIELDS: Final = 50
 _ACTING: Final = frozenset({ConsoleRole.ACT, ConsoleRole.APPROVE})
@@ -52,13 +54,15 @@ class Visit:
     """One request of a person who is logged in, and the transaction in which it is answered.
 
     `path` are the parts of the address by name, `query` and `form` what was asked, each name once.
+    `version` is that of what is shown, where its page has one.
     """
 
     def __init__(
         self, session: Session, connection: Connection, now: datetime, asked: "Asked", operations: Operations | None = None
     ) -> None:
         self.session, self.connection, self.now, self._operations = session, connection, now, operations
-        self.path, self.query, self.form = asked.path, asked.query, asked.form
+        self.path, self.query, self.form, self.known = asked.path, asked.query, asked.form, asked.version
+        self.version = ""
         self.reveals = False
         self.persons: Sequence[str] = ()
         self.answer_status = 200
@@ -102,11 +106,12 @@ class Visit:
 
 
 class Asked(Struct, frozen=True):
-    """All that a request asks beside its method and route."""
+    """All that a request asks beside its method and route; `version` is the one that the browser has."""
 
     path: Mapping[str, Any] = {}
     query: Mapping[str, str] = {}
     form: Mapping[str, str] = {}
+    version: str = ""
 
 
 class ConsolePage(Struct, frozen=True):
@@ -114,6 +119,9 @@ class ConsolePage(Struct, frozen=True):
 
     `role` is what whoever looks must have. A `posted` page answers a form, and may change something. One that `acts` does what the hub's
     operators do, or shows what that would do: it sees what others commit meanwhile, and its form acts once, however often it is sent.
+
+    `live` names the parts of `kvitt_views.changes`, with blanks between, at whose changes an open page fetches itself anew. `version` says
+    cheaply which version of what it shows there is: the one that the browser has is not read again, and nobody looks at it again.
     """
 
     path: str
@@ -125,6 +133,8 @@ class ConsolePage(Struct, frozen=True):
     role: ConsoleRole = ConsoleRole.LOOK
     posted: bool = False
     acts: bool = False
+    live: str = ""
+    version: Callable[[Visit], str] | None = None
 
 
 class Surroundings(Struct, frozen=True):
@@ -157,7 +167,8 @@ class PageFrame:
     def _handler(self, page: ConsolePage) -> HTTPRouteHandler:
         async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
             scope: Any = request.scope
-            asked = Asked(request.path_params, read_once(scope["query_string"]), scope.get("form") or {})
+            version = request.headers.get(BY_ITSELF, "")
+            asked = Asked(request.path_params, read_once(scope["query_string"]), scope.get("form") or {}, version)
             answered: Response[bytes] = await on_thread(self._threads, partial(self.answer, page, scope["session"], asked))
             return answered
 
@@ -172,9 +183,12 @@ class PageFrame:
         with self._pool.connection() as connection:
             visit = Visit(session, connection, now, asked, self._operations)
             values = _act(page, visit) if page.acts else _look(page, visit)
+        if values is None:
+            return Response(b"", status_code=304)
         if isinstance(values, Redirect):
             return Response(b"", status_code=303, headers={"location": values.path})
         shown = {"reveals": visit.reveals, "persons": visit.persons, **self.common(session), "page": page, "now": now, **values}
+        shown["page_version"] = visit.version
         return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=HTML)
 
     def common(self, session: Session | None) -> Values:
@@ -182,7 +196,16 @@ class PageFrame:
         roles = session.who.roles if session else frozenset()
         nav = [page for page in self._pages if page.nav and page.role in roles]
         who, csrf = (session.who, session.csrf) if session else (None, "")
-        return {"around": self._around, "nav": nav, "who": who, "csrf": csrf, "page": None, "now": self._clock(), "once": new_id()}
+        return {
+            "around": self._around,
+            "nav": nav,
+            "who": who,
+            "csrf": csrf,
+            "page": None,
+            "now": self._clock(),
+            "once": new_id(),
+            "page_version": "",
+        }
 
     def refused(self, status: int, text: str, session: Session | None = None, look_at: str = "") -> bytes:
         """The page of an error; `look_at` is where it is seen whether something was done all the same."""
@@ -197,9 +220,13 @@ class PageFrame:
         return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=HTML)
 
 
-def _look(page: ConsolePage, visit: Visit) -> Values | Redirect:
+def _look(page: ConsolePage, visit: Visit) -> Values | Redirect | None:
+    """All that a page shows; None: the browser has it."""
     with visit.connection.transaction():
         visit.connection.execute(_SQL.begin_page)
+        visit.version = page.version(visit) if page.version else ""
+        if visit.version and visit.version == visit.known:
+            return None
         return page.read(visit)
 
 
@@ -216,6 +243,7 @@ def _act(page: ConsolePage, visit: Visit) -> Values | Redirect:
         if fetch_value(visit.connection, _SQL.begin_form, form) is None:
             return Redirect(fetch_value(visit.connection, _SQL.answer_of_form, form) or "/")
         values = page.read(visit)
+        visit.connection.execute(_SQL.count_soon)
         if isinstance(values, Redirect):
             visit.connection.execute(_SQL.answer_form, {**form, "answer": values.path})
         else:

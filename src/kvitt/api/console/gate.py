@@ -13,12 +13,13 @@ from urllib.parse import quote, urlsplit
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
-from kvitt.api.console.frame import HTML, PageFrame, fault_of, on_thread, read_once
+from kvitt.api.console.frame import BY_ITSELF, HTML, PageFrame, fault_of, on_thread, read_once
+from kvitt.api.console.live import PATH, LiveStreams
 from kvitt.api.console.local_people import TOKEN, is_loopback
 from kvitt.api.console.rendering import STATIC_TYPES, static_file
 from kvitt.api.console.sessions import Session, Sessions
 from kvitt.api.http_headers import AsgiMessage, BodyOverLimit, CallerGone, Receive, headers_of, whole_body
-from kvitt.errors import BodyTooLong, NotPermitted
+from kvitt.errors import BodyTooLong, NotAuthenticated, NotPermitted
 
 MAX_BODY: Final = 65_536
 SESSION: Final = "__Host-kvitt"
@@ -65,8 +66,11 @@ class Hosts(Struct, frozen=True):
 class ConsoleGate:
     """An ASGI app around the pages. What it found out stands in the scope: `session`, `cookies`, and `form` of an unsafe request."""
 
-    def __init__(self, app: Any, frame: PageFrame, sessions: Sessions, threads: ThreadPoolExecutor, hosts: Hosts) -> None:
+    def __init__(
+        self, app: Any, frame: PageFrame, sessions: Sessions, threads: ThreadPoolExecutor, *, hosts: Hosts, streams: LiveStreams
+    ) -> None:
         self._app, self._frame, self._sessions, self._threads, self._hosts = app, frame, sessions, threads, hosts
+        self._streams = streams
 
     async def __call__(self, scope: Any, receive: Receive, send: SendMessage) -> None:
         """One request."""
@@ -79,6 +83,8 @@ class ConsoleGate:
             await self._other_address(scope, host, send)
         elif scope["path"].startswith(_STATIC):
             await self._static(scope, send)
+        elif scope["method"] == "GET" and (scope["path"] == PATH or BY_ITSELF in headers):
+            await self._by_itself(scope, headers, receive, _with_headers(send))
         else:
             await self._page(scope, headers, receive, _with_headers(send))
 
@@ -112,6 +118,25 @@ class ConsoleGate:
         except Exception as error:  # noqa: BLE001 - it is shown, and logged where it is no refusal
             status, text = fault_of(error)
             await _send(send, status, self._frame.refused(status, text, session), {"content-type": HTML})
+
+    async def _by_itself(self, scope: Any, headers: Mapping[str, str], receive: Receive, send: SendMessage) -> None:
+        """A request that no person has made: it keeps no session from ending, and is led to no login."""
+        scope["cookies"] = cookies = cookies_in(headers.get("cookie", ""))
+        try:
+            session = scope["session"] = await on_thread(self._threads, partial(self._lasting, cookies.get(SESSION)))
+            if scope["path"] == PATH:
+                await self._streams.answer(session, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - it is shown, and logged where it is no refusal
+            status, text = fault_of(error)
+            await _send(send, status, text.encode(), {"content-type": "text/plain; charset=utf-8"})
+
+    def _lasting(self, session_id: str | None) -> Session:
+        """The session with this id, as it is. Raises NotAuthenticated."""
+        if (session := self._sessions.find(session_id, in_use=False)) is None:
+            raise NotAuthenticated("the session has ended: log in again")
+        return session
 
     async def _open(self, scope: Any, headers: Mapping[str, str], receive: Receive, send: SendMessage) -> None:
         """Pages without a session: they are only read, whoever reads; those of made-up people on this machine only."""

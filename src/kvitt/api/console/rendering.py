@@ -21,6 +21,7 @@ from kvitt.api.console.words import shown_state
 STATIC_TYPES: Final[Mapping[str, str]] = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
@@ -55,6 +56,7 @@ def templates() -> Environment:
         "minor": showing.minor,
         "moment": showing.moment,
         "day": showing.day,
+        "clock_time": lambda at: escape(showing.clock_time(at)),
         "span": showing.span,
         "grouped": lambda number: escape(showing.grouped(number)),
         "plain": plain,

@@ -125,8 +125,8 @@ class Sessions:
             connection.execute(_SQL.begin_session, row)
         return session_id
 
-    def find(self, session_id: str | None) -> Session | None:
-        """The session with this id, if it has not ended; it is in use again."""
+    def find(self, session_id: str | None, *, in_use: bool = True) -> Session | None:
+        """The session with this id, if it has not ended. It is in use again, unless nobody has done anything: a page has by itself."""
         if not is_id(session_id):
             return None
         now, hashed = self._clock(), hash_of(session_id)
@@ -135,7 +135,7 @@ class Sessions:
             found = fetch_one(connection, _StoredSession, _SQL.session, asked)
             if found is None:
                 return None
-            if now - found.seen_at >= _SEEN_EVERY:
+            if in_use and now - found.seen_at >= _SEEN_EVERY:
                 connection.execute(_SQL.see_session, {"session_hash": hashed, "now": now})
         who = ConsolePerson(found.issuer, found.person, found.name, frozenset(map(ConsoleRole, found.roles)))
         return Session(hashed, who, found.began_at, found.ends_at, csrf_of(session_id))

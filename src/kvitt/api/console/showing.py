@@ -66,6 +66,11 @@ def moment(at: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(local.isoformat(), f"{shown} Oslo, {local:%z}", shown)
 
 
+def clock_time(at: datetime) -> str:
+    """The time of day in Oslo, for what is said of today."""
+    return f"{at.astimezone(_OSLO):%H:%M:%S}"
+
+
 def day(on: date | None) -> Markup:
     """A day, which is no moment, and so of no zone."""
     return Markup("") if on is None else Markup('<time datetime="{}">{}</time>').format(on.isoformat(), f"{on:%d.%m.%Y}")

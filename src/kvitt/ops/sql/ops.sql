@@ -192,3 +192,13 @@ FROM log_partitions AS p
 LEFT JOIN leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
 WHERE p.topic = ANY (%(topics)s::text[])
 GROUP BY p.topic;
+
+-- name: report_roles
+-- How the roles of a process do now; of processes that were not seen for a week nothing is kept.
+WITH forgotten AS (DELETE FROM processes WHERE seen_at < now() - interval '7 days')
+INSERT INTO processes (process, roles) VALUES (%(process)s, %(roles)s)
+ON CONFLICT (process) DO UPDATE SET seen_at = now(), roles = EXCLUDED.roles;
+
+-- name: end_process
+-- A process has ended in order.
+DELETE FROM processes WHERE process = %(process)s;

@@ -202,8 +202,8 @@ def _later(year: int, month: int) -> tuple[int, int]:
 _ONE: Final = "/approvals/{approval_no:int}"
 _APPROVER, _ASKER = ConsoleRole.APPROVE, ConsoleRole.ACT
 PAGES: Final = (
-    ConsolePage("/approvals", "Approvals", "approvals.html", read_all, nav="Approvals", key="v"),
-    ConsolePage("/approvals/mine", "My approvals", "my_approvals.html", read_mine),
+    ConsolePage("/approvals", "Approvals", "approvals.html", read_all, nav="Approvals", key="v", live="approvals"),
+    ConsolePage("/approvals/mine", "My approvals", "my_approvals.html", read_mine, live="approvals"),
     ConsolePage(_ONE, "Approval", "approval.html", read_one, acts=True),
     ConsolePage(f"{_ONE}/approve", "Approval", "approval.html", approve, role=_APPROVER, posted=True, acts=True),
     ConsolePage(f"{_ONE}/refuse", "Approval", "approval.html", refuse, role=_APPROVER, posted=True, acts=True),

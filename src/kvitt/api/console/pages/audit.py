@@ -85,4 +85,4 @@ def read(visit: Visit) -> Values:
     return {"acts": acts, "broken": span.broken}
 
 
-PAGES: Final = (ConsolePage("/audit", "Audit", "audit.html", read, nav="Audit", key="a"),)
+PAGES: Final = (ConsolePage("/audit", "Audit", "audit.html", read, nav="Audit", key="a", live="audit"),)

@@ -10,7 +10,7 @@ from kvitt.api.console.pages.audit import chain_span
 from kvitt.api.console.pages.overview import NeedsPerson
 from kvitt.api.console.people import ConsoleRole
 from kvitt.errors import NotFound
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -128,6 +128,11 @@ def _case(visit: Visit) -> CaseOnPage:
     return found
 
 
+def version(visit: Visit) -> str:
+    """That of a case: how far its chain goes, its newest message, and the states of its newest orders."""
+    return fetch_value(visit.connection, _SQL.case_version, {"case_no": visit.path["case_no"]}) or ""
+
+
 def read_one(visit: Visit) -> Values:
     """All about one case; of what there is much, the newest. Raises NotFound."""
     case, connection = _case(visit), visit.connection
@@ -167,7 +172,7 @@ def read_of_person(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one),
+    ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one, live="messages orders receipts", version=version),
     ConsolePage("/cases/{case_no:int}/reveal", "Case", "case.html", reveal, role=ConsoleRole.PERSONS, posted=True),
     ConsolePage("/cases/{case_no:int}/person", "Cases of a person", "cases_of_person.html", read_of_person),
 )

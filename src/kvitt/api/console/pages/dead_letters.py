@@ -68,6 +68,6 @@ def read_one(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/dead-letters", "Dead letters", "dead_letters.html", read_all, nav="Dead letters", key="d"),
+    ConsolePage("/dead-letters", "Dead letters", "dead_letters.html", read_all, nav="Dead letters", key="d", live="messages"),
     ConsolePage("/dead-letters/{dead_no:int}", "Dead letter", "dead_letter.html", read_one),
 )

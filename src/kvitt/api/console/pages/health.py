@@ -10,6 +10,8 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("health", "kvitt.api.console.pages")
 
+_LIVE: Final = "messages orders receipts published jobs reconciliation"
+
 
 class Backlog(NamedTuple):
     """Unfinished things of one kind; `is_at_least`: there are more than were counted."""
@@ -38,4 +40,4 @@ def read(visit: Visit) -> Values:
     return {"backlogs": backlogs(visit.connection), "alarms": fetch(visit.connection, OpenAlarm, _SQL.alarms)}
 
 
-PAGES: Final = (ConsolePage("/health", "Health", "health.html", read, nav="Health", key="h"),)
+PAGES: Final = (ConsolePage("/health", "Health", "health.html", read, nav="Health", key="h", live=_LIVE),)

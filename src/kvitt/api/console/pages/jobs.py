@@ -37,4 +37,4 @@ def read(visit: Visit) -> Values:
     return {"jobs": fetch(visit.connection, JobOnPage, _SQL.jobs), "leases": fetch(visit.connection, LeaseOnPage, _SQL.leases)}
 
 
-PAGES: Final = (ConsolePage("/jobs", "Jobs and roles", "jobs.html", read, nav="Jobs and roles", key="j"),)
+PAGES: Final = (ConsolePage("/jobs", "Jobs and roles", "jobs.html", read, nav="Jobs and roles", key="j", live="jobs"),)

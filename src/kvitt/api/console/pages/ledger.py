@@ -133,7 +133,7 @@ def read_plan(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/ledger", "Ledger", "ledger.html", read_accounts, nav="Ledger", key="l"),
-    ConsolePage("/ledger/accounts/{account_id:int}", "Account", "account.html", read_account),
-    ConsolePage("/ledger/plans/one", "Plan", "plan.html", read_plan),
+    ConsolePage("/ledger", "Ledger", "ledger.html", read_accounts, nav="Ledger", key="l", live="ledger"),
+    ConsolePage("/ledger/accounts/{account_id:int}", "Account", "account.html", read_account, live="ledger"),
+    ConsolePage("/ledger/plans/one", "Plan", "plan.html", read_plan, live="ledger"),
 )

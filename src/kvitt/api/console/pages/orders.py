@@ -153,6 +153,19 @@ def read_one(visit: Visit) -> Values:
     }
 
 
+def version(visit: Visit) -> str:
+    """That of an order: its state, its receipts, and how far the chain of its case goes."""
+    found = fetch_one(visit.connection, _OrderVersion, _SQL.order_version, {"order_id": visit.path["order_id"]})
+    return "" if found is None else f"{found.state}-{found.is_held}-{found.receipt_no}-{found.seq}"
+
+
+class _OrderVersion(NamedTuple):
+    state: str
+    is_held: bool
+    receipt_no: int | None
+    seq: int | None
+
+
 class OrderText(NamedTuple):
     """The bytes of an order."""
 
@@ -168,6 +181,6 @@ def _number(name: str, text: str | None) -> int | None:
 
 
 PAGES: Final = (
-    ConsolePage("/orders", "Orders", "orders.html", read_all, nav="Orders", key="r"),
-    ConsolePage("/orders/{order_id:uuid}", "Order", "order.html", read_one),
+    ConsolePage("/orders", "Orders", "orders.html", read_all, nav="Orders", key="r", live="orders"),
+    ConsolePage("/orders/{order_id:uuid}", "Order", "order.html", read_one, live="orders receipts approvals", version=version),
 )

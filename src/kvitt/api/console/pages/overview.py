@@ -13,6 +13,7 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("overview", "kvitt.api.console.pages")
 _MOST: Final = 200
+_LIVE: Final = "orders messages receipts published approvals jobs reconciliation simulations payouts"
 
 
 class NeedsPerson(NamedTuple):
@@ -53,4 +54,4 @@ def read(visit: Visit) -> Values:
     return {"found": found[:_MOST], "is_cut": len(found) > _MOST, "stops": stops(visit.connection), "backlogs": backlogs(visit.connection)}
 
 
-PAGES: Final = (ConsolePage("/", "Overview", "overview.html", read, nav="Overview", key="o"),)
+PAGES: Final = (ConsolePage("/", "Overview", "overview.html", read, nav="Overview", key="o", live=_LIVE),)

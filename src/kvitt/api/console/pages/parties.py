@@ -83,6 +83,6 @@ def in_words(volume: Volume) -> str:
 
 
 PAGES: Final = (
-    ConsolePage("/parties", "Parties", "parties.html", read_all, nav="Parties", key="i"),
+    ConsolePage("/parties", "Parties", "parties.html", read_all, nav="Parties", key="i", live="parties"),
     ConsolePage("/parties/one", "Party", "party.html", read_one),
 )

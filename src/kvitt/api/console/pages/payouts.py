@@ -158,6 +158,6 @@ def asker_of(stored: str | None) -> str:
 
 
 PAGES: Final = (
-    ConsolePage("/payouts", "Payouts", "payouts.html", read_all, nav="Payouts", key="p"),
-    ConsolePage("/payouts/one", "Payout", "payout.html", read_one),
+    ConsolePage("/payouts", "Payouts", "payouts.html", read_all, nav="Payouts", key="p", live="payouts"),
+    ConsolePage("/payouts/one", "Payout", "payout.html", read_one, live="payouts ledger"),
 )

@@ -213,7 +213,9 @@ def read_since(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/reconciliation", "Reconciliation", "reconciliation.html", read_month, nav="Reconciliation", key="c"),
+    ConsolePage(
+        "/reconciliation", "Reconciliation", "reconciliation.html", read_month, nav="Reconciliation", key="c", live="reconciliation"
+    ),
     ConsolePage("/reconciliation/{run_no:int}", "Run", "run.html", read_run),
     ConsolePage("/reconciliation/{run_no:int}/since", "Since then", "since.html", read_since),
 )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.errors import NotFound, ReceiptNotFound
-from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("records", "kvitt.api.console.pages")
@@ -55,6 +55,11 @@ class ReceiptOnPage(NamedTuple):
     body: bytes
 
 
+def version(visit: Visit) -> str:
+    """That of a message: its state, and how long its answer is."""
+    return fetch_value(visit.connection, _SQL.message_version, {"message_no": visit.path["message_no"]}) or ""
+
+
 def read_message(visit: Visit) -> Values:
     """One message. Raises NotFound."""
     message = fetch_one(visit.connection, MessageOnPage, _SQL.message, {"message_no": visit.path["message_no"]})
@@ -81,6 +86,6 @@ def _look(visit: Visit, what: str, case_no: int | None) -> None:
 
 
 PAGES: Final = (
-    ConsolePage("/messages/{message_no:int}", "Message", "message.html", read_message),
+    ConsolePage("/messages/{message_no:int}", "Message", "message.html", read_message, live="messages", version=version),
     ConsolePage("/receipts/{receipt_no:int}", "Receipt", "receipt.html", read_receipt),
 )

@@ -86,7 +86,7 @@ def _act(name: str, place: SendingPlace) -> ActOnPage:
 
 _ACTS: Final = ConsoleRole.ACT
 PAGES: Final = (
-    ConsolePage("/sending", "Sending", "sending.html", read, nav="Sending", key="e"),
+    ConsolePage("/sending", "Sending", "sending.html", read, nav="Sending", key="e", live="orders"),
     ConsolePage("/sending/stop", "Stop sending", "sending_act.html", read_stop, role=_ACTS, acts=True),
     ConsolePage("/sending/stop", "Stop sending", "sending_act.html", stop, role=_ACTS, posted=True, acts=True),
     ConsolePage("/sending/resume", "Resume sending", "sending_act.html", read_resume, role=_ACTS, acts=True),

@@ -127,6 +127,6 @@ def read_one(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/simulations", "Simulations", "simulations.html", read_all, nav="Simulations", key="m"),
+    ConsolePage("/simulations", "Simulations", "simulations.html", read_all, nav="Simulations", key="m", live="simulations"),
     ConsolePage("/simulations/{request_no:int}", "Simulation", "simulation.html", read_one),
 )

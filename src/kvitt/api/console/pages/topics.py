@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
 from kvitt.errors import BadRequest, NotFound
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("topics", "kvitt.api.console.pages")
@@ -65,6 +65,12 @@ def read_records(visit: Visit) -> Values:
     return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after)}
 
 
+def version(visit: Visit) -> str:
+    """That of the records of a partition: the position of its next one. Raises BadRequest."""
+    asked = {"topic": text_asked(visit.query, "topic") or "", "partition": _number(visit, "partition")}
+    return str(fetch_value(visit.connection, _SQL.next_position, asked) or "")
+
+
 def read_one(visit: Visit) -> Values:
     """One record. Raises BadRequest, NotFound."""
     asked = {"topic": text_asked(visit.query, "topic") or "", **{name: _number(visit, name) for name in ("partition", "position")}}
@@ -83,7 +89,7 @@ def _number(visit: Visit, name: str) -> int:
 
 
 PAGES: Final = (
-    ConsolePage("/topics", "Topics", "topics.html", read_topics, nav="Topics", key="t"),
-    ConsolePage("/topics/records", "Records", "records.html", read_records),
+    ConsolePage("/topics", "Topics", "topics.html", read_topics, nav="Topics", key="t", live="records"),
+    ConsolePage("/topics/records", "Records", "records.html", read_records, live="records", version=version),
     ConsolePage("/topics/record", "Record", "record.html", read_one),
 )

@@ -61,6 +61,10 @@ SELECT answer FROM console.done_forms WHERE session_hash = %(session_hash)s AND 
 -- A form was not done after all.
 DELETE FROM console.done_forms WHERE session_hash = %(session_hash)s AND form_hash = %(form_hash)s;
 
+-- name: count_soon
+-- Pages that are live see at once what this transaction changes: the server counts it when it ends, and not some seconds later.
+SELECT pg_stat_force_next_flush();
+
 -- name: add_look
 -- Somebody looked at what is about a person.
 INSERT INTO console.looks (looked_at, issuer, person, name, what, case_no)

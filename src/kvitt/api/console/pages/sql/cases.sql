@@ -53,3 +53,9 @@ JOIN kvitt_views.persons AS p ON p.ordered_for = this.ordered_for
 JOIN kvitt_views.cases AS c ON c.case_no = p.case_no
 ORDER BY c.last_at DESC, c.case_no
 LIMIT %(limit)s;
+
+-- name: case_version
+-- Whether anything about a case has changed.
+SELECT concat_ws('-', (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = %(case_no)s),
+                 (SELECT max(m.message_no) FROM kvitt_views.messages AS m WHERE m.case_no = %(case_no)s), string_agg(o.state, '-'))
+FROM (SELECT state FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT 5) AS o;

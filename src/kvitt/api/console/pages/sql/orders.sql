@@ -57,3 +57,9 @@ FROM kvitt_views.receipts WHERE order_id = %(order_id)s ORDER BY receipt_no;
 -- name: order_text
 -- Its bytes.
 SELECT message FROM kvitt_views.order_texts WHERE order_id = %(order_id)s;
+
+-- name: order_version
+-- Whether anything about an order has changed.
+SELECT o.state, o.is_held, (SELECT max(r.receipt_no) FROM kvitt_views.receipts AS r WHERE r.order_id = o.order_id) AS receipt_no,
+       (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = o.case_no) AS seq
+FROM kvitt_views.orders AS o WHERE o.order_id = %(order_id)s;

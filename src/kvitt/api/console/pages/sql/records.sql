@@ -13,3 +13,9 @@ FROM kvitt_views.receipts AS r
 JOIN kvitt_views.receipt_texts AS t ON t.receipt_no = r.receipt_no
 LEFT JOIN kvitt_views.orders AS o ON o.order_id = r.order_id
 WHERE r.receipt_no = %(receipt_no)s;
+
+-- name: message_version
+-- Whether anything about a message has changed.
+SELECT concat_ws('-', m.state, octet_length(t.answer))
+FROM kvitt_views.messages AS m JOIN kvitt_views.message_texts AS t ON t.message_no = m.message_no
+WHERE m.message_no = %(message_no)s;

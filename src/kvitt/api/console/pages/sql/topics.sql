@@ -13,3 +13,7 @@ LIMIT %(limit)s;
 -- One record with its bytes.
 SELECT topic, partition, position, at, key, headers, value
 FROM kvitt_views.record_texts WHERE topic = %(topic)s AND partition = %(partition)s AND position = %(position)s;
+
+-- name: next_position
+-- How far a partition goes.
+SELECT next_position FROM kvitt_views.topic_partitions WHERE topic = %(topic)s AND partition = %(partition)s;

@@ -1,0 +1,148 @@
+// Keeps a page as things are: hears from the stream what has changed, fetches the page anew, and says what does not answer.
+// One stream for all tabs of a browser: the tab that holds the lock reads it, and passes on what it says. Every page works without this.
+"use strict";
+
+(() => {
+  const bar = document.getElementById("live");
+  if (!bar || !navigator.locks) return;
+  const [said, show, pause] = ["live-said", "live-show", "live-pause"].map((id) => document.getElementById(id));
+  const parts = new Set(bar.dataset.parts.split(" ").filter(Boolean));
+  const channel = new BroadcastChannel("kvitt-live");
+  const SILENT = 4000;
+  let [heard, at, faults, every] = [performance.now(), bar.dataset.at, [], 1];
+  let [stale, paused, ended, fetching, fetched, fresh, stream] = [false, false, false, false, performance.now(), 0, null];
+
+  const since = () => `; what you see is from ${bar.dataset.at}`;
+  const fault = () => {
+    if (ended) return `Your session has ended: log in again${since()}`;
+    if (performance.now() - heard > SILENT) return `kvitt does not answer since ${at}${since()}`;
+    return faults.length ? `${faults.join("; ")}${since()}` : "";
+  };
+  const state = () => (paused ? `paused${since()}` : fresh ? `${fresh} new` : parts.size ? "live" : "");
+
+  const tell = () => {
+    const wrong = document.hidden ? "" : fault();
+    const text = wrong || state();
+    bar.classList.toggle("tone-person", wrong !== "");
+    show.hidden = wrong !== "" || fresh === 0;
+    if (said.textContent !== text) said.textContent = text;
+  };
+
+  // Rows are known by what they lead to, so that each stays itself wherever it moves, with what is focused or opened in it.
+  const name = (root) => {
+    const names = new Map();
+    for (const row of root.querySelectorAll("tbody tr")) {
+      const table = row.closest("table").caption?.textContent ?? "";
+      const key = `${table}|${row.querySelector("a[href]")?.getAttribute("href") ?? row.cells[0]?.textContent.trim()}`;
+      const times = names.get(key) ?? 0;
+      names.set(key, times + 1);
+      row.id = `row ${key}|${times}`.replaceAll(/\s+/g, "_");
+    }
+    for (const part of root.querySelectorAll("details")) {
+      part.id = `part ${part.querySelector("summary")?.textContent.trim().split(":")[0]}`.replaceAll(/\s+/g, "_");
+    }
+  };
+
+  // A list that is paged through keeps its rows where they are: new ones are counted, and shown when somebody wants them. One that has left
+  // the list from above others that are still there is struck out; below them it may only have moved to the next page.
+  const copied = (row, isGone) => {
+    const copy = row.cloneNode(true);
+    copy.classList.toggle("gone", isGone);
+    copy.title = isGone ? "no longer in this list" : "";
+    return copy;
+  };
+  const hold = (next) => {
+    const [shown, coming] = [document.querySelector("#page tbody"), next.querySelector("tbody")];
+    if (!document.querySelector("#page .pager") || !shown || !coming) return 0;
+    const [known, come] = [shown, coming].map((each) => new Map([...each.rows].map((row) => [row.id, row])));
+    const ids = [...known.keys()];
+    const last = ids.findLastIndex((id) => come.has(id));
+    const rows = ids.map((id, place) => come.get(id) ?? copied(known.get(id), place < last));
+    coming.replaceChildren(...rows);
+    return [...come.keys()].filter((id) => !known.has(id)).length;
+  };
+
+  const refresh = async (all) => {
+    [stale, fetching] = [false, true];
+    try {
+      const answer = await fetch(location.href, { headers: { "kvitt-live": bar.dataset.version }, cache: "no-store", redirect: "error" });
+      if (answer.status === 401) ended = true;
+      if (answer.ok) await take(new DOMParser().parseFromString(await answer.text(), "text/html"), all);
+    } catch {
+      stale = true;
+    }
+    [fetching, fetched] = [false, performance.now()];
+    tell();
+  };
+
+  const take = async (next, all) => {
+    const page = document.getElementById("page");
+    [page, next].forEach(name);
+    fresh = all ? 0 : hold(next);
+    for (const key of ["at", "version"]) bar.dataset[key] = next.getElementById("live")?.dataset[key] ?? "";
+    await htmx.swap({ sourceElement: page, target: page, text: next.documentElement.outerHTML, select: "#page", swap: "outerMorph" });
+  };
+
+  const hear = (event) => {
+    [heard, at, faults, every] = [performance.now(), event.at ?? at, event.faults ?? [], event.every ?? 1];
+    ended ||= event.ended === true;
+    stale ||= (event.parts ?? []).some((part) => parts.has(part));
+    look();
+  };
+
+  const look = () => {
+    const due = performance.now() - fetched > every * 1000;
+    if (stale && due && !paused && !ended && !fetching && !document.hidden) refresh(false);
+    tell();
+  };
+
+  const follow = async (signal) => {
+    const answer = await fetch("/live", { signal, cache: "no-store", redirect: "error" });
+    if (!answer.ok) return publish(answer.status === 401 ? { ended: true } : { faults: [await answer.text()] });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = ""; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const events = (text + value).split("\n\n");
+      text = events.pop();
+      for (const each of events) publish(JSON.parse(each.slice("data: ".length)));
+    }
+  };
+  const publish = (event) => {
+    channel.postMessage(event);
+    hear(event);
+  };
+  const lead = async (signal) => {
+    while (!signal.aborted && !ended) {
+      await follow(signal).catch(() => {});
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  };
+  const watch = () => {
+    stream?.abort();
+    stream = null;
+    if (document.hidden || ended) return;
+    stream = new AbortController();
+    const { signal } = stream;
+    navigator.locks.request("kvitt-live", { signal }, () => lead(signal)).catch(() => {});
+  };
+
+  htmx.config.morphIgnore.push("open");
+  channel.addEventListener("message", ({ data }) => hear(data));
+  document.addEventListener("visibilitychange", () => {
+    heard = performance.now();
+    stale ||= parts.size > 0 && !document.hidden;
+    watch();
+    look();
+  });
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? "Go on" : "Pause";
+    look();
+  });
+  show.addEventListener("click", () => refresh(true));
+  bar.hidden = false;
+  pause.hidden = parts.size === 0;
+  watch();
+  setInterval(look, 500);
+})();

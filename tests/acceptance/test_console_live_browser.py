@@ -1,0 +1,219 @@
+"""Live pages in a real browser: they change as things do and stay where they are; what is killed is said on them, until it is back."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from brokers.broker import free_port
+from playwright.sync_api import Page
+
+from kvitt.kernel.database import Connection, connect
+from kvitt.kernel.migrate import upgrade
+from kvitt.kernel.postgres.server import EmbeddedServer
+from kvitt.testing import TestServer
+from support.broker_fixtures import running_artemis
+from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_stage import ACTS, LOOKS, ConsoleSite, console_site
+from support.lived import live
+from support.patience import until
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+LETTER = """INSERT INTO dead_letters (source, partition, position, body, reason, at)
+            SELECT 'topic', 0, n, 'x', 'reason ' || n, '2026-01-01Z'::timestamptz + n * interval '1 minute'
+            FROM generate_series(%s::integer, %s::integer) AS n"""
+
+
+@pytest.fixture(scope="module")
+def conninfo(kvitt_server: TestServer) -> Iterator[str]:
+    with kvitt_server.database() as made:
+        live(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with running_chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def watched(chromium: Any, url: str, person: str = LOOKS) -> Iterator[Watched]:
+    """A browser of somebody who has logged in; at the end nothing was at fault but fetches of what was away."""
+    context = chromium.new_context(viewport={"width": 900, "height": 500})
+    made = Watched(context, url)
+    made.log_in(person)
+    made.page.get_by_text("live", exact=True).wait_for()
+    yield made
+    context.close()
+    assert made.faults_but_failed_fetches() == []
+
+
+def said(page: Page, text: str) -> None:
+    """Waits until the page says so in its one line."""
+    page.locator("#live-said", has_text=text).wait_for()
+
+
+def test_a_page_shows_what_changes_and_keeps_what_somebody_is_at(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+        page = each.page
+        (case_no,) = connection.execute("SELECT case_no FROM cases WHERE case_id = 'T1'").fetchone() or (0,)
+        page.goto(f"{site.url}/cases/{case_no}")
+        opened = page.locator("#main details").last
+        opened.locator("summary").click()
+        link = page.locator("#main tbody a[href^='/messages/']").last
+        link.focus()
+        link.evaluate("each => { window.focused = each; getSelection().selectAllChildren(each.closest('tr')); }")
+        page.evaluate("scrollTo(0, 400)")
+        connection.execute("UPDATE orders SET state = 'unknown' WHERE case_no = %s", [case_no])
+        page.locator("#main").get_by_text("it may be at the rail or not").first.wait_for()
+        assert opened.evaluate("each => each.open")
+        assert page.evaluate("document.activeElement === window.focused")
+        assert page.evaluate("getSelection().toString() !== ''")
+        assert page.evaluate("scrollY") == 400
+
+
+def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url, ACTS) as each, connect(conninfo) as connection:
+        page = each.page
+        connection.execute(LETTER, [1, 60])
+        page.goto(f"{site.url}/dead-letters")
+        first = page.locator("tbody tr").first.inner_text()
+        connection.execute(LETTER, [61, 63])
+        said(page, "3 new")
+        assert page.locator("tbody tr").first.inner_text() == first
+        connection.execute("UPDATE dead_letters SET state = 'closed' WHERE position = 60")
+        page.locator("tr.gone", has_text="reason 60").wait_for()
+        assert page.locator("tbody tr").count() == 50
+        page.get_by_role("button", name="Show").click()
+        page.locator("tbody tr", has_text="reason 63").wait_for()
+        said(page, "live")
+
+
+def test_who_pauses_a_page_sees_nothing_new_until_it_goes_on(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url) as each, watched(chromium, site.url) as other, connect(conninfo) as connection:
+        each.page.get_by_role("button", name="Pause").click()
+        said(each.page, "paused; what you see is from")
+        connection.execute(
+            "INSERT INTO stops (rail, area, reason, stopped_by, stopped_at) VALUES ('oppdrag', 'TP', 'for the pause', 'T1', now())"
+        )
+        other.page.get_by_text("for the pause").first.wait_for()
+        assert each.page.get_by_text("for the pause").count() == 0
+        each.page.get_by_role("button", name="Go on").click()
+        each.page.get_by_text("for the pause").first.wait_for()
+
+
+def test_tabs_of_a_browser_share_one_stream(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+        streams = list[str]()
+        each.page.context.on("request", lambda asked: asked.url.endswith("/live") and streams.append(asked.url))
+        others = [each.page.context.new_page() for _ in range(8)]
+        for page in others:
+            page.goto(f"{site.url}/sending")
+        connection.execute(
+            "INSERT INTO stops (rail, area, reason, stopped_by, stopped_at) VALUES ('oppdrag', 'TS', 'for all tabs', 'T1', now())"
+        )
+        for page in (each.page, *others):
+            page.get_by_text("for all tabs").first.wait_for()
+        assert streams == []
+
+
+def test_a_session_that_has_ended_is_said(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+        connection.execute("UPDATE console.sessions SET ended_at = now() WHERE ended_at IS NULL")
+        said(each.page, "Your session has ended: log in again")
+
+
+def test_a_database_that_is_stopped_is_said_and_is_back_without_a_reload(chromium: Any, tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path / "data")
+    conninfo = server.start()
+    try:
+        upgrade(conninfo)
+        with console_site(conninfo, tmp_path / "data") as site, watched(chromium, site.url) as each:
+            each.page.evaluate("window.kept = 1")
+            server.stop()
+            said(each.page, "the database does not answer since")
+            assert "what you see is from" in each.page.locator("#live-said").inner_text()
+            assert server.start() == conninfo
+            said(each.page, "live")
+            with connect(conninfo) as connection:
+                connection.execute(
+                    "INSERT INTO stops (rail, area, reason, stopped_by, stopped_at) VALUES ('*', '*', 'it is back', 'T1', now())"
+                )
+            each.page.get_by_text("it is back").first.wait_for()
+            assert each.page.evaluate("window.kept") == 1
+    finally:
+        server.stop()
+
+
+@contextmanager
+def kvitt_run(roles: str, config: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with these roles, killed at the end if it still runs."""
+    command = [sys.executable, "-c", "from kvitt.app.main import main; main()", "run", "--roles", roles, "--config", str(config)]
+    with config.with_suffix(".log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+            started.wait()
+
+
+def test_a_console_that_is_killed_is_said_and_is_back_without_a_reload(chromium: Any, database: str, tmp_path: Path) -> None:
+    config, port = tmp_path / "kvitt.toml", free_port()
+    config.write_text(f'database_url = "{database}"\ndata = "{tmp_path}"\n[ops]\nport = 0\n[console]\nlocal_people = true\nport = {port}\n')
+    url = f"http://127.0.0.1:{port}"
+    with kvitt_run("console", config) as first:
+        answers(url)
+        context = chromium.new_context()
+        each = Watched(context, url)
+        each.log_in(LOOKS)
+        said(each.page, "live")
+        first.kill()
+        said(each.page, "kvitt does not answer since")
+    with kvitt_run("console", config):
+        said(each.page, "live")
+    context.close()
+    assert each.faults_but_failed_fetches() == []
+
+
+def answers(url: str) -> None:
+    """Waits until there is a console."""
+
+    def is_up() -> bool:
+        try:
+            return httpx.get(f"{url}/login", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(is_up, what="the console does not answer")
+
+
+def test_a_hub_that_is_killed_and_a_broker_are_said_until_they_are_back(chromium: Any, database: str, tmp_path: Path) -> None:
+    with running_artemis() as artemis, console_site(database, tmp_path) as site:
+        host, port = artemis.address
+        config = tmp_path / "kvitt.toml"
+        config.write_text(
+            f'database_url = "{database}"\ndata = "{tmp_path}"\n[ops]\nport = 0\n[queue]\nkind = "stomp"\nhost = "{host}"\nport = {port}\n'
+        )
+        with watched(chromium, site.url) as each:
+            with kvitt_run("sender,receiver", config) as hub, connect(database) as connection:
+                until_works(connection)
+                artemis.kill()
+                said(each.page, "the broker does not answer since")
+                artemis.start()
+                said(each.page, "live")
+                hub.kill()
+                said(each.page, "kvitt does not answer since")
+                assert "sender" in each.page.locator("#live-said").inner_text()
+            with kvitt_run("sender,receiver", config):
+                said(each.page, "live")
+
+
+def until_works(connection: Connection) -> None:
+    """Waits until all roles of all processes do their work."""
+    works = "SELECT bool_and(condition = 'works' AND answers) FROM kvitt_views.roles"
+    until(lambda: connection.execute(works).fetchone() == (True,), what="the roles do not work")

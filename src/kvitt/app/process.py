@@ -189,6 +189,7 @@ def hub_of(conninfo: str, settings: Settings, roles: Sequence[str], crew: "Crew 
 @contextmanager
 def operations(hub: "HubProcess | Workers", settings: Settings) -> Iterator["OpsServer"]:
     """Health, metrics and alarms of this hub, for as long as the block runs. Raises PortTaken."""
+    from kvitt.ops.certificates import certificate_files
     from kvitt.ops.server import OpsServer
 
     log_topics = list(hub.ports.contracts.inputs()) if hub.log.read_lag is None else ()
@@ -201,6 +202,7 @@ def operations(hub: "HubProcess | Workers", settings: Settings) -> Iterator["Ops
         log_topics=log_topics,
         counted=hub.board.counted,
         workers=hub.pids,
+        certificates=certificate_files(settings),
     )
     server.start()
     try:

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 import kvitt
+from kvitt.cli.ids import SHORT
 from kvitt.cli.submit import FINAL, Client, PublishedStatus
 from kvitt.disbursement.answers import Answer
 from kvitt.formats.topics import partition_of
@@ -132,14 +133,14 @@ def example_directory() -> Traversable:
 
 
 def examples() -> Sequence[Example]:
-    """All of them, by scheme and name; none when they were not installed."""
+    """The messages of all schemes, by scheme and name; none when they were not installed."""
     directory = example_directory()
     if not directory.is_dir():
         return ()
     found = [
         Example(scheme.name, message.name.removesuffix(".json"), message.read_bytes())
         for scheme in directory.iterdir()
-        if scheme.is_dir()
+        if scheme.name in SHORT
         for message in scheme.iterdir()
         if message.name.endswith(".json")
     ]

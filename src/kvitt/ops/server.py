@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from kvitt.errors import PortTaken
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.metrics import METRICS, Counters
+from kvitt.ops.certificates import CertificateFigures
 from kvitt.ops.figures import FigureReader, ReadLag
 from kvitt.ops.http import Page, PageServer
 from kvitt.ops.metrics import Metrics, registry_of
@@ -81,9 +83,10 @@ class OpsServer:
         log_topics: Sequence[str] = (),
         counted: Callable[[], Counters] = lambda: METRICS,
         workers: Callable[[], Sequence[int]] | None = None,
+        certificates: Mapping[str, Path] = {},
     ) -> None:
         """`roles` says how the roles are doing now, `counted` what was done, `workers` which processes belong to this one, where
-        there are any.
+        there are any; `certificates` are the files that it shows to others, by whose they are.
 
         `broker_lag` None means that the log is the embedded one, of which `log_topics` are read.
         """
@@ -93,6 +96,8 @@ class OpsServer:
         self._database = Remembered(lambda: database_state(conninfo), seconds=_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._lag = broker_lag and Remembered(broker_lag, seconds=_BROKER_KEPT_SECONDS, wait_seconds=_PROBE_WAIT_SECONDS)
         self._registry = registry_of(Metrics(counted, figures, roles, self._lag), workers)
+        if certificates:
+            self._registry.register(CertificateFigures(certificates, clock))
         self._stopping = False
 
     def start(self) -> None:

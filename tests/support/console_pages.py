@@ -29,6 +29,9 @@ _FIELDS = (
        VALUES (%(text)s, 0, 2, %(bytes)s, '{"sakId": "<script>alert(1)</script>"}', %(text)s, now())""",
     """INSERT INTO jobs (name, timetable, catch_up, next_due, next_try, state, tries, outcome)
        VALUES (%(text)s, %(text)s, 'last', now(), now(), 'failed', 3, %(text)s)""",
+    """INSERT INTO check_runs (began_at, ended_at, version, looked_at, by_kind, differences, found)
+       VALUES (now(), now(), %(text)s, '{"cases": 2}', '{"case": 1}', 1, ARRAY[%(text)s])""",
+    "INSERT INTO lease_owners (lease, fencing_token, owner, since) VALUES (%(text)s, 7, %(text)s, now())",
     """INSERT INTO approvals (act, arguments, subject, asked_by, reason, effect, basis, asked_at, lapses_at)
        VALUES (%(text)s, '{}', %(text)s, %(text)s, %(text)s, %(text)s, %(bytes)s, now(), now() + interval '1 day')""",
     """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_by, reason, made_at, state,

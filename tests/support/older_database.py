@@ -15,7 +15,7 @@ from kvitt.kernel.migrate import VERSIONS, upgrade
 Connection = psycopg.Connection[tuple[object, ...]]
 _COLUMNS = """
 SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
-WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('migrations', 'early_moments', 'leases')
+WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('migrations', 'early_moments', 'leases', 'lease_owners')
 ORDER BY table_name, ordinal_position
 """
 

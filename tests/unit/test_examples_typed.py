@@ -60,7 +60,7 @@ def understood(line: str) -> None:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that examples name besides those of the project."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for name in ("fixed.json", "message.json", "kafka.properties"):
+    for name in ("fixed.json", "message.json", "kafka.properties", "token.txt"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from socket import AF_UNIX, SOCK_DGRAM, SOCK_STREAM, socket, socketpair
 from typing import Final
-from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -30,7 +29,7 @@ from kvitt.app.transports import log_of
 from kvitt.app.work_order import STOP_SECONDS, WorkOrder, encoded
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, connect
-from kvitt.kernel.leases import release_leases
+from kvitt.kernel.leases import new_owner, release_leases
 from kvitt.kernel.metrics import METRICS, Counted
 from kvitt.kernel.state_log import StateLog
 from kvitt.ops.readiness import WorkerBoard, WorkerReport
@@ -159,7 +158,7 @@ class _Worker:
             if self._stopping.is_set():
                 return None
             self._child = child = self._crew.child(self.number)
-        order = replace(self._order, owner=uuid4().hex, hears=child.hears, says=child.says)
+        order = replace(self._order, owner=new_owner(f"worker {self.number}"), hears=child.hears, says=child.says)
         child.begin(order)
         _log.info("worker begins", worker=self.number, pid=child.process.pid, roles=self._order.roles)
         for report in child.reports():

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kvitt.cli.listing import Column, Fit, table
-from kvitt.cli.shell import BAD_RESULT, example, located, opened, print_page
+from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.check import check as check_all
+from kvitt.disbursement.check.runs import note_run
+from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.comparison import Compared, compare
 from kvitt.settings import Settings
@@ -24,12 +26,21 @@ _SHOWN = 20
 @click.command(epilog=example("kvitt check", "kvitt check --database postgresql://kvitt@db/kvitt"))
 @located
 def check(settings: Settings) -> None:
-    """Derive everything again from the messages and receipts that came in, and compare. Exit status 1 when anything differs."""
+    """Derive everything again from the messages and receipts that came in, and compare. Exit status 1 when anything differs.
 
+    How it ended is noted, for the console's page of health.
+    """
+
+    began_at = utc_now()
     with opened(settings) as conninfo:
         report = check_with_progress(conninfo, visible=sys.stderr.isatty())
         compared = compare_with_rail(conninfo)
+        with connected(conninfo, application="kvitt check") as connection:
+            found = [*differences(report, compared, _SHOWN)]
+            noted = note_run(connection, report, began_at, of_rail=compared.count, found=found)
     print_page(page(report, compared, _SHOWN))
+    if not noted:
+        click.echo("this is noted nowhere: the database's user may only read", err=True)
     if not report.clean or compared.count:
         sys.exit(BAD_RESULT)
 
@@ -52,15 +63,21 @@ def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
     """The page: what was looked at, then the first `shown_most` differences of each kind of proof, then whether all is well."""
     counts = [(name.replace("_", " "), getattr(report.counts, name)) for name in report.counts.__struct_fields__]
     yield from table(_COUNTS, [*counts, ("payments compared with the rail", compared.payments)])
-    for each in report.differences[:shown_most]:
-        yield shown(f"differs: {each.kind.value} {each.subject} of case number {each.case}: {each.text}")
-    for difference in compared.differences[:shown_most]:
-        yield shown(f"differs: payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}")
+    for difference in differences(report, compared, shown_most):
+        yield f"differs: {difference}"
     count = sum(report.by_kind.values()) + compared.count
     if compared.in_motion:
         yield f"left out: {compared.in_motion} cases with an order on its way"
     by_kind = ", ".join(f"{number} {kind.value}" for kind, number in report.by_kind.items())
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
+
+
+def differences(report: Report, compared: Compared, most: int) -> Iterator[str]:
+    """The first differences of each kind of proof, in words."""
+    for each in report.differences[:most]:
+        yield shown(f"{each.kind.value} {each.subject} of case number {each.case}: {each.text}")
+    for difference in compared.differences[:most]:
+        yield shown(f"payment {difference.payment_id} of case {difference.case_id} in {difference.area}: {difference.text}")
 
 
 _COUNTS: Final = (Column("looked_at", of=lambda each: each[0]), Column("rows", kind=Fit.NUMBER, of=lambda each: each[1]))

@@ -3,6 +3,8 @@
 Holding a lease here proves nothing: every write carries the fencing token, and the database refuses a stale one.
 """
 
+import os
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +49,11 @@ class _AcquiredLease(NamedTuple):
         return LeaseGrant(Lease(self.lease, self.fencing_token), self.position)
 
 
+def new_owner(process: str) -> str:
+    """Returns a name that no owner of leases ever had, and that tells people where the process is."""
+    return f"{socket.gethostname()}, {process}, {uuid.uuid4().hex}"
+
+
 def advance(cursor: psycopg.Cursor[Any], spans: Mapping[Lease, tuple[int, int]]) -> None:
     """Moves the positions of leases on, each from where its span begins to where it ends, in the cursor's transaction.
 
@@ -68,7 +75,7 @@ class LeaseKeeper:
 
     def __init__(self, conninfo: str, *, seconds: float = 5.0, owner: str | None = None) -> None:
         """`owner` is a name that no other keeper ever had; None: one by chance."""
-        self.owner = owner or uuid.uuid4().hex
+        self.owner = owner or new_owner(f"process {os.getpid()}")
         self._conninfo, self._seconds = conninfo, seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)

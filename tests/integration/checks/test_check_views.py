@@ -159,12 +159,15 @@ def test_the_check_itself_says_which_order_is_shown_otherwise(kvitt_server: Test
 
 AS_THEY_ARE: Final = {
     "alarms": "a row for each alarm, as it was raised and cleared",
+    "changes": "what the server counts by itself, to notice that something changed",
     "approvals": "what was asked and decided, which the check of approvals compares with the audit",
     "audit_entries": "entries of chains, which are made again entry by entry",
     "case_timeline": "a row for each thing that happened, with its moment, and no sum",
     "dead_letter_texts": "bytes",
     "house_accounts": "documents as they were loaded",
     "jobs": "rows as the scheduler wrote them last",
+    "check_runs": "how checks ended, as noted; this very check writes the next one",
+    "lease_owners": "who has held what, as noted",
     "leases": "who holds what just now",
     "ledger_steps": "who asked for what, which the ledger's own proof compares with entries",
     "lines_by_id": "ids alone",
@@ -184,6 +187,7 @@ AS_THEY_ARE: Final = {
     "reconciliation_remarks": "a row for each case, as it was noted",
     "reconciliation_texts": "bytes",
     "record_texts": "bytes",
+    "roles": "how processes do, as they wrote it last",
     "simulation_texts": "bytes",
     "simulations": "what was asked and how it ended, which is compared again case by case",
     "stops": "a row for each stop",

@@ -1,12 +1,17 @@
 -- name: acquire_lease
 -- Takes a lease that is free, ours, or run out; each new owner gets a higher fencing token. No row: somebody else holds it. A row that somebody
 -- has locked is waited for no longer than a moment: other leases are to be taken, too.
-INSERT INTO leases AS l (lease, owner, fencing_token, until)
-SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
-ON CONFLICT (lease) DO UPDATE
-SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_token + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
-WHERE l.owner = excluded.owner OR l.until < now()
-RETURNING fencing_token, position, lease;
+WITH acquired AS (
+    INSERT INTO leases AS l (lease, owner, fencing_token, until)
+    SELECT %(lease)s, %(owner)s, 1, now() + make_interval(secs => %(seconds)s) FROM set_config('lock_timeout', '100ms', true)
+    ON CONFLICT (lease) DO UPDATE
+    SET owner = excluded.owner, until = excluded.until, fencing_token = l.fencing_token + CASE WHEN l.owner = excluded.owner THEN 0 ELSE 1 END
+    WHERE l.owner = excluded.owner OR l.until < now()
+    RETURNING lease, owner, fencing_token, position
+), noted AS (
+    INSERT INTO lease_owners (lease, fencing_token, owner, since) SELECT lease, fencing_token, owner, now() FROM acquired ON CONFLICT DO NOTHING
+)
+SELECT lease, fencing_token, position FROM acquired;
 
 -- name: acquire_leases
 -- Takes leases as `acquire_lease`, at once and without waiting: one that somebody has locked is left for the next time, and holds up none.
@@ -31,8 +36,13 @@ WITH free AS (
     ORDER BY a.lease
     ON CONFLICT (lease) DO NOTHING
     RETURNING lease, fencing_token, position
+), acquired AS (
+    SELECT lease, fencing_token, position FROM taken UNION ALL SELECT lease, fencing_token, position FROM made
+), noted AS (
+    INSERT INTO lease_owners (lease, fencing_token, owner, since)
+    SELECT lease, fencing_token, %(owner)s, now() FROM acquired ON CONFLICT DO NOTHING
 )
-SELECT lease, fencing_token, position FROM taken UNION ALL SELECT lease, fencing_token, position FROM made;
+SELECT lease, fencing_token, position FROM acquired;
 
 -- name: renew_leases
 -- Prolongs all leases of one owner that have not run out and that nobody has locked; returns those that are locked.

@@ -270,6 +270,10 @@ class SourceUnreadable(NotAvailable):
     """The database of an older system can not be opened, or has not the tables that are read."""
 
 
+class BrokersSilent(NotAvailable):
+    """The brokers do not answer; nothing is known of what they hold."""
+
+
 class RecordsGone(NotAvailable):
     """A topic no longer holds what comes next: it was made anew, or records were deleted before they were read."""
 

@@ -59,8 +59,3 @@ def test_a_record_is_there_with_key_headers_and_bytes_and_names_no_person(kvitt_
         assert browser.get(f"/topics/record?{at}&position=999").status == 404
         for wrong in (f"{at}&position=x", f"{at}&position={'9' * 30}", "topic=%00"):
             assert browser.get(f"/topics/record?{wrong}").status == 400, wrong
-
-
-def test_where_topics_are_at_brokers_the_page_says_so(database: str, tmp_path: Path) -> None:
-    with console_site(database, tmp_path) as site:
-        assert "There is no embedded log here" in site.browser(LOOKS).get("/topics").words

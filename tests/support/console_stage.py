@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.console import Console
+from kvitt.broker_settings import KafkaSettings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.settings import Settings
@@ -117,11 +118,17 @@ class Browser:
 
 @contextmanager
 def console_site(
-    conninfo: str, data: Path, *, settings: ConsoleSettings | None = None, clock: Clock = utc_now, emulator: bool = True
+    conninfo: str,
+    data: Path,
+    *,
+    settings: ConsoleSettings | None = None,
+    clock: Clock = utc_now,
+    emulator: bool = True,
+    kafka: KafkaSettings | None = None,
 ) -> Iterator[ConsoleSite]:
     """A console on this database while the block runs; the key of its issuer is in `data`."""
     given = settings or ConsoleSettings(local_people=True)
-    of_console = Settings(data=data, database_url=conninfo, console=replace(given, port=given.port or 0), emulator=emulator)
+    of_console = Settings(data=data, database_url=conninfo, console=replace(given, port=given.port or 0), emulator=emulator, kafka=kafka)
     console = Console(conninfo, of_console, threading.Event(), clock=clock)
     try:
         with console.steps():

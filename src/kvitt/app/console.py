@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kvitt.api.console.app import ConsoleTerms
     from kvitt.api.rest.local_issuer import LocalIssuer
     from kvitt.api.rest.tokens import Tokens
+    from kvitt.transports.kafka.browse import KafkaBrowser
 
 _log = structlog.get_logger(__name__)
 _PORT: Final = 8088
@@ -81,10 +82,14 @@ class Console:
             opened.callback(watch.close)
             issuer = None if self._settings.console.issuer else LocalIssuer(self._settings.data)
             local = LocalPeople(issuer, terms.client.client_id, terms.client.redirect_url) if issuer else None
+            browser = self._browser()
+            if browser:
+                opened.callback(browser.close)
             operations = Operations(
                 lambda connection: approvals_of(self._settings, connection, self._clock),
                 alone_of(self._settings, self._clock),
                 [rail.name for rail in PORTS.rails],
+                browser,
             )
             tokens = self._tokens(terms, issuer)
             app = make_console(terms, tokens, looks, self._clock, threads, operations=operations, local=local, watch=watch)
@@ -99,6 +104,16 @@ class Console:
     def close(self) -> None:
         """Gives up the address."""
         self.listener.close()
+
+    def _browser(self) -> "KafkaBrowser | None":
+        """Returns what looks at topics where they are at brokers; None where the log is embedded."""
+        if self._settings.kafka is None:
+            return None
+        from kvitt.app.ports import PORTS
+        from kvitt.app.transports import topics_of
+        from kvitt.transports.kafka.browse import KafkaBrowser
+
+        return KafkaBrowser(self._settings.kafka, [terms.name for terms in topics_of(PORTS.contracts)])
 
     def _terms(self) -> "ConsoleTerms":
         from kvitt.api.console.app import ConsoleTerms

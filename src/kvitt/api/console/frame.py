@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 import psycopg
@@ -33,6 +33,9 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load
+
+if TYPE_CHECKING:
+    from kvitt.transports.kafka.browse import KafkaBrowser
 
 _log = structlog.get_logger(__name__)
 _SQL: Final = load("sessions", "kvitt.api.console")
@@ -77,6 +80,11 @@ class Visit:
         """The acts of the installation."""
         assert self._operations, "a console that acts is given its acts"
         return self._operations
+
+    @property
+    def browser(self) -> "KafkaBrowser | None":
+        """Returns what looks at topics where they are at brokers; None where the log is embedded."""
+        return self._operations.browser if self._operations else None
 
     def may(self, role: ConsoleRole) -> bool:
         """Whether this person has the role."""

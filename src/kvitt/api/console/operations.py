@@ -1,7 +1,7 @@
 """The acts of the installation, as pages that act are given them, and who somebody is to them (design §11, §17)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -10,16 +10,20 @@ from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import PersonAtIssuer
 
+if TYPE_CHECKING:
+    from kvitt.transports.kafka.browse import KafkaBrowser
+
 
 class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
-    `rails` are the names of its rails.
+    `rails` are the names of its rails; `browser` looks at topics where they are at brokers, and is None for the embedded log.
     """
 
     approvals: Callable[[Connection], Approvals]
     alone: Mapping[str, ApprovableAct[Any]]
     rails: Sequence[str]
+    browser: "KafkaBrowser | None" = None
 
 
 def known(who: ConsolePerson) -> PersonAtIssuer:

@@ -82,7 +82,7 @@ def read_state(settings: KafkaSettings, topic: str) -> Iterator[list[StateRecord
         unread = set(partitions)
         while unread:
             messages = reader.consume(_AT_ONCE, _LOOK_SECONDS)
-            if batch := [_state_record(message) for message in messages if not _ended(message, unread)]:
+            if batch := [_state_record(message) for message in messages if not ended(message, unread)]:
                 yield batch
     finally:
         reader.close()
@@ -95,7 +95,7 @@ def _partitions(reader: Consumer, topic: str) -> list[int]:
     return sorted(found.partitions)
 
 
-def _ended(message: Message, unread: set[int]) -> bool:
+def ended(message: Message, unread: set[int]) -> bool:
     """Whether this is no record but the end of its partition. Raises KafkaException for any other thing that is no record."""
     error = message.error()
     if error is None:

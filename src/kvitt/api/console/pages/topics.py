@@ -1,11 +1,12 @@
-"""Topics: the records of the embedded log as they are, by partition and position, with key, headers and value.
+"""Topics: the records of the embedded log or at the brokers as they are, by partition and position, with key, headers and value.
 
 A name of a topic is an installation's: it stands in the query of an address.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
@@ -13,10 +14,15 @@ from kvitt.errors import BadRequest, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
+if TYPE_CHECKING:
+    from kvitt.transports.kafka.browse import BrowsedRecord
+
 _SQL: Final = load("topics", "kvitt.api.console.pages")
 _MOST_PARTITIONS: Final = 1_000
 _LAST: Final = 9_223_372_036_854_775_807
 _DIGITS: Final = 18
+_CHANGES: Final = "records messages published"
+"""At brokers a topic changes at the latest when we take something in or publish something."""
 
 
 class PartitionOnPage(NamedTuple):
@@ -51,15 +57,23 @@ class RecordOnPage(NamedTuple):
 
 
 def read_topics(visit: Visit) -> Values:
-    """All topics with their partitions."""
-    return {"partitions": fetch(visit.connection, PartitionOnPage, _SQL.partitions, {"limit": _MOST_PARTITIONS})}
+    """All topics with their partitions. Raises NotAvailable where brokers do not answer."""
+    if browser := visit.browser:
+        return {"partitions": browser.partitions(), "where": "at the brokers"}
+    found = fetch(visit.connection, PartitionOnPage, _SQL.partitions, {"limit": _MOST_PARTITIONS})
+    return {"partitions": found, "where": "of the embedded log"}
 
 
 def read_records(visit: Visit) -> Values:
-    """A page of the records of a partition, newest first. Raises BadRequest."""
+    """A page of the records of a partition, newest first. Raises BadRequest, and at brokers NotFound and NotAvailable."""
     topic, partition, after = text_asked(visit.query, "topic") or "", _number(visit, "partition"), place_in(visit.query.get(AFTER), int)
-    asked = {"topic": topic, "partition": partition, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
-    rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
+    before = after[0] if after else None
+    rows: Sequence[Any]
+    if browser := visit.browser:
+        rows = browser.before(topic, partition, before, PAGE_ROWS + 1)
+    else:
+        asked = {"topic": topic, "partition": partition, "before": _LAST if before is None else before, "limit": PAGE_ROWS + 1}
+        rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
     if rows:
         visit.look(f"records of {topic}/{partition}")
     return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after)}
@@ -67,16 +81,20 @@ def read_records(visit: Visit) -> Values:
 
 def version(visit: Visit) -> str:
     """That of the records of a partition: the position of its next one. Raises BadRequest."""
-    asked = {"topic": text_asked(visit.query, "topic") or "", "partition": _number(visit, "partition")}
+    asked: dict[str, Any] = {"topic": text_asked(visit.query, "topic") or "", "partition": _number(visit, "partition")}
+    if browser := visit.browser:
+        return str(browser.ends(**asked)[1])
     return str(fetch_value(visit.connection, _SQL.next_position, asked) or "")
 
 
 def read_one(visit: Visit) -> Values:
     """One record. Raises BadRequest, NotFound."""
-    asked = {"topic": text_asked(visit.query, "topic") or "", **{name: _number(visit, name) for name in ("partition", "position")}}
-    record = fetch_one(visit.connection, RecordOnPage, _SQL.record, asked)
+    asked: dict[str, Any] = {name: _number(visit, name) for name in ("partition", "position")}
+    asked["topic"] = text_asked(visit.query, "topic") or ""
+    record: BrowsedRecord | RecordOnPage | None
+    record = browser.one(**asked) if (browser := visit.browser) else fetch_one(visit.connection, RecordOnPage, _SQL.record, asked)
     if record is None:
-        raise NotFound("there is no such record in the log")
+        raise NotFound("there is no such record, or none any more")
     visit.look(f"record {record.topic}/{record.partition}/{record.position}")
     return {"record": record, "digest": None if record.value is None else sha256(record.value).hexdigest()}
 
@@ -89,7 +107,7 @@ def _number(visit: Visit, name: str) -> int:
 
 
 PAGES: Final = (
-    ConsolePage("/topics", "Topics", "topics.html", read_topics, nav="Topics", key="t", live="records"),
-    ConsolePage("/topics/records", "Records", "records.html", read_records, live="records", version=version),
+    ConsolePage("/topics", "Topics", "topics.html", read_topics, nav="Topics", key="t", live=_CHANGES),
+    ConsolePage("/topics/records", "Records", "records.html", read_records, live=_CHANGES, version=version),
     ConsolePage("/topics/record", "Record", "record.html", read_one),
 )

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from psycopg import sql
 
+from kvitt.api.console.pages.order_acts import ACTS as ORDER_ACTS
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.operators import Signature, note
@@ -98,7 +99,7 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/cases/{each}" for each in _some(connection, "cases", "case_no", 9)),
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
-        *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ("release", "resend", "withdraw")),
+        *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ORDER_ACTS),
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
@@ -108,7 +109,22 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/payouts/one?id={quote(str(each), safe='')}" for each in _some(connection, "payouts.payouts", "payout_id", 9)),
         *(f"/ledger/accounts/{each}" for each in _some(connection, "ledger.accounts", "account_id", 4)),
         *(f"/ledger/plans/one?id={quote(str(each), safe='')}" for each in _some(connection, "ledger.plans", "plan_id", 9)),
-        *("/parties", "/topics"),
+        *("/parties", "/parties/load", "/topics"),
+        *(
+            f"/payouts/{act}?id={quote(str(each), safe='')}"
+            for each in _some(connection, "payouts.payouts", "payout_id", 1)
+            for act in ("confirm", "paid", "cancel", "republish")
+        ),
+        *(f"/receipts/{each}/close" for each in _some(connection, "receipts", "receipt_no", 1)),
+        *(f"/dead-letters/{each}/close" for each in _some(connection, "dead_letters", "dead_no", 1)),
+        *(f"/simulations/{each}/again" for each in _some(connection, "simulation_requests", "request_no", 1)),
+        *("/reconciliation/report", "/reconciliation/report?area=AAP", "/reconciliation/dry-run"),
+        "/reconciliation/dry-run?area=AAP&first=2026-06-01&last=2026-06-02",
+        *(
+            f"/reconciliation/{each}/{act}"
+            for each in _some(connection, "reconciliation_runs", "run_no", 1)
+            for act in ("again", "drop", "was-put", "was-not-put")
+        ),
         *(f"/parties/one?id={quote(str(each), safe='')}" for each in _some(connection, "parties.parties", "party_id", 9)),
         *(f"/topics/{page}?topic={quote(HOSTILE, safe='')}&partition=0" for page in ("records", "record")[: _has_log(connection) + 1]),
         *("/simulations", "/simulations?state=failed"),

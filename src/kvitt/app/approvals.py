@@ -12,12 +12,15 @@ from kvitt.disbursement.approvable import (
     order_acts,
     pairs_act,
 )
+from kvitt.disbursement.closing_acts import closing_acts
 from kvitt.disbursement.dead import Put, Replayed
 from kvitt.disbursement.letter_acts import letter_act
+from kvitt.disbursement.reconcile.acts import reconcile_acts
+from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import Connection
-from kvitt.payouts.approvable import party_act, payout_acts, transfer_act
+from kvitt.payouts.approvable import party_act, payout_acts, republish_act, transfer_act
 from kvitt.settings import Settings
 from kvitt.transports.log.embedded_log import NewRecord, append
 
@@ -38,7 +41,18 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
 
 def alone_of(settings: Settings, clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
     """All acts that one person does alone on a page, by name."""
-    return {act.name: act for act in acts_alone(clock, PORTS, partial(put_of, settings))}
+    acts = (
+        *acts_alone(clock, PORTS, partial(put_of, settings)),
+        *closing_acts(clock, PORTS),
+        *reconcile_acts(clock, PORTS, settings.reconciliation.first_day),
+        republish_act(clock),
+    )
+    return {act.name: act for act in acts}
+
+
+def reconcile_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Reconcile:
+    """Returns what makes runs of reconciliation, as it is set."""
+    return Reconcile(connection, PORTS, clock, first_day=settings.reconciliation.first_day)
 
 
 def approvals_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Approvals:

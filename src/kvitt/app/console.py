@@ -71,7 +71,7 @@ class Console:
         from kvitt.api.console.operations import Operations
         from kvitt.api.console.watch import StoreWatch
         from kvitt.api.rest.local_issuer import LocalIssuer
-        from kvitt.app.approvals import alone_of, approvals_of
+        from kvitt.app.approvals import alone_of, approvals_of, reconcile_of
         from kvitt.app.ports import PORTS
 
         with ExitStack() as opened:
@@ -89,6 +89,7 @@ class Console:
                 lambda connection: approvals_of(self._settings, connection, self._clock),
                 alone_of(self._settings, self._clock),
                 [rail.name for rail in PORTS.rails],
+                lambda connection: reconcile_of(self._settings, connection, self._clock),
                 browser,
             )
             tokens = self._tokens(terms, issuer)

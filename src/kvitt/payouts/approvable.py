@@ -19,6 +19,7 @@ from kvitt.payouts.model import (
     ConfirmPayout,
     Keeper,
     MarkPaid,
+    RepublishEvents,
 )
 from kvitt.payouts.repository import reserved_plans
 from kvitt.payouts.service import cancellation, previewed
@@ -61,6 +62,23 @@ def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
         made("payout cancel", PayoutCancelled, lambda asked, operator: cancellation(asked.payout_id, asked.details, operator)),
         made("payout paid", PayoutNamed, lambda asked, operator: MarkPaid(asked.payout_id, operator)),
     ]
+
+
+def republish_act(clock: Clock) -> ApprovableAct[PayoutNamed]:
+    """The publishing of all events of a payout once more, which one person has done."""
+
+    def publish(connection: Connection, asked: PayoutNamed, operator: Operator) -> str:
+        payout = PayoutWriter(connection, clock).within(RepublishEvents(asked.payout_id, operator))
+        return f"{payout.sequence} events of payout {payout.payout_id}"
+
+    def preview(connection: Connection, asked: PayoutNamed) -> ShownEffect:
+        with connection.transaction(force_rollback=True):
+            return ShownEffect.of(f"{publish(connection, asked, LOOKING)} would be published again, byte for byte")
+
+    def run(connection: Connection, asked: PayoutNamed, operator: Operator) -> str:
+        return f"{publish(connection, asked, operator)} will be published again"
+
+    return ApprovableAct("payout republish", PayoutNamed, lambda asked: asked.payout_id, preview, run)
 
 
 def transfer_act(clock: Clock) -> ApprovableAct[Transfer]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from kvitt.api.console.people import ConsolePerson
+from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import PersonAtIssuer
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
-    `rails` are the names of its rails; `browser` looks at topics where they are at brokers, and is None for the embedded log.
+    `rails` are the names of its rails, `reconcile` makes runs of reconciliation; `browser` looks at topics where they are at brokers, and is
+    None for the embedded log.
     """
 
     approvals: Callable[[Connection], Approvals]
     alone: Mapping[str, ApprovableAct[Any]]
     rails: Sequence[str]
+    reconcile: Callable[[Connection], Reconcile]
     browser: "KafkaBrowser | None" = None
 
 

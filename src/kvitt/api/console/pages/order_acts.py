@@ -1,26 +1,37 @@
-"""Acts on an order: it is released, sent once more, or taken back; each with what it would do to its case (design §11, §17)."""
+"""Acts on an order: it is released, sent again, settled by hand, taken back; each with what it would do to its case (design §11, §17)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.approvals import order_acted_on
 from kvitt.api.console.people import ConsoleRole
-from kvitt.disbursement.approvable import OrderNamed
+from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.errors import OrderNotFound
 
-ACTS: Final = ("release", "resend", "withdraw")
+ACTS: Final[Mapping[str, tuple[str, Callable[[str], OrderNamed]]]] = {
+    "release": ("order release", OrderNamed),
+    "resend": ("order resend", OrderNamed),
+    "withdraw": ("order withdraw", OrderNamed),
+    "accept": ("order decide", partial(OrderDecided, accepted=True)),
+    "reject": ("order decide", partial(OrderDecided, accepted=False)),
+    "adopt": ("order adopt", OrderNamed),
+    "keep": ("order keep", OrderNamed),
+    "hold-again": ("order hold-again", OrderNamed),
+}
+"""What each page does, by the end of its address, and how the order is named for that."""
 
 
-def _with_order(visit: Visit, act: str, answer: Callable[[Visit, ActOnPage], Values | Redirect]) -> Values | Redirect:
-    order_id = str(visit.path["order_id"])
+def _with_order(visit: Visit, page: str, answer: Callable[[Visit, ActOnPage], Values | Redirect]) -> Values | Redirect:
+    order_id, (act, naming) = str(visit.path["order_id"]), ACTS[page]
     order = order_acted_on(visit, order_id)
     if order is None:
         raise OrderNotFound(order_id)
-    visit.look_at_case(f"order {order_id}, to {act} it", order.case_no)
-    answered = answer(visit, ActOnPage(f"order {act}", OrderNamed(order_id), f"/orders/{order_id}"))
-    return answered if isinstance(answered, Redirect) else {**answered, "order": order_acted_on(visit, order_id)}
+    visit.look_at_case(f"order {order_id}, to {page} it", order.case_no)
+    answered = answer(visit, ActOnPage(act, naming(order_id), f"/orders/{order_id}"))
+    return answered if isinstance(answered, Redirect) else {**answered, "order": order_acted_on(visit, order_id), "doing": page}
 
 
 def _pages(act: str) -> Iterator[ConsolePage]:

@@ -134,10 +134,8 @@ def _place(payout: PayoutInList) -> tuple[str, str]:
 
 def read_one(visit: Visit) -> Values:
     """One payout. Raises BadRequest, PayoutNotFound."""
-    asked = {"payout_id": text_asked(visit.query, "id") or ""}
-    payout = fetch_one(visit.connection, PayoutOnPage, _SQL.payout, asked)
-    if payout is None:
-        raise PayoutNotFound("there is no such payout")
+    payout = payout_on_page(visit, text_asked(visit.query, "id") or "")
+    asked = {"payout_id": payout.payout_id}
     events = fetch(visit.connection, EventOfPayout, _SQL.events, asked)
     return {
         "payout": payout,
@@ -146,6 +144,14 @@ def read_one(visit: Visit) -> Values:
         "steps": fetch(visit.connection, StepOfPayout, _SQL.steps, asked),
         "acts": fetch(visit.connection, ActOnPayout, _SQL.acts, asked),
     }
+
+
+def payout_on_page(visit: Visit, payout_id: str) -> PayoutOnPage:
+    """The payout of this id. Raises PayoutNotFound."""
+    payout = fetch_one(visit.connection, PayoutOnPage, _SQL.payout, {"payout_id": payout_id})
+    if payout is None:
+        raise PayoutNotFound("there is no such payout")
+    return payout
 
 
 def asker_of(stored: str | None) -> str:

@@ -173,7 +173,7 @@ def _runs_by_day(runs: Sequence[RunInCalendar], days: Sequence[date]) -> Mapping
 
 def read_run(visit: Visit) -> Values:
     """One run with a page of its messages. Raises BadRequest, NotFound."""
-    run, after = _run(visit), place_in(visit.query.get(AFTER), int)
+    run, after = run_on_page(visit), place_in(visit.query.get(AFTER), int)
     visit.look(f"run {run.run_no} of reconciliation")
     asked = {"run_no": run.run_no, "after": after[0] if after else -1, "limit": _MESSAGES + 1}
     messages = fetch(visit.connection, MessageOfRun, _SQL.messages, asked)
@@ -186,7 +186,8 @@ def read_run(visit: Visit) -> Values:
     }
 
 
-def _run(visit: Visit) -> RunOnPage:
+def run_on_page(visit: Visit) -> RunOnPage:
+    """The run that the address names. Raises NotFound."""
     found = fetch_one(visit.connection, RunOnPage, _SQL.run, {"run_no": visit.path["run_no"]})
     if found is None:
         raise NotFound("there is no such run")
@@ -206,7 +207,7 @@ def _buckets(visit: Visit, run: RunOnPage) -> Sequence[BucketOnPage]:
 
 def read_since(visit: Visit) -> Values:
     """The orders of a run whose state has changed since, as they stand now. Raises NotFound."""
-    run = _run(visit)
+    run = run_on_page(visit)
     visit.look(f"run {run.run_no} of reconciliation, since then")
     found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": _MOST_SHOWN + 1})
     return {"run": run, "changed": found[:_MOST_SHOWN], "most": _MOST_SHOWN if len(found) > _MOST_SHOWN else None}

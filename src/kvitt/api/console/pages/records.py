@@ -71,11 +71,16 @@ def read_message(visit: Visit) -> Values:
 
 def read_receipt(visit: Visit) -> Values:
     """One receipt. Raises ReceiptNotFound."""
+    return {"receipt": receipt_on_page(visit)}
+
+
+def receipt_on_page(visit: Visit) -> ReceiptOnPage:
+    """The receipt that the address names; the look is noted. Raises ReceiptNotFound."""
     receipt = fetch_one(visit.connection, ReceiptOnPage, _SQL.receipt, {"receipt_no": visit.path["receipt_no"]})
     if receipt is None:
         raise ReceiptNotFound(f"there is no receipt {visit.path['receipt_no']}")
     _look(visit, f"receipt {receipt.receipt_no}", receipt.case_no)
-    return {"receipt": receipt}
+    return receipt
 
 
 def _look(visit: Visit, what: str, case_no: int | None) -> None:

@@ -113,17 +113,23 @@ def _number(text: str | None) -> int | None:
 
 def read_one(visit: Visit) -> Values:
     """One simulation. Raises NotFound."""
-    asked = {"request_no": visit.path["request_no"], "limit": _MOST_QUESTIONS}
-    simulation = fetch_one(visit.connection, SimulationOnPage, _SQL.simulation, asked)
-    if simulation is None:
-        raise NotFound("there is no such simulation")
-    visit.look_at_case(f"simulation {simulation.request_no}", simulation.case_no)
+    simulation = simulation_on_page(visit)
+    asked = {"request_no": simulation.request_no, "limit": _MOST_QUESTIONS}
     questions = fetch(visit.connection, QuestionOnPage, _SQL.questions, asked)
     differences: dict[UUID, list[DifferenceOnPage]] = defaultdict(list)
     order_ids = [each.order_id for each in questions if each.order_id]
     for each in fetch(visit.connection, DifferenceOnPage, _SQL.differences, {**asked, "order_ids": order_ids}):
         differences[each.order_id].append(each)
     return {"simulation": simulation, "questions": questions, "differences": differences}
+
+
+def simulation_on_page(visit: Visit) -> SimulationOnPage:
+    """The simulation that the address names; the look is noted. Raises NotFound."""
+    simulation = fetch_one(visit.connection, SimulationOnPage, _SQL.simulation, {"request_no": visit.path["request_no"]})
+    if simulation is None:
+        raise NotFound("there is no such simulation")
+    visit.look_at_case(f"simulation {simulation.request_no}", simulation.case_no)
+    return simulation
 
 
 PAGES: Final = (

@@ -1,0 +1,317 @@
+"""Acts on pages beside those on orders that leave: settled by hand, payouts, parties, reconciliation, what is closed (design §11, §17)."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+
+from kvitt.api.console.local_people import ISSUER
+from kvitt.api.console.pages import PAGES
+from kvitt.api.console.people import ConsoleRole
+from kvitt.api.rest.local_issuer import Behind
+from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import Connection
+from kvitt.kernel.operators import Operator
+from kvitt.testing import HandClock, TestServer
+from support.case_histories import CaseStage, aap, answered
+from support.console_script import EXAMPLES, command
+from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, Shown, console_site
+from support.payout_stage import PayoutStage, payout_stage, wanted
+from support.reconciled import make, put, reconciled_site
+from support.rest_stage import rest_site
+
+pytestmark = pytest.mark.usefixtures("made_up_people")
+HANS, GURO = "H100002", "G100003"
+REASON = "the bank said so by phone"
+SPAN = [("2026-06-01", "2026-06-12", 500)]
+PARTIES = (EXAMPLES / "parties.toml").read_text("utf-8")
+_cases = count(1)
+
+
+@pytest.fixture(scope="module")
+def clock() -> HandClock:
+    return HandClock(utc_now())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("people")
+
+
+@pytest.fixture(scope="module")
+def site(conninfo: str, clock: HandClock, data: Path) -> Iterator[ConsoleSite]:
+    with console_site(conninfo, data, clock=clock) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def payouts(conninfo: str) -> Iterator[PayoutStage]:
+    with payout_stage(conninfo) as made:
+        yield made
+
+
+@pytest.fixture
+def sent(cases: CaseStage, connection: Connection) -> str:
+    """An order that the rail has said nothing about."""
+    number = next(_cases)
+    cases.take(Scheme.AAP, aap(f"C{number}", SPAN, payment=UUID(int=number, version=4)))
+    cases.send()
+    (found,) = connection.execute("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1").fetchone() or ("",)
+    return str(found)
+
+
+def one(connection: Connection, query: str, *values: object) -> object:
+    (found,) = connection.execute(query.encode(), values).fetchone() or (None,)
+    return found
+
+
+def order_state(connection: Connection, order_id: str) -> object:
+    return one(connection, "SELECT state FROM orders WHERE order_id = %s", order_id)
+
+
+def ask(browser: Browser, path: str, **more: str) -> Shown:
+    """Fills in the form of an act, with a reason; `more` are fields of it."""
+    return browser.post(urlsplit(path).path, browser.get(path).fields(reason=REASON, **more))
+
+
+def approve(browser: Browser, approval: Shown) -> Shown:
+    """Approves what somebody was led to when they had asked for it."""
+    path = urlsplit(approval.url).path
+    assert path.startswith("/approvals/"), approval.words
+    return browser.post(f"{path}/approve", browser.get(path).fields())
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "label"), [("accept", "accepted", "Settle as accepted"), ("reject", "rejected", "Settle as rejected")]
+)
+def test_an_order_that_the_rail_says_nothing_about_is_settled_by_two_people(
+    site: ConsoleSite, connection: Connection, sent: str, *, act: str, state: str, label: str
+) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    form = hans.get(f"/orders/{sent}").link(label)
+    assert f"is sent and would be {state}" in hans.get(form).words
+    assert "Ask the rail first" in hans.get(form).words
+    asked = ask(hans, f"/orders/{sent}/{act}")
+    assert order_state(connection, sent) == "sent"
+    assert f"is {state} by an operator's word" in approve(guro, asked).words
+    assert order_state(connection, sent) == state
+
+
+@pytest.mark.parametrize(("act", "state"), [("adopt", "accepted"), ("keep", "rejected")])
+def test_a_contradiction_is_resolved_by_two_people(
+    site: ConsoleSite, connection: Connection, cases: CaseStage, act: str, state: str
+) -> None:
+    number = next(_cases)
+    cases.take(Scheme.AAP, aap(f"C{number}", SPAN, payment=UUID(int=number, version=4)))
+    [xml] = cases.send()
+    order_id = str(one(connection, "SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1"))
+    Operate(connection, cases.clock, PORTS).decide(order_id, accepted=False, operator=Operator("kari", REASON, "ola"))
+    cases.answer(answered(xml))
+    hans = site.browser(ACTS)
+    assert "The rail contradicts" in hans.get(f"/orders/{order_id}").words
+    asked = ask(hans, hans.get(f"/orders/{order_id}").link("Adopt the rail's word" if act == "adopt" else "Keep what stands"))
+    approve(site.browser(APPROVES), asked)
+    assert order_state(connection, order_id) == state
+    assert one(connection, "SELECT count(*) FROM contradictions WHERE resolved_at IS NULL") == 0
+
+
+def test_an_approval_shows_what_has_changed_since_it_was_asked_for_and_lapses(
+    site: ConsoleSite, connection: Connection, cases: CaseStage, clock: HandClock, sent: str
+) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    asked = ask(hans, f"/orders/{sent}/accept")
+    path, before = urlsplit(asked.url).path, guro.get(urlsplit(asked.url).path)
+    case_id = str(one(connection, "SELECT c.case_id FROM cases AS c JOIN orders AS o USING (case_no) WHERE o.order_id = %s", sent))
+    cases.take(Scheme.AAP, aap(case_id, [("2026-06-01", "2026-06-12", 700)], payment=UUID(int=int(case_id[1:]), version=4)))
+    shown = guro.post(f"{path}/approve", before.fields())
+    assert (shown.status, "would be made" in shown.words) == (409, True)
+    assert order_state(connection, sent) == "sent"
+    assert "would be made" in hans.get(path).words
+    clock.advance(hours=25)
+    late = site.browser(APPROVES)
+    assert late.post(f"{path}/approve", {**shown.fields(), "csrf": late.csrf}).status == 409
+    assert "lapsed" in late.get(path).words
+    assert one(connection, "SELECT state FROM approvals WHERE approval_no = %s", int(path.rpartition("/")[2])) == "lapsed"
+    assert order_state(connection, sent) == "sent"
+
+
+def test_a_payout_is_paid_confirmed_and_cancelled_by_two_people_and_published_again_by_one(
+    site: ConsoleSite, connection: Connection, payouts: PayoutStage
+) -> None:
+    payouts.payouts.create(wanted("acted-on"))
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    page = "/payouts/one?id=acted-on"
+
+    def status() -> object:
+        return one(connection, "SELECT status FROM payouts.payouts WHERE payout_id = 'acted-on'")
+
+    for label, done in (("Bank has its order", "paid"), ("Confirm", "confirmed")):
+        asked = ask(hans, hans.get(page).link(label), id="acted-on")
+        assert status() != done
+        assert f"payout acted-on is {done}" in approve(guro, asked).words
+        assert status() == done
+    form = hans.get(hans.get(page).link("Cancel"))
+    looked = hans.post("/payouts/cancel", form.fields(details="account closed", step="look"))
+    assert "would be cancelled" in looked.words
+    assert "account closed" in looked.words
+    fields = {name: value for name, value in looked.fields(reason=REASON).items() if name != "step"}
+    approve(guro, hans.post("/payouts/cancel", {**fields, "details": "account closed"}))
+    assert status() == "cancelled"
+    before = one(connection, "SELECT count(*) FROM outbox WHERE key = 'acted-on'")
+    again = ask(hans, hans.get(page).link("Publish again"), id="acted-on")
+    assert again.url.endswith(page)
+    assert one(connection, "SELECT count(*) FROM outbox WHERE key = 'acted-on'") == 2 * int(str(before))
+    assert check(payouts.conninfo, PORTS).clean
+
+
+def test_a_file_of_parties_is_looked_at_asked_for_and_loaded(site: ConsoleSite, connection: Connection, payouts: PayoutStage) -> None:
+    assert payouts
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    form = hans.get(hans.get("/parties").link("Load a file"))
+    looked = hans.post("/parties/load", form.fields(file=PARTIES, step="look"))
+    assert "party-1: would be revision 1" in looked.words
+    assert one(connection, "SELECT count(*) FROM parties.parties") == 0
+    other = hans.post("/parties/load", looked.fields(file=f"{PARTIES}\n# more\n", step="ask", reason=REASON))
+    assert (other.status, "something else than what was shown" in other.words) == (409, True)
+    asked = hans.post("/parties/load", looked.fields(file=PARTIES, step="ask", reason=REASON) | {"once": form.fields()["once"] + "x"})
+    approve(guro, asked)
+    assert one(connection, "SELECT count(*) FROM parties.parties") == 1
+    wrong = hans.post("/parties/load", form.fields(file="[[party]]\nid = 7\n", step="look") | {"once": "another"})
+    assert "It can not be done" in wrong.words
+    assert hans.post("/parties/load", form.fields(file="", step="look") | {"once": "third"}).status == 400
+
+
+def test_letters_and_receipts_are_closed_by_one_person(site: ConsoleSite, connection: Connection, cases: CaseStage) -> None:
+    letter = one(
+        connection,
+        "INSERT INTO dead_letters (source, partition, position, key, body, reason, at) VALUES ('t', 0, 1, 'k', '{', 'torn', now())"
+        " RETURNING dead_no",
+    )
+    cases.answer(b"garbage")
+    receipt = one(connection, "SELECT max(receipt_no) FROM receipts")
+    hans = site.browser(ACTS)
+    for page in (f"/dead-letters/{letter}", f"/receipts/{receipt}"):
+        form = hans.get(page).link("Close")
+        assert "would be closed as dealt with" in hans.get(form).words
+        done = ask(hans, form)
+        assert urlsplit(done.url).path == page
+        assert REASON in done.words
+        assert "It can not be done" in hans.get(f"{page}/close").words
+
+
+_NEW = (
+    *("/orders/{order}/accept", "/orders/{order}/reject", "/orders/{order}/adopt", "/orders/{order}/keep", "/orders/{order}/hold-again"),
+    *("/payouts/confirm", "/payouts/paid", "/payouts/cancel", "/payouts/republish", "/parties/load", "/reconciliation/report"),
+    *("/dead-letters/1/close", "/receipts/1/close", "/simulations/1/again"),
+    *("/reconciliation/1/again", "/reconciliation/1/drop", "/reconciliation/1/was-put", "/reconciliation/1/was-not-put"),
+)
+
+
+@pytest.mark.parametrize("path", _NEW)
+def test_who_only_looks_comes_to_no_form_and_sends_none(site: ConsoleSite, connection: Connection, sent: str, path: str) -> None:
+    live, before = site.browser(LOOKS), one(connection, "SELECT count(*) FROM audit")
+    at = path.format(order=sent)
+    assert live.get(f"{at}?id=p-1").status == 403
+    forged = {"csrf": live.csrf, "once": "made-up", "seen": "0" * 64, "reason": REASON, "role": "act", "id": "p-1", "file": "x"}
+    assert live.post(at, forged).status == 403
+    assert one(connection, "SELECT count(*) FROM audit") == before
+
+
+def test_every_form_that_acts_takes_a_role_that_acts() -> None:
+    forms = [page for page in PAGES if page.acts and page.posted]
+    assert {page.role for page in forms} == {ConsoleRole.ACT, ConsoleRole.APPROVE}
+    assert {page.path for page in PAGES if page.acts and page.role is ConsoleRole.LOOK} == {"/approvals/{approval_no:int}"}
+
+
+@pytest.fixture(scope="module")
+def asked_by_guro(site: ConsoleSite, payouts: PayoutStage) -> dict[str, int]:
+    """What Guro, who may approve, has asked for herself, by act."""
+    guro, numbers = site.browser(APPROVES), dict[str, int]()
+    payouts.fund(10_000)
+    for act in ("confirm", "paid"):
+        payouts.payouts.create(wanted(f"own-{act}"))
+        asked = ask(guro, f"/payouts/{act}?id=own-{act}", id=f"own-{act}")
+        numbers[f"payout {act}"] = int(asked.url.rpartition("/")[2])
+    payouts.payouts.create(wanted("own-cancel"))
+    looked = guro.post("/payouts/cancel", guro.get("/payouts/cancel?id=own-cancel").fields(details="closed", step="look"))
+    fields = {**looked.fields(reason=REASON), "details": "closed"}
+    numbers["payout cancel"] = int(guro.post("/payouts/cancel", fields).url.rpartition("/")[2])
+    file = PARTIES.replace("party-1", "party-9").replace("shop-1", "shop-9")
+    looked = guro.post("/parties/load", guro.get("/parties/load").fields(file=file, step="look"))
+    asked = guro.post("/parties/load", looked.fields(file=file, step="ask", reason=REASON))
+    numbers["party load"] = int(asked.url.rpartition("/")[2])
+    return numbers
+
+
+@pytest.mark.parametrize("act", ["payout confirm", "payout paid", "payout cancel", "party load"])
+def test_nobody_approves_a_new_act_of_their_own_anywhere(
+    site: ConsoleSite, connection: Connection, conninfo: str, data: Path, *, asked_by_guro: dict[str, int], act: str
+) -> None:
+    number = asked_by_guro[act]
+    assert one(connection, "SELECT act || ' ' || asked_issuer FROM approvals WHERE approval_no = %s", number) == f"{act} {ISSUER}"
+    path, guro = f"/approvals/{number}", site.browser(APPROVES)
+    shown = guro.get(path)
+    assert "<button>Approve" not in shown.text
+    assert guro.post(f"{path}/approve", shown.fields(seen="0" * 64)).status == 403
+    assert "needs_second_person" in command("approve", "yes", number, "--by", APPROVES, "--database", conninfo).stderr
+    hans = site.browser(ACTS)
+    assert hans.get(path).status == 404, "nor does who may not approve learn of it"
+    forged = {"csrf": hans.csrf, "once": "x", "seen": "0" * 64, "reason": REASON}
+    assert hans.post(f"{path}/approve", forged).status == 403
+    assert hans.post(f"{path}/take-back", forged).status == 404
+    with rest_site(conninfo, data) as rest, rest.hub.rest.client(behind=Behind(person=GURO, groups=["approve", "act"])) as client:
+        basis = json.loads(client.get(path).content)["effect"]["code"]
+        assert client.post(f"{path}/confirm", json={"seen": basis}).status_code == 403
+    assert one(connection, "SELECT state FROM approvals WHERE approval_no = %s", number) == "asked"
+
+
+def test_runs_are_looked_at_made_and_made_again(kvitt_server: TestServer, tmp_path: Path) -> None:
+    with reconciled_site(kvitt_server) as hub, console_site(hub.conninfo, tmp_path, clock=hub.clock) as site:
+        put(hub)
+        hub.run()
+        hub.clock.advance(days=1)
+        hans = site.browser(ACTS)
+        dry = hans.get("/reconciliation/dry-run?area=AAP&first=2026-01-01&last=2026-01-02")
+        assert "AAP, 2026-01-01" in dry.words
+        left = hans.get(hans.get("/reconciliation").link("Report what is left"))
+        assert "AAP" in left.words
+        form = hans.get("/reconciliation/report?area=AAP")
+        assert "accepted: 1 orders" in form.words
+        assert "It is done at once." in form.words
+        assert hub.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
+        hans.post("/reconciliation/report", form.fields(reason=REASON))
+        (number,) = hub.connection.execute("SELECT run_no FROM reconciliation_runs").fetchone() or (0,)
+        assert "Nothing is left to report of AAP" in hans.get("/reconciliation/report?area=AAP").words
+        again = ask(hans, hans.get(f"/reconciliation/{number}").link("Report once more"))
+        assert urlsplit(again.url).path == f"/reconciliation/{number}"
+        runs = hub.connection.execute("SELECT run_no, state, made_by FROM reconciliation_runs ORDER BY run_no").fetchall()
+        assert [(state, by) for _, state, by in runs] == [("replaced", HANS), ("made", HANS)]
+        for asked in ("area=XX", "area=AAP&first=x", "area=AAP&first=2027-01-01&last=2026-01-01"):
+            assert hans.get(f"/reconciliation/dry-run?{asked}&last=2026-01-02").status in (200, 400)
+
+
+@pytest.mark.parametrize(("act", "state"), [("was-put", "sent"), ("was-not-put", "ready")])
+def test_messages_of_a_run_that_are_unknown_are_settled_by_one_person(
+    kvitt_server: TestServer, tmp_path: Path, act: str, state: str
+) -> None:
+    with reconciled_site(kvitt_server) as hub, console_site(hub.conninfo, tmp_path, clock=hub.clock) as site:
+        put(hub)
+        hub.run()
+        hub.clock.advance(days=1)
+        run = make(hub)
+        with hub.connection.transaction():
+            hub.connection.execute("UPDATE reconciliation_messages SET state = 'unknown'")
+        hans = site.browser(ACTS)
+        shown = hans.get(f"/reconciliation/{run.run_no}")
+        done = ask(hans, shown.link("The queue has them" if act == "was-put" else "The queue has them not"))
+        assert urlsplit(done.url).path == f"/reconciliation/{run.run_no}"
+        states = hub.connection.execute("SELECT DISTINCT state FROM reconciliation_messages").fetchall()
+        assert states == [(state,)]

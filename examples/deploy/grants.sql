@@ -6,13 +6,13 @@ GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public, queue, rail, ledger
 GRANT SELECT ON ALL TABLES IN SCHEMA kvitt_views TO kvitt;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, parties, rest, console TO kvitt;
 
--- Only what has been consumed, a stop that has been lifted, a login and a process that have ended are ever deleted.
-GRANT DELETE ON queue.message, stops, console.logins, processes TO kvitt;
+-- Only what has been consumed, a stop that has been lifted, a process that has ended, and what the console need not keep are ever deleted.
+GRANT DELETE ON queue.message, stops, processes, console.logins, console.sessions, console.revealed_cases, console.done_forms, console.looks TO kvitt;
 
 -- Facts of the ledger and of payouts are only ever added; triggers refuse the same to whoever has more rights.
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;
 
--- Who looked at whom is only ever added.
+-- Who looked at whom is only ever added, and cleared away when it is old; a trigger keeps what is not.
 REVOKE UPDATE ON console.looks FROM kvitt;
 
 -- What has been applied, and since when rows have their form, is the owner's to say.

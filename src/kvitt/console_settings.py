@@ -25,7 +25,8 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     On the command line people log in at `device_url` (RFC 8628), to which it is `device_client_id`, or else `client_id`, without a secret.
 
-    A session ends `idle_minutes` after it was used last, and `session_hours` after the login.
+    A session ends `idle_minutes` after it was used last, and `session_hours` after the login. Who was logged in and who looked at what is
+    kept for `looks_years`.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +53,7 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     local_people: bool | None = None
     idle_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
     session_hours: Annotated[float, Meta(gt=0, le=24)] = 8.0
+    looks_years: Annotated[float, Meta(ge=1, le=100)] = 5.0
 
     def __repr__(self) -> str:
         """Without the secret."""

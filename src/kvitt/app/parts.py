@@ -100,6 +100,8 @@ def _client(url: str, service: "Service", settings: PayoutsSettings, opened: Exi
 
 _LAPSES_EVERY: Final = timedelta(minutes=1)
 _CHECKS_EVERY: Final = timedelta(seconds=10)
+_CLEARS_EVERY: Final = timedelta(hours=1)
+_DAYS_OF_A_YEAR: Final = 365.25
 
 
 def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
@@ -120,6 +122,7 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     return (
         alarm_job(utc_now, receipts, simulations, reconciled, timedelta(seconds=settings.ops.look_seconds)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
+        Job("console rows", Every(_CLEARS_EVERY), partial(_clear, timedelta(days=settings.console.looks_years * _DAYS_OF_A_YEAR))),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
         *reconciliation_jobs(ports, utc_now, timetable),
         trigger_job(ports, utc_now, settings.reconciliation.first_day, on=settings.reconciliation.on_events),
@@ -132,3 +135,10 @@ def _ask(ports: Ports, connection: Connection, _due: datetime) -> str:
 
 def _lapse(connection: Connection, _due: datetime) -> str:
     return f"{Approvals(connection, utc_now).lapse()} approvals have lapsed"
+
+
+def _clear(kept: timedelta, connection: Connection, _due: datetime) -> str:
+    # Imported here: a process that schedules nothing need not hold it in memory.
+    from kvitt.api.console.clearing import clear
+
+    return f"{clear(connection, utc_now(), kept)} rows of the console are cleared away"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
-    `rails` are the names of its rails, `reconcile` makes runs of reconciliation; `browser` looks at topics where they are at brokers, and is
-    None for the embedded log.
+    `rails` are the names of its rails, `reconcile` makes runs of reconciliation; `browser` looks at topics where they are at brokers, None:
+    the log is embedded.
     """
 
     approvals: Callable[[Connection], Approvals]

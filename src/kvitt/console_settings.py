@@ -25,6 +25,9 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     On the command line people log in at `device_url` (RFC 8628), to which it is `device_client_id`, or else `client_id`, without a secret.
 
+    `step_up` is the amount, by currency and in its whole units, from which on whoever approves has proved who they are within five minutes;
+    of acts that are of no amount it is wanted where anything is set.
+
     A session ends `idle_minutes` after it was used last, and `session_hours` after the login. Who was logged in and who looked at what is
     kept for `looks_years`.
     """
@@ -50,6 +53,7 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name_claim: str = "name"
     groups_claim: str = "groups"
     roles: Mapping[RoleName, tuple[Annotated[str, Meta(min_length=1)], ...]] = {}
+    step_up: Mapping[Annotated[str, Meta(pattern="^[A-Z]{3}$")], Annotated[int, Meta(ge=0)]] = {}
     local_people: bool | None = None
     idle_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
     session_hours: Annotated[float, Meta(gt=0, le=24)] = 8.0

@@ -68,6 +68,10 @@ class NotLoggedIn(AccessRefused, status=401, who="operator"):
     """Nobody is logged in on this machine, or too long ago; nothing was done."""
 
 
+class LoginTooOld(AccessRefused, who="operator"):
+    """Whoever approves this has proved who they are too long ago for an act about so much; nothing was done."""
+
+
 class LoginRefused(AccessRefused, status=401, who="operator"):
     """The issuer let nobody in, or nobody said yes to the login in time."""
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kvitt.console_settings import ConsoleSettings
 from support.console_script import command
-from support.console_stage import Browser, ConsoleSite
+from support.console_stage import Browser, ConsoleSite, Shown
 from support.oidc_issuer import ISSUER_NAME, OidcIssuer, oidc_issuer
 
 ROLES = {"look": ("looking",), "act": ("acting",), "approve": ("approving",), "persons": ("persons",)}
@@ -41,16 +41,22 @@ class Workplace(Struct, frozen=True):
         """A command of whoever is logged in."""
         return command(*arguments, "--config", self.directory / "kvitt.toml", "--data", self.directory, "--database", conninfo)
 
-    def browser(self, site: ConsoleSite, person: Person, *groups: str) -> Browser:
+    def browser(self, site: ConsoleSite, person: Person, *groups: str, **claims: object) -> Browser:
         """A browser in which this person is logged in at a console that has this issuer."""
         browser = site.browser()
-        address = browser.get("/login/begin", follow=False).headers["location"]
-        self.issuer.claims = {"NAVident": person[0], "name": person[1], "groups": [*groups]}
+        self.logs_in(browser, "/login/begin", person, *groups, **claims)
+        return browser
+
+    def logs_in(self, browser: Browser, begin: str, person: Person, *groups: str, **claims: object) -> Shown:
+        """The page to which a login leads that is begun there."""
+        address = browser.get(begin, follow=False).headers["location"]
+        self.issuer.claims = {"NAVident": person[0], "name": person[1], "groups": [*groups], **claims}
         try:
-            assert browser.get(self.issuer.callback(address)).status == 200
+            shown = browser.get(self.issuer.callback(address))
         finally:
             self.issuer.claims = {}
-        return browser
+        assert shown.status == 200
+        return shown
 
 
 @contextmanager

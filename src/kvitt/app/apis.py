@@ -179,6 +179,7 @@ class Apis:
         )
 
     def _approvals(self, pool: "ConnectionPool[Any]", tokens: "Tokens") -> "ApprovalCalls":
+        from kvitt.api.console.approving import StepUp
         from kvitt.api.console.identity import PeopleOfTokens, claims_of
         from kvitt.api.console.local_people import ISSUER
         from kvitt.api.rest.approvals import ApprovalCalls
@@ -186,7 +187,9 @@ class Apis:
 
         console, clock = self._settings.console, self._clock
         people = PeopleOfTokens(tokens, claims_of(console), console.issuer or ISSUER, clock)
-        return ApprovalCalls(pool, lambda connection: approvals_of(self._settings, connection, clock), people, clock)
+        return ApprovalCalls(
+            pool, lambda connection: approvals_of(self._settings, connection, clock), people, clock, StepUp(console.step_up)
+        )
 
     def _simulations(self, opened: ExitStack) -> "SimulationCalls":
         from kvitt.api.rest.simulations import SimulationCalls

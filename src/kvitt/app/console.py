@@ -67,6 +67,7 @@ class Console:
         """Answers from here on; the step looks whether the server still does."""
         # Imported here: a process that answers no browser need not wait for it.
         from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
+        from kvitt.api.console.approving import StepUp
         from kvitt.api.console.local_people import LocalPeople
         from kvitt.api.console.operations import Operations
         from kvitt.api.console.watch import StoreWatch
@@ -90,6 +91,7 @@ class Console:
                 alone_of(self._settings, self._clock),
                 [rail.name for rail in PORTS.rails],
                 lambda connection: reconcile_of(self._settings, connection, self._clock),
+                StepUp(self._settings.console.step_up),
                 browser,
             )
             tokens = self._tokens(terms, issuer)

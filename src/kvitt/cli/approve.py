@@ -4,14 +4,18 @@ from typing import Any, Final
 
 import click
 
+from kvitt.api.console.approving import StepUp
+from kvitt.api.console.identity import need_role
+from kvitt.api.console.people import ConsoleRole
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
 from kvitt.cli.text import moment, shown, shown_lines
-from kvitt.cli.who import by_option, known_person, may_approve
+from kvitt.cli.who import by_option, known_person, person_acting
 from kvitt.cli.wiring import wiring
-from kvitt.errors import KvittError, NotPermitted
+from kvitt.errors import KvittError
 from kvitt.kernel.approvals import Approval, ApprovalState
+from kvitt.kernel.clock import utc_now
 from kvitt.settings import Settings
 
 
@@ -105,7 +109,10 @@ def yes(settings: Settings, *, number: int, by: str, seen: str | None) -> None:
     """
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
-        done = wiring().approvals(connection, settings).confirm(number, by, known_person(), seen=seen)
+        approvals = wiring().approvals(connection, settings)
+        if who := person_acting():
+            StepUp(settings.console.step_up).require(connection, approvals.find(number), who, utc_now())
+        done = approvals.confirm(number, by, known_person(), seen=seen)
     _print_done(done)
 
 
@@ -119,8 +126,8 @@ def no(settings: Settings, *, number: int, by: str, reason: str) -> None:
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt approve") as connection:
         approvals = wiring().approvals(connection, settings)
-        if not may_approve() and not approvals.find(number).is_of(by, known_person()):
-            raise NotPermitted("none of your groups has the role approve, and it is not yours")
+        if (who := person_acting()) and not approvals.find(number).is_of(by, known_person()):
+            need_role(who, ConsoleRole.APPROVE)
         approvals.refuse(number, by, reason, known_person())
     click.echo(f"approval {number} is refused")
 

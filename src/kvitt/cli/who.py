@@ -97,16 +97,14 @@ def known_person() -> "PersonAtIssuer | None":
     """The word of the issuer about who acts; None where names are typed."""
     from kvitt.kernel.operators import PersonAtIssuer
 
-    who = click.get_current_context().meta.get(_PERSON)
+    who = person_acting()
     return PersonAtIssuer(who.issuer, who.name) if who else None
 
 
-def may_approve() -> bool:
-    """Whether who acts may approve what others ask for."""
-    from kvitt.api.console.people import ConsoleRole
-
-    who = click.get_current_context().meta.get(_PERSON)
-    return who is None or ConsoleRole.APPROVE in who.roles
+def person_acting() -> "ConsolePerson | None":
+    """Whoever acts by a token; None where names are typed."""
+    found: ConsolePerson | None = click.get_current_context().meta.get(_PERSON)
+    return found
 
 
 def refuse_token_file() -> None:

@@ -3,11 +3,25 @@
 Who may approve sees all of them, who asks sees their own; for anybody else there are none.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
 
+from msgspec import Struct, json
+
+from kvitt.api.console.identity import RECENTLY
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
-from kvitt.errors import ApprovalNotFound, KvittError
+from kvitt.errors import ApprovalNotFound, KvittError, LoginTooOld
 from kvitt.kernel.approvals import Approval, Approvals, ShownEffect
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_one, fetch_value
+from kvitt.kernel.money import Minor, exponent_of
+from kvitt.kernel.queries import load
+from kvitt.ledger.transfer import Transfer
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=30)
+_SQL: Final = load("approving", "kvitt.api.console")
 
 _TAKES_LONG: Final = frozenset({"import helved", "import iverksetting", "kafka set-start-offset"})
 """Acts whose effect takes longer to work out than anybody waits for a page."""
@@ -29,6 +43,69 @@ def is_of(approval: Approval, who: ConsolePerson) -> bool:
 def not_there(approval_no: int) -> ApprovalNotFound:
     """The error of whoever may not know of an approval."""
     return ApprovalNotFound(f"there is no approval {approval_no}")
+
+
+class StepUp(Struct, frozen=True):
+    """From how much on whoever approves has proved who they are a few minutes ago: whole units of each currency."""
+
+    least: Mapping[str, int] = {}
+
+    def wants(self, connection: Connection, approval: Approval) -> bool:
+        """Whether that is wanted of this approval; of one that is of no amount, where it is of any."""
+        if not self.least:
+            return False
+        amount = amount_of(connection, approval)
+        return amount is None or (amount.currency in self.least and amount.units >= self.least[amount.currency])
+
+    def lacks(self, connection: Connection, approval: Approval, who: ConsolePerson, now: datetime) -> bool:
+        """Whether this person has to log in anew before they approve it."""
+        at = who.authenticated_at
+        recently = at is not None and -_CLOCKS_DIFFER <= now - at <= RECENTLY
+        return not recently and self.wants(connection, approval)
+
+    def require(self, connection: Connection, approval: Approval, who: ConsolePerson, now: datetime) -> None:
+        """Raises LoginTooOld where this person has to log in anew before they approve it."""
+        if self.lacks(connection, approval, who, now):
+            minutes = int(RECENTLY.total_seconds() / 60)
+            raise LoginTooOld(f"this is about much: log in anew, and approve it within {minutes} minutes; nothing was done")
+
+
+class AmountOfAct(NamedTuple):
+    """How much an act is about, in whole units of a currency."""
+
+    units: int
+    currency: str
+
+
+def amount_of(connection: Connection, approval: Approval) -> AmountOfAct | None:
+    """How much an act is about; None: it is of no amount that anybody knows before it is done."""
+    if order_id := order_of(approval):
+        kroner = fetch_value(connection, _SQL.sum_of_order, {"order_id": order_id})
+        return None if kroner is None else AmountOfAct(abs(kroner), "NOK")
+    if approval.act.startswith("payout "):
+        found = fetch_one(connection, _MinorOfPayout, _SQL.amount_of_payout, {"payout_id": approval.subject})
+        return _units(found.amount_minor, found.currency) if found else None
+    if approval.act == "ledger transfer":
+        asked = json.decode(approval.arguments, type=Transfer)
+        return _units(asked.amount, asked.currency)
+    return None
+
+
+def order_of(approval: Approval) -> UUID | None:
+    """The order that an act is about, if it is about one."""
+    try:
+        return UUID(approval.subject) if approval.act.startswith("order ") else None
+    except ValueError:
+        return None
+
+
+class _MinorOfPayout(NamedTuple):
+    amount_minor: Minor
+    currency: str
+
+
+def _units(minor: Minor, currency: str) -> AmountOfAct:
+    return AmountOfAct(int(minor) // 10 ** (exponent_of(currency) or 0), currency)
 
 
 def effect_now(approvals: Approvals, approval: Approval) -> tuple[ShownEffect | None, str | None]:

@@ -45,7 +45,8 @@ class Entrance:
         return self._shown("login.html", begin=f"/login/begin?{urlencode({'next': next_path})}")
 
     def _begin(self, request: AnyRequest) -> Response[Any]:
-        begun, address = self._logins.begin(read_once(request.scope["query_string"]).get("next", "/"))
+        asked = read_once(request.scope["query_string"])
+        begun, address = self._logins.begin(asked.get("next", "/"), anew="anew" in asked)
         kept = cookie(BROWSER, begun.browser, int(LOGIN_LASTS.total_seconds()))
         return _redirect(address, kept)
 

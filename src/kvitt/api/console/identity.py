@@ -21,6 +21,10 @@ ROLES_LAST: Final = timedelta(hours=1)
 """How old the word of the issuer may be by which somebody acts."""
 
 
+RECENTLY: Final = timedelta(minutes=5)
+"""How long ago whoever approves an act about much may have proved who they are."""
+
+
 def claims_of(given: ConsoleSettings) -> Claims:
     """Which claims name a person, and which groups have which role; without an issuer those of made-up people."""
     if not given.issuer:

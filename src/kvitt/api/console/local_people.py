@@ -5,6 +5,7 @@ It is a real one in all that the console sees: a page to choose on, codes, PKCE,
 
 import hashlib
 import hmac
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -86,6 +87,7 @@ class LocalPeople:
             "NAVident": chosen.person,
             "name": chosen.name,
             "groups": [role.value for role in chosen.roles],
+            "auth_time": int(time.time()),
         }
         token = self._issuer.signed(claims, _TOKEN_LASTS)
         return {"access_token": token, "id_token": token, "token_type": "Bearer", "expires_in": int(_TOKEN_LASTS.total_seconds())}

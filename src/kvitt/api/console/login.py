@@ -13,6 +13,7 @@ import httpx
 import structlog
 from msgspec import Struct
 
+from kvitt.api.console.identity import RECENTLY
 from kvitt.api.console.people import Claims, ConsolePerson
 from kvitt.api.console.sessions import BegunLogin, LoginUnderWay, Sessions
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
@@ -46,12 +47,21 @@ class Logins:
     def __init__(self, terms: ClientTerms, tokens: Tokens, claims: Claims, sessions: Sessions) -> None:
         self._terms, self._tokens, self._claims, self._sessions = terms, tokens, claims, sessions
 
-    def begin(self, next_path: str) -> tuple[BegunLogin, str]:
-        """A login under way, and the address at the issuer that goes on with it. Raises TooManyRequests."""
+    def begin(self, next_path: str, *, anew: bool = False) -> tuple[BegunLogin, str]:
+        """A login under way, and the address at the issuer that goes on with it. Raises TooManyRequests.
+
+        `anew`: whoever it is proves it again, unless they have done so within minutes.
+        """
+        wanted = {"max_age": int(RECENTLY.total_seconds())} if anew else {}
         begun = self._sessions.begin_login(own_path(next_path))
         with self._client() as client:
             address, _ = client.create_authorization_url(
-                self._terms.authorize_url, state=begun.state, nonce=begun.nonce, code_verifier=begun.verifier, response_mode="query"
+                self._terms.authorize_url,
+                state=begun.state,
+                nonce=begun.nonce,
+                code_verifier=begun.verifier,
+                response_mode="query",
+                **wanted,
             )
         return begun, str(address)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from kvitt.api.console.approving import StepUp
 from kvitt.api.console.people import ConsolePerson
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.kernel.approvals import ApprovableAct, Approvals
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
-    `rails` are the names of its rails, `reconcile` makes runs of reconciliation; `browser` looks at topics where they are at brokers, None:
-    the log is embedded.
+    `rails` are the names of its rails, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a login of minutes
+    ago; `browser` looks at topics where they are at brokers, None: the log is embedded.
     """
 
     approvals: Callable[[Connection], Approvals]
     alone: Mapping[str, ApprovableAct[Any]]
     rails: Sequence[str]
     reconcile: Callable[[Connection], Reconcile]
+    step_up: StepUp
     browser: "KafkaBrowser | None" = None
 
 

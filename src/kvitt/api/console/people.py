@@ -4,6 +4,7 @@ Who is who is decided by the issuer and one claim, which is the same for every c
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -27,12 +28,16 @@ class ConsoleRole(StrEnum):
 
 
 class ConsolePerson(Struct, frozen=True):
-    """A person as their issuer knows them. `person` is the claim that tells people apart, and stands in the audit chain."""
+    """A person as their issuer knows them. `person` is the claim that tells people apart, and stands in the audit chain.
+
+    `authenticated_at` is when they had last proved who they are (`auth_time`); None: the issuer does not say.
+    """
 
     issuer: str
     person: str
     name: str
     roles: frozenset[ConsoleRole]
+    authenticated_at: datetime | None = None
 
 
 class Claims(Struct, frozen=True):
@@ -58,7 +63,14 @@ class Claims(Struct, frozen=True):
         roles = frozenset(role for role, allowed in self.roles.items() if not groups.isdisjoint(allowed))
         if not roles:
             raise NotAuthenticated("none of your groups has a role here")
-        return ConsolePerson(str(claims["iss"]), person, name, roles | {ConsoleRole.LOOK})
+        return ConsolePerson(str(claims["iss"]), person, name, roles | {ConsoleRole.LOOK}, _moment(claims.get("auth_time")))
+
+
+def _moment(claim: object) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(claim, UTC) if isinstance(claim, int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _texts(claim: object) -> frozenset[str]:

@@ -71,6 +71,7 @@ class _StoredSession(NamedTuple):
     began_at: datetime
     seen_at: datetime
     ends_at: datetime
+    authenticated_at: datetime | None
 
 
 class Sessions:
@@ -118,6 +119,7 @@ class Sessions:
             "roles": sorted(role.value for role in who.roles),
             "now": now,
             "ends_at": now + self._terms.lasts,
+            "authenticated_at": who.authenticated_at,
         }
         with self._pool.connection() as connection, connection.transaction():
             if is_id(before):
@@ -137,7 +139,7 @@ class Sessions:
                 return None
             if in_use and now - found.seen_at >= _SEEN_EVERY:
                 connection.execute(_SQL.see_session, {"session_hash": hashed, "now": now})
-        who = ConsolePerson(found.issuer, found.person, found.name, frozenset(map(ConsoleRole, found.roles)))
+        who = ConsolePerson(found.issuer, found.person, found.name, frozenset(map(ConsoleRole, found.roles)), found.authenticated_at)
         return Session(hashed, who, found.began_at, found.ends_at, csrf_of(session_id))
 
     def end(self, session: Session) -> None:

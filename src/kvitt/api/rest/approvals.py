@@ -11,7 +11,7 @@ from litestar.router import Router
 from msgspec import Meta, Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.api.console.approving import effect_now, is_of, visible
+from kvitt.api.console.approving import StepUp, effect_now, is_of, order_of, visible
 from kvitt.api.console.identity import PeopleOfTokens, need_role
 from kvitt.api.console.operations import known
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
@@ -105,6 +105,7 @@ class ApprovalCalls(Struct, frozen=True):
     approvals: Callable[[Connection], Approvals]
     people: PeopleOfTokens
     clock: Clock
+    step_up: StepUp
 
     def page(self, who: ConsolePerson, before: int | None, limit: int, state: ApprovalState | None) -> Sequence[AskedView]:
         """Approvals that this person may see, behind a place."""
@@ -125,8 +126,9 @@ class ApprovalCalls(Struct, frozen=True):
         """Does what was asked for, if it still is what was seen. Raises what confirming raises, ApprovalNotFound, NotPermitted."""
         with self.pool.connection() as connection:
             approvals = self.approvals(connection)
-            visible(approvals, approval_no, who)
+            approval = visible(approvals, approval_no, who)
             need_role(who, ConsoleRole.APPROVE)
+            self.step_up.require(connection, approval, who, self.clock())
             return self._view(approvals, approvals.confirm(approval_no, who.person, known(who), seen=seen), who)
 
     def refuse(self, who: ConsolePerson, approval_no: int, reason: str) -> ApprovalView:
@@ -138,7 +140,8 @@ class ApprovalCalls(Struct, frozen=True):
             return self._view(approvals, approvals.refuse(approval_no, who.person, reason, known(who)), who)
 
     def _look(self, connection: Connection, who: ConsolePerson, approval: Approval) -> None:
-        case_no = fetch_value(connection, _SQL.case_of_order, {"subject": approval.subject}) if approval.act.startswith("order ") else None
+        order_id = order_of(approval)
+        case_no = fetch_value(connection, _SQL.case_of_order, {"order_id": order_id}) if order_id else None
         looked = {"now": self.clock(), "issuer": who.issuer, "person": who.person, "name": who.name, "case_no": case_no}
         connection.execute(_LOOKS.add_look, {**looked, "what": f"approval {approval.approval_no}, over REST"})
 

@@ -102,6 +102,7 @@ def read_one(visit: Visit) -> Values:
 def approve(visit: Visit) -> Values | Redirect:
     """Does what was asked for, if it still is what the approver saw. Raises what confirming raises."""
     approval = _found(visit)
+    visit.operations.step_up.require(visit.connection, approval, visit.who, visit.now)
     try:
         visit.operations.approvals(visit.connection).confirm(
             approval.approval_no, visit.who.person, known(visit.who), seen=visit.form.get("seen", "")
@@ -154,6 +155,7 @@ def _shown(visit: Visit, approval: Approval) -> Values:
         "is_open": is_open,
         "is_mine": is_of(approval, visit.who),
         "may_approve": is_open and visit.may(ConsoleRole.APPROVE) and not approval.is_of(visit.who.person, known(visit.who)),
+        "logs_in_anew": is_open and visit.operations.step_up.lacks(visit.connection, approval, visit.who, visit.now),
         "may_refuse": is_open and visit.may(ConsoleRole.APPROVE) and not is_of(approval, visit.who),
         "first": first,
         "effect": now,

@@ -17,12 +17,12 @@ DELETE FROM console.logins WHERE browser_hash = %(browser_hash)s RETURNING state
 
 -- name: begin_session
 -- A session of a person who has logged in.
-INSERT INTO console.sessions (session_hash, issuer, person, name, roles, began_at, seen_at, ends_at)
-VALUES (%(session_hash)s, %(issuer)s, %(person)s, %(name)s, %(roles)s, %(now)s, %(now)s, %(ends_at)s);
+INSERT INTO console.sessions (session_hash, issuer, person, name, roles, began_at, seen_at, ends_at, authenticated_at)
+VALUES (%(session_hash)s, %(issuer)s, %(person)s, %(name)s, %(roles)s, %(now)s, %(now)s, %(ends_at)s, %(authenticated_at)s);
 
 -- name: session
 -- A session that has not ended.
-SELECT issuer, person, name, roles, began_at, seen_at, ends_at
+SELECT issuer, person, name, roles, began_at, seen_at, ends_at, authenticated_at
 FROM console.sessions
 WHERE session_hash = %(session_hash)s AND ended_at IS NULL AND ends_at > %(now)s AND seen_at > %(idle_since)s;
 

@@ -9,4 +9,4 @@ LIMIT %(limit)s;
 
 -- name: case_of_order
 -- The case of the order that an act is about.
-SELECT case_no FROM kvitt_views.orders WHERE order_id::text = %(subject)s;
+SELECT case_no FROM kvitt_views.orders WHERE order_id = %(order_id)s;

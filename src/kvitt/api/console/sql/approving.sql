@@ -1,0 +1,7 @@
+-- name: sum_of_order
+-- How much the order that an act is about pays.
+SELECT sum_kroner FROM kvitt_views.orders WHERE order_id = %(order_id)s;
+
+-- name: amount_of_payout
+-- How much a payout pays.
+SELECT amount_minor, currency FROM kvitt_views.payouts WHERE payout_id = %(payout_id)s;

@@ -43,7 +43,7 @@ def relay(hub: CaseStage) -> int:
     row: Any = hub.connection.execute(
         load("leases", "kvitt.kernel").acquire_lease, {"lease": "relay", "owner": "tests", "seconds": 3600}
     ).fetchone()
-    return LogRelay(hub.connection, hub.clock, Lease("relay", row[0])).step()
+    return LogRelay(hub.connection, hub.clock, Lease("relay", row[1])).step()
 
 
 # What was changed in the log; each is one difference.

@@ -49,7 +49,7 @@ class Bench:
             load("leases", "kvitt.kernel").acquire_lease, {"lease": "sender", "owner": "me", "seconds": 600}
         ).fetchone()
         assert held is not None
-        self.send = Send(connection, clock, PORTS, Lease("sender", int(held[0])))
+        self.send = Send(connection, clock, PORTS, Lease("sender", int(held[1])))
         self.position = 0
 
     def pay(self, case_id: str, amount: int, *, payment_id: str | None = None, day: str = "2025-06-02") -> str:

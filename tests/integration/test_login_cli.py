@@ -11,6 +11,7 @@ import pytest
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
+from kvitt.errors import TypedName
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.operators import is_one_person, known_at
 from kvitt.testing import TestServer
@@ -115,7 +116,10 @@ def test_who_logs_in_types_a_code_at_the_issuer_and_acts_as_themselves(
     assert (nobody.returncode, "not_logged_in" in nobody.stderr) == (2, True)
 
 
-@pytest.mark.parametrize(("error", "said"), [("access_denied", "refused at the issuer"), ("expired_token", "in time"), ("other", "openid")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("access_denied", "refused at the issuer"), ("expired_token", "in time"), ("invalid_client", "to this client (invalid_client)")],
+)
 def test_a_login_that_the_issuer_ends_logs_nobody_in(at: Workplace, conninfo: str, error: str, said: str, own_directory: Path) -> None:
     at.issuer.waits = ["authorization_pending", error]
     done = at.says(conninfo, "login")
@@ -250,19 +254,29 @@ def test_a_token_that_names_nobody_who_may_act_now_approves_nothing(
     assert order_state(connection, order_id) == "sent"
 
 
-def test_where_people_are_made_up_names_are_typed_and_tokens_are_not_taken(
-    at: Workplace, conninfo: str, order_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KVITT_CONSOLE_LOCAL_PEOPLE", "true")
-    here = ("--database", conninfo)
-    assert "names" in command("whoami", *here).stdout
+def test_where_people_are_made_up_names_are_typed_and_tokens_are_not_taken(database: str, at: Workplace, made_up_people: None) -> None:
+    assert made_up_people is None
+    here = ("--database", database)
+    stop = ("sending", "stop", "--area", "AAP", "--reason", "the rail is moved")
+    assert "names are typed" in command("whoami", *here).stdout
     token = at.directory / "any.token"
     token.write_text("token", "ascii")
-    refused = command("order", "resend", order_id, *WHY, "--by", "kari", "--ask", "--token-file", token, *here)
-    assert (refused.returncode, "--token-file" in refused.stderr) == (2, True)
-    nobody = command("order", "resend", order_id, *WHY, "--ask", *here)
+    for refused in (command(*stop, "--by", "kari", "--token-file", token, *here), command("whoami", "--token-file", token, *here)):
+        assert (refused.returncode, "--token-file" in refused.stderr) == (2, True)
+    nobody = command(*stop, *here)
     assert (nobody.returncode, "'--by'" in nobody.stderr) == (2, True)
-    assert command("order", "resend", order_id, *WHY, "--by", "kari", "--ask", *here).returncode == 0
+    assert command(*stop, "--by", "kari", *here).returncode == 0
+
+
+def test_nobody_is_made_up_where_people_of_an_issuer_have_logged_in(
+    at: Workplace, conninfo: str, site: ConsoleSite, tmp_path: Path, made_up_people: None
+) -> None:
+    assert made_up_people is None
+    at.browser(site, KARI, "looking")
+    typed = command("sending", "stop", "--area", "AAP", "--reason", "the rail is moved", "--by", "kari", "--database", conninfo)
+    assert (typed.returncode, "typed_name" in typed.stderr, "https://issuer" in typed.stderr) == (2, True, True)
+    with pytest.raises(TypedName), console_site(conninfo, tmp_path):
+        pass
 
 
 def test_two_are_one_person_by_issuer_and_claim_and_else_by_all_their_names() -> None:

@@ -68,6 +68,7 @@ class Console:
         # Imported here: a process that answers no browser need not wait for it.
         from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
         from kvitt.api.console.approving import StepUp
+        from kvitt.api.console.identity import refuse_made_up_people
         from kvitt.api.console.local_people import LocalPeople
         from kvitt.api.console.operations import Operations
         from kvitt.api.console.watch import StoreWatch
@@ -78,6 +79,9 @@ class Console:
         with ExitStack() as opened:
             threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
             looks = opened.enter_context(pool(self._conninfo, application="kvitt console", size=CONNECTIONS, lock_timeout_ms=LOCK_MS))
+            if not self._settings.console.issuer and self._settings.database_url:
+                with looks.connection() as connection:
+                    refuse_made_up_people(connection)
             terms = self._terms()
             watch = StoreWatch(self._conninfo, self._clock, terms.sessions.idle)
             opened.callback(watch.close)

@@ -68,6 +68,8 @@ def named(settings: "Settings", options: Mapping[str, Any]) -> Mapping[str, Any]
         refuse_token_file()
         if option.needed and options["by"] is None:
             raise click.MissingParameter(ctx=context, param=option)
+        if options["by"] is not None and settings.database_url is not None:
+            _refuse_beside_known_people(settings.database_url)
         return options
     if options["by"] is not None:
         raise TypedName(f"--by: names are not typed here, they come from tokens: leave it out, and {_LOG_IN}")
@@ -117,6 +119,20 @@ def require_issuer(settings: "Settings") -> None:
     """Raises BadSettings where nobody can say who somebody is."""
     if not settings.console.issuer:
         raise BadSettings("[console] issuer: on a database that is named, its tokens say who acts; see docs/console.md")
+
+
+def _refuse_beside_known_people(conninfo: str) -> None:
+    from psycopg.errors import UndefinedTable
+
+    from kvitt.api.console.identity import refuse_made_up_people
+    from kvitt.kernel.database import connect
+
+    with connect(conninfo, application="kvitt") as connection:
+        try:
+            refuse_made_up_people(connection)
+        except UndefinedTable:
+            # Nobody has logged in on a database that is older than logins; the command itself says that it is not upgraded.
+            return
 
 
 def _need_role(who: "ConsolePerson", option: ByOption) -> None:

@@ -53,9 +53,17 @@ def token_of(given: ConsoleSettings, code: DeviceCode) -> str:
             return token
         error = said.get("error")
         if error not in (_PENDING, _SLOWER):
-            raise LoginRefused(_REFUSED.get(str(error), "the issuer gave no ID token: is openid among the scopes?"))
+            raise LoginRefused(_why(said))
         wait += _SLOWER_BY if error == _SLOWER else 0.0
     raise LoginRefused(_REFUSED["expired_token"])
+
+
+def _why(said: Mapping[str, Any]) -> str:
+    """The reason why an issuer gave no token, in words."""
+    error = said.get("error")
+    if error is None:
+        return "the issuer gave no ID token: is openid among the scopes?"
+    return _REFUSED.get(str(error), f"the issuer gives no token to this client ({error})")
 
 
 def _asked(given: ConsoleSettings, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:

@@ -9,20 +9,30 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from kvitt.api.console.local_people import LOCAL_ROLES
+from kvitt.api.console.local_people import ISSUER, LOCAL_ROLES
 from kvitt.api.console.people import Claims, ConsolePerson, ConsoleRole
 from kvitt.api.rest.callers import Grants
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens, fetched_from
 from kvitt.console_settings import ConsoleSettings
-from kvitt.errors import NotAuthenticated, NotLoggedIn, NotPermitted
+from kvitt.errors import NotAuthenticated, NotLoggedIn, NotPermitted, TypedName
 from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch_value
+from kvitt.kernel.queries import load
 
+_SQL: Final = load("sessions", "kvitt.api.console")
 ROLES_LAST: Final = timedelta(hours=1)
 """How old the word of the issuer may be by which somebody acts."""
 
 
 RECENTLY: Final = timedelta(minutes=5)
 """How long ago whoever approves an act about much may have proved who they are."""
+
+
+def refuse_made_up_people(connection: Connection) -> None:
+    """Raises TypedName where people of an issuer have logged in on this database: nobody is made up beside them, whatever is set."""
+    if issuer := fetch_value(connection, _SQL.issuer_of_people, {"made_up": ISSUER}):
+        raise TypedName(f"people of {issuer} act on this database: nobody is made up here, [console] issuer says who people are")
 
 
 def claims_of(given: ConsoleSettings) -> Claims:

@@ -24,8 +24,14 @@ HOT["orders"] = {
     "end_of_look": BEHIND,
     **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},
 }
-OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "events")
+OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case")
+BEHIND_EVENT = {**A_CASE, "kind": None, "at": NOW, "place": 1, "no": 7}
+AROUND = {**A_CASE, "order_id": IDS[0], "order_ids": IDS, "number": 1, "first": NOW.date(), "last": NOW.date()}
 HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person", "case_version"), A_CASE)
+HOT["case_words"] = dict.fromkeys(("orders_in_words", "queued", "deferred"), AROUND)
+HOT["case_months"] = dict.fromkeys(("versions", "spans_of_month"), AROUND)
+HOT["case_days"] = dict.fromkeys(("orders_to_choose", "spans_around_order", "spans_by_now", "lines_around_order"), AROUND)
+HOT["case_timeline"] = dict.fromkeys(("events", "acts"), BEHIND_EVENT)
 HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {

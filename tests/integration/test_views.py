@@ -106,9 +106,19 @@ def test_what_is_stuck_is_there_with_the_reason_and_what_ends_it(lived: Connecti
 
 
 def test_the_course_of_a_case_is_one_list(lived: Connection) -> None:
-    rows = lived.execute("SELECT what FROM kvitt_views.case_timeline WHERE scheme = 'AAP' AND case_id = 'A2' ORDER BY at, place").fetchall()
+    rows = lived.execute(
+        "SELECT what FROM kvitt_views.case_timeline WHERE scheme = 'AAP' AND case_id = 'A2' ORDER BY at, place, no"
+    ).fetchall()
     happened = [str(what) for (what,) in rows]
-    assert [each for each in happened if each != "published"] == ["received", "ordered", "sending", "sent", "acknowledged", "settled"]
+    assert [each for each in happened if each != "published"] == [
+        "received",
+        "ordered",
+        "line",
+        "sending",
+        "sent",
+        "acknowledged",
+        "settled",
+    ]
 
 
 def test_no_view_but_those_of_persons_and_bytes_shows_whose_a_case_is(lived: Connection) -> None:

@@ -98,6 +98,9 @@ def paths(connection: Connection) -> Sequence[str]:
         *("/approvals", "/approvals/mine", *(f"/approvals/{each}" for each in _some(connection, "approvals", "approval_no", 1))),
         *(f"/cases/{each}" for each in _some(connection, "cases", "case_no", 9)),
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),
+        *(f"/cases/{each}{page}" for each in _some(connection, "cases", "case_no", 9) for page in ("?month=2026-06", "/days", "/audit")),
+        *(f"/cases/{each}/timeline{kind}" for each in _some(connection, "cases", "case_no", 3) for kind in ("", "?kind=act")),
+        *(f"/cases/{case_no}/days?order={order_id}" for case_no, order_id in _orders(connection, 9)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
         *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ORDER_ACTS),
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
@@ -134,6 +137,11 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/reconciliation/{each}" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
         *(f"/reconciliation/{each}/since" for each in _some(connection, "reconciliation_runs", "run_no", 9)),
     ]
+
+
+def _orders(connection: Connection, most: int) -> list[tuple[int, str]]:
+    rows = connection.execute("SELECT case_no, order_id::text FROM orders ORDER BY order_id LIMIT %s", [most])
+    return [(case_no, order_id) for case_no, order_id in rows]
 
 
 def _has_log(connection: Connection) -> bool:

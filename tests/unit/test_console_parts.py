@@ -46,6 +46,29 @@ def test_a_template_has_nothing_that_browsers_are_forbidden_or_that_is_not_escap
     assert 'name="csrf"' in macro_of("hidden_fields")
 
 
+def shown_raw(content: bytes, **values: object) -> str:
+    template = templates().from_string('{% import "macros.html" as m with context %}{{ m.raw("Body", content) }}')
+    return template.render({"reveals": False, "persons": (), "content": content, **values})
+
+
+def test_bytes_are_laid_out_and_stand_as_they_came_with_their_hash() -> None:
+    body = b'{"a":1,"a":2}'
+    shown = shown_raw(body)
+    assert "{&#34;a&#34;:1,&#34;a&#34;:2}" in shown
+    assert f"13 bytes, SHA-256 {hashlib.sha256(body).hexdigest()}" in shown
+    for odd in (b"", b"\xff\xfe", b'{"a":', b"<a><b>", b"[" * 100_000, b"9" * 300_000, b'{"a": 1e999}'):
+        assert "SHA-256" in shown_raw(odd)
+
+
+def test_a_hash_by_which_a_person_could_be_guessed_is_shown_with_the_person_alone() -> None:
+    body = b'{"person":"01020312345"}'
+    assert hashlib.sha256(body).hexdigest() not in shown_raw(body)
+    assert hashlib.sha256(body).hexdigest() in shown_raw(body, reveals=True)
+    assert "1020312345" not in shown_raw(b'{"person":"\\u00301020312345"}')
+    assert "1020312345" not in shown_raw(b"<person>&#48;1020312345</person>")
+    assert hashlib.sha256(b"case K-777").hexdigest() not in shown_raw(b"case K-777", persons=["case K-777"])
+
+
 def macro_of(name: str) -> str:
     found = re.search(
         rf"{{% macro {name}\(\) %}}(.*?){{% endmacro %}}", (CONSOLE / "pages/templates/macros.html").read_text("utf-8"), re.DOTALL

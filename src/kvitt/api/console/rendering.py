@@ -39,6 +39,30 @@ def _printed(context: Context, value: Any) -> Any:
     return text if context.get("reveals") is True else showing.masked(text, context.get("persons") or ())
 
 
+@pass_context
+def fingerprint(context: Context, content: bytes) -> str:
+    """How many bytes these are, and their SHA-256; not of what names a person who is not shown, who could be guessed by it."""
+    size = f"{showing.grouped(len(content))} bytes"
+    hides = _hides(context) and (_names(context, raw(content)) or _names(context, pretty(content)))
+    return f"{size}; their SHA-256 is shown with the person" if hides else f"{size}, SHA-256 {hashlib.sha256(content).hexdigest()}"
+
+
+@pass_context
+def byte_for_byte(context: Context, content: bytes) -> str:
+    """The bytes as they are; not where an escape in them spells a person who is not shown."""
+    if _hides(context) and _names(context, pretty(content)) > _names(context, raw(content)):
+        return "shown with the person"
+    return cut(raw(content))
+
+
+def _hides(context: Context) -> bool:
+    return context.get("reveals") is not True
+
+
+def _names(context: Context, text: str) -> int:
+    return showing.masked(text, context.get("persons") or ()).count(showing.MASK)
+
+
 @cache
 def templates() -> Environment:
     """The environment of all templates."""
@@ -62,6 +86,8 @@ def templates() -> Environment:
         "plain": plain,
         "plain_attribute": plain_attribute,
         "pretty": pretty,
+        "byte_for_byte": byte_for_byte,
+        "fingerprint": fingerprint,
     }
     made.globals |= {"shown_state": shown_state, "static": static_path, "age": showing.age}
     return made
@@ -83,11 +109,21 @@ def plain_attribute(text: object) -> Markup:
 
 
 def pretty(content: bytes | None) -> str:
-    """JSON and XML with indents, anything else as the text that it is, cut where it would be too long for a page."""
-    if content is None:
+    """JSON and XML with indents, anything else as the text that it is; what would be too long for a page is cut, and not laid out anew."""
+    if not content:
         return ""
-    shown = (_pretty_json(content) or _pretty_xml(content) or content.decode("utf-8", "backslashreplace")) if content else ""
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}\n… cut here"
+    laid_out = (_pretty_json(content) or _pretty_xml(content)) if len(content) <= _LONGEST_SHOWN else None
+    return cut(laid_out or raw(content))
+
+
+def raw(content: bytes) -> str:
+    """The bytes as text, one that is no text by its number."""
+    return content.decode("utf-8", "backslashreplace")
+
+
+def cut(text: str) -> str:
+    """As much of a text as a page shows."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}\n… cut here"
 
 
 def _pretty_json(content: bytes) -> str | None:

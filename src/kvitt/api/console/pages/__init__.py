@@ -5,6 +5,8 @@ from typing import Final
 from kvitt.api.console.pages import (
     approvals,
     audit,
+    case_days,
+    case_timeline,
     cases,
     dead_letters,
     health,
@@ -48,6 +50,8 @@ PAGES: Final = (
     *looks.PAGES,
     *health.PAGES,
     *cases.PAGES,
+    *case_days.PAGES,
+    *case_timeline.PAGES,
     *order_acts.PAGES,
     *records.PAGES,
     *plain_acts.PAGES,

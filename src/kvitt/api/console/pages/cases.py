@@ -1,4 +1,4 @@
-"""One case: what it waits for in words, its payments in force, orders with lines, receipts, messages, and its whole course."""
+"""One case: a month of it in words, what it waits for, its payments in force, orders with lines, receipts, messages, and what happened."""
 
 from collections import defaultdict
 from datetime import date, datetime
@@ -6,45 +6,19 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.pages.audit import chain_span
+from kvitt.api.console.pages.case_head import case_looked_at, case_of
+from kvitt.api.console.pages.case_months import changes_of_month, in_words, month_asked
+from kvitt.api.console.pages.case_timeline import audited, newest_events
+from kvitt.api.console.pages.case_words import orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
 from kvitt.api.console.people import ConsoleRole
-from kvitt.errors import NotFound
-from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("cases", "kvitt.api.console.pages")
 _MOST: Final = 100
 _MOST_EVENTS: Final = 500
-_LAST: Final = 2_147_483_647
-
-
-class CaseOnPage(NamedTuple):
-    """A case, with how much waits for it."""
-
-    case_no: int
-    scheme: str
-    case_id: str
-    areas: list[str]
-    orders_made: int
-    open_orders: int
-    queued_messages: int
-    contradictions: int
-    last_at: datetime
-    has_unknown_payments: bool
-    contract: str | None
-
-
-class EventOnPage(NamedTuple):
-    """One thing that happened."""
-
-    at: datetime
-    what: str
-    text: str
-    message_no: int | None
-    order_id: UUID | None
-    receipt_no: int | None
 
 
 class CaseOrder(NamedTuple):
@@ -121,36 +95,33 @@ class CaseOfPerson(NamedTuple):
     last_at: datetime
 
 
-def _case(visit: Visit) -> CaseOnPage:
-    found = fetch_one(visit.connection, CaseOnPage, _SQL.case_by_no, {"case_no": visit.path["case_no"]})
-    if found is None:
-        raise NotFound("there is no such case")
-    return found
-
-
 def version(visit: Visit) -> str:
     """That of a case: how far its chain goes, its newest message, and the states of its newest orders."""
     return fetch_value(visit.connection, _SQL.case_version, {"case_no": visit.path["case_no"]}) or ""
 
 
 def read_one(visit: Visit) -> Values:
-    """All about one case; of what there is much, the newest. Raises NotFound."""
-    case, connection = _case(visit), visit.connection
-    visit.look_at_case("case", case.case_no)
-    asked = {"case_no": case.case_no, "scheme": case.scheme, "case_id": case.case_id, "limit": _MOST, "events": _MOST_EVENTS}
+    """All about one case; of what there is much, the newest. Raises NotFound, BadRequest."""
+    case, month, connection = case_looked_at(visit, "case"), month_asked(visit), visit.connection
+    asked = {**case.asked(_MOST), "events": _MOST_EVENTS}
     lines: dict[UUID, list[LineInCase]] = defaultdict(list)
     for each in fetch(connection, LineInCase, _SQL.lines_of_case, asked):
         lines[each.order_id].append(each)
+    changes = changes_of_month(visit, case.case_no, month)
+    orders = orders_in_words(visit, case.case_no, [each.order_id for each, _, _ in changes])
     return {
         "case": case,
         "waits": fetch(connection, NeedsPerson, _SQL.attention_of_case, asked),
+        "line": waiting_line(visit, case, orders.values()),
+        "month": month,
+        "sentences": in_words(changes, orders),
         "paid": fetch(connection, PeriodInForce, _SQL.paid, asked),
         "orders": fetch(connection, CaseOrder, _SQL.orders_of_case, asked),
         "lines": lines,
         "receipts": fetch(connection, CaseReceipt, _SQL.receipts_of_case, asked),
         "messages": fetch(connection, CaseMessage, _SQL.messages_of_case, asked),
-        "events": fetch(connection, EventOnPage, _SQL.events, asked),
-        "audit": chain_span(connection, case.case_no, _LAST, _MOST_EVENTS),
+        "events": newest_events(visit, case, _MOST),
+        "audit": audited(visit, case),
         "most": _MOST,
         "may_reveal": visit.may(ConsoleRole.PERSONS) and not visit.reveals,
     }
@@ -158,7 +129,7 @@ def read_one(visit: Visit) -> Values:
 
 def reveal(visit: Visit) -> Redirect:
     """Shows the person of a case from now on, to this session. Raises NotFound, NotPermitted."""
-    case = _case(visit)
+    case = case_of(visit)
     visit.reveal(case.case_no)
     visit.look("asked to see the person", case.case_no)
     return Redirect(f"/cases/{case.case_no}")
@@ -166,8 +137,7 @@ def reveal(visit: Visit) -> Redirect:
 
 def read_of_person(visit: Visit) -> Values:
     """All cases of the person of a case, under an address that says nothing about the person. Raises NotFound."""
-    case = _case(visit)
-    visit.look_at_case("all cases of the person", case.case_no)
+    case = case_looked_at(visit, "all cases of the person")
     return {"case": case, "cases": fetch(visit.connection, CaseOfPerson, _SQL.cases_of_person, {"case_no": case.case_no, "limit": _MOST})}
 
 

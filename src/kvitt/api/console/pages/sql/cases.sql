@@ -40,11 +40,6 @@ LIMIT %(events)s;
 SELECT message_no, source, partition, position, dry_run, state, received_at
 FROM kvitt_views.messages WHERE case_no = %(case_no)s ORDER BY message_no DESC LIMIT %(limit)s;
 
--- name: events
--- All that happened, newest first.
-SELECT at, what, text, message_no, order_id, receipt_no
-FROM kvitt_views.case_timeline WHERE case_no = %(case_no)s ORDER BY at DESC, place DESC LIMIT %(events)s;
-
 -- name: cases_of_person
 -- The cases whose newest orders are for the same person as those of this one.
 SELECT c.case_no, c.scheme, c.case_id, c.open_orders, c.queued_messages, c.last_at

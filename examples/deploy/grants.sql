@@ -14,6 +14,8 @@ REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flo
 
 -- Who looked at whom is only ever added, and cleared away when it is old; a trigger keeps what is not.
 REVOKE UPDATE ON console.looks FROM kvitt;
+-- What people noted is only ever added.
+REVOKE UPDATE ON console.case_notes FROM kvitt;
 
 -- What has been applied, and since when rows have their form, is the owner's to say.
 REVOKE INSERT, UPDATE ON migrations, backfills, early_moments, publishing FROM kvitt;

@@ -100,7 +100,7 @@ def test_an_unanswered_order_is_sent_once_more_by_two_people(
     site: ConsoleSite, connection: Connection, cases: CaseStage, sent: str
 ) -> None:
     hans, guro = site.browser(ACTS), site.browser(APPROVES)
-    form = hans.get(hans.get(f"/orders/{sent}").link("Send once more"))
+    form = hans.get(hans.get(hans.get(f"/orders/{sent}").link("Where is it?")).link("Send once more"))
     assert "to be sent once more" in form.words
     assert "Ask the rail first" in form.words
     approval = urlsplit(hans.post(f"/orders/{sent}/resend", form.fields(reason="the rail never got it")).url).path

@@ -17,10 +17,10 @@ CONSOLE = "kvitt.api.console.pages"
 HOT: dict[str, dict[str, Parameters]] = {}
 A_CASE = {"case_no": 7, "scheme": "DAGPENGER", "case_id": "case-7", "limit": 100, "events": 500}
 BEHIND = {"message_no": ROWS // 2, "order_id": IDS[0], "looked_through": 1_000, "limit": 51}
-FILTERS = {**BEHIND, "state": None, "held": False, "area": "DP", "scheme": None, "least": 100}
+FILTERS = {**BEHIND, "state": None, "held": False, "twice": False, "area": "DP", "scheme": None, "least": 100}
 HOT["orders"] = {
     "orders": {**FILTERS, "state": "rejected"},
-    "open_orders": {**FILTERS, "state": "sent"},
+    "open_orders": {**FILTERS, "state": "sent", "twice": True, "held": True},
     "end_of_look": BEHIND,
     **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},
 }
@@ -32,6 +32,30 @@ HOT["case_words"] = dict.fromkeys(("orders_in_words", "queued", "deferred"), ARO
 HOT["case_months"] = dict.fromkeys(("versions", "spans_of_month"), AROUND)
 HOT["case_days"] = dict.fromkeys(("orders_to_choose", "spans_around_order", "spans_by_now", "lines_around_order"), AROUND)
 HOT["case_timeline"] = dict.fromkeys(("events", "acts"), BEHIND_EVENT)
+HOT["case_notes"] = {"notes": {**A_CASE, "order_id": None}}
+AN_ORDER = {
+    "case_no": 7,
+    "order_id": IDS[0],
+    "order_ids": IDS,
+    "positions": [0] * len(IDS),
+    "subjects": IDS,
+    "limit": 50,
+    "before": None,
+    "lines": 200,
+    "cases": 50,
+}
+HOT["order_twins"] = dict.fromkeys(("twins", "lines_named", "receipts_of_orders", "acts_on_orders", "released"), AN_ORDER)
+NEAR = {
+    **AN_ORDER,
+    "rail": "oppdrag",
+    "area": "DP",
+    "message_no": 7,
+    "near": 5,
+    "looked_through": 500,
+    "queues": ["requests"],
+    "message_ids": IDS[:3],
+}
+HOT["order_whereabouts"] = dict.fromkeys(("sending", "queues", "copies", "near", "strays"), NEAR)
 HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {
@@ -76,6 +100,7 @@ HOT["search"] = {
 HOT["health"] = {"backlogs": {}}
 HOT["overview"] = {"attention": {"limit": 201}}
 NOT_HOT: dict[str, set[str]] = {
+    "case_notes": {"add_note"},  # a plain insert
     "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day
     "topics": {"partitions", "next_position"},  # a few rows
     "health": {"alarms", "last_check"},  # as many as stand, and one for each check

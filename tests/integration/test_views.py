@@ -39,6 +39,7 @@ TEXTS: Final = frozenset(
         "reconciliation_texts",
         "simulation_texts",
         "record_texts",
+        "note_texts",
     }
 )
 PERSONAL: Final = frozenset({"persons", "published_keys", *TEXTS})

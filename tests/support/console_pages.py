@@ -65,6 +65,8 @@ _FIELDS = (
     """INSERT INTO parties.parties (party_id, revision, loaded_at, document)
        VALUES (%(text)s, 1, now(), %(bytes)s)""",
     "INSERT INTO parties.house (currency, loaded_at, document) VALUES (left(%(text)s, 4), now(), %(bytes)s)",
+    """INSERT INTO console.case_notes (case_no, written_at, issuer, person, name, text)
+       SELECT case_no, now(), %(text)s, %(text)s, %(text)s, %(text)s FROM cases""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -103,6 +105,8 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/cases/{case_no}/days?order={order_id}" for case_no, order_id in _orders(connection, 9)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
         *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ORDER_ACTS),
+        *(f"/orders/{each}/{page}" for each in _some(connection, "orders", "order_id", 9) for page in ("twins", "whereabouts")),
+        *("/orders/released", "/orders?held=twice"),
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),

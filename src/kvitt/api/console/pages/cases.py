@@ -8,6 +8,7 @@ from uuid import UUID
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.case_head import case_looked_at, case_of
 from kvitt.api.console.pages.case_months import changes_of_month, in_words, month_asked
+from kvitt.api.console.pages.case_notes import notes_of
 from kvitt.api.console.pages.case_timeline import audited, newest_events
 from kvitt.api.console.pages.case_words import orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
@@ -111,6 +112,7 @@ def read_one(visit: Visit) -> Values:
     orders = orders_in_words(visit, case.case_no, [each.order_id for each, _, _ in changes])
     return {
         "case": case,
+        "notes": notes_of(visit, case.case_no),
         "waits": fetch(connection, NeedsPerson, _SQL.attention_of_case, asked),
         "line": waiting_line(visit, case, orders.values()),
         "month": month,

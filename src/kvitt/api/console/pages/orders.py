@@ -16,6 +16,7 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("orders", "kvitt.api.console.pages")
 STATES: Final = ("ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn")
+HELD: Final = ("yes", "twice")
 _OPEN: Final = frozenset(STATES[:4])
 _LOOKED_THROUGH: Final = 5_000
 _LAST: Final = (9_223_372_036_854_775_807, UUID(int=2**128 - 1))
@@ -107,7 +108,7 @@ class HeldReason(NamedTuple):
 def read_all(visit: Visit) -> Values:
     """A page of orders, newest first, by the filters of the address. Raises BadRequest."""
     query = visit.query
-    state, held, least = query.get("state"), query.get("held") == "yes", _number("least", query.get("least"))
+    state, held, least = query.get("state"), query.get("held") in HELD, _number("least", query.get("least"))
     if state is not None and state not in STATES:
         raise BadRequest(("state", f"is one of {', '.join(STATES)}"))
     place = place_in(query.get(AFTER), int, UUID)
@@ -117,6 +118,7 @@ def read_all(visit: Visit) -> Values:
         "order_id": (place or _LAST)[1],
         "state": state,
         "held": held,
+        "twice": query.get("held") == "twice",
         "least": least,
         "area": text_asked(query, "area"),
         "scheme": text_asked(query, "scheme"),
@@ -137,12 +139,18 @@ def read_all(visit: Visit) -> Values:
     return {"orders": page, "older": older, "end": end, "query": kept, "states": STATES, "looked_through": _LOOKED_THROUGH}
 
 
+def order_of(visit: Visit) -> OrderWithState:
+    """The order that an address names. Raises OrderNotFound."""
+    order = fetch_one(visit.connection, OrderWithState, _SQL.order, {"order_id": visit.path["order_id"]})
+    if order is None:
+        raise OrderNotFound(f"there is no order {visit.path['order_id']}")
+    return order
+
+
 def read_one(visit: Visit) -> Values:
     """One order. Raises OrderNotFound."""
-    asked = {"order_id": visit.path["order_id"], "limit": _MOST_LINES}
-    order = fetch_one(visit.connection, OrderWithState, _SQL.order, asked)
-    if order is None:
-        raise OrderNotFound(f"there is no order {asked['order_id']}")
+    order = order_of(visit)
+    asked = {"order_id": order.order_id, "limit": _MOST_LINES}
     visit.look_at_case(f"order {order.order_id}", order.case_no)
     return {
         "order": order,

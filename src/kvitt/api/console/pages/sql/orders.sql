@@ -19,7 +19,9 @@ LIMIT %(limit)s;
 SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
 FROM kvitt_views.orders
 WHERE state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown') AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
-  AND (NOT %(held)s OR is_held) AND (%(area)s::text IS NULL OR area = %(area)s)
+  AND (NOT %(held)s OR is_held)
+  AND (NOT %(twice)s OR held_for @? '$[*].kind ? (@ == "paid_twice" || @ == "equal_line" || @ == "paid_elsewhere")')
+  AND (%(area)s::text IS NULL OR area = %(area)s)
   AND (%(scheme)s::text IS NULL OR scheme = %(scheme)s) AND (%(least)s::bigint IS NULL OR sum_kroner >= %(least)s)
 ORDER BY message_no DESC, order_id DESC
 LIMIT %(limit)s;

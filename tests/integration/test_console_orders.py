@@ -1,0 +1,125 @@
+"""What the pages of an order answer: was anybody paid twice, and where is an order of which nobody knows; and notes on a case."""
+
+import re
+from uuid import UUID
+
+import pytest
+
+from kvitt.api.console.pages.order_whereabouts import causes
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.database import Connection
+from support.case_histories import CaseStage, aap
+from support.console_pages import HOSTILE
+from support.console_stage import ACTS, APPROVES, LOOKS, ConsoleSite
+
+SPAN = ("2026-06-01", "2026-06-12", 500)
+ONE, OTHER = UUID(int=1, version=4), UUID(int=2, version=4)
+
+
+def newest(connection: Connection) -> tuple[str, int]:
+    """The newest order and its case."""
+    found = connection.execute("SELECT order_id::text, case_no FROM orders ORDER BY message_no DESC LIMIT 1").fetchone()
+    assert found
+    return str(found[0]), int(str(found[1]))
+
+
+@pytest.fixture(scope="module")
+def twin(cases: CaseStage, connection: Connection) -> str:
+    """An order that is held because it pays what another payment of the case pays already."""
+    cases.take(Scheme.AAP, aap("P2", [SPAN], payment=ONE))
+    cases.accept()
+    both = [SPAN, ("2026-06-15", "2026-06-16", 600)]
+    cases.take(Scheme.AAP, aap("P2", [both[0]], payment=ONE, also=[OTHER]))
+    return newest(connection)[0]
+
+
+def test_two_lines_that_pay_the_same_days_stand_side_by_side_with_what_differs(
+    site: ConsoleSite, connection: Connection, twin: str
+) -> None:
+    looks = site.browser(LOOKS)
+    assert twin in looks.get("/orders?held=twice").text
+    page = looks.get(looks.get(f"/orders/{twin}").link("Does it pay anything twice?"))
+    assert "01.06.2026 to 12.06.2026 : AAPOR twice" in page.words
+    fields = dict(re.findall(r'<th scope="row">([^<]+)</th>.*?<td>(equal|differs)</td></tr>', page.text))
+    assert (fields["Amount"], fields["From"], fields["Class code"]) == ("equal", "equal", "equal")
+    assert (fields["Payment"], fields["Order"]) == ("differs", "differs")
+    (first,) = connection.execute(
+        "SELECT order_id::text FROM orders JOIN cases USING (case_no) WHERE case_id = 'P2' AND number = 1"
+    ).fetchone() or ("",)
+    assert f'href="/orders/{first}"' in page.text
+    assert "What the rail said of these orders" in page.text
+
+
+def test_a_released_twin_is_found_with_who_let_it_go(site: ConsoleSite, cases: CaseStage, connection: Connection, twin: str) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    asked = hans.post(f"/orders/{twin}/release", hans.get(f"/orders/{twin}/release").fields(reason="both are wanted, says the sender"))
+    guro.post(f"{asked.url}/approve", guro.get(asked.url).fields())
+    cases.accept()
+    released = site.browser(LOOKS).get("/orders/released")
+    assert "both are wanted, says the sender" in released.words
+    page = site.browser(LOOKS).get(released.link("side by side"))
+    assert twin in page.url
+    assert "AAPOR twice" in page.words
+    assert re.search(r"release .* H100002 G100003 both are wanted", page.words)
+    assert twin not in site.browser(LOOKS).get("/orders?held=twice").text
+
+
+def test_an_order_that_nobody_knows_of_has_four_causes_and_the_rail_is_asked_before_a_copy_is_sent(
+    site: ConsoleSite, cases: CaseStage, connection: Connection
+) -> None:
+    cases.take(Scheme.AAP, aap("X1", [SPAN], payment=UUID(int=9, version=4)))
+    cases.send()
+    order_id, case = newest(connection)
+    connection.execute("UPDATE orders SET state = 'unknown', was_unknown = true, sent_at = NULL WHERE order_id = %s", [order_id])
+    hans = site.browser(ACTS)
+    page = hans.get(hans.get(f"/orders/{order_id}").link("Where is it?"))
+    for cause in (
+        "It was never put on the queue.",
+        "It lies on the back-out queue.",
+        "The receipt was lost.",
+        "The receipt went to another queue",
+    ):
+        assert cause in page.words
+    assert "kvitt can not look into it" in page.words
+    assert page.words.index("Ask the rail whether it has the order before anything else is done") < page.words.index("Send once more")
+    assert "Send once more" not in hans.get(f"/orders/{order_id}").text
+    connection.execute(
+        "INSERT INTO queue.message (queue, message_id, body, reply_to, priority) VALUES ('requests', %s, 'x', 'replies', 4)", [order_id]
+    )
+    assert re.search(r"It was never put on the queue\. ● it is not that .* the queue has had it since", hans.get(page.url).words)
+    connection.execute(
+        "INSERT INTO queue.message (queue, message_id, body, reply_to, priority) VALUES ('requests.dlq', %s, 'x', 'replies', 4)", [order_id]
+    )
+    assert "it does: on requests.dlq" in hans.get(page.url).words
+    noted = hans.post(f"/cases/{case}/notes", page.fields(text="the rail has not got it, says Ola"))
+    assert noted.url.endswith(f"/orders/{order_id}/whereabouts")
+    assert "the rail has not got it, says Ola" in noted.words
+    assert "the rail has not got it, says Ola" in hans.get(f"/cases/{case}").words
+    connection.execute("UPDATE orders SET state = 'sent' WHERE order_id = %s", [order_id])
+
+
+def test_the_four_causes_say_what_is_known_of_each() -> None:
+    assert [each.is_out for each in causes([], [], [], has_table=True)] == [False, True, False, False]
+    assert [each.is_out for each in causes([], [], [], has_table=False)] == [False] * 4
+
+
+def test_a_note_is_no_act_is_text_whatever_it_says_and_once_however_often_it_is_sent(
+    site: ConsoleSite, connection: Connection, cases: CaseStage
+) -> None:
+    cases.take(Scheme.AAP, aap("N1", [SPAN], payment=UUID(int=10, version=4)))
+    _, case = newest(connection)
+    hans, before = site.browser(ACTS), connection.execute("SELECT count(*) FROM audit WHERE chain = 0").fetchone()
+    form = hans.get(f"/cases/{case}").fields(text=f"{HOSTILE} I am on it, 01020312345")
+    for _ in range(2):
+        assert hans.post(f"/cases/{case}/notes", form).url == f"{site.url}/cases/{case}"
+    page = hans.get(f"/cases/{case}")
+    assert page.text.count("I am on it") == 1
+    assert "<script>alert" not in page.text
+    assert "01020312345" not in page.text, "a person in a note is masked as elsewhere"
+    assert connection.execute("SELECT count(*) FROM audit WHERE chain = 0").fetchone() == before
+    assert hans.send(f"/cases/{case}/notes", once="1", text="").status == 400
+    assert hans.send(f"/cases/{case}/notes", once="2", text="x", order="nonsense").status == 400
+    assert hans.send(f"/cases/{case}/notes", once="3", text="x", order="00000000-0000-0000-0000-000000000000").status == 400
+    assert hans.send("/cases/999999/notes", once="4", text="x").status == 404
+    assert site.browser(LOOKS).send(f"/cases/{case}/notes", once="5", text="x").status == 403
+    assert "Leave the note" not in site.browser(LOOKS).get(f"/cases/{case}").text

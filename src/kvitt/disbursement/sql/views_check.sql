@@ -66,6 +66,35 @@ SELECT case_no, payment_id || ' version ' || version, 'has other periods in the 
 FROM shown AS v FULL JOIN given AS g USING (case_no, payment_id, version)
 WHERE (v.periods, v.kroner, v.rates, v.first_day, v.last_day) IS DISTINCT FROM (g.periods, g.kroner, g.rates, g.first_day, g.last_day);
 
+-- name: payments
+-- Versions of payments in another state in the view than they have.
+SELECT case_no, payment_id || ' version ' || version, 'is in another state in the view'
+FROM (SELECT case_no, payment_id, version, order_id, state, superseded, is_in_force FROM kvitt_views.payments) AS v
+FULL JOIN (SELECT case_no, payment_id, version, order_id, state, superseded,
+                  CASE WHEN action = 'DELETE' OR superseded THEN false ELSE state = 'accepted' END AS is_in_force
+           FROM payments) AS p USING (case_no, payment_id, version)
+WHERE (v.order_id, v.state, v.superseded, v.is_in_force) IS DISTINCT FROM (p.order_id, p.state, p.superseded, p.is_in_force);
+
+-- name: payment_spans
+-- Versions of payments whose spans add up to something else than their documents do, or are in another state.
+WITH shown AS (
+    SELECT case_no, payment_id, version, count(*) AS spans, sum(amount_kroner) AS kroner, min(start_on) AS first_day, max(end_on) AS last_day,
+           min(state) || max(state) AS states, bool_or(superseded) AS superseded, bool_or(is_in_force) AS is_in_force
+    FROM kvitt_views.payment_spans GROUP BY case_no, payment_id, version
+), given AS (
+    SELECT p.case_no, p.payment_id, p.version, count(*) AS spans, sum(e.amount_kroner) AS kroner, min(e.start) AS first_day,
+           max(e."end") AS last_day, p.state || p.state AS states, p.superseded, p.state = 'accepted' AND NOT p.superseded AS is_in_force
+    FROM payments AS p
+    CROSS JOIN LATERAL jsonb_to_recordset(convert_from(p.document, 'UTF8')::jsonb -> 'periods')
+        AS e (start date, "end" date, amount_kroner bigint)
+    WHERE p.action IN ('CREATE', 'UPDATE')
+    GROUP BY p.case_no, p.payment_id, p.version
+)
+SELECT case_no, payment_id || ' version ' || version, 'has other spans in the view than in its document'
+FROM shown AS v FULL JOIN given AS g USING (case_no, payment_id, version)
+WHERE (v.spans, v.kroner, v.first_day, v.last_day, v.states, v.superseded, v.is_in_force)
+      IS DISTINCT FROM (g.spans, g.kroner, g.first_day, g.last_day, g.states, g.superseded, g.is_in_force);
+
 -- name: held_orders
 -- Open orders whose reasons the view shows otherwise than they have.
 SELECT case_no, order_id::text, 'is held for other reasons in the view'
@@ -221,6 +250,7 @@ FROM (
     SELECT 'orders', (SELECT count(*) FROM kvitt_views.orders), (SELECT count(*) FROM orders) UNION ALL
     SELECT 'cases', (SELECT count(*) FROM kvitt_views.cases), (SELECT count(*) FROM cases) UNION ALL
     SELECT 'order_lines', (SELECT count(*) FROM kvitt_views.order_lines), (SELECT count(*) FROM order_lines) UNION ALL
+    SELECT 'payments', (SELECT count(*) FROM kvitt_views.payments), (SELECT count(*) FROM payments) UNION ALL
     SELECT 'receipts', (SELECT count(*) FROM kvitt_views.receipts), (SELECT count(*) FROM receipts) UNION ALL
     SELECT 'reconciliations', (SELECT count(*) FROM kvitt_views.reconciliations), (SELECT count(*) FROM reconciliation_runs) UNION ALL
     SELECT 'reconciled_orders', (SELECT count(*) FROM kvitt_views.reconciled_orders), (SELECT count(*) FROM reconciled_orders) UNION ALL

@@ -150,10 +150,10 @@ def test_what_waits_for_its_turn_needs_no_person(connection: Connection) -> None
 def test_a_list_is_paged_through_without_leaving_out_or_doubling_any(
     browser: Browser, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from kvitt.api.console import frame
     from kvitt.api.console.pages import orders
 
-    monkeypatch.setattr(orders, "PAGE_ROWS", 3)
-    monkeypatch.setattr(orders.listed, "__defaults__", (3,))
+    monkeypatch.setattr(frame, "PAGE_ROWS", 3)
     monkeypatch.setattr(orders, "_LOOKED_THROUGH", 2)
     there = {str(each) for (each,) in connection.execute("SELECT order_id FROM orders")}
     assert len(there) > 6

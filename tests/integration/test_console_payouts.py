@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kvitt.api.console import frame
 from kvitt.api.console.pages import ledger, payouts
 from kvitt.testing import TestServer
 from support.console_pages import HOSTILE_ID, pay_out
@@ -37,8 +38,7 @@ def ids(text: str) -> list[str]:
 def test_payouts_are_paged_through_by_every_filter_without_leaving_out_or_doubling_any(
     browser: Browser, stage: PayoutStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(payouts, "PAGE_ROWS", 2)
-    monkeypatch.setattr(payouts.listed, "__defaults__", (2,))
+    monkeypatch.setattr(frame, "PAGE_ROWS", 2)
     monkeypatch.setattr(payouts, "_LOOKED_THROUGH", 2)
     for number in range(4):
         stage.payouts.create(wanted(f"list-{number}"))
@@ -130,8 +130,7 @@ def test_a_plan_is_netted_as_the_ledger_does(browser: Browser, stage: PayoutStag
 def test_entries_are_paged_through_and_a_search_finds_payouts_plans_and_accounts(
     browser: Browser, stage: PayoutStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "PAGE_ROWS", 1)
-    monkeypatch.setattr(ledger.listed, "__defaults__", (1,))
+    monkeypatch.setattr(frame, "PAGE_ROWS", 1)
     found, path = list[str](), f"/ledger/accounts/{stage.settlement}"
     while True:
         page = browser.get(path)

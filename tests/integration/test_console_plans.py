@@ -74,10 +74,10 @@ HOT["payouts"] = {
     "payouts_in_status": {**A_PAYOUT, "status": "unpaid"},
     **dict.fromkeys(("payout", "postings", "events", "steps", "acts"), A_PAYOUT),
 }
-AN_ACCOUNT = {"account_id": 7, "before": 1_000, "looked_through": 1_000, "limit": 51}
+AN_ACCOUNT = {"account_id": 7, "entry": 1, "first": 1, "before": 1_000, "looked_through": 1_000, "limit": 51}
 A_PLAN = {"plan_id": "plan-7", "payout_id": "q-7", "limit": 1_000}
 HOT["ledger"] = {
-    **dict.fromkeys(("accounts", "account", "entries", "open_plans"), AN_ACCOUNT),
+    **dict.fromkeys(("accounts", "account", "entries", "open_plans", "moment_of_entry"), AN_ACCOUNT),
     **dict.fromkeys(("plan", "steps", "postings", "payout_of_plan"), A_PLAN),
 }
 A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}

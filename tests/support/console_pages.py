@@ -100,12 +100,16 @@ def paths(connection: Connection) -> Sequence[str]:
         *("/approvals", "/approvals/mine", *(f"/approvals/{each}" for each in _some(connection, "approvals", "approval_no", 1))),
         *(f"/cases/{each}" for each in _some(connection, "cases", "case_no", 9)),
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),
-        *(f"/cases/{each}{page}" for each in _some(connection, "cases", "case_no", 9) for page in ("?month=2026-06", "/days", "/audit")),
-        *(f"/cases/{each}/timeline{kind}" for each in _some(connection, "cases", "case_no", 3) for kind in ("", "?kind=act")),
-        *(f"/cases/{case_no}/days?order={order_id}" for case_no, order_id in _orders(connection, 9)),
+        *(
+            f"/cases/{each}{page}"
+            for each in _some(connection, "cases", "case_no", 3)[1:]
+            for page in ("?month=2026-06", "/days", "/audit")
+        ),
+        *(f"/cases/{each}/timeline{kind}" for each in _some(connection, "cases", "case_no", 2)[1:] for kind in ("", "?kind=act")),
+        *(f"/cases/{case_no}/days?order={order_id}" for case_no, order_id in _orders(connection, 2)),
         *(f"/orders/{each}" for each in _some(connection, "orders", "order_id", 3)),
         *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ORDER_ACTS),
-        *(f"/orders/{each}/{page}" for each in _some(connection, "orders", "order_id", 9) for page in ("twins", "whereabouts")),
+        *(f"/orders/{each}/{page}" for each in _some(connection, "orders", "order_id", 2) for page in ("twins", "whereabouts")),
         *("/orders/released", "/orders?held=twice"),
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),

@@ -10,7 +10,8 @@ import pytest
 
 import kvitt.api.console
 from kvitt.api.console import showing
-from kvitt.api.console.keyset import listed, place_in
+from kvitt.api.console.exports import FORMS, CsvColumn, cell, decimal_of, written
+from kvitt.api.console.keyset import listed, place_in, trail_in
 from kvitt.api.console.login import own_path
 from kvitt.api.console.pages import PAGES
 from kvitt.api.console.people import Claims, ConsoleRole
@@ -67,6 +68,36 @@ def test_a_hash_by_which_a_person_could_be_guessed_is_shown_with_the_person_alon
     assert "1020312345" not in shown_raw(b'{"person":"\\u00301020312345"}')
     assert "1020312345" not in shown_raw(b"<person>&#48;1020312345</person>")
     assert hashlib.sha256(b"case K-777").hexdigest() not in shown_raw(b"case K-777", persons=["case K-777"])
+
+
+def test_the_way_back_through_a_list_leads_over_the_pages_by_which_one_came() -> None:
+    first = trail_in({})
+    assert first.back is None
+    second = trail_in(first.onward("7~a"))
+    assert (second.here, second.back) == ("7~a", {})
+    third = trail_in(second.onward("5~b"))
+    assert third.back == {"after": "7~a", "trail": "-"}
+    assert trail_in(third.back) == second
+    assert trail_in({"after": "5~b"}).back is None, "the way here is not known"
+    way = first
+    for number in range(100):
+        way = trail_in(way.onward(str(number)))
+    assert len(way.places) == 20
+    assert way.back
+    assert way.back["after"] == "98"
+
+
+def test_no_text_of_a_file_is_a_formula_and_no_number_has_an_apostrophe() -> None:
+    row = {"text": "=1+1", "minus": -5, "amount": decimal_of(Minor(-248_050), "RUB"), "id": "01020312345", "said": 'a "b"; c,\n'}
+    columns = [CsvColumn(name, lambda each, name=name: each[name], is_id=name == "id") for name in row]  # type: ignore[misc]
+    for form, expected in (
+        ("plain", '\'=1+1,-5,-2480.50,01020312345,"a ""b""; c,\n"\r\n'),
+        ("excel", '\'=1+1;-5;-2480,50;01020312345;"a ""b""; c,\n"\r\n'),
+    ):
+        assert written([[cell(each.value(row), each, FORMS[form]) for each in columns]], FORMS[form]) == expected
+    for formula in ("=", "+1", "-1", "@a", "\t=1"):
+        assert cell(formula, CsvColumn("", str), FORMS["plain"]).startswith("'")
+    assert cell("01020312345", CsvColumn("", str), FORMS["plain"]) == showing.MASK
 
 
 def macro_of(name: str) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console.entrance import Entrance
+from kvitt.api.console.exports import Exports
 from kvitt.api.console.frame import PageFrame, Surroundings
 from kvitt.api.console.gate import MAX_BODY, ConsoleGate, Hosts
 from kvitt.api.console.live import LiveStreams
@@ -15,6 +16,7 @@ from kvitt.api.console.local_people import LocalPeople
 from kvitt.api.console.login import ClientTerms, Logins
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.pages import PAGES
+from kvitt.api.console.pages.lists import LISTS
 from kvitt.api.console.people import Claims
 from kvitt.api.console.sessions import Sessions, SessionTerms
 from kvitt.api.console.watch import StoreWatch
@@ -52,7 +54,7 @@ def make_console(
     frame = PageFrame(pool, clock, threads, PAGES, terms.around, operations=operations)
     entrance = Entrance(frame, Logins(terms.client, tokens, terms.claims, sessions), sessions, threads, local)
     app = Litestar(
-        route_handlers=[*entrance.handlers(), *frame.handlers()],
+        route_handlers=[*entrance.handlers(), *frame.handlers(), *Exports(pool, clock, threads, LISTS).handlers()],
         openapi_config=None,
         exception_handlers={Exception: frame.failed},
         request_max_body_size=None,

@@ -6,8 +6,9 @@ is sent. It reads views only. Docs: docs/console.md tells how to add a page.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console.identity import ROLES_LAST, need_role
+from kvitt.api.console.keyset import PAGE_ROWS, trail_in
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
@@ -56,8 +58,8 @@ class Redirect(Struct, frozen=True):
 class Visit:
     """One request of a person who is logged in, and the transaction in which it is answered.
 
-    `path` are the parts of the address by name, `query` and `form` what was asked, each name once.
-    `version` is that of what is shown, where its page has one.
+    `path` are the parts of the address by name, `query` and `form` what was asked, each name once; `page_rows` how many rows a list shows.
+    One that `takes_out` a list gets all of it that a file has room for. `version` is that of what is shown, where its page has one.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Visit:
         self.reveals = False
         self.persons: Sequence[str] = ()
         self.answer_status = 200
+        self.page_rows = PAGE_ROWS
+        self.takes_out = False
 
     @property
     def who(self) -> ConsolePerson:
@@ -195,8 +199,8 @@ class PageFrame:
             return Response(b"", status_code=304)
         if isinstance(values, Redirect):
             return Response(b"", status_code=303, headers={"location": values.path})
-        shown = {"reveals": visit.reveals, "persons": visit.persons, **self.common(session), "page": page, "now": now, **values}
-        shown["page_version"] = visit.version
+        around = {**self.common(session), "page": page, "now": now, "trail": trail_in(asked.query), "page_version": visit.version}
+        shown = {"reveals": visit.reveals, "persons": visit.persons, **around, **values}
         return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=HTML)
 
     def common(self, session: Session | None) -> Values:
@@ -228,10 +232,17 @@ class PageFrame:
         return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=HTML)
 
 
+@contextmanager
+def page_begun(connection: Connection) -> Iterator[None]:
+    """One transaction of one moment, in which a page is read."""
+    with connection.transaction():
+        connection.execute(_SQL.begin_page)
+        yield
+
+
 def _look(page: ConsolePage, visit: Visit) -> Values | Redirect | None:
     """All that a page shows; None: the browser has it."""
-    with visit.connection.transaction():
-        visit.connection.execute(_SQL.begin_page)
+    with page_begun(visit.connection):
         visit.version = page.version(visit) if page.version else ""
         if visit.version and visit.version == visit.known:
             return None

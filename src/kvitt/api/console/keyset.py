@@ -9,7 +9,11 @@ from kvitt.errors import BadRequest
 
 PAGE_ROWS: Final = 50
 AFTER: Final = "after"
+TRAIL: Final = "trail"
 _BETWEEN: Final = "~"
+_FORWARD: Final = "!"
+_FIRST: Final = "-"
+_LONGEST_TRAIL: Final = 20
 _LARGEST: Final = 9_223_372_036_854_775_807
 ListedRow = TypeVar("ListedRow")
 
@@ -42,6 +46,37 @@ def listed(
     """A page of what was found by asking for one row more than `limit` behind `after`."""
     shown = rows[:limit]
     return ListedRows(shown, place_text(place(shown[-1])) if len(rows) > limit else None, after is None)
+
+
+class Trail(Struct, frozen=True):
+    """The places of the pages by which somebody has come to this one: the way back, on which nothing is left out or asked anew."""
+
+    here: str
+    places: tuple[str, ...]
+
+    def onward(self, older: str) -> Mapping[str, str]:
+        """The place behind this page, as an address asks for it; of a long way the beginning is forgotten."""
+        return {AFTER: older, TRAIL: _FORWARD.join([*self.places, self.here][-_LONGEST_TRAIL:])}
+
+    @property
+    def back(self) -> Mapping[str, str] | None:
+        """The page before this one, as an address asks for it; None where the way here is not known."""
+        if not self.places:
+            return None
+        *rest, last = self.places
+        asked = {AFTER: "" if last == _FIRST else last, TRAIL: _FORWARD.join(rest)}
+        return {name: text for name, text in asked.items() if text}
+
+
+def trail_in(query: Mapping[str, str]) -> Trail:
+    """The way to this page, as its address has it."""
+    way = query.get(TRAIL)
+    return Trail(query.get(AFTER, _FIRST), tuple(way.split(_FORWARD)[-_LONGEST_TRAIL:]) if way else ())
+
+
+def kept_of(query: Mapping[str, str]) -> Mapping[str, str]:
+    """All that an address asks beside the place in a list."""
+    return {name: text for name, text in query.items() if name not in (AFTER, TRAIL)}
 
 
 def place_text(parts: Sequence[object]) -> str:

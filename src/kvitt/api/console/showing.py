@@ -47,14 +47,17 @@ def kroner(amount: Kroner | None) -> Markup:
 
 def minor(amount: Minor | None, currency: str) -> Markup:
     """Minor units in the currency's own unit, as `2 480,00 RUB`; a currency that ISO 4217 does not have stays in minor units."""
-    if amount is None:
-        return _amount(None, "")
+    return _amount(amount, "" if amount is None else amount_text(amount, currency))
+
+
+def amount_text(amount: int, currency: str) -> str:
+    """The same as text."""
     exponent = exponent_of(currency)
     if exponent is None:
-        return _amount(amount, f"{grouped(amount)}{_GAP}minor units of {currency}")
+        return f"{grouped(amount)}{_GAP}minor units of {currency}"
     whole, rest = divmod(abs(amount), 10**exponent)
     decimals = f",{rest:0{exponent}d}" if exponent else ""
-    return _amount(amount, f"{_MINUS if amount < 0 else ''}{grouped(whole)}{decimals}{_GAP}{currency}")
+    return f"{_MINUS if amount < 0 else ''}{grouped(whole)}{decimals}{_GAP}{currency}"
 
 
 def moment(at: datetime | None) -> Markup:

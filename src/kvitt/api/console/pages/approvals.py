@@ -11,8 +11,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from kvitt.api.console.approving import effect_now, is_of, not_there, visible
+from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.operations import known
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.words import does
@@ -72,9 +73,14 @@ def read_all(visit: Visit) -> Values:
     """All that waits for a second person, and a page of what was decided, newest first."""
     after = place_in(visit.query.get(AFTER), int)
     asked = {**_whose(visit), "before": after[0] if after else None}
-    waits = fetch(visit.connection, ApprovalInList, _SQL.open_approvals, {**asked, "limit": _MOST})
-    ended = fetch(visit.connection, ApprovalInList, _SQL.ended_approvals, {**asked, "limit": PAGE_ROWS + 1})
-    return {"waits": waits, "ended": listed(ended, lambda each: (each.approval_no,), after), "sees_all": asked["all"], "most": _MOST}
+    waits = fetch(visit.connection, ApprovalInList, _SQL.open_approvals, {**asked, "limit": MOST_ROWS if visit.takes_out else _MOST})
+    ended = fetch(visit.connection, ApprovalInList, _SQL.ended_approvals, {**asked, "limit": visit.page_rows + 1})
+    return {
+        "waits": waits,
+        "ended": listed(ended, lambda each: (each.approval_no,), after, visit.page_rows),
+        "sees_all": asked["all"],
+        "most": _MOST,
+    }
 
 
 def read_mine(visit: Visit) -> Values:

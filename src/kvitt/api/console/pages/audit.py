@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import DecodeError, Struct, json
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.kernel.audit import AuditRow, hash_of
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
@@ -80,8 +80,8 @@ def words_of(entry: CheckedEntry) -> OperatorWords:
 def read(visit: Visit) -> Values:
     """A page of acts, newest first."""
     after = place_in(visit.query.get(AFTER), int)
-    span = chain_span(visit.connection, _OPERATORS, after[0] if after else _LAST, PAGE_ROWS)
-    acts = listed([(each, words_of(each)) for each in span.entries], lambda each: (each[0].seq,), after)
+    span = chain_span(visit.connection, _OPERATORS, after[0] if after else _LAST, visit.page_rows)
+    acts = listed([(each, words_of(each)) for each in span.entries], lambda each: (each[0].seq,), after, visit.page_rows)
     return {"acts": acts, "broken": span.broken}
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.errors import DeadLetterNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
@@ -41,9 +41,9 @@ def read_all(visit: Visit) -> Values:
     """A page of dead letters, newest first; those that are open, unless all are asked for."""
     after = place_in(visit.query.get(AFTER), int)
     everything = visit.query.get("state") == "all"
-    asked = {"before": after[0] if after else None, "limit": PAGE_ROWS + 1}
+    asked = {"before": after[0] if after else None, "limit": visit.page_rows + 1}
     rows = fetch(visit.connection, DeadLetterOnPage, _SQL.all_letters if everything else _SQL.open_letters, asked)
-    return {"letters": listed(rows, lambda each: (each.dead_no,), after), "everything": everything}
+    return {"letters": listed(rows, lambda each: (each.dead_no,), after, visit.page_rows), "everything": everything}
 
 
 def letter_on_page(visit: Visit) -> DeadLetterOnPage:

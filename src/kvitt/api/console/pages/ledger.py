@@ -1,12 +1,16 @@
 """The ledger: accounts with what they have, at least and at most, the open plans that make the difference, and a plan with its batches."""
 
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from kvitt.api.console.charts import step_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
+from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, text_asked
+from kvitt.api.console.pages.ledger_period import AccountOnPage, entries_between, period_asked
 from kvitt.api.console.pages.payouts import asker_of
+from kvitt.api.console.showing import amount_text
 from kvitt.errors import AccountNotFound, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Minor
@@ -17,21 +21,8 @@ _SQL: Final = load("ledger", "kvitt.api.console.pages")
 _LAST: Final = 9_223_372_036_854_775_807
 _LOOKED_THROUGH: Final = 1_000
 _MOST_PLANS: Final = 200
+_MOST_STEPS: Final = 200
 _MOST_POSTINGS: Final = 1_000
-
-
-class AccountOnPage(NamedTuple):
-    """An account with its amounts."""
-
-    account_id: int
-    currency: str
-    description: str | None
-    posted_minor: Minor
-    available_min_minor: Minor
-    available_max_minor: Minor
-    entries: int
-    created_at: datetime
-    request_key: str | None
 
 
 class EntryOnPage(NamedTuple):
@@ -89,20 +80,37 @@ class PostingOfPlan(NamedTuple):
 def read_accounts(visit: Visit) -> Values:
     """A page of accounts, newest first."""
     after = place_in(visit.query.get(AFTER), int)
-    asked = {"before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
+    asked = {"before": after[0] if after else _LAST, "limit": visit.page_rows + 1}
     rows = fetch(visit.connection, AccountOnPage, _SQL.accounts, asked)
-    return {"accounts": listed(rows, lambda each: (each.account_id,), after)}
+    return {"accounts": listed(rows, lambda each: (each.account_id,), after, visit.page_rows)}
 
 
 def read_account(visit: Visit) -> Values:
-    """One account with a page of its entries, newest first. Raises AccountNotFound."""
+    """One account with a page of its entries in a period, newest first. Raises AccountNotFound, BadRequest."""
     account_id, after = visit.path["account_id"], place_in(visit.query.get(AFTER), int)
-    asked = {"account_id": account_id, "before": after[0] if after else _LAST, "limit": PAGE_ROWS + 1}
-    account = fetch_one(visit.connection, AccountOnPage, _SQL.account, asked) if account_id <= _LAST else None
+    account = fetch_one(visit.connection, AccountOnPage, _SQL.account, {"account_id": account_id}) if account_id <= _LAST else None
     if account is None:
         raise AccountNotFound(account_id)
+    period = period_asked(visit)
+    first, behind = entries_between(visit, account, period)
+    asked = {"account_id": account_id, "first": first, "before": min(after[0], behind) if after else behind, "limit": visit.page_rows + 1}
     rows = fetch(visit.connection, EntryOnPage, _SQL.entries, asked)
-    return {"account": account, "entries": listed(rows, lambda each: (each.entry,), after), **_held(visit, account)}
+    entries = listed(rows, lambda each: (each.entry,), after, visit.page_rows)
+    shown = {"account": account, "entries": entries, "period": period, "query": kept_of(visit.query)}
+    return shown if visit.takes_out else {**shown, **_held(visit, account), **_over_time(visit, account, first, behind)}
+
+
+def _over_time(visit: Visit, account: AccountOnPage, first: int, behind: int) -> Values:
+    """The three amounts of an account as they were, at the newest entries of a period; the first of them stands for what was before."""
+    asked = {"account_id": account.account_id, "first": first, "before": behind, "limit": _MOST_STEPS}
+    steps = fetch(visit.connection, EntryOnPage, _SQL.entries, asked)[::-1]
+    write = partial(amount_text, currency=account.currency)
+    charts = {
+        "Own": step_chart([(each.at, each.posted_minor) for each in steps], write),
+        "At least": step_chart([(each.at, each.available_min_minor) for each in steps], write),
+        "At most": step_chart([(each.at, each.available_max_minor) for each in steps], write),
+    }
+    return {"charts": charts, "steps_shown": len(steps), "steps": behind - first}
 
 
 def _held(visit: Visit, account: AccountOnPage) -> Values:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.people import ConsoleRole
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
@@ -28,8 +28,8 @@ class LookOnPage(NamedTuple):
 def read(visit: Visit) -> Values:
     """A page of looks, newest first."""
     after = place_in(visit.query.get(AFTER), int)
-    rows = fetch(visit.connection, LookOnPage, _SQL.looks, {"before": after[0] if after else None, "limit": PAGE_ROWS + 1})
-    return {"looks": listed(rows, lambda each: (each.look_no,), after)}
+    rows = fetch(visit.connection, LookOnPage, _SQL.looks, {"before": after[0] if after else None, "limit": visit.page_rows + 1})
+    return {"looks": listed(rows, lambda each: (each.look_no,), after, visit.page_rows)}
 
 
 PAGES: Final = (ConsolePage("/looks", "Looks at persons", "looks.html", read, nav="Looks", role=ConsoleRole.AUDIT),)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kvitt.api.console import showing
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.pages.orders import HeldReason, OrderWithState, ReceiptInList, order_of
 from kvitt.api.console.rendering import plain
 from kvitt.kernel.fetch import fetch
@@ -164,8 +164,8 @@ def read(visit: Visit) -> Values:
 def read_released(visit: Visit) -> Values:
     """A page of the orders that were released, newest first."""
     after = place_in(visit.query.get(AFTER), int)
-    rows = fetch(visit.connection, ReleasedOrder, _SQL.released, {"before": after[0] if after else None, "limit": PAGE_ROWS + 1})
-    return {"released": listed(rows, lambda each: (each.seq,), after)}
+    rows = fetch(visit.connection, ReleasedOrder, _SQL.released, {"before": after[0] if after else None, "limit": visit.page_rows + 1})
+    return {"released": listed(rows, lambda each: (each.seq,), after, visit.page_rows)}
 
 
 def _pairs(visit: Visit, order: OrderWithState) -> Sequence[TwinPair]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, place_text, text_asked
+from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, place_text, text_asked
 from kvitt.errors import BadRequest, OrderNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Kroner
@@ -122,8 +122,8 @@ def read_all(visit: Visit) -> Values:
         "least": least,
         "area": text_asked(query, "area"),
         "scheme": text_asked(query, "scheme"),
-        "looked_through": _LOOKED_THROUGH if filtered else PAGE_ROWS + 1,
-        "limit": PAGE_ROWS + 1,
+        "looked_through": _LOOKED_THROUGH if filtered else visit.page_rows + 1,
+        "limit": visit.page_rows + 1,
     }
     is_open = state in _OPEN or held
     found = fetch(
@@ -132,11 +132,10 @@ def read_all(visit: Visit) -> Values:
         _SQL.open_orders if is_open else _SQL.orders,
         {**asked, "state": state or "ready" if is_open else state},
     )
-    page = listed(found, lambda each: (each.message_no, each.order_id), place)
+    page = listed(found, lambda each: (each.message_no, each.order_id), place, visit.page_rows)
     end = None if page.older or not filtered or is_open else fetch_one(visit.connection, OrderInList, _SQL.end_of_look, asked)
     older = page.older or (place_text((end.message_no, end.order_id)) if end else None)
-    kept = {name: value for name, value in query.items() if name != AFTER}
-    return {"orders": page, "older": older, "end": end, "query": kept, "states": STATES, "looked_through": _LOOKED_THROUGH}
+    return {"orders": page, "older": older, "end": end, "query": kept_of(query), "states": STATES, "looked_through": _LOOKED_THROUGH}
 
 
 def order_of(visit: Visit) -> OrderWithState:

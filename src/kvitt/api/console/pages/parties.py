@@ -7,7 +7,7 @@ from msgspec import MsgspecError
 from msgspec.json import decode
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked, text_in_place, text_of_place
+from kvitt.api.console.keyset import AFTER, listed, place_in, text_asked, text_in_place, text_of_place
 from kvitt.errors import PartyNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
@@ -53,8 +53,8 @@ class HouseOnPage(NamedTuple):
 def read_all(visit: Visit) -> Values:
     """A page of parties by id, and the accounts of the house."""
     after = place_in(visit.query.get(AFTER), text_of_place)
-    rows = fetch(visit.connection, PartyOnPage, _SQL.parties, {"after": after[0] if after else "", "limit": PAGE_ROWS + 1})
-    parties = listed(rows, lambda each: (text_in_place(each.party_id),), after)
+    rows = fetch(visit.connection, PartyOnPage, _SQL.parties, {"after": after[0] if after else "", "limit": visit.page_rows + 1})
+    parties = listed(rows, lambda each: (text_in_place(each.party_id),), after, visit.page_rows)
     return {"parties": parties, "house": fetch(visit.connection, HouseOnPage, _SQL.house)}
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from msgspec import DecodeError
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, place_text, text_asked, text_in_place, text_of_place
+from kvitt.api.console.keyset import AFTER, listed, place_in, place_text, text_asked, text_in_place, text_of_place
 from kvitt.errors import BadRequest, PayoutNotFound
 from kvitt.kernel.actor import decode
 from kvitt.kernel.fetch import fetch, fetch_one
@@ -117,11 +117,11 @@ def read_all(visit: Visit) -> Values:
     place = place_in(visit.query.get(AFTER), datetime.fromisoformat, text_of_place)
     at, payout_id = place or _LAST
     filtered = any(filters.values())
-    looked_through = _LOOKED_THROUGH if filtered else PAGE_ROWS + 1
-    asked = {**filters, "at": at, "payout_id": payout_id, "looked_through": looked_through, "limit": PAGE_ROWS + 2}
+    looked_through = _LOOKED_THROUGH if filtered else visit.page_rows + 1
+    asked = {**filters, "at": at, "payout_id": payout_id, "looked_through": looked_through, "limit": visit.page_rows + 2}
     statement = _SQL.payouts_of_party if filters["party"] else _SQL.payouts_in_status if filters["status"] else _SQL.payouts
     found = fetch(visit.connection, PayoutInList, statement, asked)
-    page = listed([each for each in found if each.fits], _place, place)
+    page = listed([each for each in found if each.fits], _place, place, visit.page_rows)
     end = None if page.older or not found or not found[-1].is_end else found[-1]
     kept = {name: value for name, value in filters.items() if value}
     older = page.older or (place_text(_place(end)) if end else None)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.errors import BadRequest, NotFound
@@ -209,8 +210,9 @@ def read_since(visit: Visit) -> Values:
     """The orders of a run whose state has changed since, as they stand now. Raises NotFound."""
     run = run_on_page(visit)
     visit.look(f"run {run.run_no} of reconciliation, since then")
-    found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": _MOST_SHOWN + 1})
-    return {"run": run, "changed": found[:_MOST_SHOWN], "most": _MOST_SHOWN if len(found) > _MOST_SHOWN else None}
+    most = MOST_ROWS if visit.takes_out else _MOST_SHOWN
+    found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": most + 1})
+    return {"run": run, "changed": found[:most], "most": most if len(found) > most else None}
 
 
 PAGES: Final = (

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in
+from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.disbursement.simulation_requests import SimulationState
 from kvitt.errors import BadRequest, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one
@@ -92,13 +92,13 @@ def read_all(visit: Visit) -> Values:
     state, case_no, after = visit.query.get("state"), _number(visit.query.get("case")), place_in(visit.query.get(AFTER), int)
     if state not in (None, *STATES):
         raise BadRequest(("state", f"is one of {', '.join(STATES)}"))
-    looked_through = _LOOKED_THROUGH if state else PAGE_ROWS + 1
+    looked_through = _LOOKED_THROUGH if state else visit.page_rows + 1
     before = after[0] if after else _LAST
-    asked = {"before": before, "state": state, "case_no": case_no, "looked_through": looked_through, "limit": PAGE_ROWS + 2}
+    asked = {"before": before, "state": state, "case_no": case_no, "looked_through": looked_through, "limit": visit.page_rows + 2}
     found = fetch(visit.connection, SimulationInList, _SQL.simulations if case_no is None else _SQL.simulations_of_case, asked)
     if case_no is not None and found:
         visit.look_at_case("simulations", case_no)
-    page = listed([each for each in found if each.fits], lambda each: (each.request_no,), after)
+    page = listed([each for each in found if each.fits], lambda each: (each.request_no,), after, visit.page_rows)
     end = None if page.older or not found or not found[-1].is_end else found[-1]
     kept = {name: value for name, value in visit.query.items() if name in ("state", "case")}
     older = page.older or (str(end.request_no) if end else None)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, PAGE_ROWS, listed, place_in, text_asked
+from kvitt.api.console.keyset import AFTER, listed, place_in, text_asked
 from kvitt.errors import BadRequest, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
@@ -70,13 +70,13 @@ def read_records(visit: Visit) -> Values:
     before = after[0] if after else None
     rows: Sequence[Any]
     if browser := visit.browser:
-        rows = browser.before(topic, partition, before, PAGE_ROWS + 1)
+        rows = browser.before(topic, partition, before, visit.page_rows + 1)
     else:
-        asked = {"topic": topic, "partition": partition, "before": _LAST if before is None else before, "limit": PAGE_ROWS + 1}
+        asked = {"topic": topic, "partition": partition, "before": _LAST if before is None else before, "limit": visit.page_rows + 1}
         rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
     if rows:
         visit.look(f"records of {topic}/{partition}")
-    return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after)}
+    return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after, visit.page_rows)}
 
 
 def version(visit: Visit) -> str:

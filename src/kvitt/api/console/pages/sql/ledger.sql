@@ -16,9 +16,13 @@ SELECT e.entry, e.at, e.plan_id, e.operation, e.batch_id, e.posted_minor, e.avai
        e.posted_minor - coalesce(b.posted_minor, 0) AS change_minor
 FROM kvitt_views.ledger_entries AS e
 LEFT JOIN kvitt_views.ledger_entries AS b ON b.account_id = %(account_id)s AND b.entry = e.entry - 1
-WHERE e.account_id = %(account_id)s AND e.entry < %(before)s
+WHERE e.account_id = %(account_id)s AND e.entry >= %(first)s AND e.entry < %(before)s
 ORDER BY e.entry DESC
 LIMIT %(limit)s;
+
+-- name: moment_of_entry
+-- When an entry of an account was made.
+SELECT at FROM kvitt_views.ledger_entries WHERE account_id = %(account_id)s AND entry = %(entry)s;
 
 -- name: open_plans
 -- Plans that are held and touch an account, among its newest entries, longest held first, with what each would give it or take of it.

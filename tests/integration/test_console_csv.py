@@ -96,12 +96,12 @@ def test_a_file_that_is_cut_or_breaks_off_says_so(browser: Browser, connection: 
 def test_a_list_is_paged_through_both_ways(browser: Browser, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "PAGE_ROWS", 3)
     onward, page = [browser.get("/orders")], browser.get("/orders")
-    assert "Newer ones" not in page.words
+    assert "What comes before" not in page.words
     while 'rel="next"' in page.text:
         page = browser.get(page.link("Older"))
         onward.append(page)
     assert len(onward) > 2
-    assert "Newer ones are left out here. These are the oldest." in page.words
+    assert "What comes before is not on this page. Nothing follows." in page.words
     for before in reversed(onward[:-1]):
         page = browser.get(page.link("Newer"))
         found, expected = (re.findall(r'<th scope="row"><a href="/orders/([0-9a-f-]+)"', each.text) for each in (page, before))

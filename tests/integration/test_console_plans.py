@@ -56,6 +56,19 @@ NEAR = {
     "message_ids": IDS[:3],
 }
 HOT["order_whereabouts"] = dict.fromkeys(("sending", "queues", "copies", "near", "strays"), NEAR)
+CALLS = {
+    "before": ROWS,
+    "looked_through": 500,
+    "limit": 51,
+    "case_no": 7,
+    "outcome": "refused",
+    "application": None,
+    "caller": "a/b",
+    "after": "",
+}
+HOT["requests"] = dict.fromkeys(("calls", "calls_of_case", "end_of_look", "refused", "callers", "answers"), CALLS)
+OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7, "sources": ["a", "b"]}
+HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours"), OF_SENDERS)
 HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {

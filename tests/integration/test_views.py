@@ -40,6 +40,8 @@ TEXTS: Final = frozenset(
         "simulation_texts",
         "record_texts",
         "note_texts",
+        "answer_texts",
+        "failure_texts",
     }
 )
 PERSONAL: Final = frozenset({"persons", "published_keys", *TEXTS})

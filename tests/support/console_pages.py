@@ -67,6 +67,12 @@ _FIELDS = (
     "INSERT INTO parties.house (currency, loaded_at, document) VALUES (left(%(text)s, 4), now(), %(bytes)s)",
     """INSERT INTO console.case_notes (case_no, written_at, issuer, person, name, text)
        SELECT case_no, now(), %(text)s, %(text)s, %(text)s, %(text)s FROM cases""",
+    """INSERT INTO decisions (message_no, case_no, contract, operation, application, person, by_approver, outcome, refused_status,
+                              refused_text, refused_doc, refused_system)
+       SELECT message_no, case_no, 'iverksetting', %(text)s, %(text)s, %(text)s, true, 'refused', 400, %(text)s, '', ''
+       FROM messages ORDER BY message_no LIMIT 1""",
+    """INSERT INTO rest.requests (subject, key, digest, first_at, busy_until, status, content_type, body)
+       VALUES (%(text)s, %(text)s, 'x', now(), now(), 400, %(text)s, %(bytes)s)""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -111,6 +117,16 @@ def paths(connection: Connection) -> Sequence[str]:
         *(f"/orders/{each}/{act}" for each in _some(connection, "orders", "order_id", 1) for act in ORDER_ACTS),
         *(f"/orders/{each}/{page}" for each in _some(connection, "orders", "order_id", 2) for page in ("twins", "whereabouts")),
         *("/orders/released", "/orders?held=twice"),
+        *(
+            "/requests",
+            "/requests?outcome=refused&application=a",
+            "/requests?case=1",
+            "/requests/answers",
+            "/failures",
+            "/waiting",
+            "/limits/used",
+        ),
+        *(f"/requests/answers?caller={quote(str(each), safe='')}" for each in _some(connection, "rest.requests", "subject", 1)),
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),

@@ -16,7 +16,7 @@ from kvitt.app.console import Console
 from kvitt.broker_settings import KafkaSettings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.kernel.clock import Clock, utc_now
-from kvitt.settings import Settings
+from kvitt.settings import LimitsSettings, Settings, SourceLimitSettings
 from support.patience import PATIENCE_SECONDS
 
 LOOKS, ACTS, APPROVES = "Live Lesar", "Hans Handling", "Guro Godkjenner"
@@ -125,10 +125,18 @@ def console_site(
     clock: Clock = utc_now,
     emulator: bool = True,
     kafka: KafkaSettings | None = None,
+    limits: Mapping[str, SourceLimitSettings] = {},
 ) -> Iterator[ConsoleSite]:
     """A console on this database while the block runs; the key of its issuer is in `data`."""
     given = settings or ConsoleSettings(local_people=True)
-    of_console = Settings(data=data, database_url=conninfo, console=replace(given, port=given.port or 0), emulator=emulator, kafka=kafka)
+    of_console = Settings(
+        data=data,
+        database_url=conninfo,
+        console=replace(given, port=given.port or 0),
+        emulator=emulator,
+        kafka=kafka,
+        limits=LimitsSettings(sources=limits),
+    )
     console = Console(conninfo, of_console, threading.Event(), clock=clock)
     try:
         with console.steps():

@@ -74,7 +74,7 @@ class Console:
         from kvitt.api.console.watch import StoreWatch
         from kvitt.api.rest.local_issuer import LocalIssuer
         from kvitt.app.approvals import alone_of, approvals_of, reconcile_of
-        from kvitt.app.ports import PORTS
+        from kvitt.app.ports import PORTS, limits_of
 
         with ExitStack() as opened:
             threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
@@ -96,6 +96,7 @@ class Console:
                 [rail.name for rail in PORTS.rails],
                 lambda connection: reconcile_of(self._settings, connection, self._clock),
                 StepUp(self._settings.console.step_up),
+                limits_of(self._settings.limits),
                 browser,
             )
             tokens = self._tokens(terms, issuer)

@@ -160,11 +160,16 @@ def test_the_check_itself_says_which_order_is_shown_otherwise(kvitt_server: Test
 AS_THEY_ARE: Final = {
     "alarms": "a row for each alarm, as it was raised and cleared",
     "changes": "what the server counts by itself, to notice that something changed",
+    "answer_texts": "bytes",
+    "answered_callers": "names alone",
     "approvals": "what was asked and decided, which the check of approvals compares with the audit",
     "audit_entries": "entries of chains, which are made again entry by entry",
+    "calls": "who called, as it was noted",
     "case_timeline": "a row for each thing that happened, with its moment, and no sum",
     "dead_letter_texts": "bytes",
+    "decisions": "calls, and how far each has come, which is derived again case by case",
     "deferred": "a row for each thing that came while a case was locked",
+    "failure_texts": "answers as they were given",
     "house_accounts": "documents as they were loaded",
     "jobs": "rows as the scheduler wrote them last",
     "check_runs": "how checks ended, as noted; this very check writes the next one",
@@ -196,6 +201,7 @@ AS_THEY_ARE: Final = {
     "roles": "how processes do, as they wrote it last",
     "simulation_texts": "bytes",
     "simulations": "what was asked and how it ended, which is compared again case by case",
+    "source_hours": "what was counted when orders were made, as it stands",
     "stops": "a row for each stop",
 }
 """Views that show rows as they are, and no figure that is counted or added up."""

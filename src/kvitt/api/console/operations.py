@@ -8,6 +8,7 @@ from msgspec import Struct
 from kvitt.api.console.approving import StepUp
 from kvitt.api.console.people import ConsolePerson
 from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import PersonAtIssuer
@@ -20,7 +21,7 @@ class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
     `rails` are the names of its rails, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a login of minutes
-    ago; `browser` looks at topics where they are at brokers, None: the log is embedded.
+    ago, `limits` are those of sources that have one; `browser` looks at topics where they are at brokers, None: the log is embedded.
     """
 
     approvals: Callable[[Connection], Approvals]
@@ -28,6 +29,7 @@ class Operations(Struct, frozen=True):
     rails: Sequence[str]
     reconcile: Callable[[Connection], Reconcile]
     step_up: StepUp
+    limits: Mapping[str, SourceLimit] = {}
     browser: "KafkaBrowser | None" = None
 
 

@@ -75,6 +75,14 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "unclear": _person("says nothing certain"),
         "contradicts": _person("contradicts what stands"),
     },
+    "call": {
+        "ordered": _good("ordered"),
+        "unchanged": _good("nothing to change"),
+        "repeated": _ended("said before"),
+        "refused": _ended("refused"),
+        "queued": _waits("waits for its case"),
+        "simulated": _ended("simulated"),
+    },
     "dead letter": {"open": _person("waits for a person"), "replayed": _good("replayed"), "closed": _ended("closed")},
     "approval": {
         "asked": _person("waits for a second person"),

@@ -1,0 +1,11 @@
+"""Views of calls, of what failed, and of what sources used of their limits. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0074"
+down_revision = "0073"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

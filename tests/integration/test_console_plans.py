@@ -111,13 +111,16 @@ HOT["search"] = {
     "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
 }
 HOT["health"] = {"backlogs": {}}
-HOT["overview"] = {"attention": {"limit": 201}}
+RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
+HOT["overview"] = {"attention": {"limit": 201}, "last_runs": RAILS}
+HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
 NOT_HOT: dict[str, set[str]] = {
     "case_notes": {"add_note"},  # a plain insert
     "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day
     "topics": {"partitions", "next_position"},  # a few rows
     "health": {"alarms", "last_check"},  # as many as stand, and one for each check
-    "overview": {"stops"},  # a few rows
+    "overview": {"not_taken_in", "last_receipts"},  # a row for each partition that is read; a thousand rows of an index from its end
+    "sending": {"stops"},  # a few rows
 }
 STATEMENTS = [(file, name) for file, statements in HOT.items() for name in statements]
 

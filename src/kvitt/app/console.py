@@ -12,7 +12,7 @@ import structlog
 
 from kvitt.api.http_limits import Limits
 from kvitt.api.http_server import HttpListener, ListenAddress
-from kvitt.app.roles import has_console
+from kvitt.app.roles import CONSOLE, has_console
 from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
@@ -74,7 +74,7 @@ class Console:
         from kvitt.api.console.watch import StoreWatch
         from kvitt.api.rest.local_issuer import LocalIssuer
         from kvitt.app.approvals import alone_of, approvals_of, reconcile_of
-        from kvitt.app.ports import PORTS, limits_of
+        from kvitt.app.ports import limits_of, ports_as_set
 
         with ExitStack() as opened:
             threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="console"))
@@ -93,7 +93,7 @@ class Console:
             operations = Operations(
                 lambda connection: approvals_of(self._settings, connection, self._clock),
                 alone_of(self._settings, self._clock),
-                [rail.name for rail in PORTS.rails],
+                {rail.name: rail.schedule for rail in ports_as_set(self._settings, [CONSOLE]).rails},
                 lambda connection: reconcile_of(self._settings, connection, self._clock),
                 StepUp(self._settings.console.step_up),
                 limits_of(self._settings.limits),

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from kvitt.api.console.approving import StepUp
 from kvitt.api.console.people import ConsolePerson
+from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.kernel.approvals import ApprovableAct, Approvals
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
 class Operations(Struct, frozen=True):
     """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
 
-    `rails` are the names of its rails, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a login of minutes
-    ago, `limits` are those of sources that have one; `browser` looks at topics where they are at brokers, None: the log is embedded.
+    `schedules` are the hours of its rails by their names, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a
+    login of minutes ago, `limits` are those of sources that have one; `browser` looks at topics where they are at brokers, None: the log is
+    embedded.
     """
 
     approvals: Callable[[Connection], Approvals]
     alone: Mapping[str, ApprovableAct[Any]]
-    rails: Sequence[str]
+    schedules: Mapping[str, Schedule]
     reconcile: Callable[[Connection], Reconcile]
     step_up: StepUp
     limits: Mapping[str, SourceLimit] = {}
     browser: "KafkaBrowser | None" = None
+
+    @property
+    def rails(self) -> Sequence[str]:
+        """The names of its rails."""
+        return list(self.schedules)
 
 
 def known(who: ConsolePerson) -> PersonAtIssuer:

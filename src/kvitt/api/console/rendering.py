@@ -82,6 +82,7 @@ def templates() -> Environment:
         "day": showing.day,
         "clock_time": lambda at: escape(showing.clock_time(at)),
         "span": showing.span,
+        "suffixed": lambda text, suffix: f"{text}{suffix}",
         "grouped": lambda number: escape(showing.grouped(number)),
         "plain": plain,
         "plain_attribute": plain_attribute,

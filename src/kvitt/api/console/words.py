@@ -53,6 +53,7 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "rejected": _ended("rejected by the rail"),
         "withdrawn": _ended("withdrawn"),
         "held": _person("held"),
+        "kept": _waits("held, or checked first"),
     },
     "message": {
         "received": _waits("received"),

@@ -229,6 +229,16 @@ FULL JOIN (SELECT k.order_id, count(*) AS differences, coalesce(sum(d.expected_k
            GROUP BY k.order_id) AS g USING (order_id)
 WHERE (v.differences, v.expected, v.simulated) IS DISTINCT FROM (g.differences, g.expected, g.simulated);
 
+-- name: open_sums
+-- Open orders that the view adds up otherwise than they add up.
+SELECT NULL::bigint, concat_ws(' ', rail, area, state), 'adds up otherwise in the view of open sums'
+FROM (SELECT rail, area, state, is_free, since, count(*) AS orders, sum(sum_kroner) AS kroner
+      FROM kvitt_views.open_sums GROUP BY rail, area, state, is_free, since) AS v
+FULL JOIN (SELECT rail, area, state, held_for = '[]' AS is_free, coalesce(sent_at, made_at) AS since, count(*) AS orders, sum(sum_kroner) AS kroner
+           FROM orders WHERE state IN ('ready', 'sending', 'sent', 'unknown')
+           GROUP BY rail, area, state, held_for = '[]', coalesce(sent_at, made_at)) AS g USING (rail, area, state, is_free, since)
+WHERE (v.orders, v.kroner) IS DISTINCT FROM (g.orders, g.kroner);
+
 -- name: dead_letters
 -- Dead letters that the view shows in another state than theirs, or larger or smaller than they are.
 SELECT NULL::bigint, dead_no::text, 'stands otherwise in the view of dead letters'

@@ -1,18 +1,29 @@
-"""Overview: all that needs a person, in one list from one view, most money first and then oldest; what waits for its turn below it."""
+"""Overview: all that needs a person, in one list from one view, most money first and then oldest; below it how the rails, sending and open
+orders stand, and what waits for its turn.
+"""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
+
+from kvitt.api.console.charts import BarValue, bar_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.health import backlogs
-from kvitt.kernel.database import Connection
+from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
+from kvitt.disbursement.catalogue import AREAS
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("overview", "kvitt.api.console.pages")
 _MOST: Final = 200
+_MOST_COUNTED: Final = 10_000
+_NEWEST: Final = 1_000
+_SILENT: Final = timedelta(hours=1)
 _LIVE: Final = "orders messages receipts published approvals jobs reconciliation simulations payouts"
 
 
@@ -33,25 +44,74 @@ class NeedsPerson(NamedTuple):
     ends_by: str
 
 
-class StoppedRail(NamedTuple):
-    """Where sending is stopped, by whom and why."""
+class LastRun(NamedTuple):
+    """The last good run of reconciliation of an area."""
 
+    run_no: int
     rail: str
     area: str
-    reason: str
-    stopped_by: str
-    stopped_at: datetime
+    kind: str
+    last_day: date
+    good_at: datetime
+    orders: int
 
 
-def stops(connection: Connection) -> list[StoppedRail]:
-    """All stops that stand."""
-    return fetch(connection, StoppedRail, _SQL.stops)
+class NotTakenIn(NamedTuple):
+    """Records of a topic of the embedded log that are not taken in yet."""
+
+    topic: str
+    records: int
+
+
+class _LastReceipt(NamedTuple):
+    rail: str
+    received_at: datetime
+
+
+class RailNow(Struct, frozen=True):
+    """A rail's hours beside what it does: `receipt_at` is when it said something last, None: not lately.
+
+    It `is_silent` where it is open, has owed an answer for an hour in which it was open, and has said nothing in that time.
+    """
+
+    hours: RailHours
+    receipt_at: datetime | None
+    is_silent: bool
 
 
 def read(visit: Visit) -> Values:
-    """All that needs a person now, up to a bound."""
-    found = fetch(visit.connection, NeedsPerson, _SQL.attention, {"limit": _MOST + 1})
-    return {"found": found[:_MOST], "is_cut": len(found) > _MOST, "stops": stops(visit.connection), "backlogs": backlogs(visit.connection)}
+    """All that needs a person now, up to a bound, and how things stand beside it."""
+    connection = visit.connection
+    found = fetch(connection, NeedsPerson, _SQL.attention, {"limit": _MOST + 1})
+    stopped, sums = stops(connection), open_sums(visit, _MOST_COUNTED)
+    areas = {"areas": list(AREAS), "rails": visit.operations.rails}
+    return {
+        "found": found[:_MOST],
+        "is_cut": len(found) > _MOST,
+        "stops": [(each, behind(each, sums)) for each in stopped],
+        "rails": _rails(visit, sums),
+        "leaving": leaving(sums, stopped),
+        "open": by_place(sums),
+        "ages": AGES,
+        "open_chart": bar_chart([BarValue(age, orders) for age, orders in zip(AGES[::-1], by_open_age(sums)[::-1], strict=True)]),
+        "is_at_least": counted_out(sums, _MOST_COUNTED),
+        "most": _MOST_COUNTED,
+        "runs": fetch(connection, LastRun, _SQL.last_runs, areas),
+        "not_taken_in": fetch(connection, NotTakenIn, _SQL.not_taken_in),
+        "backlogs": backlogs(connection),
+    }
+
+
+def _rails(visit: Visit, sums: Sequence[OpenSum]) -> Sequence[RailNow]:
+    last = {each.rail: each.received_at for each in fetch(visit.connection, _LastReceipt, _SQL.last_receipts, {"limit": _NEWEST})}
+    return [_rail_now(visit, rail, last.get(rail), sums) for rail in visit.operations.rails]
+
+
+def _rail_now(visit: Visit, rail: str, receipt_at: datetime | None, sums: Sequence[OpenSum]) -> RailNow:
+    schedule = visit.operations.schedules[rail]
+    hours, an_hour_ago = rail_hours(rail, schedule, visit.now), schedule.open_time_ago(visit.now, _SILENT)
+    owes = any(each.rail == rail and each.state == "sent" and each.oldest < an_hour_ago for each in sums)
+    return RailNow(hours, receipt_at, hours.is_open and owes and (receipt_at is None or receipt_at < an_hour_ago))
 
 
 PAGES: Final = (ConsolePage("/", "Overview", "overview.html", read, nav="Overview", key="o", live=_LIVE),)

@@ -1,40 +1,29 @@
 """Sending: what is open of each rail and area, what is stopped, by whom and why; and the forms that stop it and let it go on."""
 
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.pages.overview import stops
+from kvitt.api.console.hours import rail_hours
+from kvitt.api.console.pages.open_orders import behind, by_state, counted_out, leaving, open_sums, stops
 from kvitt.api.console.people import ConsoleRole
 from kvitt.disbursement.alone import SendingPlace
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE
 from kvitt.errors import BadRequest
-from kvitt.kernel.fetch import fetch
-from kvitt.kernel.money import Kroner
-from kvitt.kernel.queries import load
 
-_SQL: Final = load("sending", "kvitt.api.console.pages")
-_MOST_COUNTED: Final = 1_000
-
-
-class OpenThere(NamedTuple):
-    """Orders of one state that are open at one area of a rail."""
-
-    rail: str
-    area: str
-    state: str
-    orders: int
-    sum_kroner: Kroner
-    oldest: datetime
+_MOST_COUNTED: Final = 200_000
 
 
 def read(visit: Visit) -> Values:
-    """All that is open, where, and what is stopped."""
+    """All that is open, where, what leaves when the rail opens, and what is stopped."""
+    stopped, sums = stops(visit.connection), open_sums(visit, _MOST_COUNTED)
     return {
-        "stops": stops(visit.connection),
-        "open": fetch(visit.connection, OpenThere, _SQL.open_by_area, {"limit": _MOST_COUNTED}),
+        "stops": [(each, behind(each, sums)) for each in stopped],
+        "open": by_state(sums),
+        "leaving": leaving(sums, stopped),
+        "hours": [rail_hours(rail, schedule, visit.now) for rail, schedule in visit.operations.schedules.items()],
+        "is_at_least": counted_out(sums, _MOST_COUNTED),
         "most": _MOST_COUNTED,
         "rails": visit.operations.rails,
         "areas": list(AREAS),

@@ -5,6 +5,32 @@ FROM kvitt_views.attention
 ORDER BY sum_kroner DESC NULLS LAST, since
 LIMIT %(limit)s;
 
--- name: stops
--- Where sending is stopped.
-SELECT rail, area, reason, stopped_by, stopped_at FROM kvitt_views.stops ORDER BY rail, area;
+-- name: last_receipts
+-- When the rails spoke last, as far as the newest receipts say.
+SELECT r.rail, max(r.received_at) AS received_at
+FROM (SELECT rail, received_at FROM kvitt_views.receipts ORDER BY receipt_no DESC LIMIT %(limit)s) AS r
+GROUP BY r.rail;
+
+-- name: last_runs
+-- The last good run of reconciliation of each area and kind.
+SELECT n.run_no, n.rail, n.area, n.kind, n.last_day, n.good_at, n.orders
+FROM unnest(%(areas)s::text[]) AS a (area)
+CROSS JOIN unnest(%(rails)s::text[]) AS r (rail)
+CROSS JOIN (VALUES ('interface'), ('consistency')) AS k (kind)
+CROSS JOIN LATERAL (
+    SELECT v.run_no, v.rail, v.area, v.kind, v.last_day, v.good_at, v.orders
+    FROM kvitt_views.reconciliations AS v
+    WHERE v.rail = r.rail AND v.area = a.area AND v.kind = k.kind AND v.state = 'good'
+    ORDER BY v.last_day DESC
+    LIMIT 1
+) AS n
+ORDER BY n.area, n.kind;
+
+-- name: not_taken_in
+-- How many records of the embedded log are not taken in yet, of each topic that is read.
+SELECT p.topic, sum(greatest(p.next_position - l.position, 0))::bigint AS records
+FROM kvitt_views.topic_partitions AS p JOIN kvitt_views.leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
+GROUP BY p.topic
+HAVING sum(greatest(p.next_position - l.position, 0)) > 0
+ORDER BY records DESC
+LIMIT 20;

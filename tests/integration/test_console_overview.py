@@ -1,0 +1,91 @@
+"""The overview says how rails, sending and open orders stand: in money, on the clock and in hours in which the rail is open."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kvitt.disbursement.values import Scheme
+from kvitt.kernel.database import Connection
+from kvitt.testing import START
+from support.case_histories import CaseStage, aap
+from support.console_stage import LOOKS, ConsoleSite, console_site
+
+STOP = "INSERT INTO stops (rail, area, reason, stopped_by, stopped_at) VALUES ('oppdrag', %s, 'rates', 'T1', now())"
+
+
+@pytest.fixture
+def stage(database: str) -> Iterator[CaseStage]:
+    made = CaseStage(database)
+    made.take(Scheme.AAP, aap("S1", [("2026-06-01", "2026-06-12", 500)]))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(database: str, stage: CaseStage, tmp_path: Path) -> Iterator[ConsoleSite]:
+    stage.clock.set(START)
+    with console_site(database, tmp_path, clock=stage.clock) as made:
+        yield made
+
+
+@pytest.fixture
+def connection(stage: CaseStage) -> Connection:
+    return stage.connection
+
+
+def test_what_leaves_when_the_rail_opens_is_added_up_by_area(site: ConsoleSite, connection: Connection) -> None:
+    browser = site.browser(LOOKS)
+    for path in ("/", "/sending"):
+        words = browser.get(path).words
+        assert "What leaves as soon as the rail is open" in words
+        assert "oppdrag, AAP 1 500 kr" in words.replace("\u00a0", " ")
+    connection.execute("UPDATE orders SET held_for = '[{}]'")
+    assert "Nothing is ready to leave" in browser.get("/").words
+
+
+def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Connection) -> None:
+    connection.execute(STOP, ["DP"])
+    browser = site.browser(LOOKS)
+    assert "0 orders, 0 kr" in browser.get("/").words.replace("\u00a0", " ")
+    connection.execute("DELETE FROM stops")
+    connection.execute(STOP, ["*"])
+    words = browser.get("/").words.replace("\u00a0", " ")
+    assert "rates 1 orders, 500 kr" in words
+    assert "Nothing is ready to leave" in words
+
+
+def test_a_rail_that_is_open_and_silent_for_an_hour_of_its_hours_is_said(
+    site: ConsoleSite, stage: CaseStage, connection: Connection
+) -> None:
+    stage.send()
+    browser = site.browser(LOOKS)
+    assert "answered nothing for an hour" not in browser.get("/").words
+    connection.execute("UPDATE orders SET sent_at = %s", [START - timedelta(hours=2)])
+    words = browser.get("/").words
+    assert "oppdrag is open by its hours" in words
+    assert "answered nothing for an hour" in words
+    connection.execute("UPDATE orders SET sent_at = %s", [START.replace(day=3, hour=18, minute=30)])
+    stage.clock.set(START.replace(day=6, hour=4, minute=15))
+    words = site.browser(LOOKS).get("/").words.replace("\u00a0", " ")
+    assert "answered nothing for an hour" not in words, "the rail was closed from Friday night to Monday morning"
+    assert "oppdrag, AAP 1 500 kr 03.07.2026 20:30:00 1 0 0 0 0 0 0 1" in words, "old on the clock, and young in open hours"
+
+
+def test_reconciliation_and_what_is_not_taken_in_are_there(site: ConsoleSite, connection: Connection) -> None:
+    browser = site.browser(LOOKS)
+    words = browser.get("/").words
+    assert "None has been good yet" in words
+    connection.execute(
+        """INSERT INTO reconciliation_runs (run_id, rail, area, kind, form, first_day, last_day, trigger, made_by, reason, made_at, state,
+                                            good_at, messages)
+           SELECT md5(day::text)::uuid, 'oppdrag', 'AAP', 'interface', 'helved', day, day, 'operator', 'T1', 'r', now(), 'good', now(), 1
+           FROM generate_series('2026-06-02', '2026-06-04', interval '1 day') AS day"""
+    )
+    connection.execute("INSERT INTO log_partitions (topic, partition, next_position) VALUES ('some.topic', 0, 12)")
+    connection.execute("INSERT INTO leases (lease, owner, fencing_token, until, position) VALUES ('intake:some.topic:0', 'o', 1, now(), 5)")
+    words = browser.get("/").words
+    assert "3 AAP interface 04.06.2026" in words
+    assert "03.06.2026" not in words
+    assert "some.topic 7" in words

@@ -112,7 +112,7 @@ HOT["search"] = {
 }
 HOT["health"] = {"backlogs": {}}
 RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
-HOT["overview"] = {"attention": {"limit": 201}, "last_runs": RAILS}
+HOT["overview"] = {"attention": {"limit": 201}, "last_runs": RAILS, "message_hours": {"hours": [NOW]}}
 HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
 NOT_HOT: dict[str, set[str]] = {
     "case_notes": {"add_note"},  # a plain insert

@@ -29,6 +29,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "clear_alarms": {"now": NOW},
     "open_alarms": {},
     "open_orders": {"now": NOW, "ages": [60.0, 3600.0]},
+    "count_messages": {"limit": 1000},
     "unanswered_messages": {},
     "outbox_waiting": {},
     "open_dead_letters": {},

@@ -18,6 +18,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
+from kvitt.ops.rates import rates_job
 from kvitt.settings import PayoutsSettings, Settings
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     reconciled = ReconciliationDeadline(scheduled_areas(ports, timetable), timedelta(minutes=settings.ops.reconciliation_after_minutes))
     return (
         alarm_job(utc_now, receipts, simulations, reconciled, timedelta(seconds=settings.ops.look_seconds)),
+        rates_job(),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("console rows", Every(_CLEARS_EVERY), partial(_clear, timedelta(days=settings.console.looks_years * _DAYS_OF_A_YEAR))),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),

@@ -229,6 +229,20 @@ FULL JOIN (SELECT k.order_id, count(*) AS differences, coalesce(sum(d.expected_k
            GROUP BY k.order_id) AS g USING (order_id)
 WHERE (v.differences, v.expected, v.simulated) IS DISTINCT FROM (g.differences, g.expected, g.simulated);
 
+-- name: message_hours
+-- Hours within which the view shows more or fewer messages of a scheme than came in, of those that it has come to.
+SELECT NULL::bigint, concat_ws(' ', scheme, hour), 'is counted otherwise in the view of hours'
+FROM (SELECT scheme, hour, sum(messages) AS messages FROM kvitt_views.message_hours GROUP BY scheme, hour) AS v
+FULL JOIN (
+    SELECT scheme, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS messages
+    FROM messages
+    WHERE NOT dry_run AND message_no <= coalesce(
+        (SELECT n.message_no FROM messages AS n WHERE n.message_no > (SELECT counted_to FROM counted_messages)
+         ORDER BY n.message_no OFFSET 49999 LIMIT 1), 9223372036854775807)
+    GROUP BY 1, 2
+) AS g USING (scheme, hour)
+WHERE v.messages IS DISTINCT FROM g.messages;
+
 -- name: open_sums
 -- Open orders that the view adds up otherwise than they add up.
 SELECT NULL::bigint, concat_ws(' ', rail, area, state), 'adds up otherwise in the view of open sums'

@@ -202,3 +202,25 @@ ON CONFLICT (process) DO UPDATE SET seen_at = now(), roles = EXCLUDED.roles;
 -- name: end_process
 -- A process has ended in order.
 DELETE FROM processes WHERE process = %(process)s;
+
+-- name: count_messages
+-- Counts messages by scheme and hour, from where the last count ended to the number that was the newest then, and notes which is now; not
+-- within a minute: then one with a lower number may still be on its way.
+WITH span AS (
+    SELECT c.counted_to AS counted_from, c.seen_at < now() - interval '1 minute' AS is_due,
+           CASE WHEN c.seen_at < now() - interval '1 minute' THEN least(c.seen_to, c.counted_to + %(limit)s) ELSE c.counted_to END AS counted_to
+    FROM counted_messages AS c FOR UPDATE
+), counted AS (
+    INSERT INTO message_hours (scheme, hour, messages)
+    SELECT m.scheme, date_trunc('hour', m.received_at, 'UTC'), count(*)
+    FROM span AS s JOIN messages AS m ON m.message_no > s.counted_from AND m.message_no <= s.counted_to
+    WHERE NOT m.dry_run
+    GROUP BY 1, 2
+    ON CONFLICT (hour, scheme) DO UPDATE SET messages = message_hours.messages + EXCLUDED.messages
+), noted AS (
+    UPDATE counted_messages AS c
+    SET counted_to = s.counted_to, seen_at = now(),
+        seen_to = coalesce((SELECT max(m.message_no) FROM messages AS m WHERE m.message_no > c.seen_to), c.seen_to)
+    FROM span AS s WHERE s.is_due
+)
+SELECT counted_from, counted_to FROM span;

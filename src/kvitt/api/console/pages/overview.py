@@ -14,6 +14,7 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.health import backlogs
 from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
+from kvitt.api.console.pages.rates import rates_today
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
@@ -96,6 +97,7 @@ def read(visit: Visit) -> Values:
         "open_chart": bar_chart([BarValue(age, orders) for age, orders in zip(AGES[::-1], by_open_age(sums)[::-1], strict=True)]),
         "is_at_least": counted_out(sums, _MOST_COUNTED),
         "most": _MOST_COUNTED,
+        "rates": rates_today(connection, visit.now),
         "runs": fetch(connection, LastRun, _SQL.last_runs, areas),
         "not_taken_in": fetch(connection, NotTakenIn, _SQL.not_taken_in),
         "backlogs": backlogs(connection),

@@ -34,3 +34,7 @@ GROUP BY p.topic
 HAVING sum(greatest(p.next_position - l.position, 0)) > 0
 ORDER BY records DESC
 LIMIT 20;
+
+-- name: message_hours
+-- How many messages of each scheme came in within each of these hours.
+SELECT scheme, hour, messages FROM kvitt_views.message_hours WHERE hour = ANY(%(hours)s::timestamptz[]) ORDER BY hour, scheme;

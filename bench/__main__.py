@@ -11,6 +11,7 @@ from bench import (
     chained,
     check,
     consistency,
+    console,
     decisions,
     derivation,
     end_to_end,
@@ -61,6 +62,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Place, Size], None]] = MappingProxyT
         "ledger_size": ledger_size.run,
         "thrift": thrift.run,
         "payouts": payouts.run,
+        "console": console.run,
     }
 )
 

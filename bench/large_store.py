@@ -24,13 +24,13 @@ _SQL = load("fill", package="bench")
 _STEPS = (_SQL.copy_messages, _SQL.copy_orders, _SQL.copy_lines, _SQL.copy_payments, _SQL.copy_outbox, _SQL.copy_audit)
 
 
-def fill(connection: psycopg.Connection[Any], feed: Feed, payments: int) -> None:
-    """Stores so many accepted payments, ten to a case, with everything that a real message leaves behind, written set by set."""
-    Submit(connection, utc_now, PORTS).execute([feed.incoming(DP_TOPIC, dp(_TEMPLATE, _PAYMENTS_OF_CASE))])
+def fill(connection: psycopg.Connection[Any], feed: Feed, payments: int, *, of_case: int = _PAYMENTS_OF_CASE) -> None:
+    """Stores so many accepted payments, `of_case` to a case, with everything that a real message leaves behind, written set by set."""
+    Submit(connection, utc_now, PORTS).execute([feed.incoming(DP_TOPIC, dp(_TEMPLATE, of_case))])
     accept_ready(connection)
     row = connection.execute("SELECT case_no FROM cases WHERE case_id = %s", (_TEMPLATE,)).fetchone()
     assert row is not None, "the template was just submitted"
-    arguments = {"template": row[0], "cases": payments // _PAYMENTS_OF_CASE - 1}
+    arguments = {"template": row[0], "cases": payments // of_case - 1}
     with connection.transaction():
         connection.execute(_SQL.copy_cases, arguments)
         for statement in _STEPS:

@@ -30,6 +30,7 @@ class Size(Struct, frozen=True):
     reconciled_orders: int
     decisions: int
     payouts: int
+    console_orders: int
 
 
 FULL = Size(
@@ -57,6 +58,7 @@ FULL = Size(
     reconciled_orders=1_000_000,
     decisions=12_000,
     payouts=4_000,
+    console_orders=1_000_000,
 )
 QUICK = Size(
     derivations=3_000,
@@ -83,4 +85,5 @@ QUICK = Size(
     reconciled_orders=20_000,
     decisions=2_000,
     payouts=500,
+    console_orders=20_000,
 )

@@ -4,6 +4,7 @@ People look at pages when a store has long had its statistics, so a store that h
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -146,3 +147,18 @@ def test_every_statement_of_a_page_can_be_planned_on_an_empty_store(database: st
 @pytest.mark.parametrize("file", list(HOT))
 def test_every_statement_of_a_page_is_either_held_to_its_plan_or_said_not_to_need_it(file: str) -> None:
     assert set(dir(load(file, package=CONSOLE))) == set(HOT[file]) | NOT_HOT.get(file, set())
+
+
+def test_orders_that_wait_for_their_rail_are_not_looked_at_for_what_needs_a_person(analysed: Connection) -> None:
+    """At night, or behind a stop, all of a day's may wait."""
+    plan = plan_of(analysed, CONSOLE, "overview", "attention", HOT["overview"]["attention"])
+    looked = [node for node in nodes_of(plan) if "'ready'" in str(node.get("Index Cond"))]
+    assert looked == []
+    assert "orders_held" in {node.get("Index Name") for node in nodes_of(plan)}
+
+
+def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan."""
+    yield node
+    for part in node.get("Plans", ()):
+        yield from nodes_of(part)

@@ -32,6 +32,8 @@ def masked(text: str, persons: Iterable[str] = ()) -> str:
 
 def visible(text: str) -> str:
     """The text with a sign for each character that shows nothing or turns the direction of reading."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join("\ufffd" if is_invisible(each) or (each < " " and each not in "\n\t") else each for each in text)
 
 

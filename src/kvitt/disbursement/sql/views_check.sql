@@ -115,11 +115,7 @@ WITH held AS (
 ), given (what, case_no, order_id, other_no, area, since, sum_kroner) AS (
     SELECT 'order held', o.case_no, o.order_id, NULL::bigint, o.area, o.made_at, o.sum_kroner FROM orders AS o JOIN held USING (order_id)
     UNION ALL
-    SELECT 'sending stopped', o.case_no, o.order_id, NULL, o.area, CASE WHEN s.stopped_at > o.made_at THEN s.stopped_at ELSE o.made_at END,
-           o.sum_kroner
-    FROM stops AS s
-    JOIN orders AS o ON s.rail IN ('*', o.rail) AND s.area IN ('*', o.area)
-    WHERE o.state = 'ready' AND o.order_id NOT IN (SELECT h.order_id FROM held AS h)
+    SELECT 'sending stopped', NULL, NULL, NULL, s.area, s.stopped_at, NULL FROM stops AS s
     UNION ALL
     SELECT 'order unknown', o.case_no, o.order_id, NULL, o.area, coalesce(o.sent_at, o.sending_at, o.made_at), o.sum_kroner
     FROM orders AS o WHERE o.state = 'unknown'

@@ -1,0 +1,11 @@
+"""Finds what needs a person without a look at every order that waits for its rail. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0072"
+down_revision = "0071"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from kvitt.broker_settings import KafkaSettings, QueueSettings, RapidSettings
 from kvitt.console_settings import ConsoleSettings
+from kvitt.tracing_settings import TracingSettings
 
 HIDDEN: Final = "(hidden)"  # stands for a secret wherever settings are shown
 _PermissionName = Literal["payouts:read", "payouts:write", "ledger:read", "ledger:write", "reconciliation:read", "reconciliation:write"]
@@ -284,6 +285,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulation: SimulationSettings = SimulationSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     limits: LimitsSettings = LimitsSettings()
+    tracing: TracingSettings = TracingSettings()
     decisions: Mapping[_NameOfScheme, DecisionSettings] = {}
 
     def __repr__(self) -> str:
@@ -304,6 +306,7 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "simulation": SimulationSettings,
     "reconciliation": ReconciliationSettings,
     "limits": LimitsSettings,
+    "tracing": TracingSettings,
 }
 _SECRETS: Final = (("queue", "password"), ("simulation", "password"), ("simulation", "proxy_client_secret"), ("console", "client_secret"))
 _SECRET_WORDS: Final = ("password", "secret", "scram_", "%")

@@ -20,6 +20,7 @@ from kvitt.kernel.migrate import pending, upgrade
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
 from kvitt.ops.rates import rates_job
 from kvitt.settings import PayoutsSettings, Settings
+from kvitt.tracing_settings import TracingSettings
 
 if TYPE_CHECKING:
     from kvitt.api.thrift.client import ThriftClient
@@ -128,7 +129,19 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
         *reconciliation_jobs(ports, utc_now, timetable),
         trigger_job(ports, utc_now, settings.reconciliation.first_day, on=settings.reconciliation.on_events),
+        *_traces(settings.tracing),
     )
+
+
+def _traces(settings: TracingSettings) -> Sequence[Job]:
+    """The job that sends traces, where they are set. Raises BadSettings where nothing can send them."""
+    if not settings.url:
+        return ()
+    # Imported here: whoever sends no traces need not have what sends them.
+    from kvitt.ops.otlp import sending
+    from kvitt.ops.trace_job import trace_job
+
+    return (trace_job(utc_now, sending(settings.url, settings.service), settings.ratio),)
 
 
 def _ask(ports: Ports, connection: Connection, _due: datetime) -> str:

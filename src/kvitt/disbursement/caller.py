@@ -21,13 +21,14 @@ _APPLICATION: Final = "application"
 _PERSON: Final = "person"
 _APPROVER: Final = "approver"
 _POLICY: Final = "policy."
+_TRACEPARENT: Final = "traceparent"
 
 
 class CallHeaders(Struct, frozen=True):
     """A call in words: what to do, in which generation of its contract, and who asks.
 
     `person` is the caseworker behind the token, None for a machine; `approver`: a person who may approve in the scheme. `policy` is what
-    the contract was set to that day and judged by, in its own words.
+    the contract was set to that day and judged by, in its own words; `traceparent`, the trace that the caller is in, where one was named.
     """
 
     operation: str
@@ -36,6 +37,7 @@ class CallHeaders(Struct, frozen=True):
     person: str | None = None
     approver: bool = False
     policy: Mapping[str, str] = {}
+    traceparent: str | None = None
 
     def encode(self) -> bytes:
         """The headers as the store keeps them."""
@@ -44,6 +46,8 @@ class CallHeaders(Struct, frozen=True):
             pairs.append((_PERSON, self.person))
         pairs.append((_APPROVER, "yes" if self.approver else "no"))
         pairs += [(_POLICY + name, value) for name, value in sorted(self.policy.items())]
+        if self.traceparent is not None:
+            pairs.append((_TRACEPARENT, self.traceparent))
         return encode_headers(pairs)
 
 

@@ -13,6 +13,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 from litestar.router import Router
 from msgspec import Struct
+from msgspec.structs import replace
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest.contract_forms import contract_form
@@ -30,7 +31,7 @@ from kvitt.api.rest.iverksetting_description import (
 )
 from kvitt.api.rest.moves import move, payments_body
 from kvitt.api.rest.problems import RETRY_SECONDS, ProblemForm
-from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, may_decide
+from kvitt.api.rest.routes import CHECK, RouteWork, authority_in, may_decide, trace_of
 from kvitt.contracts.iverksetting.answers import (
     EMPTY_BODY,
     ContractBody,
@@ -89,7 +90,12 @@ class EnactmentRoutes(Struct, frozen=True):
         identity = "/".join(filter(None, (scheme.value, decision.case_name, decision.key.decision_id, decision.key.enactment_id)))
         source, key = SOURCE_OF[scheme], call_key(decision.key)
         decided = await self.calls.decided(
-            source, key, body, call.headers, identity=identity, read=lambda record: as_read(record, decision, scheme)
+            source,
+            key,
+            body,
+            replace(call.headers, traceparent=trace_of(request)),
+            identity=identity,
+            read=lambda record: as_read(record, decision, scheme),
         )
         return _answer(decided, decision, scheme, terms.generation)
 

@@ -38,6 +38,7 @@ from kvitt.errors import (
     TooManyRequests,
 )
 from kvitt.formats.json_members import REPEATED
+from kvitt.formats.traceparent import TRACEPARENT, trace_parent_of
 from kvitt.kernel.actor import REST, Actor
 from kvitt.kernel.requests import KEY_HEADER
 from kvitt.ledger.calls import Account, CallResult
@@ -275,8 +276,14 @@ class RouteWork:
 def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:
     """The actor, as the rows of what is done name it: the token's subject, the caller's address, and the id of its own trace."""
     caller, client = request.scope["caller"], request.scope.get("client")  # type: ignore[typeddict-item]
-    trace = request.headers.get("traceparent") or request.headers.get("x-request-id")
+    trace = request.headers.get(TRACEPARENT) or request.headers.get("x-request-id")
     return Actor(REST, caller.subject, client[0] if client else None, trace)
+
+
+def trace_of(request: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The trace that a caller is in, in the words of its header; None where it names none."""
+    named = request.headers.get(TRACEPARENT)
+    return named if trace_parent_of(named) else None
 
 
 def _encode_cursor(parts: Sequence[str | int]) -> str:

@@ -20,7 +20,7 @@ from kvitt.api.rest.contract_examples import A_CORRECTION, A_PAYMENT, A_STATUS, 
 from kvitt.api.rest.decisions import SEEN, DecisionCalls
 from kvitt.api.rest.problems import RETRY_SECONDS
 from kvitt.api.rest.repeats import is_again, repeat_of
-from kvitt.api.rest.routes import CHECK, IDEMPOTENCY_KEY, LOCATION, FormSchema, RouteWork, authority_over, may_decide_somewhere
+from kvitt.api.rest.routes import CHECK, IDEMPOTENCY_KEY, LOCATION, FormSchema, RouteWork, authority_over, may_decide_somewhere, trace_of
 from kvitt.contracts.utbetalinger.answers import UNEXPECTED, ErrorObject, encode_refusal, encode_word
 from kvitt.contracts.utbetalinger.avvent import read_avvent
 from kvitt.contracts.utbetalinger.changes import PaymentOperation, etag_of, no_correction, no_status, not_found
@@ -143,7 +143,7 @@ def _headers(request: Request[Any, Any, Any], by: Authority, operation: PaymentO
     repeat = repeat_of(request)
     named = {IF_MATCH: request.headers.get("if-match"), SIMULATION: request.headers.get(SEEN), REQUEST: repeat.digest if repeat else None}
     policy = {**by.rules(), **{name: value for name, value in named.items() if value is not None}}
-    return CallHeaders(operation.value, _FORM, by.application, by.person, by.approver, policy)
+    return CallHeaders(operation.value, _FORM, by.application, by.person, by.approver, policy, trace_of(request))
 
 
 def _done(operation: PaymentOperation, payment_id: PaymentId) -> Response[bytes]:

@@ -1,0 +1,47 @@
+-- Traces of messages: of which they were made, and what the store knows of each.
+
+-- name: begin
+-- Traces begin with what is published from now on, unless they have begun.
+INSERT INTO traces_made (outbox_no) SELECT coalesce(max(outbox_no), 0) FROM outbox ON CONFLICT DO NOTHING;
+
+-- name: made_until
+-- Of which record of the outbox on there are no traces yet; nobody else makes any meanwhile.
+SELECT outbox_no FROM traces_made FOR UPDATE;
+
+-- name: published
+-- What was published next, in its order, before a moment; what is not out yet holds up what comes after it.
+SELECT o.outbox_no, o.message_no, o.relayed_at
+FROM outbox AS o
+WHERE o.outbox_no > %(after)s AND o.made_at < %(before)s
+ORDER BY o.outbox_no
+LIMIT %(limit)s;
+
+-- name: answered
+-- The messages among some that have their final answer.
+SELECT message_no, case_no, scheme, source, partition, position, headers, received_at, derived_at, answered_at
+FROM messages
+WHERE message_no = ANY (%(message_nos)s) AND state = 'answered' AND answered_at IS NOT NULL
+ORDER BY message_no;
+
+-- name: last_of
+-- The last record of the outbox about each of some messages.
+SELECT message_no, max(outbox_no) AS outbox_no FROM outbox WHERE message_no = ANY (%(message_nos)s) GROUP BY message_no;
+
+-- name: orders
+-- Their orders, each with the receipt that settled it.
+SELECT o.message_no, o.order_id::text, o.area, o.rail, o.state, o.made_at, o.sending_at, o.sent_at, o.settled_at, o.receipt_no, r.severity,
+       r.received_at
+FROM orders AS o LEFT JOIN receipts AS r ON r.receipt_no = o.receipt_no
+WHERE o.message_no = ANY (%(message_nos)s)
+ORDER BY o.message_no, o.number;
+
+-- name: records
+-- What was published about them and is out.
+SELECT message_no, outbox_no, topic, made_at, relayed_at
+FROM outbox
+WHERE message_no = ANY (%(message_nos)s) AND relayed_at IS NOT NULL
+ORDER BY message_no, outbox_no;
+
+-- name: move_on
+-- There are traces of all that was published up to here.
+UPDATE traces_made SET outbox_no = %(outbox_no)s;

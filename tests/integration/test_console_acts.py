@@ -96,7 +96,7 @@ def test_an_order_that_the_rail_says_nothing_about_is_settled_by_two_people(
     site: ConsoleSite, connection: Connection, sent: str, *, act: str, state: str, label: str
 ) -> None:
     hans, guro = site.browser(ACTS), site.browser(APPROVES)
-    form = hans.get(f"/orders/{sent}").link(label)
+    form = hans.get(hans.get(f"/orders/{sent}").link("Where is it?")).link(label)
     assert f"is sent and would be {state}" in hans.get(form).words
     assert "Ask the rail first" in hans.get(form).words
     asked = ask(hans, f"/orders/{sent}/{act}")

@@ -44,7 +44,8 @@ def test_a_case_links_to_its_simulations_and_a_filter_says_how_far_it_has_looked
 ) -> None:
     request_no, case_no, _ = newest(connection)
     browser = site.browser(LOOKS)
-    listed = browser.get(browser.get(f"/cases/{case_no}").link("Simulations of this case"))
+    assert f'href="/simulations?case={case_no}"' in browser.get(f"/cases/{case_no}").text
+    listed = browser.get(f"/simulations?case={case_no}")
     assert f'href="/simulations/{request_no}"' in listed.text
     assert f'href="/simulations/{request_no}"' in browser.get("/simulations?state=answered").text
     monkeypatch.setattr(simulations, "_LOOKED_THROUGH", 1)

@@ -4,7 +4,6 @@ Only what the library's own functions are asked for is kept: descriptors as `ibm
 the commit that a disconnect makes. It says how the adapter uses MQ; it says nothing about how MQ behaves.
 """
 
-import importlib
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any
+
+from kvitt.transports.queue.mq_queue import load_client
 
 OK = (0, 0)
 NOTHING_THERE, BROKEN, TRUNCATED = 2033, 2009, 2080
@@ -124,7 +125,7 @@ def ibmmq_on_a_stand_in() -> Iterator[QueueManager]:
     vars(native).update(about | calls)
     sys.modules["ibmmq.ibmmqc"] = native
     try:
-        importlib.import_module("ibmmq")
+        load_client()
         yield manager
     finally:
         for name in set(sys.modules) - set(before):

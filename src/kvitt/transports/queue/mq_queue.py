@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -68,7 +69,7 @@ class MqQueue:
     """
 
     def __init__(self, server: MqServer, name: str, *, max_redeliveries: int = 10, dead_letters: str = "") -> None:
-        self._mq = _client()
+        self._mq = load_client()
         self._server, self._name, self._max_redeliveries = server, name, max_redeliveries
         self._dead_letters = dead_letters or name + DEAD_LETTER_SUFFIX
         # A unit of work belongs to a connection: one for both would commit what is held together with what is put.
@@ -292,7 +293,12 @@ def _connect(mq: Any, server: MqServer) -> Any:
     return mq.connect(server.queue_manager, server.channel, address, user, password, cd=channel, sco=keys)
 
 
-def _client() -> Any:
+def load_client() -> Any:
+    """Returns `ibmmq`. Raises QueueClientMissing where it does not work.
+
+    It is kept from writing properties of its own into each message where OpenTelemetry is installed: messages are as the rail knows them.
+    """
+    os.environ.setdefault("MQIPY_NOOTEL", "1")
     try:
         import ibmmq
     except (ImportError, OSError) as error:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from kvitt.api.console.frame import Visit
 from kvitt.api.console.pages.case_head import CaseOnPage
-from kvitt.api.console.pages.overview import StoppedRail, stops
+from kvitt.api.console.pages.open_orders import StoppedRail, stops
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 

@@ -1,9 +1,9 @@
-"""Views that the pages of a case read. The statements are in the SQL file beside."""
+"""Messages are counted by the hour. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 
-revision = "0072"
-down_revision = "0071"
+revision = "0077"
+down_revision = "0076"
 
 
 def upgrade() -> None:

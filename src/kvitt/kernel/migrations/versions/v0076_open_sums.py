@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0072"
-down_revision = "0071"
+revision = "0076"
+down_revision = "0075"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Messages are counted by the hour. The statements are in the SQL file beside."""
+"""Views that the pages of a case read. The statements are in the SQL file beside."""
 
 from kvitt.kernel.migrations import apply
 

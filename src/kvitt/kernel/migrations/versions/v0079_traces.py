@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0073"
-down_revision = "0072"
+revision = "0079"
+down_revision = "0078"
 
 
 def upgrade() -> None:

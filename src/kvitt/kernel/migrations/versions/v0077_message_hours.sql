@@ -16,7 +16,7 @@ CREATE TABLE counted_messages (
     seen_at    timestamptz NOT NULL
 );
 COMMENT ON TABLE counted_messages IS 'Up to which message those of an hour are counted.';
-INSERT INTO counted_messages (counted_to, seen_to, seen_at) VALUES (0, 0, '-infinity');
+INSERT INTO counted_messages (counted_to, seen_to, seen_at) VALUES (0, 0, 'epoch');
 
 CREATE VIEW kvitt_views.message_hours AS
 SELECT u.scheme, u.hour, sum(u.messages)::bigint AS messages

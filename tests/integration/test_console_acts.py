@@ -21,7 +21,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
 from kvitt.testing import HandClock, TestServer
-from support.case_histories import CaseStage, aap, answered
+from support.case_histories import CaseStage, aap, answered, dp
 from support.console_script import EXAMPLES, command
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, Shown, console_site
 from support.payout_stage import PayoutStage, payout_stage, wanted
@@ -143,6 +143,39 @@ def test_an_approval_shows_what_has_changed_since_it_was_asked_for_and_lapses(
     assert order_state(connection, sent) == "sent"
 
 
+def test_many_orders_are_listed_with_their_sum_and_sent_once_more_but_those_that_were_answered_meanwhile(
+    site: ConsoleSite, connection: Connection, cases: CaseStage
+) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    cases.take(Scheme.DAGPENGER, *(dp(f"B{number}", [500]) for number in range(4)))
+    sent = cases.send()
+    form = hans.get(f"{hans.get('/orders').link('Send many once more')}?area=DP")
+    assert "4 orders," in form.words
+    cases.take(Scheme.DAGPENGER, dp("B4", [500]))
+    later = cases.send()
+    asked = hans.post("/orders/resend-many", form.fields(reason=REASON))
+    path = urlsplit(asked.url).path
+    assert "DP: 4 orders," in asked.words
+    before = guro.get(path)
+    cases.answer(answered(sent[0]))
+    shown = guro.post(f"{path}/approve", before.fields())
+    assert (shown.status, "3 orders," in shown.words, "1 that were listed" in shown.words) == (409, True, True)
+    done = guro.post(f"{path}/approve", shown.fields())
+    assert "3 orders will be sent once more, 1 were left out" in done.words
+    states = "SELECT string_agg(state, ' ' ORDER BY state) FROM orders JOIN cases USING (case_no) WHERE case_id LIKE 'B%%'"
+    assert one(connection, states) == "accepted ready ready ready sent", "the one that came later is none of them"
+    assert len(cases.send()) == 3
+    assert later
+    entries = "SELECT entries FROM approvals WHERE approval_no = %s"
+    assert one(connection, entries, int(path.rpartition("/")[2])) == 3
+    nothing = hans.get("/orders/resend-many?area=DP&state=unknown")
+    assert "no such order waits" in nothing.words
+    for query in ("area=XX", "area=DP&state=ready", "area=DP&since=x"):
+        assert hans.get(f"/orders/resend-many?{query}").status == 400
+    forged = {**form.fields(reason=REASON), "once": "new", "order_ids": "not an id"}
+    assert hans.post("/orders/resend-many", forged).status == 400
+
+
 def test_a_payout_is_paid_confirmed_and_cancelled_by_two_people_and_published_again_by_one(
     site: ConsoleSite, connection: Connection, payouts: PayoutStage
 ) -> None:
@@ -208,7 +241,14 @@ def test_letters_and_receipts_are_closed_by_one_person(site: ConsoleSite, connec
 
 
 _NEW = (
-    *("/orders/{order}/accept", "/orders/{order}/reject", "/orders/{order}/adopt", "/orders/{order}/keep", "/orders/{order}/hold-again"),
+    *(
+        "/orders/resend-many",
+        "/orders/{order}/accept",
+        "/orders/{order}/reject",
+        "/orders/{order}/adopt",
+        "/orders/{order}/keep",
+        "/orders/{order}/hold-again",
+    ),
     *("/payouts/confirm", "/payouts/paid", "/payouts/cancel", "/payouts/republish", "/parties/load", "/reconciliation/report"),
     *("/dead-letters/1/close", "/receipts/1/close", "/simulations/1/again"),
     *("/reconciliation/1/again", "/reconciliation/1/drop", "/reconciliation/1/was-put", "/reconciliation/1/was-not-put"),

@@ -115,6 +115,7 @@ HOT["health"] = {"backlogs": {}}
 RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
 HOT["overview"] = {"attention": {"limit": 201}, "last_runs": RAILS, "message_hours": {"hours": [NOW]}}
 HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
+HOT["resend_many"] = {"without_word": {"state": "sent", "area": "DP", "since": NOW, "until": NOW, "limit": 501}}
 NOT_HOT: dict[str, set[str]] = {
     "case_notes": {"add_note"},  # a plain insert
     "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day

@@ -17,6 +17,7 @@ from kvitt.disbursement.dead import Put, Replayed
 from kvitt.disbursement.letter_acts import letter_act
 from kvitt.disbursement.reconcile.acts import reconcile_acts
 from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.resend_many import resend_many_act
 from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import Connection
@@ -30,6 +31,7 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
     return (
         *order_acts(clock, PORTS),
         pairs_act(clock, PORTS),
+        resend_many_act(clock, PORTS),
         *payout_acts(clock),
         letter_act(clock, PORTS, partial(put_of, settings)),
         forget_act(clock, PORTS),

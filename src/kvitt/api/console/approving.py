@@ -12,6 +12,7 @@ from msgspec import Struct, json
 
 from kvitt.api.console.identity import RECENTLY
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.disbursement.resend_many import OrdersResent
 from kvitt.errors import ApprovalNotFound, KvittError, LoginTooOld
 from kvitt.kernel.approvals import Approval, Approvals, ShownEffect
 from kvitt.kernel.database import Connection
@@ -82,6 +83,9 @@ def amount_of(connection: Connection, approval: Approval) -> AmountOfAct | None:
     if order_id := order_of(approval):
         kroner = fetch_value(connection, _SQL.sum_of_order, {"order_id": order_id})
         return None if kroner is None else AmountOfAct(abs(kroner), "NOK")
+    if approval.act == "orders resend":
+        order_ids = json.decode(approval.arguments, type=OrdersResent).order_ids
+        return AmountOfAct(fetch_value(connection, _SQL.sum_of_orders, {"order_ids": list(order_ids)}), "NOK")
     if approval.act.startswith("payout "):
         found = fetch_one(connection, _MinorOfPayout, _SQL.amount_of_payout, {"payout_id": approval.subject})
         return _units(found.amount_minor, found.currency) if found else None

@@ -152,6 +152,7 @@ def shown_state(kind: str, state: object) -> ShownState:
 _DOES: Final[Mapping[str, str]] = {
     "order release": "let the held order be sent",
     "order resend": "send the order once more",
+    "orders resend": "send the orders once more",
     "order decide": "settle the order without the rail's word",
     "order adopt": "make the rail's word about the order ours",
     "order keep": "keep what stands of the order, whatever the rail says",

@@ -149,3 +149,10 @@ SELECT DISTINCT ON (p.payment_id) p.payment_id::text, p.version, p.state
 FROM payments AS p
 WHERE p.case_no = %s
 ORDER BY p.payment_id, p.version DESC;
+
+-- name: orders_of_batch
+-- Orders by their ids, in the order in which their cases are locked.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.resends, o.sum_kroner
+FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
+WHERE o.order_id = ANY (%(order_ids)s::uuid[])
+ORDER BY o.case_no, o.order_id;

@@ -29,6 +29,7 @@ from kvitt.api.console.pages import (
     records,
     report,
     requests,
+    resend_many,
     search,
     senders,
     sending,
@@ -68,4 +69,5 @@ PAGES: Final = (
     *payout_cancel.PAGES,
     *parties_load.PAGES,
     *report.PAGES,
+    *resend_many.PAGES,
 )

@@ -5,3 +5,7 @@ SELECT sum_kroner FROM kvitt_views.orders WHERE order_id = %(order_id)s;
 -- name: amount_of_payout
 -- How much a payout pays.
 SELECT amount_minor, currency FROM kvitt_views.payouts WHERE payout_id = %(payout_id)s;
+
+-- name: sum_of_orders
+-- How much several orders pay in all.
+SELECT coalesce(sum(abs(sum_kroner)), 0)::bigint FROM kvitt_views.orders WHERE order_id = ANY (%(order_ids)s::uuid[]);

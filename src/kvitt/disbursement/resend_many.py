@@ -1,0 +1,96 @@
+"""The act that sends many orders once more: those that were listed when it was asked for, and of these only what still waits (design §11).
+
+After a queue has given up hundreds of messages nobody looks at each of them; two people look at the list, its sum, and what is left out.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.states import OrderState
+from kvitt.errors import NotInThatState
+from kvitt.kernel.approvals import ApprovableAct, ShownEffect
+from kvitt.kernel.clock import Clock
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import fetch
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.operators import Operator
+from kvitt.kernel.queries import load
+
+_SQL: Final = load("operate", "kvitt.disbursement")
+MOST_AT_ONCE: Final = 500
+"""Orders of one such act."""
+_WAITING: Final = (OrderState.SENT.value, OrderState.UNKNOWN.value)
+
+
+class OrdersResent(Struct, frozen=True):
+    """The orders that are sent once more, as they were found; whoever asks for it has looked for them once, and nobody looks anew."""
+
+    order_ids: tuple[str, ...]
+
+
+class _OrderInBatch(NamedTuple):
+    order_id: str
+    scheme: str
+    case_id: str
+    area: str
+    state: str
+    resends: int
+    sum_kroner: Kroner
+
+
+def resend_many_act(clock: Clock, ports: Ports) -> ApprovableAct[OrdersResent]:
+    """Sends them once more, in one transaction."""
+
+    def preview(connection: Connection, asked: OrdersResent) -> ShownEffect:
+        found = _found(connection, asked)
+        waiting = _waiting(found)
+        return ShownEffect.of("\n".join(_lines(asked, waiting)), *((each.order_id, each.state, each.resends) for each in found))
+
+    def run(connection: Connection, asked: OrdersResent, operator: Operator) -> str:
+        operate = Operate(connection, clock, ports)
+        sent = sum(_resent(operate, each.order_id, operator) for each in _waiting(_found(connection, asked)))
+        return f"{sent} orders will be sent once more, {len(asked.order_ids) - sent} were left out"
+
+    return ApprovableAct("orders resend", OrdersResent, lambda asked: f"{len(asked.order_ids)} orders", preview, run)
+
+
+def _found(connection: Connection, asked: OrdersResent) -> Sequence[_OrderInBatch]:
+    if not 0 < len(asked.order_ids) <= MOST_AT_ONCE:
+        raise NotInThatState(f"at most {MOST_AT_ONCE} orders are sent once more at once, and one at least")
+    return fetch(connection, _OrderInBatch, _SQL.orders_of_batch, {"order_ids": list(asked.order_ids)})
+
+
+def _waiting(found: Sequence[_OrderInBatch]) -> Sequence[_OrderInBatch]:
+    """Those that wait for the rail's word still. Raises NotInThatState where none does."""
+    waiting = [each for each in found if each.state in _WAITING]
+    if not waiting:
+        raise NotInThatState("none of these orders waits for the rail's word")
+    return waiting
+
+
+def _lines(asked: OrdersResent, waiting: Sequence[_OrderInBatch]) -> Sequence[str]:
+    orders, kroner = Counter(each.area for each in waiting), Counter[str]()
+    for each in waiting:
+        kroner[each.area] += each.sum_kroner
+    left_out = len(asked.order_ids) - len(waiting)
+    return [
+        f"{len(waiting)} orders, {sum(kroner.values())} kr in all, would be sent once more",
+        *(f"{area}: {orders[area]} orders, {kroner[area]} kr" for area in sorted(orders)),
+        *([f"{left_out} that were listed do not wait for the rail's word any more, and are left out"] if left_out else []),
+        *(f"order {each.order_id} of {each.scheme} case {each.case_id}: {each.state}, {each.sum_kroner} kr" for each in waiting),
+    ]
+
+
+def _resent(operate: Operate, order_id: str, operator: Operator) -> bool:
+    """Whether it still could be; the rail may answer while others are sent."""
+    try:
+        with operate.connection.transaction():
+            operate.resend(order_id, operator)
+    except NotInThatState:
+        return False
+    return True

@@ -205,6 +205,25 @@ def test_a_payout_is_paid_confirmed_and_cancelled_by_two_people_and_published_ag
     assert check(payouts.conninfo, PORTS).clean
 
 
+def test_a_transfer_is_looked_at_asked_for_and_done_once(site: ConsoleSite, connection: Connection, payouts: PayoutStage) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    link = hans.get(f"/ledger/accounts/{payouts.bank}").link("Transfer from here")
+    typed = {"plan_id": "sales-1", "target": str(payouts.settlement), "amount": "700", "description": "sales of 27 November"}
+    form = hans.get(link).fields(source=str(payouts.bank), currency="RUB", **typed)
+    looked = hans.post("/ledger/transfer", {**form, "step": "look"})
+    assert f"700 RUB (minor units) from account {payouts.bank} to account {payouts.settlement}" in looked.words
+    ready = {**form, **looked.fields(reason=REASON), "step": "ask"}
+    more = hans.post("/ledger/transfer", {**ready, "amount": "7000"})
+    assert (more.status, "something else than what was shown" in more.words) == (409, True)
+    before = payouts.totals()
+    approve(guro, hans.post("/ledger/transfer", {**ready, "once": "again"}))
+    assert payouts.totals()[0][0] == before[0][0] + 700
+    again = hans.post("/ledger/transfer", {**form, "step": "look", "once": "third"})
+    assert "done before under this name" in again.words
+    for name, value in (("amount", "-1"), ("amount", "x"), ("source", ""), ("plan_id", ""), ("description", ""), ("amount", "9" * 30)):
+        assert hans.post("/ledger/transfer", {**form, "step": "look", "once": f"{name}{value}", name: value}).status == 400
+
+
 def test_a_file_of_parties_is_looked_at_asked_for_and_loaded(site: ConsoleSite, connection: Connection, payouts: PayoutStage) -> None:
     assert payouts
     hans, guro = site.browser(ACTS), site.browser(APPROVES)
@@ -243,6 +262,7 @@ def test_letters_and_receipts_are_closed_by_one_person(site: ConsoleSite, connec
 _NEW = (
     *(
         "/orders/resend-many",
+        "/ledger/transfer",
         "/orders/{order}/accept",
         "/orders/{order}/reject",
         "/orders/{order}/adopt",

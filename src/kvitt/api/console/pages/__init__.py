@@ -35,6 +35,7 @@ from kvitt.api.console.pages import (
     sending,
     simulations,
     topics,
+    transfers,
 )
 
 PAGES: Final = (
@@ -70,4 +71,5 @@ PAGES: Final = (
     *parties_load.PAGES,
     *report.PAGES,
     *resend_many.PAGES,
+    *transfers.PAGES,
 )

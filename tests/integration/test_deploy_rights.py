@@ -1,5 +1,6 @@
 """The rights that the deployment guide gives the role of PostgreSQL are enough for a hub, and no more than that."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+import kvitt
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.app.hub import HubProcess
 from kvitt.app.ports import PORTS
@@ -18,6 +20,7 @@ from kvitt.disbursement.check import check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.operators import Operator
 from kvitt.ops.readiness import Condition
 from kvitt.settings import Settings
@@ -73,6 +76,14 @@ def test_a_hub_does_all_of_its_work_with_them(limited: str, tmp_path: Path) -> N
         operate.stop(["*"], Operator("kari", "the rail is being moved"))
         assert operate.resume(["*"], Operator("kari", "the rail is back")) == ["*"]
     assert not check(limited, PORTS).differences
+
+
+def test_what_statements_delete_from_may_be_deleted_from(limited: str) -> None:
+    files = [file.read_text("utf-8") for file in Path(kvitt.__file__).parent.rglob("*.sql") if "migrations" not in file.parts]
+    tables = {table for text in files for table in re.findall(r"DELETE FROM ([a-z_.]+)", text) if not table.startswith("rail.")}
+    with connect(limited) as connection:
+        may = {table for table in tables if fetch_value(connection, "SELECT has_table_privilege(%s, 'DELETE')", [table])}
+    assert tables - may == set()
 
 
 @pytest.mark.parametrize(

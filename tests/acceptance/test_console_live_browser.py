@@ -94,6 +94,25 @@ def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleS
         said(page, "live")
 
 
+def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    record = """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+                SELECT 'followed', 0, n, now(), convert_to('key ' || n, 'UTF8'), 'x', ''
+                FROM generate_series(%s::integer, %s::integer) AS n"""
+    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+        page = each.page
+        connection.execute("INSERT INTO log_partitions (topic, partition, next_position) VALUES ('followed', 0, 60)")
+        connection.execute(record, [0, 59])
+        page.goto(f"{site.url}/topics/records?topic=followed&partition=0")
+        page.get_by_role("link", name="Follow").click()
+        page.get_by_text("New records appear at once").wait_for()
+        connection.execute(record, [60, 61])
+        connection.execute("UPDATE log_partitions SET next_position = 62 WHERE topic = 'followed'")
+        page.locator("tbody tr", has_text="key 61").wait_for()
+        assert page.locator("tbody tr").count() == 50
+        page.get_by_role("link", name="Keep them where they are").click()
+        page.get_by_role("link", name="Follow").wait_for()
+
+
 def test_who_pauses_a_page_sees_nothing_new_until_it_goes_on(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
     with watched(chromium, site.url) as each, watched(chromium, site.url) as other, connect(conninfo) as connection:
         each.page.get_by_role("button", name="Pause").click()

@@ -48,11 +48,11 @@ def test_what_leaves_when_the_rail_opens_is_added_up_by_area(site: ConsoleSite, 
 def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Connection) -> None:
     connection.execute(STOP, ["DP"])
     browser = site.browser(LOOKS)
-    assert "0 orders, 0 kr" in browser.get("/").words.replace("\u00a0", " ")
+    assert "0 orders wait behind it: 0 kr" in browser.get("/").words.replace("\u00a0", " ")
     connection.execute("DELETE FROM stops")
     connection.execute(STOP, ["*"])
     words = browser.get("/").words.replace("\u00a0", " ")
-    assert "rates 1 orders, 500 kr" in words
+    assert "rates 1 order waits behind it: 500 kr" in words
     assert "Nothing is ready to leave" in words
 
 

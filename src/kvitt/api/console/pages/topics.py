@@ -76,7 +76,12 @@ def read_records(visit: Visit) -> Values:
         rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
     if rows:
         visit.look(f"records of {topic}/{partition}")
-    return {"topic": topic, "partition": partition, "records": listed(rows, lambda each: (each.position,), after, visit.page_rows)}
+    return {
+        "topic": topic,
+        "partition": partition,
+        "records": listed(rows, lambda each: (each.position,), after, visit.page_rows),
+        "follows": visit.query.get("follow") == "yes",
+    }
 
 
 def version(visit: Visit) -> str:

@@ -43,7 +43,7 @@
     }
   };
 
-  // A list that is paged through keeps its rows where they are: new ones are counted, and shown when somebody wants them. One that has left
+  // A list that is paged through keeps its rows where they are, unless it is followed: new ones are counted, and shown when wanted. One that has left
   // the list from above others that are still there is struck out; below them it may only have moved to the next page.
   const copied = (row, isGone) => {
     const copy = row.cloneNode(true);
@@ -53,7 +53,8 @@
   };
   const hold = (next) => {
     const [shown, coming] = [document.querySelector("#page tbody"), next.querySelector("tbody")];
-    if (!document.querySelector("#page .pager") || !shown || !coming) return 0;
+    const follows = document.querySelector("#page [data-follow]");
+    if (follows || !document.querySelector("#page .pager") || !shown || !coming) return 0;
     const [known, come] = [shown, coming].map((each) => new Map([...each.rows].map((row) => [row.id, row])));
     const ids = [...known.keys()];
     const last = ids.findLastIndex((id) => come.has(id));

@@ -1,6 +1,7 @@
 """Streams of live pages: names of what has changed and never data, a beat, one connection for all of them, an end with the session."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -145,6 +146,26 @@ def test_a_process_says_how_its_roles_do_until_it_ends_in_order(connection: Conn
     until(lambda: connection.execute("SELECT seen_at FROM processes").fetchone() > (first,))
     reports.close()
     assert connection.execute(seen).fetchall() == []
+
+
+def test_a_process_asks_the_brokers_of_its_log_whose_client_says_nothing(connection: Connection, conninfo: str) -> None:
+    away = [True]
+
+    def ask() -> None:
+        if away[0]:
+            raise ConnectionError
+
+    reports = RoleReports(conninfo, "p-2", RoleBoard(utc_now, ["relay"]).states, ask)
+    seen = "SELECT role, condition, since, at_fault, seen_at, answers FROM kvitt_views.roles WHERE process = 'p-2' ORDER BY role"
+
+    def faults() -> str:
+        return "; ".join(faults_of([RoleSeen(*row) for row in connection.execute(seen).fetchall()]))
+
+    until(lambda: re.fullmatch(r"the broker does not answer since [\d:]+ \(log\)", faults()))
+    away.clear()
+    away.append(False)
+    until(lambda: faults() == "")
+    reports.close()
 
 
 def test_a_process_that_is_gone_and_a_broker_are_said_to_pages(site: ConsoleSite, connection: Connection) -> None:

@@ -31,15 +31,17 @@
   // Rows are known by what they lead to, so that each stays itself wherever it moves, with what is focused or opened in it.
   const name = (root) => {
     const names = new Map();
-    for (const row of root.querySelectorAll("tbody tr")) {
-      const table = row.closest("table").caption?.textContent ?? "";
-      const key = `${table}|${row.querySelector("a[href]")?.getAttribute("href") ?? row.cells[0]?.textContent.trim()}`;
+    const named = (part, key) => {
       const times = names.get(key) ?? 0;
       names.set(key, times + 1);
-      row.id = `row ${key}|${times}`.replaceAll(/\s+/g, "_");
+      part.id = `${key}|${times}`.replaceAll(/\s+/g, "_");
+    };
+    for (const row of root.querySelectorAll("tbody tr")) {
+      const table = row.closest("table").caption?.textContent ?? "";
+      named(row, `row ${table}|${row.querySelector("a[href]")?.getAttribute("href") ?? row.cells[0]?.textContent.trim()}`);
     }
     for (const part of root.querySelectorAll("details")) {
-      part.id = `part ${part.querySelector("summary")?.textContent.trim().split(":")[0]}`.replaceAll(/\s+/g, "_");
+      named(part, `part ${part.querySelector("summary")?.textContent.trim().split(":")[0]}`);
     }
   };
 

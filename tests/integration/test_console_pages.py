@@ -139,6 +139,19 @@ def test_a_person_is_searched_by_a_form_and_never_stands_in_an_address(site: Con
     assert str(person) not in browser.get(f"/search?q={person}").text
 
 
+def test_a_message_is_found_by_its_key_unless_that_looks_like_a_person_who_may_not_be_seen(
+    site: ConsoleSite, browser: Browser, connection: Connection
+) -> None:
+    newest = "SELECT message_no, convert_from(key, 'UTF8') FROM messages ORDER BY message_no DESC LIMIT 1"
+    message_no, key = connection.execute(newest).fetchone() or (0, "")
+    assert urlsplit(browser.send("/search", q=str(key)).url).path == f"/messages/{message_no}"
+    with connection.transaction():
+        connection.execute("UPDATE messages SET key = '01020312345' WHERE message_no = %s", [message_no])
+    assert "Nothing was found" in site.browser(LOOKS).send("/search", q="01020312345").words
+    assert f"message {message_no}" in site.browser(ACTS).send("/search", q="01020312345").words
+    connection.execute("UPDATE messages SET key = convert_to(%s, 'UTF8') WHERE message_no = %s", [key, message_no])
+
+
 def test_what_waits_for_its_turn_needs_no_person(connection: Connection) -> None:
     with connection.transaction(force_rollback=True):
         before = connection.execute("SELECT what FROM kvitt_views.attention").fetchall()

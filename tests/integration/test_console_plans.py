@@ -109,7 +109,17 @@ HOT["simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simul
 A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
 HOT["topics"] = dict.fromkeys(("records", "record"), A_RECORD)
 HOT["search"] = {
-    "search": {"text": "case-7", "beginning": "case-7%", "person": "01020312345", "low": IDS[0], "high": IDS[1], "number": 7, "limit": 51}
+    "search": {
+        "text": "case-7",
+        "beginning": "case-7%",
+        "person": "01020312345",
+        "low": IDS[0],
+        "high": IDS[1],
+        "number": 7,
+        "key": "key",
+        "messages": 500,
+        "limit": 51,
+    }
 }
 HOT["health"] = {"backlogs": {}}
 RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}

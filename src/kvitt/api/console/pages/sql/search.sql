@@ -17,6 +17,10 @@ UNION ALL
 UNION ALL
 (SELECT 'message', m.message_no::text, '/messages/' || m.message_no FROM kvitt_views.messages AS m WHERE m.message_no = %(number)s::bigint)
 UNION ALL
+(SELECT 'message', m.message_no::text, '/messages/' || m.message_no
+ FROM (SELECT message_no, key FROM kvitt_views.message_texts WHERE message_no > 0 ORDER BY message_no DESC LIMIT %(messages)s) AS m
+ WHERE m.key = convert_to(%(key)s::text, 'UTF8') ORDER BY m.message_no DESC LIMIT %(limit)s)
+UNION ALL
 (SELECT 'receipt', r.receipt_no::text, '/receipts/' || r.receipt_no FROM kvitt_views.receipts AS r WHERE r.receipt_no = %(number)s::bigint)
 UNION ALL
 (SELECT 'dead letter', d.dead_no::text, '/dead-letters/' || d.dead_no

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from kvitt.api.console.pages.answers import failure
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
@@ -177,6 +178,30 @@ def test_the_timeline_has_all_kinds_in_one_list_and_each_by_itself(
             break
         page = browser.get(page.link("Older"))
     assert shown == listed(whole.text)
+
+
+def test_a_message_has_why_it_failed_who_mends_it_and_every_answer_in_order(
+    browser: Browser, connection: Connection, cases: CaseStage
+) -> None:
+    take(cases, "M1", ("2026-06-01", "2026-06-12", 500))
+    cases.answer(*(answered(xml, "08", "ukjent mottaker") for xml in cases.send()))
+    (number,) = connection.execute("SELECT max(message_no) FROM messages").fetchone() or (0,)
+    page = browser.get(f"/messages/{number}")
+    assert "Why it failed ukjent mottaker Who acts: the rail has refused the order" in page.words
+    said_on = re.findall(r"&#34;status&#34;: &#34;(\w+)&#34;", page.text.partition("What was published for it")[2])
+    assert (said_on[0], said_on[-1]) == ("MOTTATT", "FEILET")
+    assert "helved.oppdrag.v1" in page.words
+    assert "Its bytes are those of the order itself" in page.words
+    cases.take(Scheme.AAP, b'{"sakId":"M2"}')
+    (number,) = connection.execute("SELECT max(message_no) FROM messages").fetchone() or (0,)
+    assert "Who acts: the sender mends it, and sends anew" in browser.get(f"/messages/{number}").words
+
+
+@pytest.mark.parametrize(
+    "answer", [None, b"", b"{", b"\xff", b"[1]", b'{"status": 5}', b'{"status":"OK"}', b'{"status":"MOTTATT","error":null}']
+)
+def test_an_answer_that_says_no_failure_has_none(answer: bytes | None) -> None:
+    assert failure(answer, None, refused_by_rail=False) is None
 
 
 def test_the_audit_of_a_case_has_both_people_what_they_saw_and_the_place_in_the_chain(

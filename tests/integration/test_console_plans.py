@@ -71,6 +71,8 @@ HOT["requests"] = dict.fromkeys(("calls", "calls_of_case", "end_of_look", "refus
 OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7, "sources": ["a", "b"]}
 HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours"), OF_SENDERS)
 HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
+OF_A_MESSAGE = {"message_no": 7, "limit": 100}
+HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
 A_PAYOUT = {
     "at": NOW,

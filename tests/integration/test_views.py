@@ -40,6 +40,7 @@ TEXTS: Final = frozenset(
         "simulation_texts",
         "record_texts",
         "note_texts",
+        "published_texts",
         "answer_texts",
         "failure_texts",
     }

@@ -191,6 +191,8 @@ AS_THEY_ARE: Final = {
     "payments_by_id": "ids alone",
     "payout_events": "bytes and hashes, which are made again",
     "persons": "whose a case is",
+    "published": "a row for each record, and where it is",
+    "published_texts": "bytes",
     "queue_messages": "what lies in a queue just now",
     "queues": "names alone",
     "rail_alarms": "a row for each alarm",

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
+from kvitt.api.console.pages.answers import call_of, failure, published
 from kvitt.errors import NotFound, ReceiptNotFound
 from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.queries import load
@@ -66,7 +67,14 @@ def read_message(visit: Visit) -> Values:
     if message is None:
         raise NotFound("there is no such message")
     _look(visit, f"message {message.message_no}", message.case_no)
-    return {"message": message}
+    call = call_of(visit, message.message_no)
+    refused = bool(fetch_value(visit.connection, _SQL.is_refused_by_rail, {"message_no": message.message_no}))
+    return {
+        "message": message,
+        "call": call,
+        "failure": failure(message.answer, call, refused_by_rail=refused),
+        "published": published(visit, message.message_no),
+    }
 
 
 def read_receipt(visit: Visit) -> Values:

@@ -19,3 +19,19 @@ WHERE r.receipt_no = %(receipt_no)s;
 SELECT concat_ws('-', m.state, octet_length(t.answer))
 FROM kvitt_views.messages AS m JOIN kvitt_views.message_texts AS t ON t.message_no = m.message_no
 WHERE m.message_no = %(message_no)s;
+
+-- name: published_for
+-- What was published for a message, in order.
+SELECT p.outbox_no, p.topic, p.order_id, p.made_at, p.relayed_at, p.partition, p.position, t.value
+FROM kvitt_views.published AS p JOIN kvitt_views.published_texts AS t ON t.outbox_no = p.outbox_no
+WHERE t.message_no = %(message_no)s AND p.message_no = %(message_no)s
+ORDER BY p.outbox_no LIMIT %(limit)s;
+
+-- name: call_of_message
+-- Who called, where a message came in by a call.
+SELECT application, caseworker, by_approver, contract, operation, outcome, refused_status, refused_text
+FROM kvitt_views.decisions WHERE message_no = %(message_no)s;
+
+-- name: is_refused_by_rail
+-- Whether the rail has refused an order of a message.
+SELECT EXISTS (SELECT FROM kvitt_views.orders WHERE message_no = %(message_no)s AND state = 'rejected');

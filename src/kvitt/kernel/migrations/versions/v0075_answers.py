@@ -1,0 +1,11 @@
+"""A view of what was published, byte for byte. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0075"
+down_revision = "0074"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from kvitt.api.console.charts import BarValue, bar_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.pages.case_head import CaseOnPage, case_looked_at
 from kvitt.api.console.pages.case_schedule import PaySpan, ScheduleChange, change_of, monday_of
@@ -69,6 +70,7 @@ def read(visit: Visit) -> Values:
         "chosen": chosen,
         "change": change,
         "weeks": weeks,
+        "chart": bar_chart([BarValue(each.number, each.difference) for each in weeks]) if any(each.difference for each in weeks) else None,
         "earlier": _earlier(weeks[0].days[0].day) if weeks else None,
         "later": weeks[-1].days[-1].day.fromordinal(weeks[-1].days[-1].day.toordinal() + 1) if weeks else None,
         "most": _MOST_ORDERS,

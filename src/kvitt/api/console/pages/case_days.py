@@ -7,7 +7,7 @@ from uuid import UUID
 
 from kvitt.api.console.charts import BarValue, bar_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.pages.case_head import CaseOnPage, case_looked_at
+from kvitt.api.console.pages.case_head import CaseOnPage, case_looked_at, version
 from kvitt.api.console.pages.case_schedule import PaySpan, ScheduleChange, change_of, monday_of
 from kvitt.disbursement.derive.forwarded import pay_of_lines
 from kvitt.disbursement.holding import Paid
@@ -124,4 +124,6 @@ def _earlier(first: date) -> date:
     return monday_of(date.fromordinal(max(first.toordinal() - 7 * _WEEKS, 1)))
 
 
-PAGES: Final = (ConsolePage("/cases/{case_no:int}/days", "Days of a case", "case_days.html", read),)
+PAGES: Final = (
+    ConsolePage("/cases/{case_no:int}/days", "Days of a case", "case_days.html", read, live="orders receipts", version=version),
+)

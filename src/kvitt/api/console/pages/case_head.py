@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import Visit
 from kvitt.errors import NotFound
-from kvitt.kernel.fetch import fetch_one
+from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("cases", "kvitt.api.console.pages")
@@ -44,3 +44,8 @@ def case_looked_at(visit: Visit, what: str) -> CaseOnPage:
     found = case_of(visit)
     visit.look_at_case(what, found.case_no)
     return found
+
+
+def version(visit: Visit) -> str:
+    """That of a case: how far its chain goes, its newest message and note, what its newest orders are, and where sending is stopped."""
+    return fetch_value(visit.connection, _SQL.case_version, {"case_no": visit.path["case_no"]}) or ""

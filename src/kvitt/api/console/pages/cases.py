@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.pages.case_head import case_looked_at, case_of
+from kvitt.api.console.pages.case_head import case_looked_at, case_of, version
 from kvitt.api.console.pages.case_months import changes_of_month, in_words, month_asked
 from kvitt.api.console.pages.case_notes import notes_of
 from kvitt.api.console.pages.case_timeline import audited, newest_events
 from kvitt.api.console.pages.case_words import orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
 from kvitt.api.console.people import ConsoleRole
-from kvitt.kernel.fetch import fetch, fetch_value
+from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -94,11 +94,6 @@ class CaseOfPerson(NamedTuple):
     open_orders: int
     queued_messages: int
     last_at: datetime
-
-
-def version(visit: Visit) -> str:
-    """That of a case: how far its chain goes, its newest message, and the states of its newest orders."""
-    return fetch_value(visit.connection, _SQL.case_version, {"case_no": visit.path["case_no"]}) or ""
 
 
 def read_one(visit: Visit) -> Values:

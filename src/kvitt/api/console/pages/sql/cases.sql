@@ -53,5 +53,7 @@ LIMIT %(limit)s;
 -- Whether anything about a case has changed.
 SELECT concat_ws('-', (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = %(case_no)s),
                  (SELECT max(m.message_no) FROM kvitt_views.messages AS m WHERE m.case_no = %(case_no)s),
-                 (SELECT max(n.note_no) FROM kvitt_views.note_texts AS n WHERE n.case_no = %(case_no)s), string_agg(o.state, '-'))
-FROM (SELECT state FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT 5) AS o;
+                 (SELECT max(n.note_no) FROM kvitt_views.note_texts AS n WHERE n.case_no = %(case_no)s),
+                 (SELECT concat(count(*), max(s.stopped_at)) FROM kvitt_views.stops AS s),
+                 string_agg(concat(o.state, o.is_held), '-'))
+FROM (SELECT state, is_held FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT 5) AS o;

@@ -18,8 +18,9 @@ from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("cases", "kvitt.api.console.pages")
-_MOST: Final = 100
-_MOST_EVENTS: Final = 500
+_MOST: Final = 50
+_MOST_LINES: Final = 250
+_MOST_CASES: Final = 100
 
 
 class CaseOrder(NamedTuple):
@@ -99,7 +100,7 @@ class CaseOfPerson(NamedTuple):
 def read_one(visit: Visit) -> Values:
     """All about one case; of what there is much, the newest. Raises NotFound, BadRequest."""
     case, month, connection = case_looked_at(visit, "case"), month_asked(visit), visit.connection
-    asked = {**case.asked(_MOST), "events": _MOST_EVENTS}
+    asked = {**case.asked(_MOST), "events": _MOST_LINES}
     lines: dict[UUID, list[LineInCase]] = defaultdict(list)
     for each in fetch(connection, LineInCase, _SQL.lines_of_case, asked):
         lines[each.order_id].append(each)
@@ -135,7 +136,10 @@ def reveal(visit: Visit) -> Redirect:
 def read_of_person(visit: Visit) -> Values:
     """All cases of the person of a case, under an address that says nothing about the person. Raises NotFound."""
     case = case_looked_at(visit, "all cases of the person")
-    return {"case": case, "cases": fetch(visit.connection, CaseOfPerson, _SQL.cases_of_person, {"case_no": case.case_no, "limit": _MOST})}
+    return {
+        "case": case,
+        "cases": fetch(visit.connection, CaseOfPerson, _SQL.cases_of_person, {"case_no": case.case_no, "limit": _MOST_CASES}),
+    }
 
 
 PAGES: Final = (

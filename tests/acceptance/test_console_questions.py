@@ -1,0 +1,193 @@
+"""What people ask the console, each answered in at most two clicks from the overview; Enter in the search is a click.
+
+The numbers are those of the twenty questions that the console is built for.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import pytest
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from kvitt.app.ports import PORTS
+from kvitt.disbursement.check import check
+from kvitt.disbursement.check.runs import note_run
+from kvitt.kernel.clock import utc_now
+from kvitt.kernel.database import connect
+from kvitt.testing import TestServer
+from support.console_day import (
+    APPROVED_REASON,
+    ASKED_REASON,
+    GURO,
+    HANS,
+    LATE,
+    PAID,
+    RAILS_WORDS,
+    REFUSED,
+    REPORTED,
+    STOPS_REASON,
+    TWICE,
+    UNKNOWN,
+    PlayedDay,
+    played_day,
+)
+from support.console_stage import APPROVES, console_site
+from support.patience import PATIENCE_SECONDS
+
+CHROMIUM = shutil.which("chromium")
+MOST_CLICKS: Final = 2
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+Step = Callable[[Page, PlayedDay], None]
+
+
+class Question(NamedTuple):
+    """A question: the clicks that lead to the page, and what stands there; in braces, what the day says."""
+
+    asked: str
+    clicks: Sequence[Step]
+    facts: Sequence[str]
+
+
+def find(text: str) -> Step:
+    """Types into the search, and Enter."""
+
+    def step(page: Page, day: PlayedDay) -> None:
+        page.get_by_placeholder("Case, person, order").fill(text.format(**day._asdict()))
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+
+    return step
+
+
+def open_page(name: str) -> Step:
+    """Clicks a page of the navigation."""
+    return lambda page, _: followed(page, page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True))
+
+
+def open_message(number: str) -> Step:
+    """Clicks a message that is listed."""
+    return lambda page, day: followed(page, page.locator(f"main a[href='/messages/{number.format(**day._asdict())}']").first)
+
+
+def followed(page: Page, link: Locator) -> None:
+    """Follows a link, and waits until its page has begun."""
+    with page.expect_navigation():
+        link.click()
+
+
+def click(name: str, *, beside: str = "") -> Step:
+    """Clicks a link; that of the row which has the text beside it, where one is named."""
+
+    def step(page: Page, day: PlayedDay) -> None:
+        where: Page | Locator = page.locator("main")
+        if beside:
+            where = page.get_by_role("row").filter(has_text=beside.format(**day._asdict()))
+        followed(page, where.get_by_role("link", name=name.format(**day._asdict()), exact=True).first)
+
+    return step
+
+
+QUESTIONS: Final = {
+    1: Question("Kari has not got her money", [find("{person}")], [f"AAP {PAID}", "700 kr", "accepted by the rail"]),
+    2: Question("What does she get, and what changed last?", [find(PAID)], ["500 kr", "700 kr", "01.06.2026", "12.06.2026"]),
+    3: Question(
+        "Why is it refused, and who acts?",
+        [find(REFUSED), open_message("{refused_message}")],
+        [RAILS_WORDS, "FEILET", "What was answered last"],
+    ),
+    4: Question(
+        "What needs a person?",
+        [],
+        ["order held", "order unknown", "receipt late", "dead letter", "approval asked", "receipt unclear", "sending stopped"],
+    ),
+    5: Question(
+        "Of which order has no receipt come, and how much is it?", [click("order", beside="receipt late")], [LATE, "900 kr", "Sent", "ago"]
+    ),
+    6: Question("Where do we not send, who stopped it, and why?", [], ["Sending is stopped", "TILLSTPB", "kari", STOPS_REASON]),
+    7: Question("Do we keep up?", [], ["orders ready", "orders unknown", "Oldest"]),
+    8: Question(
+        "Does the rail have the order of which nobody knows?",
+        [click("order", beside=UNKNOWN)],
+        [UNKNOWN, "As it was made for the rail", "Sent", "Hva?", "Send once more"],
+    ),
+    9: Question("Would somebody be paid twice?", [click("order", beside="order held")], [TWICE, "500 by payment", "Release", "Lines"]),
+    10: Question(
+        "What is in this dead letter?", [open_page("Dead letters"), click("1")], ["the record has no key", "no key", "Replay as it is"]
+    ),
+    11: Question(
+        "What am I asked to approve, and what would it do?",
+        [click("approval", beside="approval asked")],
+        ["Hans Handling", ASKED_REASON, "What it would do", "accepted"],
+    ),
+    12: Question(
+        "What have I approved?",
+        [open_page("Approvals"), click("What I have approved, refused and asked for")],
+        ["order decide", APPROVED_REASON],
+    ),
+    13: Question(
+        "Is the reconciliation of this day good?", [open_page("Reconciliation"), click("{run_no}")], ["missing", "the same", "500 kr"]
+    ),
+    14: Question(
+        "What was reported missing and has its receipt by now?",
+        [open_page("Reconciliation"), click("since then")],
+        [REPORTED, "missing", "accepted by the rail"],
+    ),
+    15: Question(
+        "What is on this account, and what is held?",
+        [find("{account_id}"), click("{account_id}", beside="ledger account")],
+        ["Own", "At least", "At most", "p-held"],
+    ),
+    16: Question("Where is this payout?", [find("p-paid")], ["confirmed", "9,80 RUB", "fee 0,25 RUB", "shop-1", "Events"]),
+    17: Question(
+        "Who did what, and who approved it?",
+        [open_page("Audit")],
+        [HANS, GURO, APPROVED_REASON, "stop TILLSTPB", STOPS_REASON, "were verified"],
+    ),
+    18: Question("Does everything add up?", [open_page("Health")], ["0 differences", "ago", "version", "orders"]),
+    19: Question("Who owns what?", [open_page("Jobs and roles")], ["intake:", "held", "process", "Since"]),
+    20: Question(
+        "What did you get from us, and what did you answer?",
+        [find(PAID), open_message("{paid_message}")],
+        ["As it came", "utbetaltBeløp", "What was answered last", "Bytes"],
+    ),
+}
+"""By their numbers."""
+
+
+@pytest.fixture(scope="module")
+def day(kvitt_server: TestServer) -> Iterator[PlayedDay]:
+    with kvitt_server.database() as conninfo, played_day(conninfo) as played:
+        began_at = utc_now()
+        report = check(conninfo, PORTS)
+        with connect(conninfo) as connection:
+            note_run(connection, report, began_at, of_rail=0, found=[])
+        yield played
+
+
+@pytest.fixture(scope="module")
+def page(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser on the overview of a console, logged in as an approver."""
+    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        made = browser.new_page(viewport={"width": 1440, "height": 900})
+        made.set_default_timeout(PATIENCE_SECONDS * 1000)
+        made.goto(site.url)
+        made.get_by_role("link", name="Log in").click()
+        made.get_by_role("link", name=APPROVES).click()
+        made.get_by_role("heading", name="Overview").wait_for()
+        yield made
+        browser.close()
+
+
+@pytest.mark.parametrize("number", sorted(QUESTIONS))
+def test_a_question_is_answered_in_two_clicks(page: Page, day: PlayedDay, number: int) -> None:
+    question = QUESTIONS[number]
+    assert len(question.clicks) <= MOST_CLICKS
+    page.goto(re.sub(r"(?<=\w)/.*", "/", page.url))
+    for step in question.clicks:
+        step(page, day)
+        page.wait_for_load_state()
+    shown = " ".join(page.locator("main").inner_text().split())
+    assert [fact for fact in question.facts if fact.format(**day._asdict()) not in shown] == [], shown

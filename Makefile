@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Tests start many processes of one code: an environment that forbids to keep what is compiled makes each of them compile all of it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-kafka test quick check format bench trips soak brokers lock clean
+.PHONY: help setup demo demo-kafka test quick check format bench trips soak brokers images lock clean
 
 help: ## print these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -73,6 +73,9 @@ soak: $(READY) ## kill the hub under load for KVITT_SOAK_SECONDS (3600), embedde
 
 brokers: $(READY) ## run a real Kafka and a real ActiveMQ Artemis until Ctrl-C (needs Java 17 and, once, Maven)
 	$(BIN)/python -m brokers
+
+images: $(READY) ## take the images of the console's pages anew, for docs/console.md (needs Chromium)
+	KVITT_IMAGES=$(CURDIR)/docs/images/console $(BIN)/python -m pytest -q tests/acceptance/test_console_images.py
 
 lock: ## write requirements.txt anew from pyproject.toml
 	$(PYTHON) -m venv build/lock

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0075"
-down_revision = "0074"
+revision = "0080"
+down_revision = "0079"
 
 
 def upgrade() -> None:

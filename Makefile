@@ -75,7 +75,7 @@ brokers: $(READY) ## run a real Kafka and a real ActiveMQ Artemis until Ctrl-C (
 	$(BIN)/python -m brokers
 
 images: $(READY) ## take the images of the console's pages anew, for docs/console.md (needs Chromium)
-	KVITT_IMAGES=$(CURDIR)/docs/images/console $(BIN)/python -m pytest -q tests/acceptance/test_console_images.py
+	KVITT_TEST_IMAGES=$(CURDIR)/docs/images/console $(BIN)/python -m pytest -q tests/acceptance/test_console_images.py
 
 lock: ## write requirements.txt anew from pyproject.toml
 	$(PYTHON) -m venv build/lock

@@ -19,7 +19,7 @@ from support.console_day import TWICE, PlayedDay, played_day
 from support.console_stage import APPROVES, console_site
 from support.patience import PATIENCE_SECONDS
 
-GIVEN: Final = "KVITT_IMAGES"
+GIVEN: Final = "KVITT_TEST_IMAGES"
 """Names the folder in which the images are to stand; else they are made in a folder of the test's own."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
 CHROMIUM: Final = shutil.which("chromium")

@@ -143,6 +143,29 @@ def test_an_approval_shows_what_has_changed_since_it_was_asked_for_and_lapses(
     assert order_state(connection, sent) == "sent"
 
 
+def test_cases_that_hold_no_orders_of_each_other_are_listed_and_hold_them_again_by_two_people(
+    site: ConsoleSite, connection: Connection, cases: CaseStage, sent: str
+) -> None:
+    hans = site.browser(ACTS)
+    assert "Hold again" not in hans.get(f"/orders/{sent}").words
+    cases.take(Scheme.AAP, aap("E1", SPAN, payment=UUID(int=next(_cases), version=4)))
+    cases.send()
+    connection.execute(
+        "INSERT INTO exempt_pairs SELECT min(case_no), max(case_no), 'AAPUAA', %s FROM cases WHERE case_no IN"
+        " ((SELECT case_no FROM orders WHERE order_id = %s), (SELECT case_no FROM cases WHERE case_id = 'E1'))",
+        [sent, sent],
+    )
+    listed = hans.get(hans.get("/orders").link("Cases that pay the same days"))
+    assert "AAPUAA" in listed.words
+    assert "Hold again" in hans.get(f"/orders/{sent}").words
+    asked = ask(hans, listed.link("Hold again"))
+    assert "would hold each other's orders of AAPUAA again" in asked.words
+    assert one(connection, "SELECT count(*) FROM exempt_pairs") == 1
+    approve(site.browser(APPROVES), asked)
+    assert one(connection, "SELECT count(*) FROM exempt_pairs") == 0
+    assert site.browser(LOOKS).get("/orders/exempt?after=x").status == 400
+
+
 def test_many_orders_are_listed_with_their_sum_and_sent_once_more_but_those_that_were_answered_meanwhile(
     site: ConsoleSite, connection: Connection, cases: CaseStage
 ) -> None:

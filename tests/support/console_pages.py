@@ -128,6 +128,12 @@ def paths(connection: Connection) -> Sequence[str]:
         ),
         *(f"/requests/answers?caller={quote(str(each), safe='')}" for each in _some(connection, "rest.requests", "subject", 1)),
         *("/orders/resend-many", "/orders/resend-many?area=AAP", "/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00"),
+        *(
+            "/orders/exempt",
+            "/orders/resend-many",
+            "/orders/resend-many?area=AAP",
+            "/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00",
+        ),
         "/ledger/transfer?source=1&currency=RUB",
         *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),

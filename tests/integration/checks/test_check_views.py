@@ -171,6 +171,7 @@ AS_THEY_ARE: Final = {
     "decisions": "calls, and how far each has come, which is derived again case by case",
     "deferred": "a row for each thing that came while a case was locked",
     "failure_texts": "answers as they were given",
+    "exempt_pairs": "what two people said of two cases, which the check compares with what was released",
     "house_accounts": "documents as they were loaded",
     "jobs": "rows as the scheduler wrote them last",
     "check_runs": "how checks ended, as noted; this very check writes the next one",

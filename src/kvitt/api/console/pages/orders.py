@@ -10,7 +10,7 @@ from uuid import UUID
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, place_text, text_asked
 from kvitt.errors import BadRequest, OrderNotFound
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -146,6 +146,29 @@ def order_of(visit: Visit) -> OrderWithState:
     return order
 
 
+class ExemptPairInList(NamedTuple):
+    """Two cases that hold no orders of each other, and the order that two people released."""
+
+    case_no: int
+    scheme: str
+    case_id: str
+    other_case_no: int
+    other_scheme: str
+    other_case_id: str
+    class_code: str
+    order_id: UUID
+
+
+def read_exempt(visit: Visit) -> Values:
+    """A page of cases that rightly pay the same days, by the word of two people. Raises BadRequest."""
+    after = place_in(visit.query.get(AFTER), int, int, str)
+    case_no, other_case_no, class_code = after or (0, 0, "")
+    asked = {"case_no": case_no, "other_case_no": other_case_no, "class_code": class_code, "limit": visit.page_rows + 1}
+    found = fetch(visit.connection, ExemptPairInList, _SQL.exempt_pairs, asked)
+    visit.look("cases that hold no orders of each other")
+    return {"pairs": listed(found, lambda each: (each.case_no, each.other_case_no, each.class_code), after, visit.page_rows)}
+
+
 def read_one(visit: Visit) -> Values:
     """One order. Raises OrderNotFound."""
     order = order_of(visit)
@@ -153,6 +176,7 @@ def read_one(visit: Visit) -> Values:
     visit.look_at_case(f"order {order.order_id}", order.case_no)
     return {
         "order": order,
+        "exempts": fetch_value(visit.connection, _SQL.exempts, asked),
         "lines": fetch(visit.connection, LineOnPage, _SQL.lines, asked),
         "reasons": fetch(visit.connection, HeldReason, _SQL.reasons, asked),
         "receipts": fetch(visit.connection, ReceiptInList, _SQL.receipts, asked),
@@ -189,5 +213,6 @@ def _number(name: str, text: str | None) -> int | None:
 
 PAGES: Final = (
     ConsolePage("/orders", "Orders", "orders.html", read_all, nav="Orders", key="r", live="orders"),
+    ConsolePage("/orders/exempt", "Cases that pay the same days", "exempt.html", read_exempt),
     ConsolePage("/orders/{order_id:uuid}", "Order", "order.html", read_one, live="orders receipts approvals", version=version),
 )

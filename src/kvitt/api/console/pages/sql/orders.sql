@@ -65,3 +65,15 @@ SELECT message FROM kvitt_views.order_texts WHERE order_id = %(order_id)s;
 SELECT o.state, o.is_held, (SELECT max(r.receipt_no) FROM kvitt_views.receipts AS r WHERE r.order_id = o.order_id) AS receipt_no,
        (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = o.case_no) AS seq
 FROM kvitt_views.orders AS o WHERE o.order_id = %(order_id)s;
+
+-- name: exempts
+-- Whether the release of an order lets cases pay the same days.
+SELECT EXISTS (SELECT FROM kvitt_views.exempt_pairs WHERE order_id = %(order_id)s);
+
+-- name: exempt_pairs
+-- Cases that hold no orders of each other for a class code, behind a place.
+SELECT case_no, scheme, case_id, other_case_no, other_scheme, other_case_id, class_code, order_id
+FROM kvitt_views.exempt_pairs
+WHERE (case_no, other_case_no, class_code) > (%(case_no)s, %(other_case_no)s, %(class_code)s)
+ORDER BY case_no, other_case_no, class_code
+LIMIT %(limit)s;

@@ -64,6 +64,26 @@ def test_a_released_twin_is_found_with_who_let_it_go(site: ConsoleSite, cases: C
     assert twin not in site.browser(LOOKS).get("/orders?held=twice").text
 
 
+def test_orders_say_how_many_are_open_exactly_or_at_least(site: ConsoleSite, cases: CaseStage, connection: Connection) -> None:
+    cases.accept()
+    assert "Open:" not in site.browser(LOOKS).get("/orders").words
+    cases.take(Scheme.AAP, aap("C1", [SPAN], payment=UUID(int=20, version=4)))
+    page = site.browser(LOOKS).get("/orders")
+    assert "Open: 1 ready , the oldest for" in page.words
+    assert "AAP C1" in site.browser(LOOKS).get(page.link("1 ready")).words
+    with connection.transaction():
+        connection.execute(
+            """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                                   is_first_order, made_at, day, sum_kroner)
+               SELECT md5('many ' || n)::uuid, case_no, 1000 + n, 'AAP', '', message_no, 'sent', '', '',
+                      sha256(convert_to(n::text, 'UTF8')), false, now(), current_date, 0
+               FROM orders, generate_series(1, 1001) AS n WHERE state = 'ready'"""
+        )
+    assert "at least 1 000 sent" in site.browser(LOOKS).get("/orders").words
+    connection.execute("DELETE FROM orders WHERE number > 1000")
+    cases.accept()
+
+
 def test_an_order_that_nobody_knows_of_has_four_causes_and_the_rail_is_asked_before_a_copy_is_sent(
     site: ConsoleSite, cases: CaseStage, connection: Connection
 ) -> None:

@@ -3,12 +3,14 @@
 A filter looks through so many orders at a time, newest first: the page says how far back it has looked, and never counts them all.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, place_text, text_asked
+from kvitt.api.console.pages.health import Backlog, backlogs
 from kvitt.errors import BadRequest, OrderNotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Kroner
@@ -135,7 +137,14 @@ def read_all(visit: Visit) -> Values:
     page = listed(found, lambda each: (each.message_no, each.order_id), place, visit.page_rows)
     end = None if page.older or not filtered or is_open else fetch_one(visit.connection, OrderInList, _SQL.end_of_look, asked)
     older = page.older or (place_text((end.message_no, end.order_id)) if end else None)
-    return {"orders": page, "older": older, "end": end, "query": kept_of(query), "states": STATES, "looked_through": _LOOKED_THROUGH}
+    shown = {"orders": page, "older": older, "end": end, "query": kept_of(query), "states": STATES, "looked_through": _LOOKED_THROUGH}
+    return shown if visit.takes_out else {**shown, "open": _open(visit)}
+
+
+def _open(visit: Visit) -> Mapping[str, Backlog]:
+    """How many orders are in each open state, counted up to a bound."""
+    found = {each.what.removeprefix("orders "): each for each in backlogs(visit.connection)}
+    return {state: found[state] for state in STATES if state in _OPEN and state in found}
 
 
 def order_of(visit: Visit) -> OrderWithState:

@@ -1,6 +1,7 @@
 """What the pages of a case answer: a month in words, its days before and after an order, what waits behind what, and who did what."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -230,3 +231,12 @@ def test_the_audit_of_a_case_has_both_people_what_they_saw_and_the_place_in_the_
 def _sent_xml(connection: Connection, case_id: str) -> list[bytes]:
     rows = connection.execute("SELECT message FROM orders JOIN cases USING (case_no) WHERE case_id = %s AND state = 'sent'", [case_id])
     return [bytes(each) for (each,) in rows]
+
+
+def test_a_case_says_that_its_rail_is_closed(conninfo: str, cases: CaseStage, connection: Connection, tmp_path: Path) -> None:
+    take(cases, "H1", ("2026-06-01", "2026-06-12", 500))
+    for hour, is_closed in ((10, False), (22, True)):
+        moment = datetime(2026, 7, 1, hour, tzinfo=UTC)
+        with console_site(conninfo, tmp_path, clock=lambda moment=moment: moment) as at_that_hour:  # type: ignore[misc]
+            page = words(at_that_hour.browser(LOOKS), connection, "H1")
+        assert ("oppdrag is closed by its hours, and opens 02.07.2026 06:00:00" in page) is is_closed, hour

@@ -115,6 +115,9 @@ def test_an_order_that_nobody_knows_of_has_four_causes_and_the_rail_is_asked_bef
     assert noted.url.endswith(f"/orders/{order_id}/whereabouts")
     assert "the rail has not got it, says Ola" in noted.words
     assert "the rail has not got it, says Ola" in hans.get(f"/cases/{case}").words
+    overview = site.browser(LOOKS).get("/")
+    assert re.search(rf"AAP X1 {ACTS}, \d+ s ago", overview.words), "who is on it stands beside what needs a person"
+    assert "says Ola" not in overview.words
     connection.execute("UPDATE orders SET state = 'sent' WHERE order_id = %s", [order_id])
 
 

@@ -35,7 +35,7 @@ HOT["case_words"] = dict.fromkeys(("orders_in_words", "queued", "deferred"), ARO
 HOT["case_months"] = dict.fromkeys(("versions", "spans_of_month"), AROUND)
 HOT["case_days"] = dict.fromkeys(("orders_to_choose", "spans_around_order", "spans_by_now", "lines_around_order"), AROUND)
 HOT["case_timeline"] = dict.fromkeys(("events", "acts"), BEHIND_EVENT)
-HOT["case_notes"] = {"notes": {**A_CASE, "order_id": None}}
+HOT["case_notes"] = {"notes": {**A_CASE, "order_id": None}, "newest_notes": {"case_nos": [7, 8]}}
 AN_ORDER = {
     "case_no": 7,
     "order_id": IDS[0],

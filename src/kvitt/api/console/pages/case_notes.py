@@ -1,6 +1,6 @@
 """Notes on a case: words that people leave each other, such as who is on it. No act, of no chain, and kept as they were written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -31,6 +31,19 @@ class NoteOnCase(NamedTuple):
 def notes_of(visit: Visit, case_no: int, order_id: UUID | None = None) -> Sequence[NoteOnCase]:
     """The newest notes on a case, or those on one of its orders."""
     return fetch(visit.connection, NoteOnCase, _SQL.notes, {"case_no": case_no, "order_id": order_id, "limit": _MOST})
+
+
+class NoteInShort(NamedTuple):
+    """Who left the newest note on a case, and when."""
+
+    case_no: int
+    written_at: datetime
+    name: str
+
+
+def newest_notes(visit: Visit, case_nos: Sequence[int]) -> Mapping[int, NoteInShort]:
+    """Who left the newest note on each of some cases."""
+    return {each.case_no: each for each in fetch(visit.connection, NoteInShort, _SQL.newest_notes, {"case_nos": list(case_nos)})}
 
 
 def write(visit: Visit) -> Redirect:

@@ -78,7 +78,7 @@ class WaitingLine(Struct, frozen=True):
 _WAITS: Final[Mapping[str, tuple[str, str, str]]] = {
     "held": ("It has not left: {held}.", "being released or taken back", "two people release it, one takes it back"),
     "stopped": ("It has not left: sending is stopped by {stopper}: {why}.", "sending being resumed", "who may act, under Sending"),
-    "ready": ("It has not left yet.", "the sender, in the rail's opening hours", ""),
+    "ready": ("It has not left yet.", "the sender", ""),
     "sending": ("It is being put on the rail's queue.", "the queue's word", ""),
     "sent": ("The rail has it, and has not answered.", "the rail's receipt", "the rail"),
     "unknown": (

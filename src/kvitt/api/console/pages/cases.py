@@ -1,16 +1,18 @@
 """One case: a month of it in words, what it waits for, its payments in force, orders with lines, receipts, messages, and what happened."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
+from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.case_head import case_looked_at, case_of, version
 from kvitt.api.console.pages.case_months import changes_of_month, in_words, month_asked
 from kvitt.api.console.pages.case_notes import notes_of
 from kvitt.api.console.pages.case_timeline import audited, newest_events
-from kvitt.api.console.pages.case_words import orders_in_words, waiting_line
+from kvitt.api.console.pages.case_words import WaitingLine, orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
 from kvitt.api.console.people import ConsoleRole
 from kvitt.kernel.fetch import fetch
@@ -106,11 +108,13 @@ def read_one(visit: Visit) -> Values:
         lines[each.order_id].append(each)
     changes = changes_of_month(visit, case.case_no, month)
     orders = orders_in_words(visit, case.case_no, [each.order_id for each, _, _ in changes])
+    line = waiting_line(visit, case, orders.values())
     return {
         "case": case,
         "notes": notes_of(visit, case.case_no),
         "waits": fetch(connection, NeedsPerson, _SQL.attention_of_case, asked),
-        "line": waiting_line(visit, case, orders.values()),
+        "line": line,
+        "closed": _closed(visit, line),
         "month": month,
         "sentences": in_words(changes, orders),
         "paid": fetch(connection, PeriodInForce, _SQL.paid, asked),
@@ -123,6 +127,13 @@ def read_one(visit: Visit) -> Values:
         "most": _MOST,
         "may_reveal": visit.may(ConsoleRole.PERSONS) and not visit.reveals,
     }
+
+
+def _closed(visit: Visit, line: WaitingLine) -> Sequence[RailHours]:
+    """The rails of open orders that are closed at this moment."""
+    schedules = visit.operations.schedules
+    rails = sorted({order.rail for order, _ in line.behind} & schedules.keys())
+    return [hours for hours in (rail_hours(rail, schedules[rail], visit.now) for rail in rails) if not hours.is_open]
 
 
 def reveal(visit: Visit) -> Redirect:

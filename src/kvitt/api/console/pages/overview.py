@@ -12,6 +12,7 @@ from msgspec import Struct
 from kvitt.api.console.charts import BarValue, bar_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.hours import RailHours, rail_hours
+from kvitt.api.console.pages.case_notes import newest_notes
 from kvitt.api.console.pages.health import backlogs
 from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
 from kvitt.api.console.pages.rates import rates_today
@@ -88,6 +89,7 @@ def read(visit: Visit) -> Values:
     areas = {"areas": list(AREAS), "rails": visit.operations.rails}
     return {
         "found": found[:_MOST],
+        "noted": newest_notes(visit, [each.case_no for each in found if each.case_no]),
         "is_cut": len(found) > _MOST,
         "stops": [(each, behind(each, sums)) for each in stopped],
         "rails": _rails(visit, sums),

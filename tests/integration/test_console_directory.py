@@ -50,8 +50,9 @@ def test_a_record_is_there_with_key_headers_and_bytes_and_names_no_person(kvitt_
         records = browser.get(f"/topics/records?{at}")
         assert "key-1" in records.words
         record = browser.get(records.link(str(position)))
-        assert hashlib.sha256(value).hexdigest() in record.words
-        assert "Value byte for byte" in record.words
+        assert hashlib.sha256(value).hexdigest() not in record.words, "by it a person could be guessed"
+        assert "their SHA-256 is shown with the person" in record.words
+        assert "Value, byte for byte" in record.words
         assert PERSON.encode() in value
         assert PERSON not in record.text
         looked = kvitt_hub.connection.execute("SELECT what FROM kvitt_views.looks ORDER BY look_no").fetchall()

@@ -5,7 +5,6 @@ A name of a topic is an installation's: it stands in the query of an address.
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
@@ -101,7 +100,7 @@ def read_one(visit: Visit) -> Values:
     if record is None:
         raise NotFound("there is no such record, or none any more")
     visit.look(f"record {record.topic}/{record.partition}/{record.position}")
-    return {"record": record, "digest": None if record.value is None else sha256(record.value).hexdigest()}
+    return {"record": record}
 
 
 def _number(visit: Visit, name: str) -> int:

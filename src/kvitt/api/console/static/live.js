@@ -45,8 +45,14 @@
     }
   };
 
-  // A list that is paged through keeps its rows where they are, unless it is followed: new ones are counted, and shown when wanted. One that has left
-  // the list from above others that are still there is struck out; below them it may only have moved to the next page.
+  // A list that is paged through keeps its rows where they are, unless it is followed: new ones are counted, and shown when wanted.
+  // One that has left the list from above others that are still there is struck out; below them it may be on the next page by now.
+  // The list is the table before the way through it; charts have tables too.
+  const listed = (root) => {
+    const pager = root.querySelector("#page [data-list]");
+    const isBefore = (table) => table.compareDocumentPosition(pager) & Node.DOCUMENT_POSITION_FOLLOWING;
+    return pager && [...root.querySelectorAll("#page tbody")].filter(isBefore).at(-1);
+  };
   const copied = (row, isGone) => {
     const copy = row.cloneNode(true);
     copy.classList.toggle("gone", isGone);
@@ -54,9 +60,8 @@
     return copy;
   };
   const hold = (next) => {
-    const [shown, coming] = [document.querySelector("#page tbody"), next.querySelector("tbody")];
-    const follows = document.querySelector("#page [data-follow]");
-    if (follows || !document.querySelector("#page .pager") || !shown || !coming) return 0;
+    const [shown, coming] = [document, next].map(listed);
+    if (document.querySelector("#page [data-follow]") || !shown || !coming) return 0;
     const [known, come] = [shown, coming].map((each) => new Map([...each.rows].map((row) => [row.id, row])));
     const ids = [...known.keys()];
     const last = ids.findLastIndex((id) => come.has(id));

@@ -109,7 +109,9 @@ A_SIMULATION = {
     "request_no": 7,
     "order_ids": IDS,
 }
-HOT["simulations"] = dict.fromkeys(("simulations", "simulations_of_case", "simulation", "questions", "differences"), A_SIMULATION)
+HOT["simulations"] = dict.fromkeys(
+    ("simulations", "simulations_of_case", "version_of_case", "simulation", "questions", "differences"), A_SIMULATION
+)
 A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
 HOT["topics"] = dict.fromkeys(("records", "record"), A_RECORD)
 HOT["search"] = {

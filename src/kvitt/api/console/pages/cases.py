@@ -154,7 +154,7 @@ def read_of_person(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one, live="messages orders receipts", version=version),
+    ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one, live="messages orders receipts notes", version=version),
     ConsolePage("/cases/{case_no:int}/reveal", "Case", "case.html", reveal, role=ConsoleRole.PERSONS, posted=True),
     ConsolePage("/cases/{case_no:int}/person", "Cases of a person", "cases_of_person.html", read_of_person),
 )

@@ -182,6 +182,6 @@ def _pair(one: TwinLine, other: TwinLine) -> TwinPair:
 
 
 PAGES: Final = (
-    ConsolePage("/orders/released", "Released orders", "released.html", read_released),
+    ConsolePage("/orders/released", "Released orders", "released.html", read_released, live="orders audit"),
     ConsolePage("/orders/{order_id:uuid}/twins", "Paid twice?", "order_twins.html", read),
 )

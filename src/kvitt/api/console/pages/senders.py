@@ -110,5 +110,5 @@ def read_limits(visit: Visit) -> Values:
 PAGES: Final = (
     ConsolePage("/failures", "Failures", "failures.html", read_failures),
     ConsolePage("/waiting", "Waiting lines", "waiting.html", read_waiting, live="messages orders"),
-    ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits),
+    ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits, live="orders"),
 )

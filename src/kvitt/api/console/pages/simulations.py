@@ -9,7 +9,7 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.disbursement.simulation_requests import SimulationState
 from kvitt.errors import BadRequest, NotFound
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -105,6 +105,12 @@ def read_all(visit: Visit) -> Values:
     return {"simulations": page, "older": older, "end": end, "query": kept, "states": STATES, "looked_through": looked_through}
 
 
+def version(visit: Visit) -> str:
+    """That of the simulations of a case, at which each look is noted; all of them have none. Raises BadRequest."""
+    case_no = _number(visit.query.get("case"))
+    return "" if case_no is None else fetch_value(visit.connection, _SQL.version_of_case, {"case_no": case_no}) or "none"
+
+
 def _number(text: str | None) -> int | None:
     if text is not None and not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise BadRequest(("case", "is the number of a case"))
@@ -133,6 +139,8 @@ def simulation_on_page(visit: Visit) -> SimulationOnPage:
 
 
 PAGES: Final = (
-    ConsolePage("/simulations", "Simulations", "simulations.html", read_all, nav="Simulations", key="m", live="simulations"),
+    ConsolePage(
+        "/simulations", "Simulations", "simulations.html", read_all, nav="Simulations", key="m", live="simulations", version=version
+    ),
     ConsolePage("/simulations/{request_no:int}", "Simulation", "simulation.html", read_one),
 )

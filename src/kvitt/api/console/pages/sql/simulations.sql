@@ -44,3 +44,8 @@ LIMIT %(limit)s;
 SELECT order_id, kind, class_code, first_day, last_day, expected_kroner, simulated_kroner
 FROM kvitt_views.order_check_differences WHERE order_id = ANY (%(order_ids)s::uuid[]) AND request_no = %(request_no)s
 ORDER BY order_id, place;
+
+-- name: version_of_case
+-- Whether any of the newest simulations of a case has changed.
+SELECT string_agg(s.request_no || s.state, '-')
+FROM (SELECT request_no, state FROM kvitt_views.simulations WHERE case_no = %(case_no)s ORDER BY request_no DESC LIMIT 50) AS s;

@@ -1,0 +1,11 @@
+"""Pages that came later are live as well. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0081"
+down_revision = "0080"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -3,12 +3,10 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from typing import Any
 
 import httpx
 import pytest
@@ -76,9 +74,8 @@ def collector() -> Iterator[Collector]:
     thread.join()
 
 
-@contextmanager
-def begun(hub: Hub, collector: Collector, ratio: float = 1.0) -> Iterator[Any]:
-    """Traces have begun; what is yielded sends those of all that is out a minute later, and says of how many messages."""
+def begun(hub: Hub, collector: Collector, ratio: float = 1.0) -> Callable[[], int]:
+    """Traces have begun; what is returned sends those of all that is out a minute later, and says of how many messages."""
     send = sending(collector.url, "hub of a test")
 
     def sent() -> int:
@@ -86,7 +83,7 @@ def begun(hub: Hub, collector: Collector, ratio: float = 1.0) -> Iterator[Any]:
             return send_traces(hub.connection, hub.clock() + timedelta(minutes=1), send, ratio)
 
     assert sent() == 0
-    yield sent
+    return sent
 
 
 def put(hub: Hub, case_id: str, traceparent: str | None = None, amount: int = 500) -> None:
@@ -95,11 +92,11 @@ def put(hub: Hub, case_id: str, traceparent: str | None = None, amount: int = 50
 
 
 def test_a_message_is_one_trace_from_intake_to_its_final_status(kvitt_hub: Hub, collector: Collector) -> None:
-    with begun(kvitt_hub, collector) as sent:
-        put(kvitt_hub, "S")
-        kvitt_hub.run()
-        assert sent() == 1
-        assert sent() == 0
+    sent = begun(kvitt_hub, collector)
+    put(kvitt_hub, "S")
+    kvitt_hub.run()
+    assert sent() == 1
+    assert sent() == 0
     assert collector.services == {"hub of a test"}
     assert len({span.trace_id for span in collector.spans}) == 1
     named = {span.name: span for span in collector.spans}
@@ -122,11 +119,11 @@ def test_a_message_is_one_trace_from_intake_to_its_final_status(kvitt_hub: Hub, 
 
 
 def test_nothing_of_a_trace_tells_of_a_person(kvitt_hub: Hub, collector: Collector) -> None:
-    with begun(kvitt_hub, collector) as sent:
-        put(kvitt_hub, "CASE-OF-SOMEBODY")
-        kvitt_hub.rail.fault(refuse=1, text=f"{PERSON} er ukjent")
-        kvitt_hub.run()
-        assert sent() == 1
+    sent = begun(kvitt_hub, collector)
+    put(kvitt_hub, "CASE-OF-SOMEBODY")
+    kvitt_hub.rail.fault(refuse=1, text=f"{PERSON} er ukjent")
+    kvitt_hub.run()
+    assert sent() == 1
     for word in (person_of("CASE-OF-SOMEBODY"), PERSON, "CASE-OF-SOMEBODY", "er ukjent"):
         assert word.encode() not in collector.bytes
     failed = {span.name for span in collector.spans if span.status.code == Status.STATUS_CODE_ERROR}
@@ -134,12 +131,12 @@ def test_nothing_of_a_trace_tells_of_a_person(kvitt_hub: Hub, collector: Collect
 
 
 def test_the_trace_of_the_sender_is_gone_on_with(kvitt_hub: Hub, collector: Collector) -> None:
-    with begun(kvitt_hub, collector, ratio=0) as sent:
-        put(kvitt_hub, "S1", f"00-{TRACE}-{PARENT}-01")
-        put(kvitt_hub, "S2", f"00-{TRACE[::-1]}-{PARENT}-00")
-        put(kvitt_hub, "S3", "none of a trace")
-        kvitt_hub.run()
-        assert sent() == 1
+    sent = begun(kvitt_hub, collector, ratio=0)
+    put(kvitt_hub, "S1", f"00-{TRACE}-{PARENT}-01")
+    put(kvitt_hub, "S2", f"00-{TRACE[::-1]}-{PARENT}-00")
+    put(kvitt_hub, "S3", "none of a trace")
+    kvitt_hub.run()
+    assert sent() == 1
     assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
     (root,) = [span for span in collector.spans if span.name == "message"]
     assert root.parent_span_id.hex() == PARENT
@@ -148,37 +145,38 @@ def test_the_trace_of_the_sender_is_gone_on_with(kvitt_hub: Hub, collector: Coll
 
 
 def test_a_collector_that_is_away_gets_the_same_spans_later(kvitt_hub: Hub, collector: Collector) -> None:
-    with begun(kvitt_hub, collector) as sent:
-        put(kvitt_hub, "S1")
-        put(kvitt_hub, "S2")
-        kvitt_hub.run()
-        collector.takes = False
-        with pytest.raises(TracesNotTaken):
-            sent()
-        collector.takes = True
-        assert sent() == 2
-        put(kvitt_hub, "S1", amount=700)
-        kvitt_hub.run()
-        assert sent() == 1
+    sent = begun(kvitt_hub, collector)
+    put(kvitt_hub, "S1")
+    put(kvitt_hub, "S2")
+    kvitt_hub.run()
+    collector.takes = False
+    with pytest.raises(TracesNotTaken):
+        sent()
+    collector.takes = True
+    assert sent() == 2
+    put(kvitt_hub, "S1", amount=700)
+    kvitt_hub.run()
+    assert sent() == 1
     ids = [span.span_id for span in collector.spans]
     assert len(ids) == len(set(ids))
 
 
 def test_a_message_without_its_final_status_waits_and_holds_up_nobody(kvitt_hub: Hub, collector: Collector) -> None:
-    with begun(kvitt_hub, collector) as sent:
-        kvitt_hub.rail.fault(swallow=1)
-        put(kvitt_hub, "S1")
-        put(kvitt_hub, "S2")
-        kvitt_hub.run()
-        assert sent() == 1
-        put(kvitt_hub, "S3")
-        kvitt_hub.run("intake")
-        assert sent() == 0, "what is not out yet has no trace yet"
-        kvitt_hub.run()
-        assert sent() == 1
+    sent = begun(kvitt_hub, collector)
+    kvitt_hub.rail.fault(swallow=1)
+    put(kvitt_hub, "S1")
+    put(kvitt_hub, "S2")
+    kvitt_hub.run()
+    assert sent() == 1
+    put(kvitt_hub, "S3")
+    kvitt_hub.run("intake")
+    assert sent() == 0, "what is not out yet has no trace yet"
+    kvitt_hub.run()
+    assert sent() == 1
 
 
-def test_a_call_over_rest_keeps_the_trace_that_it_is_in(kvitt_hub: Hub) -> None:
+def test_a_call_over_rest_keeps_the_trace_that_it_is_in(kvitt_hub: Hub, collector: Collector) -> None:
+    sent = begun(kvitt_hub, collector)
     token = kvitt_hub.rest.token(schemes=tuple(Scheme))
     with httpx.Client(base_url=kvitt_hub.rest.url, timeout=PATIENCE_SECONDS) as caller:
         for number, traceparent in enumerate((f"00-{TRACE}-{PARENT}-01", "none of a trace")):
@@ -190,6 +188,8 @@ def test_a_call_over_rest_keeps_the_trace_that_it_is_in(kvitt_hub: Hub) -> None:
     assert [TRACE.encode() in each for each in stored] == [True, False]
     assert b"none of a trace" not in stored[1]
     kvitt_hub.run()
+    assert sent() == 2
+    assert TRACE in {span.trace_id.hex() for span in collector.spans}
     kvitt_hub.check()
 
 

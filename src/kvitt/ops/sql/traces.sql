@@ -1,19 +1,39 @@
 -- Traces of messages: of which they were made, and what the store knows of each.
 
 -- name: begin
--- Traces begin with what is published from now on, unless they have begun.
-INSERT INTO traces_made (outbox_no) SELECT coalesce(max(outbox_no), 0) FROM outbox ON CONFLICT DO NOTHING;
+-- Traces begin with what comes from now on, unless they have begun.
+INSERT INTO traces_made (trail, until)
+VALUES ('published', (SELECT coalesce(max(outbox_no), 0) FROM outbox)), ('acknowledged', (SELECT coalesce(max(receipt_no), 0) FROM receipts)),
+       ('taken_in', (SELECT coalesce(max(message_no), 0) FROM messages))
+ON CONFLICT DO NOTHING;
 
 -- name: made_until
--- Of which record of the outbox on there are no traces yet; nobody else makes any meanwhile.
-SELECT outbox_no FROM traces_made FOR UPDATE;
+-- Behind which places there are no traces yet; nobody else makes any meanwhile.
+SELECT trail, until FROM traces_made ORDER BY trail FOR UPDATE;
 
 -- name: published
 -- What was published next, in its order, before a moment; what is not out yet holds up what comes after it.
-SELECT o.outbox_no, o.message_no, o.relayed_at
+SELECT o.outbox_no AS place, o.message_no, o.relayed_at IS NOT NULL AS is_over
 FROM outbox AS o
 WHERE o.outbox_no > %(after)s AND o.made_at < %(before)s
 ORDER BY o.outbox_no
+LIMIT %(limit)s;
+
+-- name: acknowledged
+-- Which receipts came next, in their order, before a moment, each with the message of its order.
+SELECT r.receipt_no AS place, o.message_no, true AS is_over
+FROM receipts AS r LEFT JOIN orders AS o ON o.order_id = r.order_id
+WHERE r.receipt_no > %(after)s AND r.received_at < %(before)s
+ORDER BY r.receipt_no
+LIMIT %(limit)s;
+
+-- name: taken_in
+-- Which messages came next, in their order, before a moment; one that has an order is over when that is.
+SELECT m.message_no AS place, CASE WHEN NOT EXISTS (SELECT FROM orders AS o WHERE o.message_no = m.message_no) THEN m.message_no END AS message_no,
+       true AS is_over
+FROM messages AS m
+WHERE m.message_no > %(after)s AND m.received_at < %(before)s
+ORDER BY m.message_no
 LIMIT %(limit)s;
 
 -- name: answered
@@ -24,7 +44,7 @@ WHERE message_no = ANY (%(message_nos)s) AND state = 'answered' AND answered_at 
 ORDER BY message_no;
 
 -- name: last_of
--- The last record of the outbox about each of some messages.
+-- The last record of the outbox about each of some messages, where there is one.
 SELECT message_no, max(outbox_no) AS outbox_no FROM outbox WHERE message_no = ANY (%(message_nos)s) GROUP BY message_no;
 
 -- name: orders
@@ -43,5 +63,5 @@ WHERE message_no = ANY (%(message_nos)s) AND relayed_at IS NOT NULL
 ORDER BY message_no, outbox_no;
 
 -- name: move_on
--- There are traces of all that was published up to here.
-UPDATE traces_made SET outbox_no = %(outbox_no)s;
+-- There are traces of all that is on a trail up to here.
+UPDATE traces_made SET until = %(until)s WHERE trail = %(trail)s;

@@ -91,7 +91,11 @@ def click(name: str, *, beside: str = "") -> Step:
 
 QUESTIONS: Final = {
     1: Question("Kari has not got her money", [find("{person}")], [f"AAP {PAID}", "700 kr", "accepted by the rail"]),
-    2: Question("What does she get, and what changed last?", [find(PAID)], ["500 kr", "700 kr", "01.06.2026", "12.06.2026"]),
+    2: Question(
+        "What does she get each day, and what changed last?",
+        [find(PAID), click("its days")],
+        ["Before", "After", "2 500 kr", "3 500 kr", "10 days change, from 01.06.2026 to 12.06.2026", "2 000 kr"],
+    ),
     3: Question(
         "Why is it refused, and who acts?",
         [find(REFUSED), open_message("{refused_message}")],
@@ -105,14 +109,31 @@ QUESTIONS: Final = {
     5: Question(
         "Of which order has no receipt come, and how much is it?", [click("order", beside="receipt late")], [LATE, "900 kr", "Sent", "ago"]
     ),
-    6: Question("Where do we not send, who stopped it, and why?", [], ["Sending is stopped", "TILLSTPB", "kari", STOPS_REASON]),
-    7: Question("Do we keep up?", [], ["orders ready", "orders unknown", "Oldest"]),
+    6: Question(
+        "Where do we not send, who stopped it, and why?",
+        [],
+        ["Sending is stopped", "TILLSTPB", "kari", STOPS_REASON, "500 kr, wait behind it", "by its hours", "The last receipt came"],
+    ),
+    7: Question("Do we keep up?", [], ["Messages by the hour, today", "Usual until then", "published", "orders unknown", "Oldest"]),
     8: Question(
         "Does the rail have the order of which nobody knows?",
-        [click("order", beside=UNKNOWN)],
-        [UNKNOWN, "As it was made for the rail", "Sent", "Hva?", "Send once more"],
+        [click("order", beside="order unknown"), click("Where is it?")],
+        [
+            UNKNOWN,
+            "Begun to send",
+            "On the queue",
+            "Four causes, to be ticked off",
+            "it is not that",
+            "Hva?",
+            "Ask the rail",
+            "Send once more",
+        ],
     ),
-    9: Question("Would somebody be paid twice?", [click("order", beside="order held")], [TWICE, "500 by payment", "Release", "Lines"]),
+    9: Question(
+        "Would somebody be paid twice?",
+        [click("order", beside="order held"), click("Does it pay anything twice?")],
+        [TWICE, "500 by payment", "Field", "This order", "The other one", "differs", "equal"],
+    ),
     10: Question(
         "What is in this dead letter?", [open_page("Dead letters"), click("1")], ["the record has no key", "no key", "Replay as it is"]
     ),

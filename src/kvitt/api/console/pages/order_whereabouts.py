@@ -64,9 +64,9 @@ class ReceiptOfNone(NamedTuple):
     receipt_no: int
     received_at: datetime
     outcome: str
+    severity: str | None
     code: str | None
     note: str | None
-    size: int
 
 
 class LossCause(Struct, frozen=True):

@@ -28,5 +28,5 @@ UNION ALL
 
 -- name: strays
 -- Receipts that wait for a person, newest first.
-SELECT receipt_no, received_at, outcome, code, note, size FROM kvitt_views.open_receipts
+SELECT receipt_no, received_at, outcome, severity, code, note FROM kvitt_views.open_receipts
 WHERE rail = %(rail)s AND outcome <> 'contradicts' ORDER BY receipt_no DESC LIMIT %(limit)s;

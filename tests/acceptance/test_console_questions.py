@@ -90,16 +90,20 @@ def click(name: str, *, beside: str = "") -> Step:
 
 
 QUESTIONS: Final = {
-    1: Question("Kari has not got her money", [find("{person}")], [f"AAP {PAID}", "700 kr", "accepted by the rail"]),
+    1: Question(
+        "Kari has not got her money for this month",
+        [find("{person}")],
+        [f"AAP {PAID}", "7 000 kr instead of 5 000 kr", "accepted by the rail", "no word that it is on the account"],
+    ),
     2: Question(
         "What does she get each day, and what changed last?",
         [find(PAID), click("its days")],
-        ["Before", "After", "2 500 kr", "3 500 kr", "10 days change, from 01.06.2026 to 12.06.2026", "2 000 kr"],
+        ["Before", "After", "2 500 kr", "3 500 kr", "10 days change", "2 000 kr"],
     ),
     3: Question(
         "Why is it refused, and who acts?",
-        [find(REFUSED), open_message("{refused_message}")],
-        [RAILS_WORDS, "FEILET", "What was answered last"],
+        [find(f"key of {REFUSED}")],
+        ["Why it failed", RAILS_WORDS, "Who acts: the rail has refused the order", "FEILET", "What was answered last"],
     ),
     4: Question(
         "What needs a person?",
@@ -112,7 +116,15 @@ QUESTIONS: Final = {
     6: Question(
         "Where do we not send, who stopped it, and why?",
         [],
-        ["Sending is stopped", "TILLSTPB", "kari", STOPS_REASON, "500 kr, wait behind it", "by its hours", "The last receipt came"],
+        [
+            "Sending is stopped",
+            "TILLSTPB",
+            "kari",
+            STOPS_REASON,
+            "1 order waits behind it: 500 kr",
+            "by its hours",
+            "The last receipt came",
+        ],
     ),
     7: Question("Do we keep up?", [], ["Messages by the hour, today", "Usual until then", "published", "orders unknown", "Oldest"]),
     8: Question(
@@ -170,8 +182,8 @@ QUESTIONS: Final = {
     19: Question("Who owns what?", [open_page("Jobs and roles")], ["intake:", "held", "process", "Since"]),
     20: Question(
         "What did you get from us, and what did you answer?",
-        [find(PAID), open_message("{paid_message}")],
-        ["As it came", "utbetaltBeløp", "What was answered last", "Bytes"],
+        [find(f"key of {PAID}"), open_message("{paid_message}")],
+        ["As it came, byte for byte", "utbetaltBeløp", "What was answered last", "helved.status.v1"],
     ),
 }
 """By their numbers."""

@@ -90,8 +90,10 @@ def _reported_missing_and_answered_later(site: Hub) -> int:
 
 
 def _paid_and_raised(site: Hub) -> None:
-    _put(site, PAID, 500)
-    _put(site, PAID, 700)
+    first = oslo(utc_now()).date().replace(day=1)
+    for amount in (500, 700):
+        days = {"fom": f"{first}", "tom": f"{first + timedelta(days=13)}", "sats": 1000, "utbetaltBeløp": amount}
+        _put(site, PAID, utbetalinger=[{"id": payment_uid(PAID), **days}])
 
 
 def _refused_late_unknown_twice_and_dead(site: Hub) -> None:

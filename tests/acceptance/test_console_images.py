@@ -23,7 +23,9 @@ GIVEN: Final = "KVITT_TEST_IMAGES"
 """Names the folder in which the images are to stand; else they are made in a folder of the test's own."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
 CHROMIUM: Final = shutil.which("chromium")
-WIDTH, HEIGHT, MOST_HEIGHT, COLOURS, MOST_BYTES = 1280, 720, 1100, 48, 60_000
+WIDTH, HEIGHT, MOST_HEIGHT, MOST_BYTES = 1280, 720, 1100, 60_000
+COLOURS: Final = (48, 24, 12)
+"""Fewer are taken where more would be too large."""
 OF_NAVIGATION: Final = {re.sub(r"\W+", "-", page.nav.lower()): page.path for page in PAGES if page.nav}
 OF_ONE_THING: Final = {
     "case": "SELECT '/cases/' || case_no FROM kvitt_views.cases WHERE case_id = 'KARI-1'",
@@ -71,8 +73,14 @@ def taken(page: Page) -> bytes:
     """The page as it is, cut where it would be too long, in few colours."""
     height = min(int(page.evaluate("document.documentElement.scrollHeight")), MOST_HEIGHT)
     whole = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": max(height, HEIGHT)}, animations="disabled")
+    image = Image.open(BytesIO(whole)).convert("RGB")
+    made = (_png(image, colours) for colours in COLOURS)
+    return next((each for each in made if len(each) <= MOST_BYTES), b"")
+
+
+def _png(image: Image.Image, colours: int) -> bytes:
     small = BytesIO()
-    Image.open(BytesIO(whole)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    image.quantize(colours, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
@@ -85,8 +93,9 @@ def test_an_image_of_a_page_is_small(page: Page, day: PlayedDay, tmp_path: Path,
     page.get_by_role("heading", level=1).wait_for()
     folder = Path(os.environ.get(GIVEN) or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.png").write_bytes(taken(page))
-    assert (folder / f"{name}.png").stat().st_size <= MOST_BYTES
+    image = taken(page)
+    assert image, "no image of it is small enough"
+    (folder / f"{name}.png").write_bytes(image)
 
 
 def test_the_document_shows_every_page_and_every_image_that_it_names_is_there() -> None:

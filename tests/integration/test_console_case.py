@@ -107,7 +107,8 @@ def test_days_stand_in_whole_weeks_with_what_an_order_makes_of_them(browser: Bro
     assert "2 500 kr \u22122 500 kr" in page, "a week that is taken back"
     assert "What changes by week, in kroner Week Difference 2026 week 53 400 2027 week 1 \u22122 500" in page
     cases.accept()
-    assert "No day changes." in browser.get(f"/cases/{case_no(connection, 'D1')}/days").words
+    assert "No day changes." in browser.get(f"/cases/{case_no(connection, 'D1')}/days?order=now").words
+    assert "7 days change" in browser.get(f"/cases/{case_no(connection, 'D1')}/days").words, "what the last order has changed"
     numbers = dict(
         connection.execute("SELECT number, order_id::text FROM orders JOIN cases USING (case_no) WHERE case_id = 'D1'").fetchall()
     )

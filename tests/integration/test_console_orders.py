@@ -101,6 +101,11 @@ def test_an_order_that_nobody_knows_of_has_four_causes_and_the_rail_is_asked_bef
     ):
         assert cause in page.words
     assert "kvitt can not look into it" in page.words
+    connection.execute(
+        """INSERT INTO receipts (rail, message_id, digest, body, received_at, outcome, note)
+           VALUES ('oppdrag', 'stray', sha256('s'), 's', now(), 'unmatched', 'of nobody')"""
+    )
+    assert "Receipts that settle no order here, newest first" in hans.get(page.url).words
     assert page.words.index("Ask the rail whether it has the order before anything else is done") < page.words.index("Send once more")
     assert "Send once more" not in hans.get(f"/orders/{order_id}").text
     connection.execute(

@@ -19,6 +19,7 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("case_days", "kvitt.api.console.pages")
 _WEEKS: Final = 14
+_NOW: Final = "now"
 _MOST: Final = 5_000
 _MOST_ORDERS: Final = 200
 
@@ -78,8 +79,11 @@ def read(visit: Visit) -> Values:
 
 
 def _chosen(visit: Visit, orders: Sequence[OrderInChooser]) -> OrderInChooser | None:
+    """The order that is asked for; of a case that waits for nothing the last one that was accepted, where none is."""
     text = visit.query.get("order")
     if text is None:
+        return next((each for each in orders[:1] if each.state == "accepted"), None)
+    if text == _NOW:
         return None
     found = next((each for each in orders if str(each.order_id) == text), None)
     if found is None:

@@ -21,8 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from integration.test_ops_server import get
 from kvitt.app.hub import HubProcess
+from kvitt.app.ports import PORTS
 from kvitt.app.process import operations
 from kvitt.contracts.helved.topics import primary_input
+from kvitt.disbursement.check import check
+from kvitt.disbursement.check.runs import note_run
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
@@ -72,6 +75,9 @@ def published(kvitt_server: TestServer, tmp_path_factory: pytest.TempPathFactory
             append(connection, [NewRecord(primary_input(Scheme.AAP), b"k", text(aap("A1")))], datetime.now(UTC))
             until(lambda: b'kvitt_receipts_total{outcome="accepted"} 1.0' in get(shown, "/metrics")[2])
             hub.stop()
+            note_run(connection, check(conninfo, PORTS), utc_now(), of_rail=0, found=[])
+            # Figures of a moment ago are kept for a second.
+            until(lambda: b"kvitt_check_differences 0.0" in get(shown, "/metrics")[2])
             _add(found, get(shown, "/metrics")[2])
         on_brokers = OpsServer(conninfo, replace(settings.ops), utc_now, lambda: (), broker_lag=lambda: ())
         on_brokers.start()

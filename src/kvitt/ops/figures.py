@@ -71,6 +71,13 @@ class Late(Struct, frozen=True):
     oldest: datetime
 
 
+class StoreCheck(Struct, frozen=True):
+    """How the last check of the whole store ended."""
+
+    differences: int
+    ended_at: datetime
+
+
 class TopicLag(Struct, frozen=True):
     """How many records of an input topic are not taken in yet."""
 
@@ -120,6 +127,8 @@ class Figures(Struct, frozen=True):
     late_areas: Sequence[LateArea]
     scheduler_ran_at: datetime | None
     """When a job was run last; None: none ever was."""
+    last_check: StoreCheck | None
+    """None: nobody has checked the store yet."""
     lag: Sequence[TopicLag]
 
 
@@ -153,6 +162,7 @@ def read_figures(connection: psycopg.Connection[Any], now: datetime, *, log_topi
         oldest_run=_counted(connection, _SQL.open_runs).oldest,
         late_areas=fetch(connection, LateArea, _SQL.open_reconciliation_alarms),
         scheduler_ran_at=last_run(connection),
+        last_check=fetch_one(connection, StoreCheck, _SQL.last_check),
         lag=fetch(connection, TopicLag, _SQL.log_lag, {"topics": list(log_topics)}) if log_topics else [],
     )
 

@@ -218,12 +218,21 @@ def figures_of(figures: Figures) -> Iterator[Metric]:
     yield from _reconciliation(figures)
     idle = _seconds(figures, [figures.scheduler_ran_at]) if figures.scheduler_ran_at else inf
     yield _gauge("kvitt_scheduler_idle_seconds", "How long no scheduler has run a job, in any process; infinite: none ever has", idle)
+    yield from _checked(figures)
     stopped = GaugeMetricFamily(
         "kvitt_sending_stopped", "1 for a rail and area (* = all) to which an operator has stopped sending", labels=("rail", "area")
     )
     for where in figures.stopped_areas:
         stopped.add_metric(where, 1)
     yield stopped
+
+
+def _checked(figures: Figures) -> Iterator[Metric]:
+    last = figures.last_check
+    if last:
+        yield _gauge("kvitt_check_differences", "What the last check of the whole store found", last.differences)
+    age = _seconds(figures, [last.ended_at]) if last else inf
+    yield _gauge("kvitt_check_age_seconds", "How long ago the whole store was checked last; infinite: never", age)
 
 
 def _simulations(figures: Figures) -> Iterator[Metric]:

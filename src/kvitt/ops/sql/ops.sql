@@ -224,3 +224,7 @@ WITH span AS (
     FROM span AS s WHERE s.is_due
 )
 SELECT counted_from, counted_to FROM span;
+
+-- name: last_check
+-- How the last check of the whole store ended.
+SELECT differences, ended_at FROM check_runs ORDER BY run_no DESC LIMIT 1;

@@ -5,6 +5,10 @@ FROM kvitt_views.attention
 ORDER BY sum_kroner DESC NULLS LAST, since
 LIMIT %(limit)s;
 
+-- name: open_letters
+-- Dead letters that nobody has closed, by when they came: the oldest.
+SELECT dead_no, at, reason FROM kvitt_views.dead_letters WHERE state = 'open' ORDER BY at LIMIT %(limit)s;
+
 -- name: last_receipts
 -- When the rails spoke last, as far as the newest receipts say.
 SELECT r.rail, max(r.received_at) AS received_at

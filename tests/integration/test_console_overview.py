@@ -52,7 +52,7 @@ def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Con
     connection.execute("DELETE FROM stops")
     connection.execute(STOP, ["*"])
     words = browser.get("/").words.replace("\u00a0", " ")
-    assert "rates 1 order waits behind it: 500 kr" in words
+    assert "rates. 1 order waits behind it: 500 kr" in words
     assert "Nothing is ready to leave" in words
 
 

@@ -137,6 +137,17 @@ def test_days_of_lines_that_a_sender_makes_follow_the_rail_s_rule(database: str,
         assert "Its sender makes its lines" in browser.get(f"/cases/{number}").words
 
 
+def test_a_case_that_pays_nothing_any_more_is_said_to_have_payments(browser: Browser, connection: Connection, cases: CaseStage) -> None:
+    take(cases, "N1", ("2026-06-01", "2026-06-12", 500))
+    cases.answer(*(answered(xml) for xml in cases.send()))
+    take(cases, "N1")
+    cases.answer(*(answered(xml) for xml in cases.send()))
+    page = words(browser, connection, "N1", "?month=2027-02")
+    assert "No payment of the case has anything in 2027-02" in page
+    assert "Nothing: the rail has accepted nothing that still pays." in page
+    assert "Its sender makes its lines" not in page
+
+
 def test_a_busy_case_says_behind_what_its_messages_wait(browser: Browser, connection: Connection, cases: CaseStage) -> None:
     take(cases, "Q1", ("2026-06-01", "2026-06-12", 500))
     take(cases, "Q1", ("2026-06-01", "2026-06-12", 600))

@@ -15,7 +15,7 @@ from kvitt.api.console.pages.case_timeline import audited, newest_events
 from kvitt.api.console.pages.case_words import WaitingLine, orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
 from kvitt.api.console.people import ConsoleRole
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
@@ -117,6 +117,7 @@ def read_one(visit: Visit) -> Values:
         "closed": _closed(visit, line),
         "month": month,
         "sentences": in_words(changes, orders),
+        "has_payments": fetch_value(connection, _SQL.has_payments, asked),
         "paid": fetch(connection, PeriodInForce, _SQL.paid, asked),
         "orders": fetch(connection, CaseOrder, _SQL.orders_of_case, asked),
         "lines": lines,

@@ -14,6 +14,10 @@ ORDER BY since;
 SELECT payment_id, area, benefit, rate_type, start_on, end_on, amount_kroner
 FROM kvitt_views.payment_periods WHERE case_no = %(case_no)s ORDER BY start_on, payment_id LIMIT %(events)s;
 
+-- name: has_payments
+-- Whether kvitt makes the lines of the case, of payments; a sender that makes its lines itself has none.
+SELECT EXISTS (SELECT FROM kvitt_views.payments WHERE case_no = %(case_no)s);
+
 -- name: orders_of_case
 -- Its orders, newest first.
 SELECT order_id, number, area, state, is_held, made_at, sent_at, settled_at, sum_kroner

@@ -54,6 +54,7 @@ def test_orders_are_taken_out_whole_by_the_filter_of_the_page_in_both_forms(
     assert {each["State"] for each in rows(accepted, ";")} == {"accepted"}
     assert browser.get("/orders.csv?state=nonsense").status == 400
     assert browser.get("/orders.csv?form=nonsense").status == 400
+    assert browser.get("/orders.csv?area=%00").status == 400
 
 
 def test_what_a_page_masks_is_masked_and_taking_it_out_is_noted(site: ConsoleSite, browser: Browser, connection: Connection) -> None:

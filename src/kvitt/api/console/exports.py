@@ -183,7 +183,7 @@ def _text(text: str, *, is_id: bool = False) -> str:
 def _filter_of(asked: Asked) -> str:
     """All that the address asks for, in one line."""
     said = [f"{name} {value}" for name, value in kept_of(asked.query).items() if name != _FORM]
-    return showing.masked(", ".join(said)) or "none"
+    return showing.masked(showing.visible(", ".join(said))) or "none"
 
 
 def _form_asked(asked: Asked) -> CsvForm:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -243,6 +243,7 @@ def test_every_answer_says_what_browsers_may_do_with_it(site: ConsoleSite) -> No
         assert "default-src 'none'" in shown.headers["content-security-policy"]
         assert all(each in shown.headers for each in STATED)
         assert shown.headers["cache-control"] == "no-store"
+        assert shown.headers.get("content-type", "").count("charset") <= 1
     assert browser.get("/nothing").status == 404
     assert browser.get("/logout").status == 405
     assert browser.get("/static/../app.py").status == 404
@@ -277,7 +278,8 @@ def test_who_acts_has_logged_in_within_the_hour(conninfo: str) -> None:
     page = ConsolePage("/act", "Act", "error.html", lambda _: Redirect("/"), role=ConsoleRole.ACT, posted=True)
     clock = HandClock(utc_now())
     with pool(conninfo, application="kvitt test", size=1) as looks, ThreadPoolExecutor(1) as threads:
-        sessions, frame = Sessions(looks, clock, SessionTerms()), PageFrame(looks, clock, threads, [page], Surroundings("demo", "emulator"))
+        sessions = Sessions(looks, clock, SessionTerms(), "i")
+        frame = PageFrame(looks, clock, threads, [page], Surroundings("demo", "emulator"))
         session = sessions.find(sessions.begin(ConsolePerson("i", "A1", "Anne", frozenset({ConsoleRole.ACT})), None))
         assert session
         assert frame.answer(page, session, Asked()).status_code == 303
@@ -327,6 +329,13 @@ def _logged_in(site: ConsoleSite, issuer: OidcIssuer, **instead: str) -> tuple[B
     return browser, browser.get(issuer.callback(address, **instead)).status
 
 
+def test_who_had_logged_in_at_another_issuer_is_logged_in_no_more(site: ConsoleSite, at_issuer: ConsoleSite) -> None:
+    made_up, browser = site.browser(APPROVES), at_issuer.browser()
+    browser.cookies[SESSION] = made_up.cookies[SESSION]
+    assert browser.get("/", follow=False).headers["location"] == "/login?next=/"
+    assert made_up.get("/").status == 200
+
+
 def test_a_login_at_an_issuer_has_pkce_state_and_nonce(at_issuer: ConsoleSite, issuer: OidcIssuer) -> None:
     issuer.claims, issuer.answer = {}, None
     browser, status = _logged_in(at_issuer, issuer)
@@ -373,3 +382,11 @@ def test_an_issuer_that_gives_no_token_lets_nobody_in(
 ) -> None:
     issuer.claims, issuer.answer = {}, answer
     assert _logged_in(at_issuer, issuer)[1] == 401
+
+
+def test_a_no_of_the_issuer_that_is_no_json_is_a_no(site: ConsoleSite) -> None:
+    browser, other = site.browser(), site.browser()
+    code = parse_qs(urlsplit(_callback(browser)).query)["code"][0]
+    state = parse_qs(urlsplit(other.get("/login/begin", follow=False).headers["location"]).query)["state"][0]
+    refused = other.get(f"/login/callback?{urlencode({'code': code, 'state': state})}")
+    assert (refused.status, "the issuer gave no token" in refused.text) == (401, True)

@@ -50,7 +50,7 @@ def make_console(
     watch: StoreWatch,
 ) -> ConsoleGate:
     """The app; `tokens` checks ID tokens, `local` is the issuer of made-up people, where there is no other, `watch` feeds live pages."""
-    sessions = Sessions(pool, clock, terms.sessions)
+    sessions = Sessions(pool, clock, terms.sessions, terms.client.issuer)
     frame = PageFrame(pool, clock, threads, PAGES, terms.around, operations=operations)
     entrance = Entrance(frame, Logins(terms.client, tokens, terms.claims, sessions), sessions, threads, local)
     app = Litestar(

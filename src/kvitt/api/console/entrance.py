@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request, Response, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
-from kvitt.api.console.frame import HTML, PageFrame, on_thread, read_once
+from kvitt.api.console.frame import PageFrame, on_thread, read_once
 from kvitt.api.console.gate import BROWSER, SESSION, cookie
 from kvitt.api.console.local_people import AUTHORIZE, CHOSEN, PEOPLE, TOKEN, LocalPeople
 from kvitt.api.console.login import CALLBACK, Logins, own_path, said_in
@@ -78,7 +78,7 @@ class Entrance:
 
     def _shown(self, template: str, **values: object) -> Response[bytes]:
         shown = {"reveals": False, "persons": (), **self._frame.common(None), **values}
-        return Response(rendered(template, shown), status_code=200, media_type=HTML)
+        return Response(rendered(template, shown), status_code=200, media_type=MediaType.HTML)
 
     def _get(self, path: str, do: Callable[[AnyRequest], Response[Any]]) -> HTTPRouteHandler:
         return get(path)(self._answering(do))

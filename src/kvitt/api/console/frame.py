@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import psycopg
 import structlog
-from litestar import Request, Response, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
@@ -43,7 +43,6 @@ _log = structlog.get_logger(__name__)
 _SQL: Final = load("sessions", "kvitt.api.console")
 BY_ITSELF: Final = "kvitt-live"
 """The header of a page that fetches itself anew, which nobody has asked for; it names the version that the browser has."""
-HTML: Final = "text/html; charset=utf-8"
 _MOST_FIELDS: Final = 50
 _ACTING: Final = frozenset({ConsoleRole.ACT, ConsoleRole.APPROVE})
 Values = Mapping[str, Any]
@@ -201,7 +200,7 @@ class PageFrame:
             return Response(b"", status_code=303, headers={"location": values.path})
         around = {**self.common(session), "page": page, "now": now, "trail": trail_in(asked.query), "page_version": visit.version}
         shown = {"reveals": visit.reveals, "persons": visit.persons, **around, **values}
-        return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=HTML)
+        return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=MediaType.HTML)
 
     def common(self, session: Session | None) -> Values:
         """Values that the layout of every page wants."""
@@ -229,7 +228,7 @@ class PageFrame:
         scope: Any = request.scope
         status, text = fault_of(error)
         look_at = error.identity if isinstance(error, ResultUnknown) else ""
-        return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=HTML)
+        return Response(self.refused(status, text, scope.get("session"), look_at), status_code=status, media_type=MediaType.HTML)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
-from kvitt.api.console.frame import BY_ITSELF, HTML, PageFrame, fault_of, on_thread, read_once
+from kvitt.api.console.frame import BY_ITSELF, PageFrame, fault_of, on_thread, read_once
 from kvitt.api.console.live import PATH, LiveStreams
 from kvitt.api.console.local_people import TOKEN, is_loopback
 from kvitt.api.console.rendering import STATIC_TYPES, static_file
@@ -26,6 +26,7 @@ SESSION: Final = "__Host-kvitt"
 BROWSER: Final = "__Host-kvitt-login"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OPEN: Final = ("/login", "/login/begin", "/login/callback")
+_HTML: Final = "text/html; charset=utf-8"
 _LOCAL: Final = "/local/"
 _STATIC: Final = "/static/"
 _SECURE: Final[Mapping[str, str]] = {
@@ -117,7 +118,7 @@ class ConsoleGate:
             return
         except Exception as error:  # noqa: BLE001 - it is shown, and logged where it is no refusal
             status, text = fault_of(error)
-            await _send(send, status, self._frame.refused(status, text, session), {"content-type": HTML})
+            await _send(send, status, self._frame.refused(status, text, session), {"content-type": _HTML})
 
     async def _by_itself(self, scope: Any, headers: Mapping[str, str], receive: Receive, send: SendMessage) -> None:
         """A request that no person has made: it keeps no session from ending, and is led to no login."""

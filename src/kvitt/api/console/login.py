@@ -105,9 +105,13 @@ class Logins:
         try:
             with self._client() as client:
                 answer = client.fetch_token(self._terms.token_url, grant_type="authorization_code", code=code, code_verifier=login.verifier)
-        except httpx.HTTPError as error:
-            raise IssuerUnreachable("the issuer does not answer") from error
-        except (AuthlibBaseError, ValueError) as error:
+        except (AuthlibBaseError, ValueError, httpx.HTTPError) as error:
+            # A status that is the caller's fault, with an answer that is no JSON, is a no as well.
+            said_no = not isinstance(error, httpx.HTTPError) or (
+                isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error
+            )
+            if not said_no:
+                raise IssuerUnreachable("the issuer does not answer") from error
             _log.warning("an issuer gave no token for a code", error=type(error).__name__)
             raise NotAuthenticated(f"the issuer gave no token: {_AGAIN}") from None
         token = answer.get("id_token")

@@ -75,10 +75,13 @@ class _StoredSession(NamedTuple):
 
 
 class Sessions:
-    """The sessions and logins of all consoles on this database. Safe for several threads."""
+    """The sessions and logins of all consoles on this database. Safe for several threads.
 
-    def __init__(self, pool: ConnectionPool[Any], clock: Clock, terms: SessionTerms) -> None:
-        self._pool, self._clock, self._terms = pool, clock, terms
+    People of another issuer than this one, who had logged in before it was another, are logged in no more.
+    """
+
+    def __init__(self, pool: ConnectionPool[Any], clock: Clock, terms: SessionTerms, issuer: str) -> None:
+        self._pool, self._clock, self._terms, self._issuer = pool, clock, terms, issuer
 
     def begin_login(self, next_path: str) -> BegunLogin:
         """Keeps a login under way for some minutes. Raises TooManyRequests."""
@@ -133,7 +136,7 @@ class Sessions:
             return None
         now, hashed = self._clock(), hash_of(session_id)
         with self._pool.connection() as connection:
-            asked = {"session_hash": hashed, "now": now, "idle_since": now - self._terms.idle}
+            asked = {"session_hash": hashed, "issuer": self._issuer, "now": now, "idle_since": now - self._terms.idle}
             found = fetch_one(connection, _StoredSession, _SQL.session, asked)
             if found is None:
                 return None

@@ -21,10 +21,10 @@ INSERT INTO console.sessions (session_hash, issuer, person, name, roles, began_a
 VALUES (%(session_hash)s, %(issuer)s, %(person)s, %(name)s, %(roles)s, %(now)s, %(now)s, %(ends_at)s, %(authenticated_at)s);
 
 -- name: session
--- A session that has not ended.
+-- A session that has not ended, of a person of this issuer.
 SELECT issuer, person, name, roles, began_at, seen_at, ends_at, authenticated_at
 FROM console.sessions
-WHERE session_hash = %(session_hash)s AND ended_at IS NULL AND ends_at > %(now)s AND seen_at > %(idle_since)s;
+WHERE session_hash = %(session_hash)s AND issuer = %(issuer)s AND ended_at IS NULL AND ends_at > %(now)s AND seen_at > %(idle_since)s;
 
 -- name: see_session
 -- A session is used.

@@ -180,9 +180,9 @@ class Approvals:
         with transaction(self._connection, "approval", str(approval_no)), self._connection.cursor() as cursor:
             approval = self._lock(cursor, approval_no)
             operator = Operator(approval.asked_by, approval.reason, name_of("by", by), approval_no)
-            operator.need_second_person()
             if approval.is_of(operator.approved_by or "", known):
                 raise NeedsSecondPerson(f"you have asked for approval {approval_no} yourself: another person confirms it")
+            operator.need_second_person()
             if self._lapse(cursor, approval):
                 refusal: KvittError = ApprovalLapsed(f"approval {approval_no} has lapsed: it has to be asked for anew")
             elif changed := self._confirmed(cursor, approval, operator, known, seen):

@@ -128,8 +128,10 @@ def test_a_person_is_searched_by_a_form_and_never_stands_in_an_address(site: Con
     (person,) = connection.execute("SELECT ordered_for FROM cases WHERE case_no = %s", [number]).fetchone() or ("",)
     typed, before = f"{str(person)[:6]} {str(person)[6:]}", len(looks(connection))
     assert "Nothing was found" in site.browser(LOOKS).send("/search", q=typed).words, "who may not see persons finds none"
+    assert "whom your groups do not let you search by" in site.browser(LOOKS).send("/search", q=typed).words
     assert looks(connection)[before:] == []
     browser = site.browser(ACTS)
+    assert "nothing was looked for" in browser.send("/search", q="9" * 4_000).words
     shown = browser.send("/search", q=typed)
     assert "T1" in shown.words
     assert str(person) not in shown.url

@@ -21,6 +21,8 @@ _MESSAGES: Final = 5_000
 _LARGEST: Final = 9_223_372_036_854_775_807
 _PERSON: Final = re.compile(r"\d{6}[ .-]?\d{5}")
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,32}")
+_TOO_LONG: Final = f"An id has at most {_LONGEST} characters: nothing was looked for."
+_NO_PERSON: Final = "This looks like a person, whom your groups do not let you search by: it was looked for as an id alone."
 SEARCHED: Final = (
     "case ids, order ids and ids of payments by their beginning",
     "line ids as a whole, and persons by those who may see them",
@@ -45,25 +47,27 @@ class SearchHit(NamedTuple):
 
 def read(_visit: Visit) -> Values:
     """The empty box."""
-    return {"asked": None, "hits": (), "searched": SEARCHED, "most": _MOST}
+    return {"asked": None, "why": "", "hits": (), "searched": SEARCHED, "most": _MOST}
 
 
 def found(visit: Visit) -> Values | Redirect:
     """All that was found; the page of it, where it is one."""
     text = visit.form.get("q", "").strip()
     if not text or len(text) > _LONGEST or flaw_of(text):
-        return {**read(visit), "asked": text[:_LONGEST]}
-    person = re.sub(r"[ .-]", "", text) if _PERSON.fullmatch(text) and visit.may(ConsoleRole.PERSONS) else None
+        return {**read(visit), "asked": text[:_LONGEST], "why": _TOO_LONG if len(text) > _LONGEST else ""}
+    is_like_one = bool(_PERSON.fullmatch(text))
+    person = re.sub(r"[ .-]", "", text) if is_like_one and visit.may(ConsoleRole.PERSONS) else None
     if person:
         visit.look("searched for a person")
     # A key may be a person, so who may not see persons finds none by what looks like one.
-    key = text if person or not _PERSON.fullmatch(text) else None
+    key = text if person or not is_like_one else None
     asked = {**_arguments(text), "person": person, "key": key, "messages": _MESSAGES, "limit": _MOST + 1}
     hits = fetch(visit.connection, SearchHit, _SQL.search, asked)
     hits = [each.whole() for each in hits]
     if len(hits) == 1:
         return Redirect(hits[0].path)
-    return {"asked": text, "hits": hits[:_MOST], "searched": SEARCHED, "most": _MOST if len(hits) > _MOST else None}
+    why = _NO_PERSON if is_like_one and not person else ""
+    return {"asked": text, "why": why, "hits": hits[:_MOST], "searched": SEARCHED, "most": _MOST if len(hits) > _MOST else None}
 
 
 def _arguments(text: str) -> dict[str, object]:

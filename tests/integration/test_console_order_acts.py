@@ -91,6 +91,11 @@ def test_hans_asks_guro_approves_and_the_order_leaves(
     [xml] = cases.send()
     cases.answer(answered(xml))
     assert state(connection, held) == "accepted"
+    audit = guro.get("/audit")
+    assert (urlsplit(audit.link("order")).path, urlsplit(audit.link(f"approval {approval.rpartition('/')[2]}")).path) == (
+        f"/orders/{held}",
+        approval,
+    )
     assert acts(connection, before) == [("approval asked", HANS, None), ("release", HANS, GURO), ("approval confirmed", HANS, GURO)]
     assert command("audit", "verify", "--database", conninfo).returncode == 0
     assert check(conninfo, PORTS).differences == ()

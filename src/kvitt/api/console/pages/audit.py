@@ -1,5 +1,7 @@
 """Audit: what people did, with a second person's word, and the chain in which it stands, made again while it is read (design §11)."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Final, NamedTuple
@@ -11,12 +13,13 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.kernel.audit import AuditRow, hash_of
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("audit", "kvitt.api.console.pages")
 _OPERATORS: Final = 0
 _LAST: Final = 2_147_483_647
+_ORDER: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class CheckedEntry(NamedTuple):
@@ -82,7 +85,14 @@ def read(visit: Visit) -> Values:
     after = place_in(visit.query.get(AFTER), int)
     span = chain_span(visit.connection, _OPERATORS, after[0] if after else _LAST, visit.page_rows)
     acts = listed([(each, words_of(each)) for each in span.entries], lambda each: (each[0].seq,), after, visit.page_rows)
-    return {"acts": acts, "broken": span.broken}
+    return {"acts": acts, "orders": _orders(visit.connection, [words.subject for _, words in acts.rows]), "broken": span.broken}
+
+
+def _orders(connection: Connection, subjects: Sequence[str]) -> dict[str, UUID]:
+    """The orders that acts were about, by what the acts say that they were about."""
+    named = {subject: UUID(found[0]) for subject in subjects if (found := _ORDER.search(subject))}
+    known = set(fetch_values(connection, _SQL.orders_among, {"order_ids": [*named.values()]}))
+    return {subject: order_id for subject, order_id in named.items() if order_id in known}
 
 
 PAGES: Final = (ConsolePage("/audit", "Audit", "audit.html", read, nav="Audit", key="a", live="audit"),)

@@ -5,3 +5,7 @@ FROM kvitt_views.audit_entries
 WHERE chain = %(chain)s AND seq < %(before)s
 ORDER BY seq DESC
 LIMIT %(limit)s;
+
+-- name: orders_among
+-- Those of these ids that are ids of orders.
+SELECT order_id FROM kvitt_views.orders WHERE order_id = ANY(%(order_ids)s::uuid[]);

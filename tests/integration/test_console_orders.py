@@ -1,10 +1,12 @@
 """What the pages of an order answer: was anybody paid twice, and where is an order of which nobody knows; and notes on a case."""
 
 import re
+from html import unescape
 from uuid import UUID
 
 import pytest
 
+from kvitt.api.console.pages import orders
 from kvitt.api.console.pages.order_whereabouts import causes
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import Connection
@@ -80,6 +82,31 @@ def test_orders_say_how_many_are_open_exactly_or_at_least(site: ConsoleSite, cas
                FROM orders, generate_series(1, 1001) AS n WHERE state = 'ready'"""
         )
     assert "at least 1 000 sent" in site.browser(LOOKS).get("/orders").words
+    connection.execute("DELETE FROM orders WHERE number > 1000")
+    cases.accept()
+
+
+@pytest.mark.parametrize("filters", ["state=sent", "state=sent&area=AAP", "state=sent&least=1", "state=sent&scheme=AAP&least=1"])
+def test_open_orders_of_all_rails_are_paged_through_once_each_however_few_of_those_looked_through_fit(
+    site: ConsoleSite, cases: CaseStage, connection: Connection, monkeypatch: pytest.MonkeyPatch, filters: str
+) -> None:
+    monkeypatch.setattr(orders, "_LOOKED_THROUGH", 60)
+    cases.take(Scheme.AAP, aap("R1", [SPAN], payment=UUID(int=21, version=4)))
+    many = """INSERT INTO orders (order_id, case_no, number, area, person, message_no, state, message, correlation_time, correlation_key,
+                                  is_first_order, made_at, day, sum_kroner, rail)
+              SELECT md5('rail ' || n)::uuid, case_no, 1000 + n, 'AAP', '', message_no + n / 2, 'sent', '', '',
+                     sha256(convert_to('rail ' || n, 'UTF8')), false, now(), current_date, CASE WHEN n % 40 = 0 THEN 7 ELSE 0 END,
+                     (ARRAY['oppdrag', 'another'])[n % 3 / 2 + 1]
+              FROM orders, generate_series(1, 200) AS n WHERE state = 'ready'"""
+    connection.execute(many)
+    looks, found, path = site.browser(LOOKS), list[str](), f"/orders?{filters}"
+    while path:
+        page = looks.get(path)
+        found += re.findall(r'<th scope="row"><a href="/orders/([0-9a-f-]+)">', page.text)
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = unescape(older[1]) if older else ""
+    fits = "SELECT order_id::text FROM orders WHERE state = 'sent' AND sum_kroner >= %s ORDER BY message_no DESC, order_id DESC"
+    assert found == [each for (each,) in connection.execute(fits, [1 if "least" in filters else 0])]
     connection.execute("DELETE FROM orders WHERE number > 1000")
     cases.accept()
 

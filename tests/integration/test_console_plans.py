@@ -18,11 +18,13 @@ CONSOLE = "kvitt.api.console.pages"
 HOT: dict[str, dict[str, Parameters]] = {}
 A_CASE = {"case_no": 7, "scheme": "DAGPENGER", "case_id": "case-7", "limit": 100, "events": 500}
 BEHIND = {"message_no": ROWS // 2, "order_id": IDS[0], "looked_through": 1_000, "limit": 51}
-FILTERS = {**BEHIND, "state": None, "held": False, "twice": False, "area": "DP", "scheme": None, "least": 100}
+FILTERS = {**BEHIND, "state": None, "area": "DP", "scheme": None, "least": 100}
 HOT["orders"] = {
     "orders": {**FILTERS, "state": "rejected"},
-    "open_orders": {**FILTERS, "state": "sent", "twice": True, "held": True},
+    "open_orders": {**FILTERS, "state": "sent"},
+    "held_orders": {**FILTERS, "state": "ready", "twice": True},
     "end_of_look": BEHIND,
+    "end_of_open_look": {**BEHIND, "state": "sent"},
     "exempts": {"order_id": IDS[0]},
     "exempt_pairs": {"case_no": 7, "other_case_no": 8, "class_code": "DPORAS", "limit": 51},
     **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},

@@ -20,7 +20,7 @@ _SQL: Final = load("orders", "kvitt.api.console.pages")
 STATES: Final = ("ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn")
 HELD: Final = ("yes", "twice")
 _OPEN: Final = frozenset(STATES[:4])
-_LOOKED_THROUGH: Final = 5_000
+_LOOKED_THROUGH: Final = 2_000
 _LAST: Final = (9_223_372_036_854_775_807, UUID(int=2**128 - 1))
 _MOST_LINES: Final = 1_000
 
@@ -114,28 +114,24 @@ def read_all(visit: Visit) -> Values:
     if state is not None and state not in STATES:
         raise BadRequest(("state", f"is one of {', '.join(STATES)}"))
     place = place_in(query.get(AFTER), int, UUID)
-    filtered = bool(state or held or least is not None or query.get("area") or query.get("scheme"))
+    area, scheme = text_asked(query, "area"), text_asked(query, "scheme")
+    is_open = held or state in _OPEN
+    filtered = least is not None or area is not None or scheme is not None or (state is not None and not is_open)
     asked = {
         "message_no": (place or _LAST)[0],
         "order_id": (place or _LAST)[1],
-        "state": state,
-        "held": held,
+        "state": state or "ready" if is_open else state,
         "twice": query.get("held") == "twice",
         "least": least,
-        "area": text_asked(query, "area"),
-        "scheme": text_asked(query, "scheme"),
+        "area": area,
+        "scheme": scheme,
         "looked_through": _LOOKED_THROUGH if filtered else visit.page_rows + 1,
         "limit": visit.page_rows + 1,
     }
-    is_open = state in _OPEN or held
-    found = fetch(
-        visit.connection,
-        OrderInList,
-        _SQL.open_orders if is_open else _SQL.orders,
-        {**asked, "state": state or "ready" if is_open else state},
-    )
+    listing, ending = (_SQL.open_orders, _SQL.end_of_open_look) if is_open else (_SQL.orders, _SQL.end_of_look)
+    found = fetch(visit.connection, OrderInList, _SQL.held_orders if held else listing, asked)
     page = listed(found, lambda each: (each.message_no, each.order_id), place, visit.page_rows)
-    end = None if page.older or not filtered or is_open else fetch_one(visit.connection, OrderInList, _SQL.end_of_look, asked)
+    end = None if page.older or not filtered or held else fetch_one(visit.connection, OrderInList, ending, asked)
     older = page.older or (place_text((end.message_no, end.order_id)) if end else None)
     shown = {"orders": page, "older": older, "end": end, "query": kept_of(query), "states": STATES, "looked_through": _LOOKED_THROUGH}
     return shown if visit.takes_out else {**shown, "open": _open(visit)}

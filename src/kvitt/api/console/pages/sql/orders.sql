@@ -15,11 +15,39 @@ ORDER BY message_no DESC, order_id DESC
 LIMIT %(limit)s;
 
 -- name: open_orders
--- Orders of an open state behind a place, newest first: those are few, and have an index of their own.
+-- Orders of an open state behind a place, newest first, of so many that are looked through: at night a day's may wait for their rail. The index
+-- of open orders is by rail, so each rail is asked.
+WITH RECURSIVE rails AS (
+    SELECT min(rail) AS rail FROM kvitt_views.open_sums
+    UNION ALL
+    SELECT (SELECT min(v.rail) FROM kvitt_views.open_sums AS v WHERE v.rail > r.rail) FROM rails AS r WHERE r.rail IS NOT NULL
+), looked AS (
+    SELECT o.order_id, o.message_no, o.case_no, o.scheme, o.case_id, o.area, o.rail, o.state, o.is_held, o.made_at, o.sent_at, o.sum_kroner
+    FROM rails AS r
+    CROSS JOIN LATERAL (
+        SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+        FROM kvitt_views.orders
+        WHERE rail = r.rail AND state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown')
+          AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
+        ORDER BY message_no DESC, order_id DESC
+        LIMIT %(looked_through)s
+    ) AS o
+    ORDER BY o.message_no DESC, o.order_id DESC
+    LIMIT %(looked_through)s
+)
+SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+FROM looked
+WHERE (%(area)s::text IS NULL OR area = %(area)s)
+  AND (%(scheme)s::text IS NULL OR scheme = %(scheme)s) AND (%(least)s::bigint IS NULL OR sum_kroner >= %(least)s)
+ORDER BY message_no DESC, order_id DESC
+LIMIT %(limit)s;
+
+-- name: held_orders
+-- Orders of an open state that a person holds, behind a place, newest first: those are few, and have an index of their own.
 SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
 FROM kvitt_views.orders
 WHERE state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown') AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
-  AND (NOT %(held)s OR is_held)
+  AND is_held
   AND (NOT %(twice)s OR held_for @? '$[*].kind ? (@ == "paid_twice" || @ == "equal_line" || @ == "paid_elsewhere")')
   AND (%(area)s::text IS NULL OR area = %(area)s)
   AND (%(scheme)s::text IS NULL OR scheme = %(scheme)s) AND (%(least)s::bigint IS NULL OR sum_kroner >= %(least)s)
@@ -31,6 +59,32 @@ LIMIT %(limit)s;
 SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
 FROM kvitt_views.orders
 WHERE (message_no, order_id) < (%(message_no)s, %(order_id)s)
+ORDER BY message_no DESC, order_id DESC
+OFFSET %(looked_through)s - 1
+LIMIT 1;
+
+-- name: end_of_open_look
+-- The last order of an open state that was looked through, if there may be more behind it.
+WITH RECURSIVE rails AS (
+    SELECT min(rail) AS rail FROM kvitt_views.open_sums
+    UNION ALL
+    SELECT (SELECT min(v.rail) FROM kvitt_views.open_sums AS v WHERE v.rail > r.rail) FROM rails AS r WHERE r.rail IS NOT NULL
+), looked AS (
+    SELECT o.order_id, o.message_no, o.case_no, o.scheme, o.case_id, o.area, o.rail, o.state, o.is_held, o.made_at, o.sent_at, o.sum_kroner
+    FROM rails AS r
+    CROSS JOIN LATERAL (
+        SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+        FROM kvitt_views.orders
+        WHERE rail = r.rail AND state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown')
+          AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
+        ORDER BY message_no DESC, order_id DESC
+        LIMIT %(looked_through)s
+    ) AS o
+    ORDER BY o.message_no DESC, o.order_id DESC
+    LIMIT %(looked_through)s
+)
+SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
+FROM looked
 ORDER BY message_no DESC, order_id DESC
 OFFSET %(looked_through)s - 1
 LIMIT 1;

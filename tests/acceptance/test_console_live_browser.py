@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,11 @@ from support.broker_fixtures import running_artemis
 from support.console_browser import CHROMIUM, Watched, running_chromium
 from support.console_stage import ACTS, LOOKS, ConsoleSite, console_site
 from support.lived import live
-from support.patience import until
+from support.patience import stretched, until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+MOST_SECONDS = 5.0
+"""Within so many seconds it is said that something is away."""
 LETTER = """INSERT INTO dead_letters (source, partition, position, body, reason, at)
             SELECT 'topic', 0, n, 'x', 'reason ' || n, '2026-01-01Z'::timestamptz + n * interval '1 minute'
             FROM generate_series(%s::integer, %s::integer) AS n"""
@@ -56,6 +59,15 @@ def watched(chromium: Any, url: str, person: str = LOOKS) -> Iterator[Watched]:
 def said(page: Page, text: str) -> None:
     """Waits until the page says so in its one line."""
     page.locator("#live-said", has_text=text).wait_for()
+
+
+@contextmanager
+def said_soon(page: Page, text: str) -> Iterator[None]:
+    """What the block takes away the page says within the time that is promised."""
+    yield
+    began = time.monotonic()
+    said(page, text)
+    assert time.monotonic() - began < stretched(MOST_SECONDS)
 
 
 def test_a_page_shows_what_changes_and_keeps_what_somebody_is_at(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
@@ -154,8 +166,8 @@ def test_a_database_that_is_stopped_is_said_and_is_back_without_a_reload(chromiu
         upgrade(conninfo)
         with console_site(conninfo, tmp_path / "data") as site, watched(chromium, site.url) as each:
             each.page.evaluate("window.kept = 1")
-            server.stop()
-            said(each.page, "the database does not answer since")
+            with said_soon(each.page, "the database does not answer since"):
+                server.stop()
             assert "what you see is from" in each.page.locator("#live-said").inner_text()
             assert server.start() == conninfo
             said(each.page, "live")
@@ -191,8 +203,8 @@ def test_a_console_that_is_killed_is_said_and_is_back_without_a_reload(chromium:
         each = Watched(context, url)
         each.log_in(LOOKS)
         said(each.page, "live")
-        first.kill()
-        said(each.page, "kvitt does not answer since")
+        with said_soon(each.page, "kvitt does not answer since"):
+            first.kill()
     with kvitt_run("console", config):
         said(each.page, "live")
     context.close()
@@ -221,12 +233,12 @@ def test_a_hub_that_is_killed_and_a_broker_are_said_until_they_are_back(chromium
         with watched(chromium, site.url) as each:
             with kvitt_run("sender,receiver", config) as hub, connect(database) as connection:
                 until_works(connection)
-                artemis.kill()
-                said(each.page, "the broker does not answer since")
+                with said_soon(each.page, "the broker does not answer since"):
+                    artemis.kill()
                 artemis.start()
                 said(each.page, "live")
-                hub.kill()
-                said(each.page, "kvitt does not answer since")
+                with said_soon(each.page, "kvitt does not answer since"):
+                    hub.kill()
                 assert "sender" in each.page.locator("#live-said").inner_text()
             with kvitt_run("sender,receiver", config):
                 said(each.page, "live")

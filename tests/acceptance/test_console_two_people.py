@@ -7,6 +7,7 @@ import pytest
 
 from kvitt.kernel.database import Connection
 from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_day import GURO, HANS
 from support.console_script import EXAMPLES
 from support.console_stage import ACTS, APPROVES, ConsoleSite
 from support.payout_stage import PayoutStage, payout_stage, wanted
@@ -48,6 +49,15 @@ def approve(guro: Watched, path: str) -> str:
     return str(guro.page.locator("main").inner_text())
 
 
+def stands_in_the_audit(guro: Watched, act: str, subject: str) -> None:
+    """The act is in the chain, which was verified while it was read, with both people."""
+    guro.page.goto(f"{guro.url}/audit")
+    cells = [guro.page.get_by_role("cell", name=name, exact=True) for name in (act, subject)]
+    row = guro.page.get_by_role("row").filter(has=cells[0]).filter(has=cells[1]).inner_text()
+    assert [each for each in (HANS, GURO) if each not in row] == []
+    assert guro.page.get_by_text("were verified while you read").is_visible()
+
+
 def test_a_payout_is_confirmed_by_a_second_person_who_sees_its_effect(
     people: tuple[Watched, Watched], payouts: PayoutStage, connection: Connection
 ) -> None:
@@ -68,6 +78,7 @@ def test_a_payout_is_confirmed_by_a_second_person_who_sees_its_effect(
     assert connection.execute(status).fetchone() == ("unpaid",)
     assert "payout by-two is confirmed" in approve(guro, hans.page.url.removeprefix(hans.url))
     assert connection.execute(status).fetchone() == ("confirmed",)
+    stands_in_the_audit(guro, "payout confirm", "by-two")
 
 
 def test_a_file_of_parties_is_pasted_looked_at_and_approved(people: tuple[Watched, Watched], connection: Connection) -> None:
@@ -85,3 +96,4 @@ def test_a_file_of_parties_is_pasted_looked_at_and_approved(people: tuple[Watche
     assert connection.execute("SELECT count(*) FROM parties.parties").fetchone() == (0,)
     assert "1 parties changed" in approve(guro, hans.page.url.removeprefix(hans.url))
     assert connection.execute("SELECT count(*) FROM parties.parties").fetchone() == (1,)
+    stands_in_the_audit(guro, "party load", "party-1")

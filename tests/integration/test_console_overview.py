@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -43,6 +44,25 @@ def test_what_leaves_when_the_rail_opens_is_added_up_by_area(site: ConsoleSite, 
         assert "oppdrag, AAP 1 500 kr" in words.replace("\u00a0", " ")
     connection.execute("UPDATE orders SET held_for = '[{}]'")
     assert "Nothing is ready to leave" in browser.get("/").words
+
+
+def test_what_needs_a_person_leads_to_where_it_is_dealt_with(site: ConsoleSite, stage: CaseStage, connection: Connection) -> None:
+    stage.answer(b"garbage")
+    connection.execute(STOP, ["DP"])
+    overview = site.browser(LOOKS).get("/")
+    assert urlsplit(overview.link("sending stopped")).path == "/sending"
+    assert overview.link("receipt unreadable").endswith("/receipts?open=yes")
+    assert "closing it, once it is dealt with" in overview.words
+    assert "kvitt receipt close" not in overview.words
+
+
+def test_why_something_needs_a_person_is_cut_between_words_and_after_persons_are_masked(site: ConsoleSite, connection: Connection) -> None:
+    why = f"{'word ' * 29}x 010203 12345 and more that nobody reads in a list"
+    connection.execute(
+        "UPDATE orders SET held_for = jsonb_build_array(jsonb_build_object('kind', 'area_changed', 'text', %s::text))", [why]
+    )
+    words = site.browser(LOOKS).get("/").words
+    assert ("010203" in words, "nobody reads" in words, "• …" in words) == (False, False, True)
 
 
 def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Connection) -> None:

@@ -29,7 +29,7 @@ HOT["orders"] = {
     "exempt_pairs": {"case_no": 7, "other_case_no": 8, "class_code": "DPORAS", "limit": 51},
     **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},
 }
-OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case")
+OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "has_payments")
 BEHIND_EVENT = {**A_CASE, "kind": None, "at": NOW, "place": 1, "no": 7}
 AROUND = {**A_CASE, "order_id": IDS[0], "order_ids": IDS, "number": 1, "first": NOW.date(), "last": NOW.date()}
 HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person", "case_version"), A_CASE)
@@ -77,7 +77,7 @@ HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours"
 HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 OF_A_MESSAGE = {"message_no": 7, "limit": 100}
 HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)
-HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}}
+HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}, "orders_among": {"order_ids": IDS}}
 A_PAYOUT = {
     "at": NOW,
     "payout_id": "q-7",

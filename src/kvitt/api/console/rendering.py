@@ -16,7 +16,7 @@ from lxml import etree
 from markupsafe import Markup, escape
 
 from kvitt.api.console import showing
-from kvitt.api.console.words import shown_state
+from kvitt.api.console.words import ends, shown_state
 
 STATIC_TYPES: Final[Mapping[str, str]] = {
     "console.css": "text/css; charset=utf-8",
@@ -26,6 +26,7 @@ STATIC_TYPES: Final[Mapping[str, str]] = {
     "icon.svg": "image/svg+xml",
 }
 _LONGEST_SHOWN: Final = 262_144
+_BRIEF: Final = 160
 
 
 @pass_context
@@ -37,6 +38,13 @@ def _printed(context: Context, value: Any) -> Any:
         return ""
     text = showing.visible(str(value))
     return text if context.get("reveals") is True else showing.masked(text, context.get("persons") or ())
+
+
+@pass_context
+def brief(context: Context, text: str | None) -> str:
+    """As much of a text as a row of a list has room for; persons are masked before it is cut, or a half of one would stand."""
+    shown = str(_printed(context, text))
+    return shown if len(shown) <= _BRIEF else f"{shown[:_BRIEF].rpartition(' ')[0] or shown[:_BRIEF]} …"
 
 
 @pass_context
@@ -87,10 +95,11 @@ def templates() -> Environment:
         "plain": plain,
         "plain_attribute": plain_attribute,
         "pretty": pretty,
+        "brief": brief,
         "byte_for_byte": byte_for_byte,
         "fingerprint": fingerprint,
     }
-    made.globals |= {"shown_state": shown_state, "static": static_path, "age": showing.age}
+    made.globals |= {"shown_state": shown_state, "static": static_path, "age": showing.age, "ends": ends}
     return made
 
 

@@ -185,3 +185,22 @@ _DOES: Final[Mapping[str, str]] = {
 def does(act: str) -> str:
     """The effect of an act, as a button says it; one that is not in the table as it is called."""
     return _DOES.get(act, act)
+
+
+_ENDS: Final[Mapping[str, str]] = {
+    "kvitt order release or withdraw": "releasing it, or taking it back",
+    "kvitt order decide or resend": "settling it by hand, or sending it once more",
+    "the rail's receipt, or kvitt order decide": "the rail's receipt, or settling it by hand",
+    "kvitt order adopt or keep": "adopting the rail's word, or keeping what stands",
+    "kvitt dead replay or close": "replaying or closing it",
+    "kvitt receipt close": "closing it, once it is dealt with",
+    "kvitt sending resume": "letting sending go on",
+    "kvitt approve yes or no": "another person's yes or no",
+    "kvitt reconcile due": "reporting what is left",
+    "kvitt reconcile resolve": "saying whether the queue got the messages",
+}
+
+
+def ends(ends_by: str) -> str:
+    """Whatever ends what needs a person, as pages say it; views say it by the command that does it."""
+    return _ENDS.get(ends_by, ends_by)

@@ -71,7 +71,7 @@ def test_orders_say_how_many_are_open_exactly_or_at_least(site: ConsoleSite, cas
     assert "Open:" not in site.browser(LOOKS).get("/orders").words
     cases.take(Scheme.AAP, aap("C1", [SPAN], payment=UUID(int=20, version=4)))
     page = site.browser(LOOKS).get("/orders")
-    assert "Open: 1 ready , the oldest for" in page.words
+    assert "Open: 1 ready or held, the oldest for" in page.words
     assert "AAP C1" in site.browser(LOOKS).get(page.link("1 ready")).words
     with connection.transaction():
         connection.execute(

@@ -43,7 +43,9 @@ def test_what_leaves_when_the_rail_opens_is_added_up_by_area(site: ConsoleSite, 
         assert "What leaves as soon as the rail is open" in words
         assert "oppdrag, AAP 1 500 kr" in words.replace("\u00a0", " ")
     connection.execute("UPDATE orders SET held_for = '[{}]'")
-    assert "Nothing is ready to leave" in browser.get("/").words
+    words = browser.get("/").words
+    assert "Nothing is ready to leave" in words
+    assert "orders ready or held 1" in words.partition("Not finished")[2]
 
 
 def test_what_needs_a_person_leads_to_where_it_is_dealt_with(site: ConsoleSite, stage: CaseStage, connection: Connection) -> None:

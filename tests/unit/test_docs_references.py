@@ -27,7 +27,7 @@ def texts() -> Iterator[tuple[str, str]]:
     """Every file that may name a section, by its place in the repository; tests of documents show wrong ones."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("test_docs_"):
+            if path.is_file() and not {"__pycache__", "images"} & {*path.parts} and not path.name.startswith("test_docs_"):
                 yield str(path.relative_to(ROOT)), path.read_text("utf-8", errors="replace")
     for name in ALONE:
         yield name, (ROOT / name).read_text("utf-8")

@@ -66,9 +66,13 @@ def moment(at: datetime | None) -> Markup:
     """A moment in Oslo's time, to the second; the moment itself stands beside it for programs."""
     if at is None:
         return Markup("")
-    local = at.astimezone(_OSLO)
-    shown = f"{local:%d.%m.%Y %H:%M:%S}"
+    local, shown = at.astimezone(_OSLO), moment_in_words(at)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(local.isoformat(), f"{shown} Oslo, {local:%z}", shown)
+
+
+def moment_in_words(at: datetime) -> str:
+    """The same within a sentence."""
+    return f"{at.astimezone(_OSLO):%d.%m.%Y %H:%M:%S}"
 
 
 def clock_time(at: datetime) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.pages.case_notes import notes_of
 from kvitt.api.console.pages.orders import OrderText, order_of
+from kvitt.api.console.showing import moment_in_words
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
@@ -131,7 +132,7 @@ def causes(
 def _never_put(put: Sequence[QueuedCopy], *, has_table: bool) -> LossCause:
     name = "It was never put on the queue"
     if put:
-        return LossCause(name, f"the queue has had it since {put[0].put_at:%Y-%m-%d %H:%M:%S} UTC", "", is_out=True)
+        return LossCause(name, f"the queue has had it since {moment_in_words(put[0].put_at)}", "", is_out=True)
     if has_table:
         return LossCause(
             name, "no queue here has ever had it", "The sender puts it by itself when it starts; if it does not, send it once more."

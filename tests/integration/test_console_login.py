@@ -274,6 +274,19 @@ def test_a_code_is_for_the_login_that_asked_for_it(site: ConsoleSite) -> None:
     assert browser.get(f"/local/authorize?client_id=other&redirect_uri={quote('https://evil.example')}").status == 401
 
 
+def test_logins_that_nobody_ends_shut_nobody_out(site: ConsoleSite, connection: Connection, clock: HandClock) -> None:
+    connection.execute(
+        """INSERT INTO console.logins (browser_hash, state_hash, nonce, verifier, next_path, begun_at)
+           SELECT sha256(convert_to('b' || n, 'UTF8')), sha256(convert_to('s' || n, 'UTF8')), 'flood', 'v', '/', %s - n * interval '1 ms'
+           FROM generate_series(1, 10000) AS n""",
+        [clock()],
+    )
+    browser = site.browser()
+    assert browser.get(_callback(browser), follow=False).status == 303
+    assert SESSION in browser.cookies
+    assert connection.execute("DELETE FROM console.logins WHERE nonce = 'flood'").rowcount == 9_999
+
+
 def test_who_acts_has_logged_in_within_the_hour(conninfo: str) -> None:
     page = ConsolePage("/act", "Act", "error.html", lambda _: Redirect("/"), role=ConsoleRole.ACT, posted=True)
     clock = HandClock(utc_now())

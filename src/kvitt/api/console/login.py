@@ -48,7 +48,7 @@ class Logins:
         self._terms, self._tokens, self._claims, self._sessions = terms, tokens, claims, sessions
 
     def begin(self, next_path: str, *, anew: bool = False) -> tuple[BegunLogin, str]:
-        """A login under way, and the address at the issuer that goes on with it. Raises TooManyRequests.
+        """A login under way, and the address at the issuer that goes on with it.
 
         `anew`: whoever it is proves it again, unless they have done so within minutes.
         """

@@ -14,7 +14,6 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
-from kvitt.errors import TooManyRequests
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.queries import load
@@ -84,7 +83,10 @@ class Sessions:
         self._pool, self._clock, self._terms, self._issuer = pool, clock, terms, issuer
 
     def begin_login(self, next_path: str) -> BegunLogin:
-        """Keeps a login under way for some minutes. Raises TooManyRequests."""
+        """Keeps a login under way for some minutes.
+
+        Where very many are, the one that was begun first ends: nobody shuts others out by beginning logins.
+        """
         begun = BegunLogin(new_id(), new_id(), new_id(), new_id() + new_id())
         row = {
             "browser_hash": hash_of(begun.browser),
@@ -97,7 +99,7 @@ class Sessions:
         with self._pool.connection() as connection, connection.transaction():
             connection.execute(_SQL.forget_logins, {"before": row["now"] - LOGIN_LASTS})  # type: ignore[operator]
             if fetch_value(connection, _SQL.logins_under_way, {"most": _MOST_LOGINS}) >= _MOST_LOGINS:
-                raise TooManyRequests(60)
+                connection.execute(_SQL.crowd_out_login)
             connection.execute(_SQL.begin_login, row)
         return begun
 

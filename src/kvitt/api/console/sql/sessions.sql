@@ -11,6 +11,11 @@ DELETE FROM console.logins WHERE begun_at < %(before)s;
 -- How many logins are under way, counted up to a bound.
 SELECT count(*) FROM (SELECT FROM console.logins LIMIT %(most)s) AS l;
 
+-- name: crowd_out_login
+-- Takes out the login that was begun first.
+DELETE FROM console.logins
+WHERE browser_hash = (SELECT browser_hash FROM console.logins ORDER BY begun_at LIMIT 1 FOR UPDATE SKIP LOCKED);
+
 -- name: take_login
 -- The login of a browser, which is under way no more, whatever comes of it.
 DELETE FROM console.logins WHERE browser_hash = %(browser_hash)s RETURNING state_hash, nonce, verifier, next_path, begun_at;

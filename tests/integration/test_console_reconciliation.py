@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kvitt.api.console.pages import reconciliation
 from kvitt.testing import Hub, TestServer
 from support.console_stage import LOOKS, Browser, console_site
 from support.hub_messages import PERSON
@@ -63,6 +64,18 @@ def test_what_was_answered_after_the_run_is_told_and_the_run_stays(site: Hub, br
     assert "missing ● accepted by the rail" in since
     assert re.search(r"receipt \d+", since)
     assert re.search(r"missing 1 ", browser.get(f"/reconciliation/{run.run_no}").words), "the run is as it was made"
+
+
+def test_a_run_of_more_orders_than_a_page_looks_through_says_so(site: Hub, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(site)
+    site.run()
+    site.clock.advance(days=1)
+    run = make(site)
+    monkeypatch.setattr(reconciliation, "_MOST_ADDED_UP", run.orders - 1)
+    page = browser.get(f"/reconciliation/{run.run_no}/since")
+    assert f"too many to look through on a page: kvitt reconcile show {run.run_no}" in page.words
+    assert "no order of this run" not in page.words
+    assert browser.get(f"/reconciliation/{run.run_no}/since.csv").status == 400
 
 
 @pytest.mark.parametrize(

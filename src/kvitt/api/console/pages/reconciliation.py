@@ -207,9 +207,16 @@ def _buckets(visit: Visit, run: RunOnPage) -> Sequence[BucketOnPage]:
 
 
 def read_since(visit: Visit) -> Values:
-    """The orders of a run whose state has changed since, as they stand now. Raises NotFound."""
+    """The orders of a run whose state has changed since, as they stand now; none where there are too many to look at. Raises NotFound.
+
+    Raises BadRequest for a file of too many.
+    """
     run = run_on_page(visit)
     visit.look(f"run {run.run_no} of reconciliation, since then")
+    if run.orders > _MOST_ADDED_UP:
+        if visit.takes_out:
+            raise BadRequest(("run", f"has too many orders to look through here: kvitt reconcile show {run.run_no}"))
+        return {"run": run, "changed": None, "most": None}
     most = MOST_ROWS if visit.takes_out else _MOST_SHOWN
     found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": most + 1})
     return {"run": run, "changed": found[:most], "most": most if len(found) > most else None}

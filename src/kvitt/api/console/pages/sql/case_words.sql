@@ -1,7 +1,8 @@
 -- name: orders_in_words
 -- The open orders of a case and those that are named, with why they are held, the receipt that settled them and the last word of a bank.
 SELECT o.order_id, o.number, o.area, o.rail, o.state, o.is_held,
-       (SELECT string_agg(h.text, '; ') FROM kvitt_views.held_orders AS h WHERE h.order_id = o.order_id) AS held_for,
+       (SELECT string_agg(r.reason ->> 'text', '; ' ORDER BY r.place) FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
+        WHERE o.state IN ('ready', 'sending', 'sent', 'unknown')) AS held_for,
        o.made_at, o.sending_at, o.sent_at, o.settled_at, o.decided_by_hand, o.rail_says, o.receipt_no, r.code, r.note,
        b.outcome AS bank_says, b.received_at AS bank_said_at, b.receipt_no AS bank_receipt_no
 FROM kvitt_views.orders AS o

@@ -102,8 +102,12 @@ SELECT position, line_id, refers_to, payment_id, class_code, start_on, end_on, a
 FROM kvitt_views.order_lines WHERE order_id = %(order_id)s ORDER BY position LIMIT %(limit)s;
 
 -- name: reasons
--- Why it is held, while it is open.
-SELECT kind, text FROM kvitt_views.held_orders WHERE order_id = %(order_id)s;
+-- Why it is held, while it is open. The order is found by its id: beside its state the index of open orders looks smaller than it may be by now.
+SELECT r.reason ->> 'kind' AS kind, r.reason ->> 'text' AS text
+FROM (SELECT state, held_for FROM kvitt_views.orders WHERE order_id = %(order_id)s OFFSET 0) AS o
+CROSS JOIN LATERAL jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)
+WHERE o.state IN ('ready', 'sending', 'sent', 'unknown')
+ORDER BY r.place;
 
 -- name: receipts
 -- What the rail said about it.

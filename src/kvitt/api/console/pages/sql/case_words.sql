@@ -18,9 +18,11 @@ ORDER BY o.number DESC
 LIMIT %(limit)s;
 
 -- name: queued
--- The messages of a case that wait for their turn, as they will be handled.
-SELECT message_no, received_at FROM kvitt_views.messages
-WHERE case_no = %(case_no)s AND state = 'queued' ORDER BY message_no LIMIT %(limit)s;
+-- The messages of a case that wait for their turn, as they will be handled. They are found by the case: beside their state the index of all
+-- that is unanswered looks smaller than it may be by now.
+SELECT m.message_no, m.received_at
+FROM (SELECT message_no, received_at, state FROM kvitt_views.messages WHERE case_no = %(case_no)s OFFSET 0) AS m
+WHERE m.state = 'queued' ORDER BY m.message_no LIMIT %(limit)s;
 
 -- name: deferred
 -- What came while somebody else had locked the case.

@@ -133,7 +133,13 @@ A_RECEIPT = {"before": 1_000, "outcome": None, "code": "x", "rail": None, "looke
 HOT["receipts"] = dict.fromkeys(("receipts", "open_receipts", "end_of_look"), A_RECEIPT)
 HOT["health"] = {"backlogs": {}}
 RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
-HOT["overview"] = {"attention": {"limit": 201}, "open_letters": {"limit": 201}, "last_runs": RAILS, "message_hours": {"hours": [NOW]}}
+HOT["overview"] = {
+    "has_uncounted": {},
+    "attention": {"limit": 201},
+    "open_letters": {"limit": 201},
+    "last_runs": RAILS,
+    "message_hours": {"hours": [NOW]},
+}
 HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
 HOT["resend_many"] = {"without_word": {"state": "sent", "area": "DP", "since": NOW, "until": NOW, "limit": 501}}
 NOT_HOT: dict[str, set[str]] = {

@@ -59,6 +59,20 @@ def test_each_message_is_counted_once_whenever_it_is_counted(connection: Connect
     assert hours(connection, "message_hours") == hours(connection) == [("AAP", hour, 8), wanted[1]]
 
 
+def test_it_is_said_when_more_has_come_than_is_counted(connection: Connection) -> None:
+    assert not rates_today(connection, NOW).is_at_least
+    came(connection, 0, 5_000, NOW)
+    assert [each.today for each in rates_today(connection, NOW).schemes] == [5_000]
+    assert not rates_today(connection, NOW).is_at_least
+    came(connection, 6_000, 1, NOW)
+    found = rates_today(connection, NOW)
+    assert ([each.today for each in found.schemes], found.is_at_least) == ([5_000], True)
+    for _ in range(2):
+        count(connection)
+    found = rates_today(connection, NOW)
+    assert ([each.today for each in found.schemes], found.is_at_least) == ([5_001], False)
+
+
 def test_a_usual_day_is_the_middle_of_like_days_that_are_known(connection: Connection) -> None:
     assert not rates_today(connection, NOW).has_usual
     early, late = NOW.replace(hour=8), NOW.replace(hour=20)

@@ -9,7 +9,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("ops", "kvitt.ops")
-_EVERY: Final = timedelta(minutes=5)
+_EVERY: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 200_000
 
 

@@ -181,6 +181,7 @@ AS_THEY_ARE: Final = {
     "lines_by_id": "ids alone",
     "looks": "who looked at what",
     "message_texts": "bytes",
+    "messages_counted": "up to where messages are counted, as it is noted",
     "messages": "rows with their state, which is derived again case by case",
     "note_texts": "words of people",
     "open_receipts": "receipts that wait for a person, as they came",

@@ -234,7 +234,7 @@ FULL JOIN (
     FROM messages
     WHERE NOT dry_run AND message_no <= coalesce(
         (SELECT n.message_no FROM messages AS n WHERE n.message_no > (SELECT counted_to FROM counted_messages)
-         ORDER BY n.message_no OFFSET 49999 LIMIT 1), 9223372036854775807)
+         ORDER BY n.message_no OFFSET 4999 LIMIT 1), 9223372036854775807)
     GROUP BY 1, 2
 ) AS g USING (scheme, hour)
 WHERE v.messages IS DISTINCT FROM g.messages;

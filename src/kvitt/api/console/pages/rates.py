@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kvitt.api.console.charts import BarChart, BarValue, bar_chart
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("overview", "kvitt.api.console.pages")
@@ -42,12 +42,16 @@ class SchemeToday(Struct, frozen=True):
 
 
 class RatesToday(Struct, frozen=True):
-    """All schemes, and all of them together hour by hour; `full_hours` of today are over."""
+    """All schemes, and all of them together hour by hour; `full_hours` of today are over.
+
+    `is_at_least`: more have come than are counted.
+    """
 
     schemes: Sequence[SchemeToday]
     chart: BarChart
     full_hours: int
     has_usual: bool
+    is_at_least: bool
 
 
 def rates_today(connection: Connection, now: datetime) -> RatesToday:
@@ -55,10 +59,11 @@ def rates_today(connection: Connection, now: datetime) -> RatesToday:
     today = now.astimezone(_OSLO).date()
     days = [today - timedelta(weeks=weeks) for weeks in range(_LIKE_DAYS + 1)]
     rows = fetch(connection, HourOfScheme, _SQL.message_hours, {"hours": [_hour(day, hour) for day in days for hour in _HOURS]})
-    return _compared(rows, days, now.astimezone(_OSLO).hour)
+    is_at_least = bool(fetch_value(connection, _SQL.has_uncounted))
+    return _compared(rows, days, now.astimezone(_OSLO).hour, is_at_least=is_at_least)
 
 
-def _compared(rows: Sequence[HourOfScheme], days: Sequence[date], full_hours: int) -> RatesToday:
+def _compared(rows: Sequence[HourOfScheme], days: Sequence[date], full_hours: int, *, is_at_least: bool) -> RatesToday:
     by_scheme: dict[str, dict[datetime, int]] = defaultdict(dict)
     together: dict[datetime, int] = defaultdict(int)
     for each in rows:
@@ -67,7 +72,7 @@ def _compared(rows: Sequence[HourOfScheme], days: Sequence[date], full_hours: in
     known = [day for day in days[1:] if any(_hour(day, hour) in together for hour in _HOURS)]
     bars = [BarValue(f"{hour:02d}", together.get(_hour(days[0], hour), 0), _usual(together, known, [hour])) for hour in _HOURS]
     schemes = [_scheme(scheme, counts, days[0], known, full_hours) for scheme, counts in sorted(by_scheme.items())]
-    return RatesToday(schemes, bar_chart(bars), full_hours, bool(known))
+    return RatesToday(schemes, bar_chart(bars), full_hours, bool(known), is_at_least)
 
 
 def _scheme(scheme: str, counts: Mapping[datetime, int], today: date, known: Sequence[date], full_hours: int) -> SchemeToday:

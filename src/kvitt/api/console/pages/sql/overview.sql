@@ -42,3 +42,7 @@ LIMIT 20;
 -- name: message_hours
 -- How many messages of each scheme came in within each of these hours.
 SELECT scheme, hour, messages FROM kvitt_views.message_hours WHERE hour = ANY(%(hours)s::timestamptz[]) ORDER BY hour, scheme;
+
+-- name: has_uncounted
+-- Whether more messages have come than those of an hour are counted up to.
+SELECT is_at_least FROM kvitt_views.messages_counted;

@@ -169,6 +169,7 @@ def held(rest: httpx.Client, plan_id: str, accounts: list[int], *amounts: int) -
     return rest.post(f"/plans/{plan_id}/hold", json={"batch": {"batch_id": 1, "postings": [{**sides, "amount": each} for each in amounts]}})
 
 
+@pytest.mark.usefixtures("made_up_people")
 @pytest.mark.parametrize("amount", [LEAST - 1, -1, 0, MOST, MOST + 1, 10**30])
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_the_command_line_refuses_an_amount_in_a_sentence(conninfo: str, tmp_path: Path, amount: int, dry: tuple[str, ...]) -> None:

@@ -73,7 +73,8 @@ def published(kvitt_server: TestServer, tmp_path_factory: pytest.TempPathFactory
         with operations(hub, settings) as shown:
             hub.start()
             append(connection, [NewRecord(primary_input(Scheme.AAP), b"k", text(aap("A1")))], datetime.now(UTC))
-            until(lambda: b'kvitt_receipts_total{outcome="accepted"} 1.0' in get(shown, "/metrics")[2])
+            until(lambda: connection.execute("SELECT FROM orders WHERE state = 'accepted'").fetchone() is not None)
+            until(lambda: b'kvitt_receipts_total{outcome="accepted"}' in get(shown, "/metrics")[2])
             hub.stop()
             note_run(connection, check(conninfo, PORTS), utc_now(), of_rail=0, found=[])
             # Figures of a moment ago are kept for a second.

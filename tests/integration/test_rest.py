@@ -298,7 +298,7 @@ def test_the_description_has_every_route_with_its_problems(site: Site, client: h
         for of_contract in described["paths"].pop(path).values():
             assert {"400", "401", "403", "429", "500", "503"} <= of_contract["responses"].keys()
     operations = [operation for path in described["paths"].values() for operation in path.values()]
-    assert len(operations) == 20
+    assert len(operations) == 24
     for operation in operations:
         assert {"400", "401", "403", "404", "409", "500", "503"} <= operation["responses"].keys()
         assert "application/problem+json" in operation["responses"]["404"]["content"]

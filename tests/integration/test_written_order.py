@@ -132,7 +132,9 @@ def test_whatever_is_stored_in_a_table_that_numbers_its_rows_is_sorted_first(
             source = re.split(r"ON CONFLICT|RETURNING", stored)[0]
             if re.split(r"[\s(]", stored)[0] in tables and "SELECT" in source:
                 looked_at += 1
-                unsorted += [] if "ORDER BY" in source else [f"{file}.{name}"]
+                # One row, of what the statement is given, has no order.
+                is_one = re.search(r"\)\s+SELECT %\(", source)
+                unsorted += [] if is_one or "ORDER BY" in source else [f"{file}.{name}"]
     assert looked_at >= len(tables) - 1
     assert unsorted == []
 

@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
 from kvitt.broker_settings import KafkaSettings
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.values import Scheme
 from kvitt.formats.topics import encode_headers
 from kvitt.kernel.database import connect
-from kvitt.transports.kafka.browse import KafkaBrowser
+from kvitt.transports.kafka import browse
+from kvitt.transports.kafka.browse import BrowsedRecords, KafkaBrowser
 from kvitt.transports.kafka.plain import put
 from kvitt.transports.log.embedded_log import NewRecord
 from support.console_stage import LOOKS, console_site
@@ -58,13 +61,30 @@ def test_what_is_no_record_between_records_is_passed_by(kafka: str) -> None:
     partition, positions = written(settings, b"1", b"2", b"3")
     browser = KafkaBrowser(settings, [TOPIC])
     try:
-        found = browser.before(TOPIC, partition, positions[2], 2)
+        found = browser.before(TOPIC, partition, positions[2], 2).records
         assert [each.position for each in found] == [positions[1], positions[0]]
         assert [each.value for each in found] == [None, None], "only their sizes were asked for"
-        assert browser.before(TOPIC, partition, 0, 5) == []
+        assert browser.before(TOPIC, partition, 0, 5) == BrowsedRecords([], None)
         found_one = browser.one(TOPIC, partition, positions[1])
         assert found_one is not None
         assert found_one.value == b"2"
+    finally:
+        browser.close()
+
+
+def test_what_lies_behind_a_gap_is_reached_page_by_page(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = joined(kafka)
+    partition, positions = written(settings, *(f"{n}".encode() for n in range(7)))
+    monkeypatch.setattr(browse, "_SPAN", 3)
+    browser = KafkaBrowser(settings, [TOPIC])
+    try:
+        older, shown = positions[-1] + 1, list[int]()
+        while older > positions[0]:
+            page = browser.before(TOPIC, partition, older, 50)
+            shown += [each.position for each in page.records]
+            assert page.older is None or page.older < older
+            older = page.older or 0
+        assert [each for each in shown if each >= positions[0]] == positions[::-1]
     finally:
         browser.close()
 

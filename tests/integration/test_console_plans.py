@@ -24,7 +24,6 @@ HOT["orders"] = {
     "open_orders": {**FILTERS, "state": "sent"},
     "held_orders": {**FILTERS, "state": "ready", "twice": True},
     "end_of_look": BEHIND,
-    "end_of_open_look": {**BEHIND, "state": "sent"},
     "exempts": {"order_id": IDS[0]},
     "exempt_pairs": {"case_no": 7, "other_case_no": 8, "class_code": "DPORAS", "limit": 51},
     **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},

@@ -45,6 +45,13 @@ class BrowsedRecord(Struct, frozen=True):
     value: bytes | None
 
 
+class BrowsedRecords(Struct, frozen=True):
+    """Records, newest first; `older` is the position before which there may be more, None: the first offset that is there was reached."""
+
+    records: Sequence[BrowsedRecord]
+    older: int | None
+
+
 class KafkaBrowser:
     """Looks at these topics, by our names for them. Safe for use by several threads, one of which reads at a time."""
 
@@ -69,12 +76,13 @@ class KafkaBrowser:
         with self._guard, _answering():
             return self._ends(topic, partition)
 
-    def before(self, topic: str, partition: int, position: int | None, limit: int) -> list[BrowsedRecord]:
+    def before(self, topic: str, partition: int, position: int | None, limit: int) -> BrowsedRecords:
         """Up to `limit` records before a position, or before the end, newest first and without values.
 
         Where few of the offsets before it are records, it is looked through some of them only. Raises BrokersSilent, TopicNotFound.
         """
         self._need(topic)
+        deadline = time.monotonic() + _SECONDS
         with self._guard, _answering():
             first, end = self._ends(topic, partition)
             until = end if position is None else max(first, min(position, end))
@@ -82,9 +90,9 @@ class KafkaBrowser:
             reached, least = until, max(first, until - _SPAN)
             while len(found) < limit and reached > least:
                 start = max(least, reached - (limit - len(found)))
-                found = [*self._read(topic, partition, start, reached), *found]
+                found = [*self._read(topic, partition, start, reached, deadline), *found]
                 reached = start
-            return found[: -limit - 1 : -1]
+            return BrowsedRecords(found[::-1], reached if reached > first else None)
 
     def one(self, topic: str, partition: int, position: int) -> BrowsedRecord | None:
         """The record at a position; None where there is none, or none any more. Raises BrokersSilent, TopicNotFound."""
@@ -93,7 +101,8 @@ class KafkaBrowser:
             first, end = self._ends(topic, partition)
             if not first <= position < end:
                 return None
-            return next(iter(self._read(topic, partition, position, position + 1, with_value=True)), None)
+            read = self._read(topic, partition, position, position + 1, time.monotonic() + _SECONDS, with_value=True)
+            return next(iter(read), None)
 
     def close(self) -> None:
         """Ends the connections."""
@@ -106,16 +115,18 @@ class KafkaBrowser:
     def _ends(self, topic: str, partition: int) -> tuple[int, int]:
         return watermarks(self._reader, PartitionOffset(self._named(topic), partition), _SECONDS)
 
-    def _read(self, topic: str, partition: int, start: int, until: int, *, with_value: bool = False) -> list[BrowsedRecord]:
-        """The records from one offset up to another, oldest first. Raises TimeoutError."""
+    def _read(
+        self, topic: str, partition: int, start: int, until: int, deadline: float, *, with_value: bool = False
+    ) -> list[BrowsedRecord]:
+        """The records from one offset up to another, oldest first. Raises TimeoutError after the deadline."""
         self._reader.assign([PartitionOffset(self._named(topic), partition, start)])
         try:
-            return [_browsed(topic, each, with_value=with_value) for each in self._polled(partition, until)]
+            return [_browsed(topic, each, with_value=with_value) for each in self._polled(partition, until, deadline)]
         finally:
             self._reader.unassign()
 
-    def _polled(self, partition: int, until: int) -> Iterator[Message]:
-        deadline, unread = time.monotonic() + _SECONDS, {partition}
+    def _polled(self, partition: int, until: int, deadline: float) -> Iterator[Message]:
+        unread = {partition}
         while unread:
             if (left := deadline - time.monotonic()) <= 0:
                 raise TimeoutError

@@ -5,7 +5,7 @@ A filter looks through so many orders at a time, newest first: the page says how
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
@@ -128,13 +128,22 @@ def read_all(visit: Visit) -> Values:
         "looked_through": _LOOKED_THROUGH if filtered else visit.page_rows + 1,
         "limit": visit.page_rows + 1,
     }
-    listing, ending = (_SQL.open_orders, _SQL.end_of_open_look) if is_open else (_SQL.orders, _SQL.end_of_look)
+    listing = _SQL.open_orders if is_open else _SQL.orders
     found = fetch(visit.connection, OrderInList, _SQL.held_orders if held else listing, asked)
     page = listed(found, lambda each: (each.message_no, each.order_id), place, visit.page_rows)
-    end = None if page.older or not filtered or held else fetch_one(visit.connection, OrderInList, ending, asked)
+    end = None if page.older or not filtered or held else _end_of_look(visit, asked, is_open=is_open)
     older = page.older or (place_text((end.message_no, end.order_id)) if end else None)
     shown = {"orders": page, "older": older, "end": end, "query": kept_of(query), "states": STATES, "looked_through": _LOOKED_THROUGH}
     return shown if visit.takes_out else {**shown, "open": _open(visit)}
+
+
+def _end_of_look(visit: Visit, asked: Mapping[str, Any], *, is_open: bool) -> OrderInList | None:
+    """The last order that was looked through, if there may be more behind it."""
+    if not is_open:
+        return fetch_one(visit.connection, OrderInList, _SQL.end_of_look, asked)
+    everything = {**asked, "area": None, "scheme": None, "least": None, "limit": _LOOKED_THROUGH}
+    looked = fetch(visit.connection, OrderInList, _SQL.open_orders, everything)
+    return looked[-1] if len(looked) == _LOOKED_THROUGH else None
 
 
 def _open(visit: Visit) -> Mapping[str, Backlog]:

@@ -3,12 +3,11 @@
 A name of a topic is an installation's: it stands in the query of an address.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
-from kvitt.api.console.keyset import AFTER, listed, place_in, text_asked
+from kvitt.api.console.keyset import AFTER, ListedRows, listed, place_in, place_text, text_asked
 from kvitt.errors import BadRequest, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
@@ -67,18 +66,19 @@ def read_records(visit: Visit) -> Values:
     """A page of the records of a partition, newest first. Raises BadRequest, and at brokers NotFound and NotAvailable."""
     topic, partition, after = text_asked(visit.query, "topic") or "", _number(visit, "partition"), place_in(visit.query.get(AFTER), int)
     before = after[0] if after else None
-    rows: Sequence[Any]
+    records: ListedRows[Any]
     if browser := visit.browser:
-        rows = browser.before(topic, partition, before, visit.page_rows + 1)
+        found = browser.before(topic, partition, before, visit.page_rows)
+        records = ListedRows(found.records, None if found.older is None else place_text((found.older,)), after is None)
     else:
         asked = {"topic": topic, "partition": partition, "before": _LAST if before is None else before, "limit": visit.page_rows + 1}
-        rows = fetch(visit.connection, RecordInList, _SQL.records, asked)
-    if rows:
+        records = listed(fetch(visit.connection, RecordInList, _SQL.records, asked), lambda each: (each.position,), after, visit.page_rows)
+    if records.rows:
         visit.look(f"records of {topic}/{partition}")
     return {
         "topic": topic,
         "partition": partition,
-        "records": listed(rows, lambda each: (each.position,), after, visit.page_rows),
+        "records": records,
         "follows": visit.query.get("follow") == "yes",
     }
 

@@ -63,32 +63,6 @@ ORDER BY message_no DESC, order_id DESC
 OFFSET %(looked_through)s - 1
 LIMIT 1;
 
--- name: end_of_open_look
--- The last order of an open state that was looked through, if there may be more behind it.
-WITH RECURSIVE rails AS (
-    SELECT min(rail) AS rail FROM kvitt_views.open_sums
-    UNION ALL
-    SELECT (SELECT min(v.rail) FROM kvitt_views.open_sums AS v WHERE v.rail > r.rail) FROM rails AS r WHERE r.rail IS NOT NULL
-), looked AS (
-    SELECT o.order_id, o.message_no, o.case_no, o.scheme, o.case_id, o.area, o.rail, o.state, o.is_held, o.made_at, o.sent_at, o.sum_kroner
-    FROM rails AS r
-    CROSS JOIN LATERAL (
-        SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
-        FROM kvitt_views.orders
-        WHERE rail = r.rail AND state = %(state)s AND state IN ('ready', 'sending', 'sent', 'unknown')
-          AND (message_no, order_id) < (%(message_no)s, %(order_id)s)
-        ORDER BY message_no DESC, order_id DESC
-        LIMIT %(looked_through)s
-    ) AS o
-    ORDER BY o.message_no DESC, o.order_id DESC
-    LIMIT %(looked_through)s
-)
-SELECT order_id, message_no, case_no, scheme, case_id, area, rail, state, is_held, made_at, sent_at, sum_kroner
-FROM looked
-ORDER BY message_no DESC, order_id DESC
-OFFSET %(looked_through)s - 1
-LIMIT 1;
-
 -- name: order
 -- One order.
 SELECT order_id, case_no, scheme, case_id, number, rail, area, state, message_no, is_first_order, day, sum_kroner, lines, is_held, made_at,

@@ -40,10 +40,10 @@ def run(place: Place, size: Size) -> None:
 
 
 async def _all(place: Place, port: int, size: Size, hub: BaseProcess) -> None:
-    callers = await _callers(port)
-    accounts = await _accounts(callers, 3)
+    accounts = await _accounts(await _callers(port, 1), 3)
     for few in _FEW:
-        await _three_accounts(place, hub, callers[:few], accounts, size, count=size.transfers_few * few)
+        await _three_accounts(place, hub, await _callers(port, few), accounts, size, count=size.transfers_few * few)
+    callers = await _callers(port, _CALLERS)
     await _three_accounts(place, hub, callers, accounts, size, count=size.transfers, least=LEAST_PER_SECOND)
     merchants = await _accounts(callers, size.circle // 4)
     others = await _accounts(callers, _PROVIDERS + _SYSTEMS)
@@ -125,12 +125,12 @@ async def _states(callers: Sequence[Line], accounts: Sequence[int]) -> list[tupl
     return seen
 
 
-async def _callers(port: int) -> Sequence[Line]:
-    """Open connections, as soon as the hub listens."""
+async def _callers(port: int, count: int) -> Sequence[Line]:
+    """Open connections, as soon as the hub listens; one that asks nothing is closed after some seconds."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            return await lines(_HOST, port, _CALLERS)
+            return await lines(_HOST, port, count)
         except OSError:
             if time.monotonic() > deadline:
                 raise

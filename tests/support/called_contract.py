@@ -12,7 +12,19 @@ from kvitt.disbursement.catalogue import BENEFITS, SCHEMES
 from kvitt.disbursement.contract import DECISIONS, Contract, WhenOrderIsOpen
 from kvitt.disbursement.decisions import ChainFault, DecisionKey, Frame
 from kvitt.disbursement.derive.micro_chained import CaseState, derive
-from kvitt.disbursement.events import AllSettled, Corrected, Event, Ordered, OrderWithdrawn, Refused, Repeated, Reply, Settled, Unchanged
+from kvitt.disbursement.events import (
+    AllSettled,
+    Corrected,
+    Event,
+    Ordered,
+    OrderUnclear,
+    OrderWithdrawn,
+    Refused,
+    Repeated,
+    Reply,
+    Settled,
+    Unchanged,
+)
 from kvitt.disbursement.inbox import Identity, InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.instructions import Decision, InstructionKind, PaymentInstruction, PaymentInstructions
 from kvitt.disbursement.rail import ReceiptOutcome
@@ -115,6 +127,8 @@ class CalledContract(Contract):
                 return Reply(answer=b"received")
             case AllSettled(settled=settled) | Corrected(settled=settled):
                 return Reply(answer=_word(settled))
+            case OrderUnclear(settled=settled):
+                return Reply(answer=f"unclear {settled.receipt.text}".encode())
             case OrderWithdrawn(last=True):
                 return Reply(answer=b"rejected taken back")
         return Reply()

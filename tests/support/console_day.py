@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from itertools import count
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from kvitt.api.console.local_people import ISSUER
 from kvitt.app.ports import PORTS
@@ -25,7 +26,7 @@ from support.payout_stage import payout_stage, wanted
 from support.reconciled import make
 
 HANS, GURO = "H100002", "G100003"
-PAID, REFUSED, LATE, UNKNOWN, TWICE, REPORTED, STOPPED, AGREED = (
+PAID, REFUSED, LATE, UNKNOWN, TWICE, REPORTED, STOPPED, AGREED, ASKED = (
     "KARI-1",
     "REF-1",
     "LATE-1",
@@ -34,9 +35,13 @@ PAID, REFUSED, LATE, UNKNOWN, TWICE, REPORTED, STOPPED, AGREED = (
     "MISS-1",
     "STOP-1",
     "AGR-1",
+    "DRY-1",
 )
 RAILS_WORDS, STOPS_REASON = "Ugyldig kontonummer", "the rates of child care are wrong"
 ASKED_REASON, APPROVED_REASON = "the bank confirms the payment", "the rail said so by phone"
+
+
+_PARTIES: Final = Path(__file__).parents[2] / "examples/parties.toml"
 
 
 class PlayedDay(NamedTuple):
@@ -59,11 +64,13 @@ def played_day(conninfo: str) -> Iterator[PlayedDay]:
         _paid_and_raised(site)
         _refused_late_unknown_twice_and_dead(site)
         _acts(site)
+        _asked_and_waiting(site)
         with payout_stage(conninfo) as payouts:
             for payout_id in ("p-held", "p-paid"):
                 payouts.payouts.create(wanted(payout_id))
             payouts.payouts.confirm("p-paid")
             account_id = payouts.settlement
+        site.load_parties(_PARTIES.read_text("utf-8"))
         site.clock.set(utc_now())
         yield PlayedDay(conninfo, person_of(PAID), run_no, _message_of(site, REFUSED), _message_of(site, PAID), account_id)
 
@@ -113,6 +120,12 @@ def _refused_late_unknown_twice_and_dead(site: Hub) -> None:
     site.clock.advance(hours=2)
     always = OpeningHours(time(0), time(0), every_day=True)
     raise_and_clear(site.connection, site.clock(), ReceiptDeadline({rail.name: always for rail in site.ports.rails}, timedelta(hours=1)))
+
+
+def _asked_and_waiting(site: Hub) -> None:
+    """A dry run, and a message behind an order that has no receipt yet."""
+    _put(site, ASKED, dryrun=True)
+    _put(site, LATE, 950)
 
 
 def _acts(site: Hub) -> None:

@@ -34,6 +34,7 @@ from support.console_day import (
     played_day,
 )
 from support.console_stage import APPROVES, console_site
+from support.hub_messages import aap, text
 from support.patience import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium")
@@ -43,11 +44,12 @@ Step = Callable[[Page, PlayedDay], None]
 
 
 class Question(NamedTuple):
-    """A question: the clicks that lead to the page, and what stands there; in braces, what the day says."""
+    """A question: the clicks that lead to the page, what is tried on it, and what stands there; in braces, what the day says."""
 
     asked: str
     clicks: Sequence[Step]
     facts: Sequence[str]
+    tries: Sequence[Step] = ()
 
 
 def find(text: str) -> Step:
@@ -69,6 +71,21 @@ def open_page(name: str) -> Step:
 def open_message(number: str) -> Step:
     """Clicks a message that is listed."""
     return lambda page, day: followed(page, page.locator(f"main a[href='/messages/{number.format(**day._asdict())}']").first)
+
+
+def type_into(label: str, value: str) -> Step:
+    """Types into a field of the page."""
+    return lambda page, _: page.get_by_label(label).fill(value)
+
+
+def press(name: str) -> Step:
+    """Presses a button of the page, and waits for what it shows."""
+
+    def step(page: Page, day: PlayedDay) -> None:
+        with page.expect_navigation():
+            page.get_by_role("button", name=name).click()
+
+    return step
 
 
 def followed(page: Page, link: Locator) -> None:
@@ -147,7 +164,18 @@ QUESTIONS: Final = {
         [TWICE, "500 by payment", "Field", "This order", "The other one", "differs", "equal"],
     ),
     10: Question(
-        "What is in this dead letter?", [open_page("Dead letters"), click("1")], ["the record has no key", "no key", "Replay as it is"]
+        "What is in this dead letter, and what would the mended one do?",
+        [click("dead letter", beside="dead letter"), click("Mend and replay")],
+        [
+            "the record has no key",
+            "It stops being JSON at line 1, character 1: ▲no key",
+            "under the key mended-1",
+            "taken out: no key",
+            "put in: {{",
+            "it would order, area AAP, order 1 of case MENDED-1",
+            "500 kr",
+        ],
+        [type_into("Key", "mended-1"), type_into("Body", text(aap("MENDED-1")).decode()), press("Look at what it would do")],
     ),
     11: Question(
         "What am I asked to approve, and what would it do?",
@@ -219,7 +247,7 @@ def test_a_question_is_answered_in_two_clicks(page: Page, day: PlayedDay, number
     question = QUESTIONS[number]
     assert len(question.clicks) <= MOST_CLICKS
     page.goto(re.sub(r"(?<=\w)/.*", "/", page.url))
-    for step in question.clicks:
+    for step in (*question.clicks, *question.tries):
         step(page, day)
         page.wait_for_load_state()
     shown = " ".join(page.locator("main").inner_text().split())

@@ -34,20 +34,25 @@ def site(database: str, tmp_path: Path) -> Iterator[ConsoleSite]:
         yield made
 
 
-def letter(connection: Connection, body: str | bytes) -> str:
+def letter(connection: Connection, body: str | bytes, *, key: bytes | None = b"k") -> str:
     """The page of a dead letter with this body."""
     query = (
         "INSERT INTO dead_letters (source, partition, position, key, body, reason, at) "
-        "VALUES (%s, 0, 7, 'k', %s, 'it could not be read', %s) RETURNING dead_no"
+        "VALUES (%s, 0, 7, %s, %s, 'it could not be read', %s) RETURNING dead_no"
     )
     content = body if isinstance(body, bytes) else body.encode()
-    (number,) = connection.execute(query, [helved_topics.primary_input(Scheme.AAP), content, utc_now()]).fetchone() or (0,)
+    (number,) = connection.execute(query, [helved_topics.primary_input(Scheme.AAP), key, content, utc_now()]).fetchone() or (0,)
     return f"/dead-letters/{number}"
 
 
 def records(connection: Connection) -> list[str]:
     """The bodies of what was put on topics."""
     return [bytes(value).decode() for (value,) in connection.execute("SELECT value FROM log_records ORDER BY position")]
+
+
+def keys(connection: Connection) -> list[str]:
+    """The keys under which it was."""
+    return [bytes(key).decode() for (key,) in connection.execute("SELECT key FROM log_records ORDER BY position")]
 
 
 def acts(connection: Connection) -> list[tuple[object, ...]]:
@@ -89,6 +94,49 @@ def test_a_mended_letter_is_looked_at_asked_for_and_approved(site: ConsoleSite, 
     guro.post(f"{approval}/approve", guro.get(approval).fields())
     assert records(connection) == [BODY]
     assert [each for each in acts(connection) if each[0] == "replay dead letter"] == [("replay dead letter", HANS, GURO)]
+
+
+def test_a_letter_without_a_key_is_given_one(site: ConsoleSite, connection: Connection) -> None:
+    page, hans, guro = letter(connection, BODY, key=None), site.browser(ACTS), site.browser(APPROVES)
+    form = hans.get(f"{page}/mend")
+    assert "name a key to replay it under" in hans.get(f"{page}/replay").words
+    assert hans.post(f"{page}/mend", form.fields(body=BODY, key="", step="look")).status == 400
+    shown = hans.post(f"{page}/mend", form.fields(body=BODY, key="key of L1", step="look"))
+    assert "under the key key of L1, as its sender wrote it" in shown.words
+    approval = urlsplit(hans.post(f"{page}/mend", shown.fields(body=BODY, key="key of L1", step="ask", reason=REASON)).url).path
+    guro.post(f"{approval}/approve", guro.get(approval).fields())
+    assert (records(connection), keys(connection)) == ([BODY], ["key of L1"])
+
+
+def test_a_key_that_its_sender_wrote_stays(site: ConsoleSite, connection: Connection) -> None:
+    page, hans = letter(connection, TORN), site.browser(ACTS)
+    form = hans.get(f"{page}/mend")
+    assert 'name="key"' not in form.text
+    assert "under the key k, with a mended body" in hans.post(f"{page}/mend", form.fields(body=BODY, key="another", step="look")).words
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"a": 1,\n "b": 2', "line 2, character 8"),
+        (b'{"a" 1}', "line 1, character 6"),
+        ("{}æ".encode(), "line 1, character 3"),
+        (b'{"a": "\xff"}', "line 1, character 8"),
+        (b"", "line 1, character 1"),
+        (b"{}", ""),
+    ],
+    ids=["torn", "a colon", "more", "not UTF-8", "empty", "all is well"],
+)
+def test_a_letter_says_where_it_stops_being_json(site: ConsoleSite, connection: Connection, body: bytes, place: str) -> None:
+    said = site.browser(LOOKS).get(letter(connection, body)).words
+    assert (f"Stops being JSON {place} From" in said) == bool(place)
+    assert ("Stops being JSON" in said) == bool(place)
+
+
+def test_who_mends_sees_what_stands_around_the_place(site: ConsoleSite, connection: Connection) -> None:
+    page = letter(connection, f"{'x' * 50}")
+    mending = site.browser(ACTS).get(f"{page}/mend").words
+    assert f"line 1, character 1: ▲ {'x' * 40} Body" in mending
 
 
 def test_another_body_than_the_one_that_was_looked_at_is_not_asked_for(site: ConsoleSite, connection: Connection) -> None:

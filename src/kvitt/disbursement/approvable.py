@@ -68,7 +68,7 @@ class PaymentForgotten(Struct, frozen=True):
 
 
 class _ShownOrder(NamedTuple):
-    """An order of a case; `held_for` are the reasons in one line."""
+    """An order of a case; `held_for` are the reasons in one line, `rail_says` what a receipt says against its state."""
 
     order_id: str
     area: str
@@ -76,6 +76,7 @@ class _ShownOrder(NamedTuple):
     resends: int
     held_for: str
     lines: int
+    rail_says: str | None
 
 
 class _ShownPayment(NamedTuple):
@@ -207,6 +208,8 @@ def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:
             yield f"order {order_id} of {now.area}, {now.lines} lines, is {was.state} and would be {now.state}{again}{held}"
         elif was.held_for != now.held_for:
             yield f"order {order_id} of {now.area}, {now.lines} lines, is held for: {was.held_for}; {held[2:] or 'it would be sent'}"
+        if was and was.rail_says and not now.rail_says:
+            yield f"order {order_id} of {now.area}: that the rail says {was.rail_says} would hold up the case no more"
     for payment_id, then in after.payments.items():
         stood = before.payments.get(payment_id)
         if stood != then:

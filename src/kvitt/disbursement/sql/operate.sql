@@ -134,11 +134,12 @@ LIMIT %s;
 SELECT c.case_no, c.scheme, c.case_id, c.last_event_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
 
 -- name: orders_in_short
--- Each order of a case with its state, what holds it, and how many lines it has, oldest first.
+-- Each order of a case with its state, what holds it, how many lines it has, and what a receipt says against it, oldest first.
 SELECT o.order_id::text, o.area, o.state, o.resends,
        (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
         FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
-       (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines
+       (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines,
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
 FROM orders AS o
 WHERE o.case_no = %s
 ORDER BY o.number;

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
+from kvitt.api.console.pages.letter_place import place_of_fault
 from kvitt.errors import DeadLetterNotFound
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
@@ -64,7 +65,8 @@ def read_one(visit: Visit) -> Values:
     """One dead letter. Raises DeadLetterNotFound."""
     letter = letter_on_page(visit)
     visit.look(f"dead letter {letter.dead_no}")
-    return {"letter": letter, "text": text_of(visit)}
+    text = text_of(visit)
+    return {"letter": letter, "text": text, "place": place_of_fault(text.body) if text else None}
 
 
 PAGES: Final = (

@@ -1,14 +1,23 @@
 """The replay of a dead letter: as it came by one person, mended by an approval; what it would lead to comes first (design §4, §17)."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.dead_letters import DeadLetterText, letter_on_page, text_of
+from kvitt.api.console.pages.letter_place import place_of_fault
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.showing import visible
 from kvitt.disbursement.letter_acts import LetterNamed, LetterReplayed
 from kvitt.errors import BadRequest, NotReplayable
+
+
+class OriginalLetter(NamedTuple):
+    """A letter as it came; one that `lacks_key` has none that its sender could be answered under."""
+
+    body: str
+    lacks_key: bool
+
 
 _LONGEST: Final = 20_000
 """As much as a form has room for, whatever the characters."""
@@ -32,18 +41,22 @@ def read_mend(visit: Visit) -> Values:
 
 def mend(visit: Visit) -> Values | Redirect:
     """Shows what the mended letter would lead to, or asks for its replay. Raises DeadLetterNotFound, NotPermitted, BadRequest."""
-    original, body = _original(visit), visit.form.get("body", "").replace("\r\n", "\n")
-    if not body or body == original.replace("\r\n", "\n"):
+    original, asked = _original(visit), visit.form.get("body", "").replace("\r\n", "\n")
+    body = None if asked == original.body.replace("\r\n", "\n") else asked.encode()
+    key = visit.form.get("key", "").encode() if original.lacks_key else b""
+    if not asked or not (body or key):
         raise BadRequest(("body", "is not mended: replay the letter as it is"))
     number = visit.path["dead_no"]
-    act = ActOnPage("dead replay", LetterReplayed(number, body.encode()), f"/dead-letters/{number}")
+    act = ActOnPage("dead replay", LetterReplayed(number, body, key or None), f"/dead-letters/{number}")
     answered = taken(visit, act) if visit.form.get("step") == "ask" else offered(visit, act)
-    return answered if isinstance(answered, Redirect) else _mending(visit, body, answered)
+    return answered if isinstance(answered, Redirect) else _mending(visit, original, answered)
 
 
-def _mending(visit: Visit, body: str, answered: Values) -> Values:
+def _mending(visit: Visit, original: OriginalLetter, answered: Values) -> Values:
     shown = answered or {"effect": None, "why_not": None, "refusal": None, "given": ""}
-    return {**_about(visit, shown), "body": body}
+    typed = {"body": visit.form.get("body", original.body), "key": visit.form.get("key", "")}
+    place = place_of_fault(original.body.encode())
+    return {**_about(visit, shown), **typed, "place": place, "lacks_key": original.lacks_key}
 
 
 def _unchanged(visit: Visit) -> ActOnPage:
@@ -57,19 +70,23 @@ def _about(visit: Visit, answered: Values) -> Values:
     return {**answered, "letter": letter}
 
 
-def _original(visit: Visit) -> str:
-    """The body as it came, for who may see persons. Raises NotReplayable for one that a form would not bring back as it is."""
+def _original(visit: Visit) -> OriginalLetter:
+    """The letter as it came, for who may see persons. Raises NotReplayable for a body that a form would not bring back as it is."""
     visit.need(ConsoleRole.PERSONS)
     letter_on_page(visit)
     visit.look(f"dead letter {visit.path['dead_no']}, with the persons in it")
     text: DeadLetterText | None = text_of(visit)
-    try:
-        body = text.body.decode() if text else ""
-    except UnicodeDecodeError:
-        body = ""
+    body = _text(text.body if text else None)
     if not body or len(body) > _LONGEST or visible(body.replace("\r\n", "\n")) != body.replace("\r\n", "\n"):
         raise NotReplayable("a form can not hold these bytes as they are: mend them with kvitt dead replay --body")
-    return body
+    return OriginalLetter(body, not _text(text.key if text else None))
+
+
+def _text(content: bytes | None) -> str:
+    try:
+        return (content or b"").decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 _ROLE: Final = ConsoleRole.ACT

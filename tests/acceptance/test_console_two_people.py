@@ -1,18 +1,29 @@
-"""Two people in two real browsers: one asks by the keyboard alone, the other approves what they see, and nothing is done before."""
+"""Each act that two people do, in two real browsers: one asks with a reason, the other sees who, why and what it does, and approves.
+
+Nothing is done before that; afterwards the hub does what follows from it, and the act is in the chain with both people.
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from kvitt.kernel.database import Connection
+from support.acts_of_two import ACTS as ACTS_OF_TWO
+from support.acts_of_two import ActOfTwo, ActStage, act_stage, new_payout, nothing_meanwhile, nothing_more
 from support.console_browser import CHROMIUM, Watched, running_chromium
 from support.console_day import GURO, HANS
-from support.console_script import EXAMPLES
-from support.console_stage import ACTS, APPROVES, ConsoleSite
-from support.payout_stage import PayoutStage, payout_stage, wanted
+from support.console_stage import ACTS, APPROVES, Browser, ConsoleSite
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+REASON = "the bank said so by phone"
+People = tuple[Watched, Watched]
+
+
+@pytest.fixture(scope="module")
+def stage(conninfo: str) -> Iterator[ActStage]:
+    with act_stage(conninfo) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -21,78 +32,129 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def payouts(conninfo: str) -> Iterator[PayoutStage]:
-    with payout_stage(conninfo) as made:
-        yield made
-
-
-@pytest.fixture
-def people(chromium: Any, site: ConsoleSite) -> Iterator[tuple[Watched, Watched]]:
-    """Hans, who may ask, and Guro, who may approve, each in a browser of their own."""
-    contexts = [chromium.new_context() for _ in range(2)]
+@contextmanager
+def at_work(chromium: Any, site: ConsoleSite, width: int) -> Iterator[People]:
+    """Hans, who may ask, and Guro, who may approve, each in a browser of their own that complains of nothing in the end."""
+    contexts = [chromium.new_context(viewport={"width": width, "height": 740}) for _ in range(2)]
     hans, guro = (Watched(each, site.url) for each in contexts)
-    hans.log_in(ACTS)
-    guro.log_in(APPROVES)
     yield hans, guro
     assert (hans.faults, guro.faults) == ([], [])
     for each in contexts:
         each.close()
 
 
-def approve(guro: Watched, path: str) -> str:
-    """What stands on the page once it is approved."""
-    guro.page.goto(f"{guro.url}{path}")
-    assert guro.barriers() == []
+@pytest.fixture(scope="module")
+def logged_in(chromium: Any, site: ConsoleSite) -> Iterator[People]:
+    with at_work(chromium, site, 1920) as (hans, guro):
+        hans.log_in(ACTS)
+        guro.log_in(APPROVES)
+        yield hans, guro
+
+
+@pytest.fixture
+def people(logged_in: People) -> Iterator[People]:
+    yield logged_in
+    assert [each.faults for each in logged_in] == [[], []]
+
+
+def shown_to_asker(hans: Watched, act: ActOfTwo, it: str, stage: ActStage) -> str:
+    """What the form says that the act would do."""
+    page = hans.page
+    page.goto(f"{hans.url}{act.page.format(it=it)}")
+    page.locator("main").get_by_role("link", name=act.link, exact=True).click()
+    act.fills(page, stage)
+    return page.locator("pre.effect", has_text=act.shows).inner_text()
+
+
+def ask(hans: Watched, stage: ActStage) -> int:
+    """Asks for it, once there is a reason; returns the number of the approval."""
+    page, asked = hans.page, "SELECT count(*) FROM kvitt_views.approvals"
+    before, button = stage.value(asked, ""), page.get_by_role("button", name="Ask for approval")
+    button.click()
+    assert page.get_by_label("Reason").evaluate("each => each.validity.valueMissing && each === document.activeElement")
+    assert stage.value(asked, "") == before
+    page.get_by_label("Reason").fill(REASON)
+    button.click()
+    page.wait_for_url("**/approvals/*")
+    return int(page.url.rpartition("/")[2])
+
+
+def refused_to_asker(hans: Watched, number: int) -> None:
+    """Who has asked is offered nothing that approves, and a form of their own making does not."""
+    main = hans.page.locator("main")
+    assert "another person approves it" in main.inner_text()
+    assert main.get_by_role("button", name="Approve").count() == 0
+    forger = Browser(hans.url)
+    forger.cookies = {each["name"]: each["value"] for each in hans.page.context.cookies()}
+    assert forger.send(f"/approvals/{number}/approve", once="new", seen="0" * 64).status == 403
+
+
+def shown_to_approver(guro: Watched, number: int) -> str:
+    """What stands on the page to which the overview leads."""
+    guro.page.goto(guro.url)
+    guro.page.locator(f"main a[href='/approvals/{number}']").click()
+    guro.page.get_by_role("heading", name=f"Approval {number}").wait_for()
+    return guro.page.locator("main").inner_text()
+
+
+def approve(guro: Watched) -> None:
+    """Approves what is shown."""
     guro.page.get_by_role("button", name="Approve:").click()
-    guro.page.get_by_text("Confirmed", exact=False).first.wait_for()
-    return str(guro.page.locator("main").inner_text())
+    guro.page.locator("dl .state", has_text="confirmed").wait_for()
 
 
-def stands_in_the_audit(guro: Watched, act: str, subject: str) -> None:
-    """The act is in the chain, which was verified while it was read, with both people."""
-    guro.page.goto(f"{guro.url}/audit")
-    row = guro.page.get_by_role("row").filter(has_text=act).filter(has_text=subject).filter(has_text=HANS).filter(has_text=GURO)
-    assert row.count(), "the act, with who asked for it and who approved it"
-    assert guro.page.get_by_text("were verified while you read").is_visible()
+def in_the_chain(guro: Watched, noted: str, number: int) -> str:
+    """The entry of the act on the page of the audit, which verified it while it was read."""
+    page = guro.page
+    page.goto(f"{guro.url}/audit")
+    assert page.get_by_text("were verified while you read").is_visible()
+    act, approval = page.get_by_role("cell", name=noted, exact=True), page.get_by_role("link", name=f"approval {number}", exact=True)
+    return page.get_by_role("row").filter(has=act).filter(has=approval).first.inner_text()
 
 
-def test_a_payout_is_confirmed_by_a_second_person_who_sees_its_effect(
-    people: tuple[Watched, Watched], payouts: PayoutStage, connection: Connection
-) -> None:
-    hans, guro = people
-    payouts.payouts.create(wanted("by-two"))
-    hans.page.goto(f"{hans.url}/payouts/one?id=by-two")
-    hans.page.get_by_role("link", name="Confirm").focus()
-    hans.page.keyboard.press("Enter")
-    reason = hans.page.get_by_label("Reason")
-    reason.wait_for()
-    assert hans.barriers() == []
-    assert "would be confirmed" in hans.page.locator("pre.effect").inner_text()
-    reason.focus()
-    hans.page.keyboard.type("the bank has paid")
-    hans.page.keyboard.press("Enter")
-    hans.page.wait_for_url("**/approvals/*")
-    status = "SELECT status FROM payouts.payouts WHERE payout_id = 'by-two'"
-    assert connection.execute(status).fetchone() == ("unpaid",)
-    assert "payout by-two is confirmed" in approve(guro, hans.page.url.removeprefix(hans.url))
-    assert connection.execute(status).fetchone() == ("confirmed",)
-    stands_in_the_audit(guro, "payout confirm", "by-two")
+@pytest.mark.parametrize("name", ACTS_OF_TWO)
+def test_an_act_is_asked_for_by_one_person_and_done_when_another_has_seen_it(people: People, stage: ActStage, name: str) -> None:
+    (hans, guro), act = people, ACTS_OF_TWO[name]
+    it = act.begins(stage, name.replace(" ", "-"))
+    before, approved, at_last = act.stands
+    effect = shown_to_asker(hans, act, it, stage)
+    # Other forms are among the pages that are looked at without an act.
+    assert act.fills is nothing_more or hans.barriers() == []
+    number = ask(hans, stage)
+    refused_to_asker(hans, number)
+    stage.hub.run()
+    assert stage.value(act.state, it) == before, "nothing is done by one person's word"
+    act.meanwhile(stage, it)
+    shown = shown_to_approver(guro, number)
+    assert [each for each in (f"{ACTS} ({HANS})", REASON, *effect.splitlines()) if each not in shown] == []
+    assert ("What changed since" in shown) == (act.meanwhile is not nothing_meanwhile)
+    assert act.meanwhile is nothing_meanwhile or guro.barriers() == []
+    approve(guro)
+    assert stage.value(act.state, it) == approved
+    stage.hub.run()
+    assert stage.value(act.state, it) == at_last
+    noted = in_the_chain(guro, act.noted, number)
+    assert [each for each in (HANS, GURO, REASON) if each not in noted] == []
 
 
-def test_a_file_of_parties_is_pasted_looked_at_and_approved(people: tuple[Watched, Watched], connection: Connection) -> None:
-    hans, guro = people
-    hans.page.goto(f"{hans.url}/parties/load")
-    hans.page.get_by_label("The whole file").fill((EXAMPLES / "parties.toml").read_text("utf-8"))
-    hans.page.get_by_role("button", name="Look at what it would do").click()
-    effect = hans.page.locator("pre.effect")
-    effect.wait_for()
-    assert "party-1: would be revision 1" in effect.inner_text()
-    assert hans.barriers() == []
-    hans.page.get_by_label("Reason").fill("a new shop is opened")
-    hans.page.get_by_role("button", name="Ask for approval").click()
-    hans.page.wait_for_url("**/approvals/*")
-    assert connection.execute("SELECT count(*) FROM parties.parties").fetchone() == (0,)
-    assert "1 parties changed" in approve(guro, hans.page.url.removeprefix(hans.url))
-    assert connection.execute("SELECT count(*) FROM parties.parties").fetchone() == (1,)
-    stands_in_the_audit(guro, "party load", "party-1")
+def test_the_keyboard_alone_leads_from_login_to_approval_on_a_narrow_screen(chromium: Any, site: ConsoleSite, stage: ActStage) -> None:
+    payout, wide = new_payout(stage, "by-keys"), list[bool]()
+    with at_work(chromium, site, 360) as (hans, guro):
+        hans.log_in_by_keys(ACTS)
+        hans.page.keyboard.press("/")
+        hans.send(payout)
+        hans.enter("Confirm")
+        wide.append(hans.is_too_wide)
+        hans.tab_to("Reason")
+        hans.send(REASON)
+        guro.log_in_by_keys(APPROVES)
+        guro.enter("approval", beside=REASON)
+        wide.append(guro.is_too_wide)
+        guro.enter("Approve:")
+        guro.page.locator("dl .state", has_text="confirmed").wait_for()
+    assert stage.value("SELECT status FROM kvitt_views.payouts WHERE payout_id = %(it)s", payout) == "confirmed"
+    assert wide == [False, False]
+
+
+def test_the_chain_and_the_store_agree_about_all_of_it(stage: ActStage) -> None:
+    stage.hub.check()

@@ -10,17 +10,14 @@ from uuid import UUID
 import pytest
 
 from kvitt.api.console import frame
-from kvitt.app.ports import PORTS
-from kvitt.disbursement.check import check
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import ResultUnknown
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, connect
-from support.case_histories import CaseStage, aap, answered
-from support.console_script import command
-from support.console_stage import ACTS, APPROVES, LOOKS, ConsoleSite
+from support.case_histories import CaseStage, aap
+from support.console_stage import ACTS, LOOKS, ConsoleSite
 
-HANS, GURO = "H100002", "G100003"
+HANS = "H100002"
 REASON = "the other case has ended"
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 SPAN = [("2026-06-01", "2026-06-12", 500)]
@@ -69,49 +66,6 @@ def acts(connection: Connection, since: int) -> list[tuple[object, ...]]:
 def end_of_chain(connection: Connection) -> int:
     (found,) = connection.execute("SELECT coalesce(max(seq), 0) FROM audit WHERE chain = 0").fetchone() or (0,)
     return int(found)
-
-
-def test_hans_asks_guro_approves_and_the_order_leaves(
-    conninfo: str, site: ConsoleSite, connection: Connection, cases: CaseStage, held: str
-) -> None:
-    hans, guro, before = site.browser(ACTS), site.browser(APPROVES), end_of_chain(connection)
-    assert cases.send() == []
-    form = hans.get(hans.get(f"/orders/{held}").link("Release"))
-    assert "is held for: it pays more than its sender may; it would be sent" in form.words
-    assert "It is done when another person approves it." in form.words
-    asked = hans.post(f"/orders/{held}/release", form.fields(reason=REASON))
-    approval = urlsplit(asked.url).path
-    assert approval.startswith("/approvals/")
-    assert "another person approves it" in asked.words
-    assert cases.send() == [], "nothing leaves by one person's word"
-    shown = guro.get(guro.get("/").link("approval"))
-    assert REASON in shown.words
-    done = guro.post(f"{approval}/approve", shown.fields())
-    assert "will be sent" in done.words
-    [xml] = cases.send()
-    cases.answer(answered(xml))
-    assert state(connection, held) == "accepted"
-    audit = guro.get("/audit")
-    assert (urlsplit(audit.link("order")).path, urlsplit(audit.link(f"approval {approval.rpartition('/')[2]}")).path) == (
-        f"/orders/{held}",
-        approval,
-    )
-    assert acts(connection, before) == [("approval asked", HANS, None), ("release", HANS, GURO), ("approval confirmed", HANS, GURO)]
-    assert command("audit", "verify", "--database", conninfo).returncode == 0
-    assert check(conninfo, PORTS).differences == ()
-
-
-def test_an_unanswered_order_is_sent_once_more_by_two_people(
-    site: ConsoleSite, connection: Connection, cases: CaseStage, sent: str
-) -> None:
-    hans, guro = site.browser(ACTS), site.browser(APPROVES)
-    form = hans.get(hans.get(hans.get(f"/orders/{sent}").link("Where is it?")).link("Send once more"))
-    assert "to be sent once more" in form.words
-    assert "Ask the rail first" in form.words
-    approval = urlsplit(hans.post(f"/orders/{sent}/resend", form.fields(reason="the rail never got it")).url).path
-    assert state(connection, sent) == "sent"
-    guro.post(f"{approval}/approve", guro.get(approval).fields())
-    assert state(connection, sent) == "ready"
 
 
 def test_an_order_that_has_not_left_is_taken_back_at_once_and_once(site: ConsoleSite, connection: Connection, ready: str) -> None:

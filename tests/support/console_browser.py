@@ -15,8 +15,15 @@ from support.patience import PATIENCE_SECONDS
 CHROMIUM = shutil.which("chromium")
 AXE = (Path(__file__).parent / "axe/axe.min.js").read_text("utf-8")
 SERIOUS = ("serious", "critical")
+MOST_TABS = 150
+"""Whatever is further away by the Tab key is out of reach."""
 FAILED_FETCH = re.compile(r"Failed to load resource: (net::ERR_\w+|the server responded with a status of (401|503) .*)")
 """Chromium says so of each fetch that fails, whatever the page makes of it."""
+FOCUSED = """() => {
+    const each = document.activeElement;
+    return [(each.labels?.[0] ?? each).textContent.trim(), each.closest("tr")?.textContent ?? ""];
+}"""
+"""How what has the focus is called, and the row in which it is."""
 
 
 @contextmanager
@@ -46,6 +53,37 @@ class Watched:
         self.page.get_by_role("link", name="Log in").press("Enter")
         self.page.get_by_role("link", name=person).press("Enter")
         self.page.get_by_role("heading", name="Overview").wait_for()
+
+    def log_in_by_keys(self, person: str) -> None:
+        """Logs in with nothing but keys pressed."""
+        self.page.goto(self.url)
+        self.enter("Log in")
+        self.enter(person)
+
+    def tab_to(self, name: str, *, beside: str = "") -> None:
+        """Moves the focus on to what begins with this name, by the Tab key alone; to that of the row which has the text beside it."""
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            focused, row = self.page.evaluate(FOCUSED)
+            if focused.startswith(name) and beside in row:
+                return
+        raise AssertionError(f"the Tab key does not lead to {name!r} on {self.page.url}")
+
+    def enter(self, name: str, *, beside: str = "") -> None:
+        """Moves the focus there, and follows it to another page."""
+        self.tab_to(name, beside=beside)
+        self.send()
+
+    def send(self, text: str = "") -> None:
+        """Types where the focus is, and sends it off."""
+        self.page.keyboard.type(text)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    @property
+    def is_too_wide(self) -> bool:
+        """Whether the page scrolls sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
     def barriers(self) -> list[str]:
         """What keeps people from using this page."""

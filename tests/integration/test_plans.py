@@ -143,7 +143,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
-        "add_to_source_hours": [TEXTS, MOMENTS, NUMBERS],
+        "add_to_source_hours": [IDS, NUMBERS, TEXTS, MOMENTS, NUMBERS],
         "step_cases": [
             NUMBERS,
             TEXTS,

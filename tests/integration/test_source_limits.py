@@ -108,6 +108,24 @@ def test_an_order_that_pays_otherwise_than_it_was_held_for_is_found(database: st
         stage.connection.execute("UPDATE outside_findings SET reason = jsonb_set(reason, '{amounts_kroner,0}', '1500')")
 
 
+def test_what_a_source_used_of_its_limit_is_the_sum_of_its_orders_and_each_counts_what_it_pays(database: str) -> None:
+    with limited(database, kroner_per_hour=4000) as stage:
+        stage.hand_in(DP, ("one", dp("A")), ("two", dp("B")), ("over", dp("C")))
+
+        def differs(*changes: str) -> list[str]:
+            for change in changes:
+                stage.connection.execute(change.encode())
+            return [each.text for each in check(database, stage.ports).differences]
+
+        more_in_hour, less_in_hour = ("UPDATE source_hours SET kroner = kroner + 1", "UPDATE source_hours SET kroner = kroner - 1")
+        assert differs(more_in_hour) == ["adds up otherwise in the view of limits used"]
+        one = "order_id = (SELECT order_id FROM limited_orders ORDER BY order_id LIMIT 1)"
+        assert differs(f"UPDATE limited_orders SET kroner = kroner + 1 WHERE {one}") == [
+            "counts otherwise on the limit of its source than it pays"
+        ]
+        assert differs(less_in_hour, "UPDATE limited_orders SET kroner = 1500") == []
+
+
 # From 1 June 2026, a Monday, to a day; at 10 kroner; by a rate; what is counted of it.
 COUNTED = [
     (RateType.WEEKDAY, date(2026, 6, 14), 100),

@@ -105,9 +105,14 @@ class LookedUp:
         over = any(each.reason.kind is HoldKind.OVER_LIMIT for each in found)
         if over or self._hours is None or not self._hours.is_limited(asked.source):
             return ()
-        kroner = _kroner(asked)
-        self._hours.count(asked.source, kroner)
-        return [SourceHourRow(asked.source, self._hours.hour, kroner)]
+        counted = counted_in(self._hours.hour, asked)
+        self._hours.count(asked.source, counted.kroner)
+        return [counted]
+
+
+def counted_in(hour: datetime, asked: AskedFor) -> SourceHourRow:
+    """Returns what an order counts on the limit of its source in an hour."""
+    return SourceHourRow(asked.order.order_id, asked.case.case_no, asked.source, hour, _kroner(asked))
 
 
 def _kroner(asked: AskedFor) -> int:

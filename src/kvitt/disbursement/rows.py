@@ -151,6 +151,8 @@ class SourceHourRow(Row, frozen=True):
     """Kroner that an order has a source that has a limit paid, in an hour."""
 
     statement = _WRITE.add_to_source_hours
+    order_id: str
+    case_no: int
     source: str
     hour: datetime
     kroner: int

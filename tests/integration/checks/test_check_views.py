@@ -11,8 +11,15 @@ from psycopg import sql
 
 import kvitt.api.console
 from kvitt.app.ports import PORTS
+from kvitt.contracts.helved import outputs
+from kvitt.contracts.rapid.wire import simulation, solutions
+from kvitt.contracts.rapid.wire.solutions import Solution, SolutionStatus
+from kvitt.contracts.utbetalinger.answers import KeptStatus, PaymentStatus
+from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.check import check
 from kvitt.disbursement.check.report import Kind
+from kvitt.disbursement.simulation import FailureReason, SimulationFailure
+from kvitt.disbursement.values import Refusal
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.testing import TestServer
@@ -68,6 +75,14 @@ def lived(kvitt_server: TestServer) -> Iterator[psycopg.Connection[Any]]:
                 """INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, next_try_at, busy_until)
                    SELECT payout_id, 9, 'create', plan_id, '', 'forward', now(), now(), now() FROM payouts.payouts LIMIT 1"""
             )
+            connection.execute(
+                "INSERT INTO deferred (scheme, case_id, body, came_at, message_id, rail) VALUES ('AAP', 'A1', '', now(), 'm', 'oppdrag')"
+            )
+            connection.execute("INSERT INTO source_hours (source, hour, kroner) VALUES ('dp-sak', date_trunc('hour', now()), 3000)")
+            connection.execute(
+                """INSERT INTO limited_orders (case_no, order_id, source, hour, kroner)
+                   SELECT case_no, order_id, 'dp-sak', date_trunc('hour', now()), 1500 FROM orders ORDER BY order_id LIMIT 2"""
+            )
             yield connection
 
 
@@ -122,6 +137,38 @@ def test_views_as_they_are_show_what_the_tables_give(lived: psycopg.Connection[A
     assert {view: rows for view in PROOFS if (rows := found(lived, view))} == {}
 
 
+def test_failures_are_the_messages_that_their_contracts_say_have_failed(lived: psycopg.Connection[Any]) -> None:
+    answered = lived.execute(
+        "SELECT message_no, source, answer FROM messages WHERE state = 'answered' AND starts_with(answer::text, '\\x7b')"
+    )
+    failed = {number for number, source, answer in answered if PORTS.contracts.of[source].in_short(answer).status is Status.FAILED}
+    failed |= {number for (number,) in lived.execute("SELECT message_no FROM decisions WHERE outcome = 'refused'")}
+    assert failed
+    assert {number for (number,) in lived.execute("SELECT message_no FROM kvitt_views.failure_texts")} == failed
+
+
+NO: Final = Refusal(400, 'says "no"', "docs")
+FAILURES: Final = {
+    "a case stream": (outputs.encode_status(Answer(Status.FAILED, None, NO)), 'says \\"no\\"'),
+    "a payment that the rail refused": (KeptStatus(PaymentStatus.FAILED, NO).encode(), 'says \\"no\\"'),
+    "a need that the rail refused": (solutions.encode(Solution(SolutionStatus.REJECTED, "nei")), "nei"),
+    "a need that failed": (solutions.encode(Solution(SolutionStatus.FAILED, "nei")), "nei"),
+    "a simulation while the rail is closed": (
+        simulation.solution(SimulationFailure(FailureReason.CLOSED, "closed")),
+        "Oppdrag/UR er stengt",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "text"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_has_its_text_in_whatever_form_its_contract_says_so(lived: psycopg.Connection[Any], answer: bytes, text: str) -> None:
+    with lived.transaction(force_rollback=True):
+        (number,) = lived.execute("SELECT max(message_no) FROM messages WHERE state = 'answered'").fetchone() or (0,)
+        lived.execute("UPDATE messages SET answer = %s WHERE message_no = %s", [answer, number])
+        assert lived.execute("SELECT text FROM kvitt_views.failure_texts WHERE message_no = %s", [number]).fetchall() == [(text,)]
+        assert found(lived, "failure_texts") == []
+
+
 @pytest.mark.parametrize("view", sorted(PROOFS))
 def test_a_view_with_another_figure_is_found(lived: psycopg.Connection[Any], view: str) -> None:
     of_view = figures(lived, view)
@@ -163,31 +210,26 @@ AS_THEY_ARE: Final = {
     "answer_texts": "bytes",
     "answered_callers": "names alone",
     "approvals": "what was asked and decided, which the check of approvals compares with the audit",
-    "stuck": "the same rows as in attention for one case, which are proved there but for orders behind a stop",
     "audit_entries": "entries of chains, which are made again entry by entry",
     "calls": "who called, as it was noted",
     "case_timeline": "a row for each thing that happened, with its moment, and no sum",
     "dead_letter_texts": "bytes",
     "decisions": "calls, and how far each has come, which is derived again case by case",
     "deferred": "a row for each thing that came while a case was locked",
-    "failure_texts": "answers as they were given",
     "exempt_pairs": "what two people said of two cases, which the check compares with what was released",
     "house_accounts": "documents as they were loaded",
     "jobs": "rows as the scheduler wrote them last",
     "check_runs": "how checks ended, as noted; this very check writes the next one",
     "lease_owners": "who has held what, as noted",
-    "leases": "who holds what just now",
     "ledger_steps": "who asked for what, which the ledger's own proof compares with entries",
     "lines_by_id": "ids alone",
     "looks": "who looked at what",
     "message_texts": "bytes",
-    "messages_counted": "up to where messages are counted, as it is noted",
     "messages": "rows with their state, which is derived again case by case",
     "note_texts": "words of people",
     "open_receipts": "receipts that wait for a person, as they came",
     "operator_acts": "entries of the operators' chain",
     "order_checks": "what was found of an order, which is compared again case by case",
-    "order_sendings": "who put an order and when, as the sender noted it",
     "order_texts": "bytes",
     "parties": "documents as they were loaded",
     "payments_by_id": "ids alone",
@@ -206,7 +248,6 @@ AS_THEY_ARE: Final = {
     "roles": "how processes do, as they wrote it last",
     "simulation_texts": "bytes",
     "simulations": "what was asked and how it ended, which is compared again case by case",
-    "source_hours": "what was counted when orders were made, as it stands",
     "stops": "a row for each stop",
 }
 """Views that show rows as they are, and no figure that is counted or added up."""

@@ -31,6 +31,7 @@ def compare(replay: Replay) -> None:
     outcome.messages()
     outcome.orders()
     outcome.lines()
+    outcome.limited()
     outcome.idempotency()
     outcome.decisions()
     outcome.payments()
@@ -153,6 +154,12 @@ class _Comparison:
             else:
                 text = f"differs in {unequal(given, stands)}"
             self._differs(Kind.LINE, f"{place[0]}/{place[1]}", text)
+
+    def limited(self) -> None:
+        """Compares what each order counts on the limit of its source; what sources used in an hour is proved of it over all cases."""
+        for order_id, stored in self._stored.limited.items():
+            if self._replay.outside.counts.get(order_id) != stored:
+                self._differs(Kind.ORDER, order_id, "counts otherwise on the limit of its source than it pays")
 
     def idempotency(self) -> None:
         made = {each.message_no: each for each in self._replay.idempotency}

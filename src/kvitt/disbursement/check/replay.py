@@ -77,6 +77,7 @@ class Replay:
         self.case = Case.new(number, scheme, case_id)
         self.rail = ports.rails.of[self.case.scheme]
         self.simulating = ports.rails.simulating(self.case.scheme)
+        self.outside = FoundBefore(stored.outside, stored.limited)
         then = policies(self.case.scheme, stored.checks)
         self._handling = Handling(
             self.case,
@@ -84,7 +85,7 @@ class Replay:
             ids_of_other_cases,
             partial(questions_of_then, stored),
             then,
-            outside=FoundBefore(stored.outside) if stored.outside else None,
+            outside=self.outside if stored.outside or stored.limited else None,
         )
         self.chain = Chain(number, found)
         self.message_replays: dict[int, MessageReplay] = {}

@@ -59,6 +59,7 @@ class Counts(Struct, frozen=True):
     contradictions: int = 0
     order_checks: int = 0
     outside_findings: int = 0
+    limited_orders: int = 0
     simulations: int = 0
     reconciliations: int = 0
     reconciliation_triggers: int = 0

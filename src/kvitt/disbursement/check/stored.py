@@ -23,6 +23,7 @@ from kvitt.disbursement.rows import (
     OrderRow,
     OutsideFindingRow,
     PaymentRow,
+    SourceHourRow,
 )
 from kvitt.disbursement.simulation_check import CheckMode
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, read_all
@@ -149,6 +150,7 @@ class StoredCase(Struct):
     contradictions: list[StoredContradiction] = []
     checks: dict[str, list[StoredCheck]] = {}
     outside: dict[str, list[OutsideFindingRow]] = {}
+    limited: dict[str, SourceHourRow] = {}
     simulations: dict[int, RequestWithQuestions] = {}
     published: list[StoredPublished] = []
     audit: list[AuditRow] = []
@@ -295,6 +297,7 @@ _SORTS = (
         _case_no,
         lambda case, row: case.outside.setdefault(row.order_id, []).append(row),
     ),
+    _Sort("limited_orders", SQL.limited_orders, SourceHourRow, _case_no, lambda case, row: case.limited.update({row.order_id: row})),
     _Sort("records_published", SQL.published, StoredPublished, _of, lambda case, each: case.published.append(each), {"row": OutboxRow}),
     _Sort("audit_entries", SQL.audit, AuditRow, _chain, lambda case, row: case.audit.append(row)),
 )

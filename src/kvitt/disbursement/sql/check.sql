@@ -111,6 +111,11 @@ ORDER BY c.case_no, c.message_no, k.times_asked;
 SELECT order_id::text, place, case_no, other_case_no, class_code, reason::text
 FROM outside_findings WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY order_id, place;
 
+-- name: limited_orders
+-- What orders of a span of cases count on the limits of their sources.
+SELECT order_id::text, case_no, source, hour, kroner
+FROM limited_orders WHERE case_no BETWEEN %(first)s AND %(last)s ORDER BY order_id;
+
 -- name: simulations
 -- The simulations that dry runs of a span of cases asked for.
 SELECT request_no FROM simulation_requests WHERE asker = 'message' AND case_no BETWEEN %(first)s AND %(last)s ORDER BY request_no;

@@ -263,6 +263,106 @@ FROM kvitt_views.topic_partitions AS v
 FULL JOIN log_partitions AS l USING (topic, partition)
 WHERE v.next_position IS DISTINCT FROM l.next_position;
 
+-- name: source_hours
+-- Hours in which a source used more or less of its limit than its orders count, from where each order says what it counts.
+WITH given AS (
+    SELECT h.source, h.hour, CASE WHEN h.hour < p.from_hour THEN h.kroner ELSE 0 END AS kroner
+    FROM source_hours AS h CROSS JOIN source_hours_proved AS p
+    UNION ALL
+    SELECT o.source, o.hour, o.kroner FROM limited_orders AS o CROSS JOIN source_hours_proved AS p WHERE o.hour >= p.from_hour
+)
+SELECT NULL::bigint, concat_ws(' ', source, hour), 'adds up otherwise in the view of limits used'
+FROM (SELECT source, hour, sum(kroner) AS kroner, count(*) AS rows FROM kvitt_views.source_hours GROUP BY source, hour) AS v
+FULL JOIN (SELECT source, hour, sum(kroner) AS kroner FROM given GROUP BY source, hour) AS g USING (source, hour)
+WHERE (v.kroner, v.rows) IS DISTINCT FROM (g.kroner, 1);
+
+-- name: failure_texts
+-- Messages that failed by their calls, or by their answers read as JSON, and are not among the failures, or with another text or time; and the
+-- other way round. An answer with a character that the server's JSON does not know is passed by.
+WITH answers AS (
+    SELECT m.message_no, m.received_at, CASE WHEN position('\u0000' IN a.answer) = 0 THEN a.answer::jsonb END AS said
+    FROM messages AS m
+    CROSS JOIN LATERAL convert_from(m.answer, 'UTF8') AS a (answer)
+    WHERE m.state = 'answered' AND (position('FEIL'::bytea IN m.answer) > 0 OR position('AVVIST'::bytea IN m.answer) > 0
+                                    OR position('STENGT'::bytea IN m.answer) > 0)
+), failed AS (
+    SELECT message_no, received_at, false AS is_passed_by, jsonb_path_query_first(
+        said, '$.** ? (@.type() == "object").keyvalue() ? (@.key == "msg" || @.key == "beskrivelse" || @.key == "feilmelding" || @.key == "text").value ? (@.type() == "string")'
+    )::text AS text
+    FROM answers
+    WHERE said @? '$.**.status ? (@ == "FEILET" || @ == "FEILET_MOT_OPPDRAG" || @ == "AVVIST" || @ == "FEIL" || @ == "FUNKSJONELL_FEIL"
+                                  || @ == "TEKNISK_FEIL" || @ == "OPPDRAG_UR_ER_STENGT")'
+    UNION ALL
+    SELECT message_no, received_at, true, NULL FROM answers WHERE said IS NULL
+), given AS (
+    SELECT message_no, coalesce(f.received_at, m.received_at) AS received_at, coalesce(f.is_passed_by, false) AS is_passed_by,
+           coalesce(d.refused_text, substring(f.text FROM 2 FOR length(f.text) - 2), '') AS text
+    FROM failed AS f
+    FULL JOIN (SELECT message_no, refused_text FROM decisions WHERE outcome = 'refused') AS d USING (message_no)
+    LEFT JOIN messages AS m USING (message_no)
+)
+SELECT NULL::bigint, message_no::text, 'failed otherwise in the view of failures'
+FROM (SELECT message_no, min(received_at) AS received_at, min(text) AS text, count(*) AS rows FROM kvitt_views.failure_texts GROUP BY message_no) AS v
+FULL JOIN given AS g USING (message_no)
+WHERE g.is_passed_by IS NOT TRUE AND (v.received_at, v.text, v.rows) IS DISTINCT FROM (g.received_at, g.text, 1);
+
+-- name: stuck
+-- Orders behind a stop, messages in the line of a case and what came while it was locked, where the view has them and the tables do not, or with
+-- another amount or another time; and the other way round. All else that is stuck is proved as what needs a person.
+WITH given (what, order_id, message_no, since, sum_kroner) AS (
+    SELECT 'sending stopped', o.order_id, o.message_no, greatest(o.made_at, s.stopped_at), o.sum_kroner
+    FROM orders AS o
+    JOIN stops AS s ON (s.rail = o.rail OR s.rail = '*') AND (s.area = o.area OR s.area = '*')
+    WHERE o.state = 'ready'
+      AND NOT EXISTS (
+          SELECT FROM jsonb_array_elements(o.held_for) AS r (reason)
+          WHERE r.reason ->> 'kind' <> 'unchecked'
+             OR EXISTS (SELECT FROM order_checks AS k WHERE k.order_id = o.order_id AND k.ended_at IS NULL AND k.times_asked >= 12)
+      )
+    UNION ALL
+    SELECT 'message queued', NULL, m.message_no, m.received_at, NULL FROM messages AS m WHERE m.state = 'queued'
+    UNION ALL
+    SELECT 'case locked', NULL, NULL, d.came_at, NULL FROM deferred AS d WHERE d.taken_at IS NULL
+)
+SELECT NULL::bigint, coalesce(w.order_id::text, w.message_no::text, w.what),
+       w.what || CASE WHEN sum(w.rows) > 0 THEN ' is shown, and is not so' ELSE ' is so, and is not shown' END
+FROM (
+    SELECT 1 AS rows, what, order_id, message_no, since, sum_kroner FROM kvitt_views.stuck
+    WHERE what IN ('sending stopped', 'message queued', 'case locked')
+    UNION ALL
+    SELECT -1, what, order_id, message_no, since, sum_kroner FROM given
+) AS w
+GROUP BY w.what, w.order_id, w.message_no, w.since, w.sum_kroner
+HAVING sum(w.rows) <> 0;
+
+-- name: order_sendings
+-- Orders that the view shows as put at other times, or more or less often than they were.
+SELECT o.case_no, order_id::text, 'was put otherwise in the view'
+FROM kvitt_views.order_sendings AS v
+FULL JOIN orders AS o USING (order_id)
+WHERE (v.sending_at, v.sent_at, v.resends, v.key_day, v.was_unknown) IS DISTINCT FROM
+      (o.sending_at, o.sent_at, o.resends, o.key_day, o.was_unknown);
+
+-- name: leases
+-- Leases that the view shows at another position, or with another owner's token or times.
+SELECT NULL::bigint, coalesce(v.lease, l.lease), 'stands otherwise in the view of leases'
+FROM kvitt_views.leases AS v
+FULL JOIN leases AS l USING (lease)
+LEFT JOIN lease_owners AS o ON o.lease = l.lease AND o.fencing_token = l.fencing_token
+WHERE (v.fencing_token, v.position, v.is_held, v.until, v.since) IS DISTINCT FROM
+      (l.fencing_token, l.position, now() < l.until, nullif(nullif(l.until, 'infinity'), '-infinity'), o.since);
+
+-- name: messages_counted
+-- Where the view counts messages up to another one than is noted, or says otherwise whether more have come than are looked through.
+SELECT NULL::bigint, 'messages', 'are counted otherwise in the view'
+FROM kvitt_views.messages_counted AS v
+FULL JOIN (
+    SELECT c.counted_to, CASE WHEN c.seen_at > to_timestamp(0) THEN c.seen_at END AS looked_at,
+           (SELECT count(*) FROM messages AS m WHERE m.message_no > c.counted_to) > 5000 AS is_at_least
+    FROM counted_messages AS c
+) AS g ON true
+WHERE (v.counted_to, v.looked_at, v.is_at_least) IS DISTINCT FROM (g.counted_to, g.looked_at, g.is_at_least);
+
 -- name: as_many_rows
 -- Views that show more or fewer rows than there are: a row that is shown twice is twice in every sum.
 SELECT NULL::bigint, n.view, 'shows ' || n.shown || ' rows, and there are ' || n.there
@@ -275,6 +375,9 @@ FROM (
     SELECT 'reconciliations', (SELECT count(*) FROM kvitt_views.reconciliations), (SELECT count(*) FROM reconciliation_runs) UNION ALL
     SELECT 'reconciled_orders', (SELECT count(*) FROM kvitt_views.reconciled_orders), (SELECT count(*) FROM reconciled_orders) UNION ALL
     SELECT 'dead_letters', (SELECT count(*) FROM kvitt_views.dead_letters), (SELECT count(*) FROM dead_letters) UNION ALL
-    SELECT 'topic_partitions', (SELECT count(*) FROM kvitt_views.topic_partitions), (SELECT count(*) FROM log_partitions)
+    SELECT 'topic_partitions', (SELECT count(*) FROM kvitt_views.topic_partitions), (SELECT count(*) FROM log_partitions) UNION ALL
+    SELECT 'order_sendings', (SELECT count(*) FROM kvitt_views.order_sendings), (SELECT count(*) FROM orders) UNION ALL
+    SELECT 'leases', (SELECT count(*) FROM kvitt_views.leases), (SELECT count(*) FROM leases) UNION ALL
+    SELECT 'messages_counted', (SELECT count(*) FROM kvitt_views.messages_counted), (SELECT count(*) FROM counted_messages)
 ) AS n (view, shown, there)
 WHERE n.shown <> n.there;

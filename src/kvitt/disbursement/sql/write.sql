@@ -128,11 +128,14 @@ FROM unnest(%b::uuid[], %b::integer[], %b::bigint[], %b::bigint[], %b::text[], %
      AS w (order_id, place, case_no, other_case_no, class_code, reason);
 
 -- name: add_to_source_hours
--- Adds what orders pay to what their sources had paid in an hour; the rows are there, and locked.
+-- Notes what orders pay, and adds it to what their sources had paid in an hour; those rows are there, and locked.
+WITH n AS (
+    SELECT u.order_id, u.case_no, u.source, u.hour, u.kroner
+    FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::timestamptz[], %b::bigint[]) AS u (order_id, case_no, source, hour, kroner)
+), noted AS (
+    INSERT INTO limited_orders (order_id, case_no, source, hour, kroner) SELECT order_id, case_no, source, hour, kroner FROM n
+)
 UPDATE source_hours AS h
 SET kroner = h.kroner + w.kroner
-FROM (
-    SELECT n.source, n.hour, sum(n.kroner) AS kroner FROM unnest(%b::text[], %b::timestamptz[], %b::bigint[]) AS n (source, hour, kroner)
-    GROUP BY 1, 2
-) AS w
+FROM (SELECT n.source, n.hour, sum(n.kroner) AS kroner FROM n GROUP BY 1, 2) AS w
 WHERE h.source = w.source AND h.hour = w.hour;

@@ -138,7 +138,7 @@ QUESTIONS: Final = {
             "TILLSTPB",
             "kari",
             STOPS_REASON,
-            "1 order waits behind it: 500 kr",
+            "1 order waits behind it, check sum 500 kr",
             "by its hours",
             "The last receipt came",
         ],

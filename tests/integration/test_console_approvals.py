@@ -94,7 +94,7 @@ def test_what_one_person_asks_for_another_approves_in_another_session(site: Cons
     assert f"{ACTS} ( {HANS} )" in shown.words
     assert "the bank said so" in shown.words
     assert "is sent and would be accepted" in shown.words
-    assert re.search(r"Approve: settle the order without the rail's word, order 1 of AAP AP\d+ , [\d\s]+kr", shown.words)
+    assert re.search(r"Approve: settle the order without the rail's word, order 1 of AAP AP\d+ , check sum [\d\s]+kr", shown.words)
     done = submit(guro, approval, "approve")
     assert (done.status, urlsplit(done.url).path) == (200, page_of(approval))
     assert "is accepted by an operator's word" in done.words

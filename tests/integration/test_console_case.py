@@ -95,7 +95,9 @@ def test_a_refusal_has_the_rail_s_words_and_what_was_taken_back_its_minus(
     assert "by order 3" in words(browser, connection, "W4")
 
 
-def test_days_stand_in_whole_weeks_with_what_an_order_makes_of_them(browser: Browser, connection: Connection, cases: CaseStage) -> None:
+def test_days_stand_in_whole_weeks_with_what_an_order_makes_of_them(
+    site: ConsoleSite, browser: Browser, connection: Connection, cases: CaseStage
+) -> None:
     take(cases, "D1", ("2026-12-28", "2027-01-08", 500))
     cases.accept()
     take(cases, "D1", ("2026-12-28", "2026-12-30", 500), ("2026-12-31", "2027-01-01", 700))
@@ -114,6 +116,10 @@ def test_days_stand_in_whole_weeks_with_what_an_order_makes_of_them(browser: Bro
     )
     first = browser.get(f"/cases/{case_no(connection, 'D1')}/days?order={numbers[1]}").words
     assert "10 days change, from 28.12.2026 to 08.01.2027 ; all together + 5 000 kr" in first
+    for page in ("", "/withdraw"):
+        of_order = site.browser(ACTS).get(f"/orders/{numbers[2]}{page}").words
+        assert "7 days change, from 31.12.2026 to 08.01.2027 ; all together \u22122 100 kr" in of_order
+        assert "Check sum 700 kr : the amounts of its lines added up" in of_order
     second = browser.get(f"/cases/{case_no(connection, 'D1')}/days?order={numbers[2]}&from=2027-01-06").words
     assert "2027 week 1 4.1. 500 \u2212500" in second
     assert "2026 week 53" not in second

@@ -70,11 +70,11 @@ def test_why_something_needs_a_person_is_cut_between_words_and_after_persons_are
 def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Connection) -> None:
     connection.execute(STOP, ["DP"])
     browser = site.browser(LOOKS)
-    assert "0 orders wait behind it: 0 kr" in browser.get("/").words.replace("\u00a0", " ")
+    assert "0 orders wait behind it, check sum 0 kr" in browser.get("/").words.replace("\u00a0", " ")
     connection.execute("DELETE FROM stops")
     connection.execute(STOP, ["*"])
     words = browser.get("/").words.replace("\u00a0", " ")
-    assert "rates. 1 order waits behind it: 500 kr" in words
+    assert "rates. 1 order waits behind it, check sum 500 kr" in words
     assert "Nothing is ready to leave" in words
 
 

@@ -97,4 +97,4 @@ def _waiting(connection: Connection, asked: SendingPlace) -> str:
     assert found is not None, "a count is a row"
     if found.orders > _MOST_COUNTED:
         return f"more than {_MOST_COUNTED} orders are ready there"
-    return f"{found.orders} orders of {found.sum_kroner} kr are ready there, those that are held among them"
+    return f"{found.orders} orders with the check sum {found.sum_kroner} kr are ready there, those that are held among them"

@@ -79,10 +79,10 @@ def _lines(asked: OrdersResent, waiting: Sequence[_OrderInBatch]) -> Sequence[st
         kroner[each.area] += each.sum_kroner
     left_out = len(asked.order_ids) - len(waiting)
     return [
-        f"{len(waiting)} orders, {sum(kroner.values())} kr in all, would be sent once more",
-        *(f"{area}: {orders[area]} orders, {kroner[area]} kr" for area in sorted(orders)),
+        f"{len(waiting)} orders, check sum {sum(kroner.values())} kr in all, would be sent once more",
+        *(f"{area}: {orders[area]} orders, check sum {kroner[area]} kr" for area in sorted(orders)),
         *([f"{left_out} that were listed do not wait for the rail's word any more, and are left out"] if left_out else []),
-        *(f"order {each.order_id} of {each.scheme} case {each.case_id}: {each.state}, {each.sum_kroner} kr" for each in waiting),
+        *(f"order {each.order_id} of {each.scheme} case {each.case_id}: {each.state}, check sum {each.sum_kroner} kr" for each in waiting),
     ]
 
 

@@ -15,6 +15,7 @@ from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.operations import known
+from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.words import does
 from kvitt.errors import ApprovalLapsed, BadRequest, EffectChanged
@@ -156,6 +157,7 @@ def _shown(visit: Visit, approval: Approval) -> Values:
     return {
         "approval": approval,
         "order": order,
+        "change": change_by_order(visit, order.case_no, order.order_id, order.number) if order else None,
         "payout": fetch_one(visit.connection, AmountOfPayout, _SQL.amount_of_payout, about) if approval.act.startswith("payout ") else None,
         "does": does(approval.act),
         "is_open": is_open,

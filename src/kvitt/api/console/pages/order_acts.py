@@ -7,6 +7,7 @@ from typing import Final
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.approvals import order_acted_on
+from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.people import ConsoleRole
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.errors import OrderNotFound
@@ -31,7 +32,10 @@ def _with_order(visit: Visit, page: str, answer: Callable[[Visit, ActOnPage], Va
         raise OrderNotFound(order_id)
     visit.look_at_case(f"order {order_id}, to {page} it", order.case_no)
     answered = answer(visit, ActOnPage(act, naming(order_id), f"/orders/{order_id}"))
-    return answered if isinstance(answered, Redirect) else {**answered, "order": order_acted_on(visit, order_id), "doing": page}
+    if isinstance(answered, Redirect):
+        return answered
+    change = change_by_order(visit, order.case_no, order.order_id, order.number)
+    return {**answered, "order": order_acted_on(visit, order_id), "change": change, "doing": page}
 
 
 def _pages(act: str) -> Iterator[ConsolePage]:

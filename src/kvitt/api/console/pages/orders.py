@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, place_text, text_asked
+from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.pages.health import Backlog, backlogs
 from kvitt.errors import BadRequest, OrderNotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
@@ -190,6 +191,7 @@ def read_one(visit: Visit) -> Values:
     visit.look_at_case(f"order {order.order_id}", order.case_no)
     return {
         "order": order,
+        "change": change_by_order(visit, order.case_no, order.order_id, order.number),
         "exempts": fetch_value(visit.connection, _SQL.exempts, asked),
         "lines": fetch(visit.connection, LineOnPage, _SQL.lines, asked),
         "reasons": fetch(visit.connection, HeldReason, _SQL.reasons, asked),

@@ -116,7 +116,8 @@ def test_a_search_leads_to_the_one_thing_and_lists_several(browser: Browser, con
     assert {"AAP A1", "AAP A3"} <= set(re.findall(r"AAP A\d", several.words))
     nothing = browser.send("/search", q="%")
     assert "Nothing was found for “%”" in nothing.words
-    assert "case ids, order ids and ids of payments by their beginning" in nothing.words
+    assert "ids of cases, lines, payouts and parties, and keys of ledger accounts, by their beginning" in nothing.words
+    assert urlsplit(browser.send("/search", q=str(line_id)[:12]).url).path == f"/orders/{order_id}"
     assert "1" in browser.send("/search", q="1").words
     for odd in (HOSTILE, "x" * 100, "\u202eabc", "99999999999999999999", "_", "\\"):
         shown = browser.send("/search", q=odd)

@@ -141,6 +141,7 @@ def test_entries_are_paged_through_and_a_search_finds_payouts_plans_and_accounts
     (entries,) = stage.connection.execute("SELECT entries FROM ledger.accounts WHERE account_id = %s", [stage.settlement]).fetchone()
     assert found == [str(each) for each in range(entries, 0, -1)]
     assert urlsplit(browser.send("/search", q="p-1").url).path == "/payouts/one"
+    assert {"p-1", "p-2"} <= set(re.findall(r"p-\d", browser.send("/search", q="p-").words)), "by its beginning"
     assert urlsplit(browser.send("/search", q="payout_p-1").url).path == "/ledger/plans/one"
     assert f"/ledger/accounts/{stage.settlement}" in (
         browser.send("/search", q=str(stage.settlement)).text + browser.send("/search", q=str(stage.settlement)).url

@@ -119,15 +119,15 @@ HOT["search"] = {
     "search": {
         "text": "case-7",
         "beginning": "case-7%",
+        "case_of_line": "case-7",
         "person": "01020312345",
         "low": IDS[0],
         "high": IDS[1],
         "number": 7,
-        "key": "key",
-        "messages": 500,
-        "limit": 51,
+        "limit": 21,
     }
 }
+A_KEY = {"key": "key", "messages": 1_000, "limit": 21}
 A_RECEIPT = {"before": 1_000, "outcome": None, "code": "x", "rail": None, "looked_through": 1_000, "limit": 51}
 HOT["receipts"] = dict.fromkeys(("receipts", "open_receipts", "end_of_look"), A_RECEIPT)
 HOT["health"] = {"backlogs": {}}
@@ -142,6 +142,7 @@ HOT["overview"] = {
 HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
 HOT["resend_many"] = {"without_word": {"state": "sent", "area": "DP", "since": NOW, "until": NOW, "limit": 501}}
 NOT_HOT: dict[str, set[str]] = {
+    "search": {"by_index_alone", "messages_of_key"},  # a setting, and a plan that wants it: see below
     "case_notes": {"add_note"},  # a plain insert
     "reconciliation": {"newest_day", "runs", "alarms"},  # some rows for each area and day
     "topics": {"partitions", "next_position"},  # a few rows
@@ -173,6 +174,14 @@ def test_every_statement_of_a_page_can_be_planned_on_an_empty_store(database: st
 @pytest.mark.parametrize("file", list(HOT))
 def test_every_statement_of_a_page_is_either_held_to_its_plan_or_said_not_to_need_it(file: str) -> None:
     assert set(dir(load(file, package=CONSOLE))) == set(HOT[file]) | NOT_HOT.get(file, set())
+
+
+def test_a_message_is_found_by_its_key_without_reading_the_others(analysed: Connection) -> None:
+    with analysed.transaction(force_rollback=True):
+        analysed.execute(load("search", package=CONSOLE).by_index_alone)
+        plan = plan_of(analysed, CONSOLE, "search", "messages_of_key", A_KEY)
+    assert scanned(plan) == []
+    assert "messages_by_key" in {node.get("Index Name") for node in nodes_of(plan)}
 
 
 def test_orders_that_wait_for_their_rail_are_not_looked_at_for_what_needs_a_person(analysed: Connection) -> None:

@@ -4,6 +4,7 @@ A person is found by the whole id only, by those who may see persons, and the lo
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
@@ -15,20 +16,21 @@ from kvitt.kernel.identifiers import flaw_of
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("search", "kvitt.api.console.pages")
-_MOST: Final = 50
+_MOST: Final = 20
+"""So many of a kind are shown."""
 _LONGEST: Final = 100
-_MESSAGES: Final = 5_000
+_MESSAGES: Final = 1_000
 _LARGEST: Final = 9_223_372_036_854_775_807
 _PERSON: Final = re.compile(r"\d{6}[ .-]?\d{5}")
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,32}")
 _TOO_LONG: Final = f"An id has at most {_LONGEST} characters: nothing was looked for."
 _NO_PERSON: Final = "This looks like a person, whom your groups do not let you search by: it was looked for as an id alone."
 SEARCHED: Final = (
-    "case ids, order ids and ids of payments by their beginning",
-    "line ids as a whole, and persons by those who may see them",
-    "ids of payouts, parties and plans, and keys of ledger accounts, as a whole",
-    "numbers of messages, receipts, dead letters, simulations and ledger accounts",
-    "keys of the newest 5,000 messages, as a whole",
+    "ids of cases, lines, payouts and parties, and keys of ledger accounts, by their beginning",
+    "ids of orders, and of payments whose senders chose the id, by their beginning, from four characters on",
+    "keys of messages as a whole, however old they are",
+    "numbers of messages, receipts, dead letters, simulations and ledger accounts, and ids of ledger plans, as a whole",
+    "persons by their whole number, by those who may see them",
 )
 """What was looked through, as the page says it."""
 
@@ -47,7 +49,7 @@ class SearchHit(NamedTuple):
 
 def read(_visit: Visit) -> Values:
     """The empty box."""
-    return {"asked": None, "why": "", "hits": (), "searched": SEARCHED, "most": _MOST}
+    return {"asked": None, "why": "", "hits": (), "searched": SEARCHED, "cut": (), "most": _MOST}
 
 
 def found(visit: Visit) -> Values | Redirect:
@@ -61,20 +63,40 @@ def found(visit: Visit) -> Values | Redirect:
         visit.look("searched for a person")
     # A key may be a person, so who may not see persons finds none by what looks like one.
     key = text if person or not is_like_one else None
-    asked = {**_arguments(text), "person": person, "key": key, "messages": _MESSAGES, "limit": _MOST + 1}
-    hits = fetch(visit.connection, SearchHit, _SQL.search, asked)
-    hits = [each.whole() for each in hits]
+    hits = [each.whole() for each in _hits(visit, {**_arguments(text), "person": person, "key": key, "limit": _MOST + 1})]
     if len(hits) == 1:
         return Redirect(hits[0].path)
     why = _NO_PERSON if is_like_one and not person else ""
-    return {"asked": text, "why": why, "hits": hits[:_MOST], "searched": SEARCHED, "most": _MOST if len(hits) > _MOST else None}
+    shown, cut = _cut(hits)
+    return {"asked": text, "why": why, "hits": shown, "searched": SEARCHED, "cut": cut, "most": _MOST}
+
+
+def _hits(visit: Visit, asked: dict[str, object]) -> Sequence[SearchHit]:
+    found = fetch(visit.connection, SearchHit, _SQL.search, asked)
+    if asked["key"] is not None:
+        visit.connection.execute(_SQL.by_index_alone)
+        found += fetch(visit.connection, SearchHit, _SQL.messages_of_key, {**asked, "messages": _MESSAGES})
+    return found
+
+
+def _cut(hits: Sequence[SearchHit]) -> tuple[Sequence[SearchHit], Sequence[str]]:
+    """So many of each kind as there is room for, and the kinds of which there are more."""
+    found: dict[str, list[SearchHit]] = {}
+    for each in hits:
+        found.setdefault(each.kind, []).append(each)
+    return [each for of_kind in found.values() for each in of_kind[:_MOST]], [kind for kind in found if len(found[kind]) > _MOST]
 
 
 def _arguments(text: str) -> dict[str, object]:
     digits = text.isascii() and text.isdecimal() and int(text) <= _LARGEST
-    escaped = re.sub(r"([%_\\])", r"\\\1", text)
     low, high = _span_of_ids(text)
-    return {"text": text, "beginning": f"{escaped}%", "number": int(text) if digits else None, "low": low, "high": high}
+    case_of_line = _escaped(text.rpartition("#")[0]) or None
+    number = int(text) if digits else None
+    return {"text": text, "beginning": f"{_escaped(text)}%", "case_of_line": case_of_line, "number": number, "low": low, "high": high}
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([%_\\])", r"\\\1", text)
 
 
 def _span_of_ids(text: str) -> tuple[UUID | None, UUID | None]:

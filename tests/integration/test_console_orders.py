@@ -168,7 +168,7 @@ def test_a_note_is_no_act_is_text_whatever_it_says_and_once_however_often_it_is_
     cases.take(Scheme.AAP, aap("N1", [SPAN], payment=UUID(int=10, version=4)))
     _, case = newest(connection)
     hans, before = site.browser(ACTS), connection.execute("SELECT count(*) FROM audit WHERE chain = 0").fetchone()
-    form = hans.get(f"/cases/{case}").fields(text=f"{HOSTILE} I am on it, 01020312345")
+    form = hans.get(f"/cases/{case}").fields(text=f"{HOSTILE[:100]} I am on it, 01020312345")
     for _ in range(2):
         assert hans.post(f"/cases/{case}/notes", form).url == f"{site.url}/cases/{case}"
     page = hans.get(f"/cases/{case}")

@@ -12,8 +12,8 @@ from kvitt.kernel.operators import Signature, note
 from support.lived import live
 from support.payout_stage import payout_stage, wanted
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}\u202e"
-"""Markup, quotes, a template's braces, and a turn of the direction of reading."""
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}\u202e".ljust(4_000, "w")
+"""Markup, quotes, a template's braces, a turn of the direction of reading, and a word that does not end."""
 FILTERED = "<em>&area"
 HOSTILE_ID = "<script>alert(1)</script>/~%?&="
 """The same as an id that others choose, short enough for a payout, with what means something in an address."""
@@ -66,7 +66,7 @@ _FIELDS = (
        VALUES (%(text)s, 1, now(), %(bytes)s)""",
     "INSERT INTO parties.house (currency, loaded_at, document) VALUES (left(%(text)s, 4), now(), %(bytes)s)",
     """INSERT INTO console.case_notes (case_no, written_at, issuer, person, name, text)
-       SELECT case_no, now(), %(text)s, %(text)s, %(text)s, %(text)s FROM cases""",
+       SELECT case_no, now(), %(text)s, %(text)s, %(text)s, left(%(text)s, 1000) FROM cases""",
     """INSERT INTO decisions (message_no, case_no, contract, operation, application, person, by_approver, outcome, refused_status,
                               refused_text, refused_doc, refused_system)
        SELECT message_no, case_no, 'iverksetting', %(text)s, %(text)s, %(text)s, true, 'refused', 400, %(text)s, '', ''

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from kvitt.api.console.faults import RoleSeen, faults_of
+from kvitt.api.console.pages import PAGES
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.ops.readiness import RoleBoard
@@ -80,6 +81,31 @@ def test_a_stream_names_what_has_changed_and_says_nothing_of_it(site: ConsoleSit
         stream.until_changed("orders")
         assert stream.next()["at"], "a beat comes though nothing happens"
         assert "secret" not in "".join(stream.said)
+
+
+def parts_changed(connection: Connection, statement: str) -> set[str]:
+    """The parts that a statement changes."""
+    asked = "SELECT part, changes FROM kvitt_views.changes"
+    before = dict(connection.execute(asked).fetchall())
+    connection.execute(statement.encode())
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    after = dict(connection.execute(asked).fetchall())
+    return {part for part in after if after[part] != before.get(part)}
+
+
+def test_pages_that_show_no_jobs_hear_of_those_alone_that_fail(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO jobs (name, timetable, catch_up, next_due, next_try) VALUES ('j', 'every minute', 'last', now(), now())"
+    )
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    assert parts_changed(connection, "UPDATE jobs SET last_run = now() WHERE name = 'j'") == {"jobs"}
+    assert parts_changed(connection, "UPDATE jobs SET state = 'failed', tries = 1 WHERE name = 'j'") == {"jobs", "alarms"}
+    assert parts_changed(connection, "UPDATE jobs SET state = 'scheduled', tries = 0 WHERE name = 'j'") == {"jobs", "alarms"}
+
+
+def test_the_parts_that_pages_hear_of_are_parts_that_change(connection: Connection) -> None:
+    parts = {part for (part,) in connection.execute("SELECT part FROM kvitt_views.changes")}
+    assert {part for page in PAGES for part in page.live.split()} <= parts
 
 
 def test_all_streams_share_one_connection_and_slow_pages_down(site: ConsoleSite, connection: Connection) -> None:

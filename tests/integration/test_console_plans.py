@@ -135,7 +135,6 @@ RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
 HOT["overview"] = {
     "has_uncounted": {},
     "attention": {"limit": 201},
-    "open_letters": {"limit": 201},
     "last_runs": RAILS,
     "message_hours": {"hours": [NOW]},
 }
@@ -190,6 +189,53 @@ def test_orders_that_wait_for_their_rail_are_not_looked_at_for_what_needs_a_pers
     looked = [node for node in nodes_of(plan) if "'ready'" in str(node.get("Index Cond"))]
     assert looked == []
     assert "orders_held" in {node.get("Index Name") for node in nodes_of(plan)}
+def test_what_needs_a_person_is_found_by_sum_and_age_however_much_waits(analysed: Connection) -> None:
+    """At night, or behind a stop, all of a day's orders may wait; and of what needs a person there may be ten thousands."""
+    nodes = [*nodes_of(plan_of(analysed, CONSOLE, "overview", "attention", HOT["overview"]["attention"]))]
+    assert [node for node in nodes if "'ready'" in str(node.get("Index Cond"))] == []
+    assert {"orders_held_by_sum", "orders_unknown_by_sum"} <= {node.get("Index Name") for node in nodes}
+    sorts = [node for node in nodes if node["Node Type"] == "Sort" and node["Plans"][0]["Node Type"] == "Index Scan"]
+    assert [node["Plans"][0]["Index Name"] for node in sorts if node["Plans"][0]["Relation Name"] == "orders"] == []
+
+
+MUCH = (
+    "UPDATE orders SET sum_kroner = message_no * 7919 %% 1000003 WHERE message_no <= 4000",
+    "UPDATE orders SET state = 'unknown', sent_at = NULL, sending_at = NULL WHERE message_no <= 900",
+    """UPDATE orders SET state = 'ready', held_for = jsonb_build_array(
+           jsonb_build_object('kind', CASE WHEN message_no %% 2 = 0 THEN 'unchecked' ELSE 'over_limit' END))
+       WHERE message_no BETWEEN 1001 AND 2800""",
+    """INSERT INTO order_checks (order_id, case_no, message_no, made_at, mode, waits, question, times_asked)
+       SELECT order_id, case_no, message_no, made_at, 'block', true, 'x', CASE WHEN message_no %% 3 = 0 THEN 12 ELSE 2 END
+       FROM orders WHERE message_no BETWEEN 1001 AND 2000 AND message_no %% 2 = 0""",
+    "UPDATE orders SET state = 'sent' WHERE message_no BETWEEN 3001 AND 3900",
+    """INSERT INTO alarms (order_id, area, sum_kroner, sent_at, raised_at)
+       SELECT order_id, area, sum_kroner, sent_at, %(now)s FROM orders WHERE message_no BETWEEN 3001 AND 4000""",
+    """INSERT INTO dead_letters (source, partition, position, body, reason, at)
+       SELECT 'topic', 0, n, 'x', 'why', %(now)s::timestamptz - n * interval '1 s' FROM generate_series(1, 900) AS n""",
+)
+MOST_MONEY = """
+SELECT o.order_id
+FROM orders AS o
+LEFT JOIN order_checks AS k ON k.order_id = o.order_id AND k.times_asked >= 12
+LEFT JOIN alarms AS a ON a.order_id = o.order_id
+WHERE o.state = 'unknown'
+   OR (o.state = 'ready' AND o.held_for <> '[]' AND (o.held_for::text LIKE '%%over_limit%%' OR k.order_id IS NOT NULL))
+   OR (o.state = 'sent' AND a.order_id IS NOT NULL)
+ORDER BY o.sum_kroner DESC, o.made_at
+LIMIT %(limit)s"""
+
+
+def test_what_is_found_kind_by_kind_is_what_is_found_when_all_of_it_is_sorted(analysed: Connection) -> None:
+    statement = load("overview", package=CONSOLE).attention
+    with analysed.transaction(force_rollback=True):
+        for each in MUCH:
+            analysed.execute(each.encode(), {"now": NOW})
+        found = analysed.execute("SELECT order_id, sum_kroner FROM (" + statement.rstrip("; \n") + ") AS f", {"limit": 1_000}).fetchall()
+        given = analysed.execute(MOST_MONEY, {"limit": 1_000}).fetchall()
+        letters = analysed.execute(statement, {"limit": 5_000}).fetchall()
+    assert [order_id for order_id, _ in found] == [order_id for (order_id,) in given]
+    assert sorted((kroner for _, kroner in found), reverse=True) == [kroner for _, kroner in found]
+    assert len([each for each in letters if "dead letter" in each]) == 900
 
 
 def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

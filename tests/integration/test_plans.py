@@ -42,6 +42,7 @@ GROWING = {
 OPEN_WORK = {
     "reconciliation_runs_open",
     *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
+    *("orders_held_by_sum", "orders_unknown_by_sum", "alarms_by_sum", "dead_letters_open_since", "order_checks_in_vain"),
     *("orders_held", "simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
     *("messages_unanswered", "messages_queued", "receipts_open", "deferred_open", "saga_steps_due"),
     "audit_of_operators",

@@ -2,15 +2,15 @@
 -- Raises an alarm about each order that has been with its rail, or may have been, since before a moment and is not settled, at most so
 -- many, longest waiting first; returns those that nobody else had raised. Inserted in sorted order, so that two who look do not deadlock.
 WITH late AS (
-    SELECT o.order_id, o.area, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
+    SELECT o.order_id, o.area, o.sum_kroner, coalesce(o.sent_at, o.sending_at, o.made_at) AS sent_at
     FROM orders AS o
     WHERE o.rail = %(rail)s AND o.state IN ('sending', 'sent', 'unknown') AND coalesce(o.sent_at, o.sending_at, o.made_at) <= %(before)s
       AND NOT EXISTS (SELECT FROM alarms AS a WHERE a.order_id = o.order_id AND a.cleared_at IS NULL)
-    ORDER BY 3
+    ORDER BY sent_at
     LIMIT %(limit)s
 )
-INSERT INTO alarms (order_id, area, sent_at, raised_at)
-SELECT order_id, area, sent_at, %(now)s FROM late ORDER BY order_id
+INSERT INTO alarms (order_id, area, sum_kroner, sent_at, raised_at)
+SELECT order_id, area, sum_kroner, sent_at, %(now)s FROM late ORDER BY order_id
 ON CONFLICT (order_id) WHERE cleared_at IS NULL DO NOTHING
 RETURNING order_id::text, area, sent_at;
 

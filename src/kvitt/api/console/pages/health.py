@@ -11,7 +11,7 @@ from kvitt.kernel.queries import load
 
 _SQL: Final = load("health", "kvitt.api.console.pages")
 
-_LIVE: Final = "messages orders receipts published jobs reconciliation"
+_LIVE: Final = "messages orders receipts published alarms checks reconciliation"
 
 
 class Backlog(NamedTuple):

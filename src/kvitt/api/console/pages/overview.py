@@ -2,7 +2,7 @@
 orders stand, and what waits for its turn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -33,7 +33,7 @@ _PLACES: Final = {
     "job failed": "/jobs",
     "payout at another ledger": "/payouts",
 }
-_LIVE: Final = "orders messages receipts published approvals jobs reconciliation simulations payouts"
+_LIVE: Final = "orders messages receipts published approvals alarms notes reconciliation simulations payouts"
 
 
 class NeedsPerson(NamedTuple):
@@ -47,16 +47,11 @@ class NeedsPerson(NamedTuple):
     order_id: UUID | None
     message_no: int | None
     approval_no: int | None
+    dead_no: int | None
     since: datetime
     sum_kroner: Kroner | None
     why: str | None
     ends_by: str
-
-
-class _OpenLetter(NamedTuple):
-    dead_no: int
-    at: datetime
-    reason: str
 
 
 class LastRun(NamedTuple):
@@ -98,12 +93,11 @@ def read(visit: Visit) -> Values:
     """All that needs a person now, up to a bound, and how things stand beside it."""
     connection = visit.connection
     found = fetch(connection, NeedsPerson, _SQL.attention, {"limit": _MOST + 1})
-    letters = {(each.at, each.reason): each.dead_no for each in fetch(connection, _OpenLetter, _SQL.open_letters, {"limit": _MOST + 1})}
     stopped, sums = stops(connection), open_sums(visit, _MOST_COUNTED)
     areas = {"areas": list(AREAS), "rails": visit.operations.rails}
     return {
         "found": found[:_MOST],
-        "places": [_place_of(each, letters) for each in found[:_MOST]],
+        "places": [_place_of(each) for each in found[:_MOST]],
         "noted": newest_notes(visit, [each.case_no for each in found if each.case_no]),
         "is_cut": len(found) > _MOST,
         "stops": [(each, behind(each, sums)) for each in stopped],
@@ -121,11 +115,10 @@ def read(visit: Visit) -> Values:
     }
 
 
-def _place_of(need: NeedsPerson, letters: Mapping[tuple[datetime, str], int]) -> str:
+def _place_of(need: NeedsPerson) -> str:
     """The page where something is looked into that is about no order, message or approval; nothing where its own columns lead there."""
-    if need.what == "dead letter":
-        number = letters.get((need.since, need.why or ""))
-        return f"/dead-letters/{number}" if number else "/dead-letters"
+    if need.dead_no:
+        return f"/dead-letters/{need.dead_no}"
     if need.what.startswith("receipt ") and need.order_id is None:
         return "/receipts?open=yes"
     return _PLACES.get(need.what, "")

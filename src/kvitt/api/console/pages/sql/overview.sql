@@ -1,13 +1,22 @@
 -- name: attention
--- What needs a person, most money first, then what has waited longest.
-SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, since, sum_kroner, why, ends_by
-FROM kvitt_views.attention
+-- What needs a person, most money first, then what has waited longest. Kinds of which there may be ten thousands are asked for one by one, each
+-- by an index of its own.
+(SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
+ FROM kvitt_views.attention_held ORDER BY sum_kroner DESC NULLS LAST, since LIMIT %(limit)s)
+UNION ALL
+(SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
+ FROM kvitt_views.attention_unknown ORDER BY sum_kroner DESC NULLS LAST, since LIMIT %(limit)s)
+UNION ALL
+(SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
+ FROM kvitt_views.attention_late ORDER BY sum_kroner DESC NULLS LAST, since LIMIT %(limit)s)
+UNION ALL
+(SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
+ FROM kvitt_views.attention_letters ORDER BY since LIMIT %(limit)s)
+UNION ALL
+(SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
+ FROM kvitt_views.attention_else ORDER BY sum_kroner DESC NULLS LAST, since LIMIT %(limit)s)
 ORDER BY sum_kroner DESC NULLS LAST, since
 LIMIT %(limit)s;
-
--- name: open_letters
--- Dead letters that nobody has closed, by when they came: the oldest.
-SELECT dead_no, at, reason FROM kvitt_views.dead_letters WHERE state = 'open' ORDER BY at LIMIT %(limit)s;
 
 -- name: last_receipts
 -- When the rails spoke last, as far as the newest receipts say.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,16 +67,38 @@ def test_what_was_answered_after_the_run_is_told_and_the_run_stays(site: Hub, br
     assert re.search(r"missing 1 ", browser.get(f"/reconciliation/{run.run_no}").words), "the run is as it was made"
 
 
-def test_a_run_of_more_orders_than_a_page_looks_through_says_so(site: Hub, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(site)
+def test_a_run_of_many_orders_is_looked_through_part_by_part_and_added_up_for_who_asks(
+    site: Hub, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        put(site)
     site.run()
     site.clock.advance(days=1)
     run = make(site)
-    monkeypatch.setattr(reconciliation, "_MOST_ADDED_UP", run.orders - 1)
-    page = browser.get(f"/reconciliation/{run.run_no}/since")
-    assert f"too many to look through on a page: kvitt reconcile show {run.run_no}" in page.words
-    assert "no order of this run" not in page.words
-    assert browser.get(f"/reconciliation/{run.run_no}/since.csv").status == 400
+    monkeypatch.setattr(reconciliation, "_LOOKED_THROUGH", 2)
+    monkeypatch.setattr(reconciliation, "_ADDED_UP_AT_ONCE", 4)
+    ids = sorted(
+        order_id for (order_id,) in site.connection.execute("SELECT order_id FROM reconciled_orders WHERE run_no = %s", [run.run_no])
+    )
+    settled = "UPDATE orders SET settled_at = settled_at + %s WHERE order_id = ANY (%s)"
+    site.connection.execute(settled, [timedelta(days=30), ids[1:4:2]])
+    pages = [browser.get(f"/reconciliation/{run.run_no}/since")]
+    while "Older" in pages[-1].words:
+        pages.append(browser.get(pages[-1].link("Older")))
+    assert [[f"/orders/{each}" in page.text for each in ids] for page in pages] == [
+        [False, True, False, False, False],
+        [False, False, False, True, False],
+        [False, False, False, False, False],
+    ]
+    assert "Looked through 2 of its 5 orders" in pages[0].words.replace("\u00a0", " ")
+    assert "no order of this run" not in "".join(page.words for page in pages)
+    taken_out = browser.get(f"/reconciliation/{run.run_no}/since.csv").text
+    assert [str(each) in taken_out for each in ids] == [False, True, False, True, False]
+    site.connection.execute(settled, [timedelta(days=-30), ids[1:4:2]])
+    shown = browser.get(f"/reconciliation/{run.run_no}")
+    assert ("not added up yet" in shown.words, "the same" in shown.words) == (True, False)
+    added = browser.get(shown.link("Add up its 5 orders"))
+    assert ("not added up yet" in added.words, "the same" in added.words) == (False, True)
 
 
 @pytest.mark.parametrize(

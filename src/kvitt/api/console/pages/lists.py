@@ -101,7 +101,7 @@ LISTS: Final = (
         "/reconciliation/{run_no:int}/since.csv",
         "Reported otherwise",
         reconciliation.read_since,
-        lambda values: (values["changed"], None),
+        _listed("changed"),
         (
             CsvColumn("Order", lambda each: each.order_id, is_id=True),
             CsvColumn("Scheme", lambda each: each.scheme),

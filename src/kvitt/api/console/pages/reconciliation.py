@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.errors import BadRequest, NotFound
@@ -21,7 +20,10 @@ _BUCKETS: Final = ("accepted", "warned", "rejected", "missing")
 _MOST_RUNS: Final = 5_000
 _MOST_SHOWN: Final = 500
 _MESSAGES: Final = 20
+_ADDED_UP_AT_ONCE: Final = 5_000
 _MOST_ADDED_UP: Final = 100_000
+_LOOKED_THROUGH: Final = 5_000
+_BEFORE_ALL: Final = UUID(int=0)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
 
 
@@ -89,7 +91,7 @@ class SumOfBucket(NamedTuple):
 
 
 class BucketOnPage(Struct, frozen=True):
-    """A bucket as it was reported, and as its orders add up; `own` None: there are too many to be added up for a page."""
+    """A bucket as it was reported, and as its orders add up; `own` None: there are so many that nobody has added them up for this page."""
 
     reported: SumOfBucket
     own: SumOfBucket | None
@@ -121,7 +123,7 @@ class RemarkOnCase(NamedTuple):
 
 
 class OrderSince(NamedTuple):
-    """An order that is otherwise by now than it was reported."""
+    """An order that is otherwise by now than it was reported; one that `is_last` of those that were looked through may be as it was."""
 
     order_id: UUID
     case_no: int
@@ -130,9 +132,10 @@ class OrderSince(NamedTuple):
     bucket: str
     order_state: str
     sum_kroner: Kroner
-    settled_at: datetime
+    settled_at: datetime | None
     decided_by_hand: bool
     order_receipt_no: int | None
+    is_last: bool
 
 
 def read_month(visit: Visit) -> Values:
@@ -181,6 +184,7 @@ def read_run(visit: Visit) -> Values:
     return {
         "run": run,
         "buckets": _buckets(visit, run),
+        "may_add_up": run.orders <= _MOST_ADDED_UP,
         "remarks": fetch(visit.connection, RemarkOnCase, _SQL.remarks, {"run_no": run.run_no, "limit": _MOST_SHOWN}),
         "messages": listed(messages, lambda each: (each.place,), after, _MESSAGES),
         "most": _MOST_SHOWN,
@@ -196,30 +200,27 @@ def run_on_page(visit: Visit) -> RunOnPage:
 
 
 def _buckets(visit: Visit, run: RunOnPage) -> Sequence[BucketOnPage]:
-    """The buckets of a run; none where it is about lines in force."""
+    """The buckets of a run; none where it is about lines in force. Of many orders they are added up for who asks for it."""
     if run.kind != "interface":
         return ()
     reported = [SumOfBucket(each, getattr(run, each), getattr(run, f"{each}_kroner")) for each in _BUCKETS]
-    if run.orders > _MOST_ADDED_UP:
+    if run.orders > (_MOST_ADDED_UP if "sums" in visit.query else _ADDED_UP_AT_ONCE):
         return [BucketOnPage(each, None) for each in reported]
     own = {each.bucket: each for each in fetch(visit.connection, SumOfBucket, _SQL.sums, {"run_no": run.run_no})}
     return [BucketOnPage(each, own.get(each.bucket, SumOfBucket(each.bucket, 0, Kroner(0)))) for each in reported]
 
 
 def read_since(visit: Visit) -> Values:
-    """The orders of a run whose state has changed since, as they stand now; none where there are too many to look at. Raises NotFound.
-
-    Raises BadRequest for a file of too many.
-    """
-    run = run_on_page(visit)
-    visit.look(f"run {run.run_no} of reconciliation, since then")
-    if run.orders > _MOST_ADDED_UP:
-        if visit.takes_out:
-            raise BadRequest(("run", f"has too many orders to look through here: kvitt reconcile show {run.run_no}"))
-        return {"run": run, "changed": None, "most": None}
-    most = MOST_ROWS if visit.takes_out else _MOST_SHOWN
-    found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, "limit": most + 1})
-    return {"run": run, "changed": found[:most], "most": most if len(found) > most else None}
+    """Orders of a run whose state has changed since, as they stand now, of so many that are looked through. Raises BadRequest, NotFound."""
+    run, place = run_on_page(visit), place_in(visit.query.get(AFTER), UUID)
+    if not visit.takes_out:
+        visit.look(f"run {run.run_no} of reconciliation, since then")
+    behind = {"after": place[0] if place else _BEFORE_ALL, "looked_through": _LOOKED_THROUGH}
+    found = fetch(visit.connection, OrderSince, _SQL.since, {"run_no": run.run_no, **behind, "limit": visit.page_rows + 2})
+    changed = [each for each in found if each.settled_at and each.settled_at > run.made_at]
+    page = listed(changed, lambda each: (each.order_id,), place, visit.page_rows)
+    end = None if page.older else next((str(each.order_id) for each in found if each.is_last), None)
+    return {"run": run, "changed": page, "older": page.older or end, "is_cut": end is not None, "looked_through": _LOOKED_THROUGH}
 
 
 PAGES: Final = (

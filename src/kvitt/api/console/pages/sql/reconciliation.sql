@@ -38,8 +38,16 @@ SELECT case_no, scheme, case_id, remark, order_id
 FROM kvitt_views.reconciliation_remarks WHERE run_no = %(run_no)s ORDER BY case_no LIMIT %(limit)s;
 
 -- name: since
--- Its orders whose state has changed since it was made, the last change first.
-SELECT order_id, case_no, scheme, case_id, bucket, order_state, sum_kroner, settled_at, decided_by_hand, order_receipt_no
-FROM kvitt_views.reconciled_orders WHERE run_no = %(run_no)s AND settled_at > run_made_at
-ORDER BY settled_at DESC, order_id
+-- Its orders behind a place whose state has changed since it was made, by their ids, of so many that are looked through; the last one of these
+-- stands there as well, if there are so many.
+WITH looked AS (
+    SELECT order_id, case_no, scheme, case_id, bucket, order_state, sum_kroner, settled_at, run_made_at, decided_by_hand,
+           order_receipt_no, row_number() OVER (ORDER BY order_id) = %(looked_through)s AS is_last
+    FROM kvitt_views.reconciled_orders WHERE run_no = %(run_no)s AND order_id > %(after)s
+    ORDER BY order_id
+    LIMIT %(looked_through)s
+)
+SELECT order_id, case_no, scheme, case_id, bucket, order_state, sum_kroner, settled_at, decided_by_hand, order_receipt_no, is_last
+FROM looked WHERE settled_at > run_made_at OR is_last
+ORDER BY order_id
 LIMIT %(limit)s;

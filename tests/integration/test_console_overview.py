@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
+from kvitt.api.console.pages import overview, sending
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import Connection
 from kvitt.testing import START
@@ -76,6 +78,23 @@ def test_a_stop_says_how_much_waits_behind_it(site: ConsoleSite, connection: Con
     words = browser.get("/").words.replace("\u00a0", " ")
     assert "rates. 1 order waits behind it, check sum 500 kr" in words
     assert "Nothing is ready to leave" in words
+
+
+def test_of_many_orders_the_first_are_counted_and_all_for_who_asks(
+    site: ConsoleSite, stage: CaseStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (2, 3):
+        stage.take(Scheme.AAP, aap(f"S{number}", [("2026-06-01", "2026-06-12", 500 + 100 * number)], payment=UUID(int=number)))
+    monkeypatch.setattr(overview, "_MOST_COUNTED", 2)
+    monkeypatch.setattr(sending, "_COUNTED_AT_ONCE", 2)
+    browser = site.browser(LOOKS)
+    for path in ("/", "/sending"):
+        words = browser.get(path).words.replace("\u00a0", " ")
+        assert "oppdrag, AAP at least 2 1 200 kr" in words, "the first two"
+        assert "the first 2 orders of a rail are counted: there are more" in words
+    words = browser.get(browser.get("/sending").link("Count all of them")).words.replace("\u00a0", " ")
+    assert "oppdrag, AAP 3 2 000 kr" in words
+    assert "there are more" not in words
 
 
 def test_a_rail_that_is_open_and_silent_for_an_hour_of_its_hours_is_said(

@@ -198,6 +198,13 @@ def test_what_needs_a_person_is_found_by_sum_and_age_however_much_waits(analysed
     assert [node["Plans"][0]["Index Name"] for node in sorts if node["Plans"][0]["Relation Name"] == "orders"] == []
 
 
+def test_cases_whose_ids_begin_with_a_letter_are_not_sorted(analysed: Connection) -> None:
+    nodes = [*nodes_of(plan_of(analysed, CONSOLE, "search", "search", {**HOT["search"]["search"], "beginning": "c%"}))]
+    sorted_below = [part for node in nodes if node["Node Type"] == "Sort" for part in nodes_of(node) if part.get("Alias") == "c"]
+    assert [part["Index Name"] for part in sorted_below if part.get("Index Name") == "cases_by_id"] == []
+    assert "cases_by_id" in [node["Index Name"] for node in nodes if "~>=~" in str(node.get("Index Cond"))]
+
+
 MUCH = (
     "UPDATE orders SET sum_kroner = message_no * 7919 %% 1000003 WHERE message_no <= 4000",
     "UPDATE orders SET state = 'unknown', sent_at = NULL, sending_at = NULL WHERE message_no <= 900",

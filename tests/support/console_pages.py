@@ -137,7 +137,7 @@ def paths(connection: Connection) -> Sequence[str]:
             "/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00",
         ),
         "/ledger/transfer?source=1&currency=RUB",
-        *("/sending", "/sending/stop", "/sending/resume?rail=*&area=XX"),
+        *("/sending", "/sending/all", "/sending/stop", "/sending/resume?rail=*&area=XX"),
         *(f"/messages/{each}" for each in _some(connection, "messages", "message_no", 3)),
         *(f"/receipts/{each}" for each in _some(connection, "receipts", "receipt_no", 3)),
         *(f"/dead-letters/{each}{act}" for each in _some(connection, "dead_letters", "dead_no", 1) for act in ("", "/replay")),

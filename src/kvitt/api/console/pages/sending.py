@@ -12,19 +12,30 @@ from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE
 from kvitt.errors import BadRequest
 
+_COUNTED_AT_ONCE: Final = 3_000
 _MOST_COUNTED: Final = 200_000
 
 
 def read(visit: Visit) -> Values:
-    """All that is open, where, what leaves when the rail opens, and what is stopped."""
-    stopped, sums = stops(visit.connection), open_sums(visit, _MOST_COUNTED)
+    """All that is open, where, what leaves when the rail opens, and what is stopped; of many orders those that came first."""
+    return _read(visit, _COUNTED_AT_ONCE)
+
+
+def read_all(visit: Visit) -> Values:
+    """The same of as many orders as anybody waits for."""
+    return _read(visit, _MOST_COUNTED)
+
+
+def _read(visit: Visit, most: int) -> Values:
+    stopped, sums = stops(visit.connection), open_sums(visit, most)
     return {
         "stops": [(each, behind(each, sums)) for each in stopped],
         "open": by_state(sums),
         "leaving": leaving(sums, stopped),
         "hours": [rail_hours(rail, schedule, visit.now) for rail, schedule in visit.operations.schedules.items()],
-        "is_at_least": counted_out(sums, _MOST_COUNTED),
-        "most": _MOST_COUNTED,
+        "is_at_least": counted_out(sums, most),
+        "most": most,
+        "may_count_more": most < _MOST_COUNTED,
         "rails": visit.operations.rails,
         "areas": list(AREAS),
     }
@@ -76,6 +87,7 @@ def _act(name: str, place: SendingPlace) -> ActOnPage:
 _ACTS: Final = ConsoleRole.ACT
 PAGES: Final = (
     ConsolePage("/sending", "Sending", "sending.html", read, nav="Sending", key="e", live="orders"),
+    ConsolePage("/sending/all", "Sending, all counted", "sending.html", read_all),
     ConsolePage("/sending/stop", "Stop sending", "sending_act.html", read_stop, role=_ACTS, acts=True),
     ConsolePage("/sending/stop", "Stop sending", "sending_act.html", stop, role=_ACTS, posted=True, acts=True),
     ConsolePage("/sending/resume", "Resume sending", "sending_act.html", read_resume, role=_ACTS, acts=True),

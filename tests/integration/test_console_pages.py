@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -140,6 +140,23 @@ def test_a_person_is_searched_by_a_form_and_never_stands_in_an_address(site: Con
     assert looks(connection)[before][:2] == (ACTS, "searched for a person")
     assert "T1" in browser.get(f"/cases/{number}/person").words
     assert str(person) not in browser.get(f"/search?q={person}").text
+
+
+def test_what_is_typed_into_a_filter_is_sent_and_never_leads_to_an_address_with_a_person(browser: Browser, connection: Connection) -> None:
+    typed, form = re.compile(r'<input name="\w+" (?!type="date")'), re.compile(r'<form[^>]*method="get".*?</form>', re.DOTALL)
+    shown = {path: browser.get(path).text for path in paths(connection)}
+    assert [path for path, text in shown.items() if any(typed.search(each) for each in form.findall(text))] == []
+    filtered = browser.send("/filter", to="/orders", area="AAP", scheme="", least="100")
+    assert (filtered.url.removeprefix(browser.url), filtered.status) == ("/orders?area=AAP&least=100", 200)
+    for person in ("01020312345", "010203 12345", "AAP 01020312345"):
+        refused = browser.send("/filter", to="/orders", area=person)
+        assert (refused.url.removeprefix(browser.url), refused.status) == ("/filter", 400)
+        assert "area looks like a person, who stands in no address" in refused.words
+        for path in ("/orders", "/orders.csv", "/cases/1", "/"):
+            by_hand = browser.get(f"{path}?{urlencode({'area': person})}")
+            assert (by_hand.status, person in by_hand.text) == (400, False), path
+    assert browser.send("/filter", to="https://elsewhere.example/", area="AAP").status == 400
+    assert browser.send("/filter", to="//elsewhere.example", area="AAP").status == 400
 
 
 def test_a_message_is_found_by_its_key_unless_that_looks_like_a_person_who_may_not_be_seen(

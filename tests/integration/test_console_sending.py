@@ -51,7 +51,7 @@ def test_what_is_stopped_does_not_leave_until_it_is_resumed(
     hans = site.browser(ACTS)
     assert "ready to send" in hans.get("/sending").words
     form = hans.get(f"/sending/stop?rail={rail}&area={area}")
-    assert "1 orders of" in form.words
+    assert "1 orders with the check sum" in form.words
     assert stops(connection) == [], "it was only looked at"
     fields = form.fields(reason=REASON)
     shown = [hans.post("/sending/stop", fields) for _ in range(2)]

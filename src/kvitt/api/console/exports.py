@@ -23,7 +23,7 @@ from psycopg_pool import ConnectionPool
 from kvitt.api.console import showing
 from kvitt.api.console.frame import Asked, Values, Visit, fault_of, on_thread, page_begun, read_once
 from kvitt.api.console.identity import need_role
-from kvitt.api.console.keyset import AFTER, kept_of
+from kvitt.api.console.keyset import AFTER, kept_of, refuse_persons
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.sessions import Session
 from kvitt.errors import BadRequest
@@ -94,6 +94,7 @@ class Exports:
         async def answer(request: Request[Any, Any, Any]) -> Stream:
             scope: Any = request.scope
             asked, session = Asked(request.path_params, read_once(scope["query_string"])), scope["session"]
+            refuse_persons(asked.query)
             form = _form_asked(asked)
             first: CsvPart = await on_thread(self._threads, partial(self._part, wanted, session, asked, None))
             name = f"kvitt-{wanted.title.lower().replace(' ', '-')}-{self._clock().astimezone(_OSLO):%Y%m%dT%H%M%S}.csv"

@@ -23,7 +23,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console.identity import ROLES_LAST, need_role
-from kvitt.api.console.keyset import PAGE_ROWS, trail_in
+from kvitt.api.console.keyset import PAGE_ROWS, refuse_persons, trail_in
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
@@ -186,8 +186,9 @@ class PageFrame:
         return (post if page.posted else get)(page.path)(answer)
 
     def answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
-        """The answer to a request of somebody who is logged in. Raises NotPermitted, and what the page raises."""
+        """The answer to a request of somebody who is logged in. Raises NotPermitted, BadRequest, and what the page raises."""
         need_role(session.who, page.role)
+        refuse_persons(asked.query)
         now = self._clock()
         if page.role in _ACTING and now - session.began_at > ROLES_LAST:
             raise NotPermitted("what your groups let you do was looked up too long ago: log in again; nothing was done")

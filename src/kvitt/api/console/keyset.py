@@ -5,6 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from kvitt.api.console.showing import masked
 from kvitt.errors import BadRequest
 
 PAGE_ROWS: Final = 50
@@ -15,6 +16,8 @@ _FORWARD: Final = "!"
 _FIRST: Final = "-"
 _LONGEST_TRAIL: Final = 20
 _LARGEST: Final = 9_223_372_036_854_775_807
+_KEYS: Final = frozenset({AFTER, TRAIL, "caller", "id", "position", "topic"})
+"""What an address asks by that others chose freely, or that is a place: it may look like anything."""
 ListedRow = TypeVar("ListedRow")
 
 
@@ -95,6 +98,12 @@ def text_of_place(part: str) -> str:
     if "\0" in text:
         raise ValueError("a text in the store has no NUL")
     return text
+
+
+def refuse_persons(query: Mapping[str, str]) -> None:
+    """Raises BadRequest where an address asks for what looks like somebody's national id; keys that others chose may look like one."""
+    if wrong := sorted(name for name, text in query.items() if name not in _KEYS and masked(text) != text):
+        raise BadRequest(*((name, "looks like a person, who stands in no address: the search finds persons") for name in wrong))
 
 
 def text_asked(query: Mapping[str, str], name: str) -> str | None:

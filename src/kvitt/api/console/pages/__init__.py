@@ -10,6 +10,7 @@ from kvitt.api.console.pages import (
     case_timeline,
     cases,
     dead_letters,
+    filters,
     health,
     jobs,
     ledger,
@@ -42,6 +43,7 @@ from kvitt.api.console.pages import (
 PAGES: Final = (
     *overview.PAGES,
     *search.PAGES,
+    *filters.PAGES,
     *approvals.PAGES,
     *orders.PAGES,
     *receipts.PAGES,

@@ -106,6 +106,25 @@ def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleS
         said(page, "live")
 
 
+def test_who_is_at_a_form_is_told_that_things_have_changed_and_keeps_what_was_typed(
+    chromium: Any, site: ConsoleSite, conninfo: str
+) -> None:
+    with watched(chromium, site.url, ACTS) as each, connect(conninfo) as connection:
+        page = each.page
+        connection.execute(LETTER, [70, 70])
+        (number,) = connection.execute("SELECT dead_no FROM dead_letters WHERE position = 70").fetchone() or (0,)
+        page.goto(f"{site.url}/dead-letters/{number}/close")
+        page.get_by_label("Reason").fill("it is dealt with")
+        connection.execute("UPDATE dead_letters SET state = 'closed' WHERE dead_no = %s", [number])
+        said(page, "this has changed; what you see is from")
+        assert page.get_by_label("Reason").input_value() == "it is dealt with"
+        page.get_by_role("button", name="Show").click()
+        page.get_by_text("It can not be done").wait_for()
+        page.goto(f"{site.url}/dead-letters/{number}")
+        connection.execute("UPDATE dead_letters SET state = 'open' WHERE dead_no = %s", [number])
+        page.locator("#main").get_by_role("link", name="Replay as it is").wait_for()
+
+
 def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
     record = """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
                 SELECT 'followed', 0, n, now(), convert_to('key ' || n, 'UTF8'), 'x', ''

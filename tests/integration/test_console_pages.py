@@ -1,6 +1,7 @@
 """What the console's pages show, to whom: all of it as text, persons to nobody who has not asked for them, and each look noted."""
 
 import re
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -48,6 +49,36 @@ def test_every_page_is_there_and_shows_what_others_wrote_as_text(browser: Browse
     assert kinds >= {"/", "/dead-letters", "/dead-letters/…", "/jobs", "/audit", "/cases/…", "/orders/…", "/messages/…", "/receipts/…"}
     assert '<option value="">' in shown["/orders"].text
     assert "<em>" not in "".join(page.text for page in shown.values())
+
+
+def test_a_page_that_the_browser_has_is_not_read_again_and_one_with_a_form_says_only_that_it_has_changed(
+    browser: Browser, connection: Connection
+) -> None:
+    """Whoever is at a form is not disturbed, and neither is a look noted."""
+    found = {True: set[str](), False: set[str]()}
+    for path in paths(connection):
+        text = browser.get(path).text
+        version, tells = text.partition('data-version="')[2].partition('"')[0], " data-tells hidden>" in text
+        if not version:
+            continue
+        found[tells].add(re.sub(r"[0-9a-f-]{36}|\d+|\?.*", "", path))
+        before = looks(connection)
+        assert browser.get(path, follow=False, headers={"kvitt-live": unescape(version)}).status == 304, path
+        assert looks(connection) == before, path
+        assert browser.get(path, follow=False, headers={"kvitt-live": "another"}).status == (204 if tells else 200), path
+        assert not tells or looks(connection) == before, path
+    assert found[False] >= {
+        "/orders/",
+        "/cases/",
+        "/cases//timeline",
+        "/cases//audit",
+        "/receipts/",
+        "/dead-letters/",
+        "/simulations/",
+        "/failures",
+    }
+    assert found[False] >= {"/requests", "/orders//twins", "/messages/"}
+    assert found[True] >= {"/approvals/", "/orders//release", "/dead-letters//replay", "/dead-letters//close", "/receipts//close"}
 
 
 def test_a_store_with_nothing_in_it_has_every_page(database: str, tmp_path: Path) -> None:

@@ -71,9 +71,14 @@ CALLS = {
     "after": "",
 }
 HOT["requests"] = dict.fromkeys(("calls", "calls_of_case", "end_of_look", "refused", "callers", "answers"), CALLS)
-OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7, "sources": ["a", "b"]}
-HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours"), OF_SENDERS)
-HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
+OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7, "sources": ["a", "b"], "known": 7}
+HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours", "newest_message", "has_failed_since"), OF_SENDERS)
+HOT["records"] = {
+    "message": {"message_no": 7},
+    "message_version": {"message_no": 7},
+    "receipt": {"receipt_no": 7},
+    "receipt_version": {"receipt_no": 7},
+}
 OF_A_MESSAGE = {"message_no": 7, "limit": 100}
 HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}, "orders_among": {"order_ids": IDS}}
@@ -91,7 +96,7 @@ HOT["payouts"] = {
     "payouts": A_PAYOUT,
     "payouts_of_party": {**A_PAYOUT, "party": "party-7", "status": "paid"},
     "payouts_in_status": {**A_PAYOUT, "status": "unpaid"},
-    **dict.fromkeys(("payout", "postings", "events", "steps", "acts"), A_PAYOUT),
+    **dict.fromkeys(("payout", "postings", "events", "steps", "acts", "payout_version"), A_PAYOUT),
 }
 AN_ACCOUNT = {"account_id": 7, "entry": 1, "first": 1, "before": 1_000, "looked_through": 1_000, "limit": 51}
 A_PLAN = {"plan_id": "plan-7", "payout_id": "q-7", "limit": 1_000}
@@ -101,6 +106,8 @@ HOT["ledger"] = {
 }
 A_RUN = {"run_no": 7, "after": 1, "looked_through": 500, "first": NOW.date(), "last": NOW.date(), "limit": 500}
 HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks"), A_RUN) | {"since": {**A_RUN, "after": IDS[0]}}
+A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}
+HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "since", "run_version"), A_RUN)
 A_SIMULATION = {
     "before": ROWS // 2,
     "state": "failed",
@@ -111,7 +118,7 @@ A_SIMULATION = {
     "order_ids": IDS,
 }
 HOT["simulations"] = dict.fromkeys(
-    ("simulations", "simulations_of_case", "version_of_case", "simulation", "questions", "differences"), A_SIMULATION
+    ("simulations", "simulations_of_case", "version_of_case", "simulation", "questions", "differences", "simulation_version"), A_SIMULATION
 )
 A_RECORD = {"topic": "topic", "partition": 1, "position": 7, "before": 1_000, "limit": 51}
 HOT["topics"] = dict.fromkeys(("records", "record"), A_RECORD)

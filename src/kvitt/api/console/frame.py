@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -132,7 +133,8 @@ class ConsolePage(Struct, frozen=True):
     operators do, or shows what that would do: it sees what others commit meanwhile, and its form acts once, however often it is sent.
 
     `live` names the parts of `kvitt_views.changes`, with blanks between, at whose changes an open page fetches itself anew. `version` says
-    cheaply which version of what it shows there is: the one that the browser has is not read again, and nobody looks at it again.
+    cheaply which version of what it shows there is: the one that the browser has is not read again, and nobody looks at it again. A page
+    that `acts` has somebody at its form, so it never fetches itself: it says that it has changed.
     """
 
     path: str
@@ -195,8 +197,8 @@ class PageFrame:
         with self._pool.connection() as connection:
             visit = Visit(session, connection, now, asked, self._operations)
             values = _act(page, visit) if page.acts else _look(page, visit)
-        if values is None:
-            return Response(b"", status_code=304)
+        if isinstance(values, HTTPStatus):
+            return Response(b"", status_code=values)
         if isinstance(values, Redirect):
             return Response(b"", status_code=303, headers={"location": values.path})
         around = {**self.common(session), "page": page, "now": now, "trail": trail_in(asked.query), "page_version": visit.version}
@@ -240,21 +242,25 @@ def page_begun(connection: Connection) -> Iterator[None]:
         yield
 
 
-def _look(page: ConsolePage, visit: Visit) -> Values | Redirect | None:
-    """All that a page shows; None: the browser has it."""
+def _look(page: ConsolePage, visit: Visit) -> Values | Redirect | HTTPStatus:
+    """All that a page shows, unless the browser has it."""
     with page_begun(visit.connection):
-        visit.version = page.version(visit) if page.version else ""
-        if visit.version and visit.version == visit.known:
-            return None
-        return page.read(visit)
+        return HTTPStatus.NOT_MODIFIED if _has_it(page, visit) else page.read(visit)
 
 
-def _act(page: ConsolePage, visit: Visit) -> Values | Redirect:
+def _has_it(page: ConsolePage, visit: Visit) -> bool:
+    """Whether the browser has what there is."""
+    visit.version = page.version(visit) if page.version else ""
+    return visit.version != "" and visit.version == visit.known
+
+
+def _act(page: ConsolePage, visit: Visit) -> Values | Redirect | HTTPStatus:
     """Does what a form says, once: who sends it again is led to where it led. Raises BadRequest, and what the page raises."""
     with transaction(visit.connection, "what became of it at", _where_to_look(page, visit)):
         visit.connection.execute(_SQL.begin_act)
         if not page.posted:
-            return page.read(visit)
+            has_it = _has_it(page, visit)
+            return (HTTPStatus.NOT_MODIFIED if has_it else HTTPStatus.NO_CONTENT) if visit.known else page.read(visit)
         if "once" not in visit.form:
             raise BadRequest(("once", "is missing: open the page again; nothing was done"))
         form_hash = hash_of(f"{page.path} {visit.form['once']}")

@@ -16,6 +16,7 @@ from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.operations import known
 from kvitt.api.console.pages.case_change import change_by_order
+from kvitt.api.console.pages.orders import version_of
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.words import does
 from kvitt.errors import ApprovalLapsed, BadRequest, EffectChanged
@@ -104,6 +105,19 @@ def read_mine(visit: Visit) -> Values:
 def read_one(visit: Visit) -> Values:
     """One approval, as it was asked for and as it stands. Raises ApprovalNotFound, also for who may not see it."""
     return _shown(visit, _found(visit))
+
+
+class _ApprovalVersion(NamedTuple):
+    act: str
+    subject: str
+    progress: str
+
+
+def version(visit: Visit) -> str:
+    """That of an approval: how far it has come, and of the order that it is about."""
+    found = fetch_one(visit.connection, _ApprovalVersion, _SQL.approval_version, {"approval_no": visit.path["approval_no"]})
+    order = order_acted_on(visit, found.subject) if found and found.act.startswith("order ") else None
+    return "" if found is None else f"{found.progress}-{version_of(visit, order.order_id) if order else 'of no order'}"
 
 
 def approve(visit: Visit) -> Values | Redirect:
@@ -214,7 +228,7 @@ _APPROVER, _ASKER = ConsoleRole.APPROVE, ConsoleRole.ACT
 PAGES: Final = (
     ConsolePage("/approvals", "Approvals", "approvals.html", read_all, nav="Approvals", key="v", live="approvals"),
     ConsolePage("/approvals/mine", "My approvals", "my_approvals.html", read_mine, live="approvals"),
-    ConsolePage(_ONE, "Approval", "approval.html", read_one, acts=True),
+    ConsolePage(_ONE, "Approval", "approval.html", read_one, acts=True, live="approvals orders receipts", version=version),
     ConsolePage(f"{_ONE}/approve", "Approval", "approval.html", approve, role=_APPROVER, posted=True, acts=True),
     ConsolePage(f"{_ONE}/refuse", "Approval", "approval.html", refuse, role=_APPROVER, posted=True, acts=True),
     ConsolePage(f"{_ONE}/take-back", "Approval", "approval.html", take_back, role=_ASKER, posted=True, acts=True),

@@ -10,7 +10,7 @@ from msgspec import Struct
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.pages.audit import ChainSpan, OperatorWords, chain_span, words_of
-from kvitt.api.console.pages.case_head import CaseOnPage, case_looked_at
+from kvitt.api.console.pages.case_head import CaseOnPage, case_looked_at, version
 from kvitt.errors import BadRequest
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
@@ -108,7 +108,8 @@ def _in_chain(visit: Visit, act: ActOnCase) -> ActInChain:
     return ActInChain(act, entry.what, words_of(entry), not span.broken)
 
 
+_LIVE: Final = "messages orders receipts simulations audit"
 PAGES: Final = (
-    ConsolePage("/cases/{case_no:int}/timeline", "What happened to a case", "case_timeline.html", read),
-    ConsolePage("/cases/{case_no:int}/audit", "Audit of a case", "case_audit.html", read_audit),
+    ConsolePage("/cases/{case_no:int}/timeline", "What happened to a case", "case_timeline.html", read, live=_LIVE, version=version),
+    ConsolePage("/cases/{case_no:int}/audit", "Audit of a case", "case_audit.html", read_audit, live=_LIVE, version=version),
 )

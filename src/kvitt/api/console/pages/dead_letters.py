@@ -7,7 +7,7 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.pages.letter_place import place_of_fault
 from kvitt.errors import DeadLetterNotFound
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("dead_letters", "kvitt.api.console.pages")
@@ -69,7 +69,12 @@ def read_one(visit: Visit) -> Values:
     return {"letter": letter, "text": text, "place": place_of_fault(text.body) if text else None}
 
 
+def version(visit: Visit) -> str:
+    """That of a dead letter: its state."""
+    return fetch_value(visit.connection, _SQL.letter_version, {"dead_no": visit.path["dead_no"]}) or ""
+
+
 PAGES: Final = (
     ConsolePage("/dead-letters", "Dead letters", "dead_letters.html", read_all, nav="Dead letters", key="d", live="messages"),
-    ConsolePage("/dead-letters/{dead_no:int}", "Dead letter", "dead_letter.html", read_one),
+    ConsolePage("/dead-letters/{dead_no:int}", "Dead letter", "dead_letter.html", read_one, live="messages", version=version),
 )

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.pages.dead_letters import DeadLetterText, letter_on_page, text_of
+from kvitt.api.console.pages.dead_letters import DeadLetterText, letter_on_page, text_of, version
 from kvitt.api.console.pages.letter_place import place_of_fault
 from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.showing import visible
@@ -89,10 +89,21 @@ def _text(content: bytes | None) -> str:
         return ""
 
 
-_ROLE: Final = ConsoleRole.ACT
+_ROLE, _LIVE = ConsoleRole.ACT, "messages"
 PAGES: Final = (
-    ConsolePage("/dead-letters/{dead_no:int}/replay", "Dead letter", "letter_replay.html", read_replay, role=_ROLE, acts=True),
+    ConsolePage(
+        "/dead-letters/{dead_no:int}/replay",
+        "Dead letter",
+        "letter_replay.html",
+        read_replay,
+        role=_ROLE,
+        acts=True,
+        live=_LIVE,
+        version=version,
+    ),
     ConsolePage("/dead-letters/{dead_no:int}/replay", "Dead letter", "letter_replay.html", replay, role=_ROLE, posted=True, acts=True),
-    ConsolePage("/dead-letters/{dead_no:int}/mend", "Dead letter", "letter_mend.html", read_mend, role=_ROLE, acts=True),
+    ConsolePage(
+        "/dead-letters/{dead_no:int}/mend", "Dead letter", "letter_mend.html", read_mend, role=_ROLE, acts=True, live=_LIVE, version=version
+    ),
     ConsolePage("/dead-letters/{dead_no:int}/mend", "Dead letter", "letter_mend.html", mend, role=_ROLE, posted=True, acts=True),
 )

@@ -8,10 +8,12 @@ from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.approvals import order_acted_on
 from kvitt.api.console.pages.case_change import change_by_order
+from kvitt.api.console.pages.orders import version
 from kvitt.api.console.people import ConsoleRole
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.errors import OrderNotFound
 
+_LIVE: Final = "orders receipts approvals"
 ACTS: Final[Mapping[str, tuple[str, Callable[[str], OrderNamed]]]] = {
     "release": ("order release", OrderNamed),
     "resend": ("order resend", OrderNamed),
@@ -40,7 +42,9 @@ def _with_order(visit: Visit, page: str, answer: Callable[[Visit, ActOnPage], Va
 
 def _pages(act: str) -> Iterator[ConsolePage]:
     path, role = f"/orders/{{order_id:uuid}}/{act}", ConsoleRole.ACT
-    yield ConsolePage(path, "Order", "order_act.html", lambda visit: _with_order(visit, act, offered), role=role, acts=True)
+    yield ConsolePage(
+        path, "Order", "order_act.html", lambda visit: _with_order(visit, act, offered), role=role, acts=True, live=_LIVE, version=version
+    )
     yield ConsolePage(path, "Order", "order_act.html", lambda visit: _with_order(visit, act, taken), role=role, posted=True, acts=True)
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from kvitt.api.console import showing
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
-from kvitt.api.console.pages.orders import HeldReason, OrderWithState, ReceiptInList, order_of
+from kvitt.api.console.pages.orders import HeldReason, OrderWithState, ReceiptInList, order_of, version
 from kvitt.api.console.rendering import plain
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
@@ -183,5 +183,5 @@ def _pair(one: TwinLine, other: TwinLine) -> TwinPair:
 
 PAGES: Final = (
     ConsolePage("/orders/released", "Released orders", "released.html", read_released, live="orders audit"),
-    ConsolePage("/orders/{order_id:uuid}/twins", "Paid twice?", "order_twins.html", read),
+    ConsolePage("/orders/{order_id:uuid}/twins", "Paid twice?", "order_twins.html", read, live="orders receipts", version=version),
 )

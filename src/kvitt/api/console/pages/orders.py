@@ -201,8 +201,13 @@ def read_one(visit: Visit) -> Values:
 
 
 def version(visit: Visit) -> str:
+    """That of the order that an address names."""
+    return version_of(visit, visit.path["order_id"])
+
+
+def version_of(visit: Visit, order_id: UUID) -> str:
     """That of an order: its state, its receipts, and how far the chain of its case goes."""
-    found = fetch_one(visit.connection, _OrderVersion, _SQL.order_version, {"order_id": visit.path["order_id"]})
+    found = fetch_one(visit.connection, _OrderVersion, _SQL.order_version, {"order_id": order_id})
     return "" if found is None else f"{found.state}-{found.is_held}-{found.receipt_no}-{found.seq}"
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
+from kvitt.api.console.pages.payouts import version
 from kvitt.api.console.pages.plain_acts import payout_of, said
 from kvitt.api.console.people import ConsoleRole
 from kvitt.errors import BadRequest
@@ -28,6 +29,6 @@ def cancel(visit: Visit) -> Values | Redirect:
 
 _PATH, _TITLE, _PAGE, _ROLE = "/payouts/cancel", "Cancel a payout", "payout_cancel.html", ConsoleRole.ACT
 PAGES: Final = (
-    ConsolePage(_PATH, _TITLE, _PAGE, read, role=_ROLE, acts=True),
+    ConsolePage(_PATH, _TITLE, _PAGE, read, role=_ROLE, acts=True, live="payouts", version=version),
     ConsolePage(_PATH, _TITLE, _PAGE, cancel, role=_ROLE, posted=True, acts=True),
 )

@@ -12,7 +12,7 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in, place_text, text_asked, text_in_place, text_of_place
 from kvitt.errors import BadRequest, PayoutNotFound
 from kvitt.kernel.actor import decode
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Minor
 from kvitt.kernel.queries import load
 from kvitt.payouts.rules import PayoutStatus
@@ -152,6 +152,11 @@ def payout_on_page(visit: Visit, payout_id: str) -> PayoutOnPage:
     if payout is None:
         raise PayoutNotFound("there is no such payout")
     return payout
+
+
+def version(visit: Visit) -> str:
+    """That of the payout that the query names: its status and its events. Raises BadRequest."""
+    return fetch_value(visit.connection, _SQL.payout_version, {"payout_id": text_asked(visit.query, "id") or ""}) or ""
 
 
 def asker_of(stored: str | None) -> str:

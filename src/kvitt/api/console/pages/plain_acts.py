@@ -1,6 +1,6 @@
 """Acts on one thing that has a page: what is done is shown above a form with a reason, and nothing else is asked (design §11, §17)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from re import sub
 from typing import Any, Final, NamedTuple
@@ -9,11 +9,12 @@ from urllib.parse import quote
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import text_asked
+from kvitt.api.console.pages import dead_letters, payouts
 from kvitt.api.console.pages.dead_letters import letter_on_page
 from kvitt.api.console.pages.payouts import payout_on_page
-from kvitt.api.console.pages.reconciliation import run_on_page
-from kvitt.api.console.pages.records import receipt_on_page
-from kvitt.api.console.pages.simulations import simulation_on_page
+from kvitt.api.console.pages.reconciliation import run_on_page, version_of_run
+from kvitt.api.console.pages.records import receipt_on_page, receipt_version
+from kvitt.api.console.pages.simulations import simulation_on_page, version_of_one
 from kvitt.api.console.people import ConsoleRole
 from kvitt.disbursement.closing_acts import NumberNamed
 from kvitt.disbursement.reconcile.acts import RunNamed, RunResolved
@@ -119,10 +120,20 @@ _ACTS: Final = (
 )
 
 
+_WATCHED: Final[Mapping[Callable[[Visit], SubjectOfAct], tuple[str, Callable[[Visit], str]]]] = {
+    _letter: ("messages", dead_letters.version),
+    _receipt: ("receipts orders", receipt_version),
+    _simulation: ("simulations orders", version_of_one),
+    _run: ("reconciliation", version_of_run),
+    payout_of: ("payouts", payouts.version),
+}
+"""At which changes it is looked whether a subject is as the page of its act shows it, and how."""
+
+
 def _pages(each: PlainAct) -> Iterator[ConsolePage]:
-    for posted, answer in ((False, offered), (True, taken)):
-        read = partial(_answer, each, answer)
-        yield ConsolePage(each.path, "Act", "plain_act.html", read, role=ConsoleRole.ACT, posted=posted, acts=True)
+    (live, version), role = _WATCHED[each.about], ConsoleRole.ACT
+    yield ConsolePage(each.path, "Act", "plain_act.html", partial(_answer, each, offered), role=role, acts=True, live=live, version=version)
+    yield ConsolePage(each.path, "Act", "plain_act.html", partial(_answer, each, taken), role=role, posted=True, acts=True)
 
 
 PAGES: Final = tuple(page for each in _ACTS for page in _pages(each))

@@ -199,6 +199,11 @@ def run_on_page(visit: Visit) -> RunOnPage:
     return found
 
 
+def version_of_run(visit: Visit) -> str:
+    """That of a run: how far it has come."""
+    return fetch_value(visit.connection, _SQL.run_version, {"run_no": visit.path["run_no"]}) or ""
+
+
 def _buckets(visit: Visit, run: RunOnPage) -> Sequence[BucketOnPage]:
     """The buckets of a run; none where it is about lines in force. Of many orders they are added up for who asks for it."""
     if run.kind != "interface":
@@ -227,6 +232,6 @@ PAGES: Final = (
     ConsolePage(
         "/reconciliation", "Reconciliation", "reconciliation.html", read_month, nav="Reconciliation", key="c", live="reconciliation"
     ),
-    ConsolePage("/reconciliation/{run_no:int}", "Run", "run.html", read_run),
+    ConsolePage("/reconciliation/{run_no:int}", "Run", "run.html", read_run, live="reconciliation", version=version_of_run),
     ConsolePage("/reconciliation/{run_no:int}/since", "Since then", "since.html", read_since),
 )

@@ -61,6 +61,11 @@ def version(visit: Visit) -> str:
     return fetch_value(visit.connection, _SQL.message_version, {"message_no": visit.path["message_no"]}) or ""
 
 
+def receipt_version(visit: Visit) -> str:
+    """That of a receipt: what it was taken for, and whether it waits for a person."""
+    return fetch_value(visit.connection, _SQL.receipt_version, {"receipt_no": visit.path["receipt_no"]}) or ""
+
+
 def read_message(visit: Visit) -> Values:
     """One message. Raises NotFound."""
     message = fetch_one(visit.connection, MessageOnPage, _SQL.message, {"message_no": visit.path["message_no"]})
@@ -100,5 +105,5 @@ def _look(visit: Visit, what: str, case_no: int | None) -> None:
 
 PAGES: Final = (
     ConsolePage("/messages/{message_no:int}", "Message", "message.html", read_message, live="messages", version=version),
-    ConsolePage("/receipts/{receipt_no:int}", "Receipt", "receipt.html", read_receipt),
+    ConsolePage("/receipts/{receipt_no:int}", "Receipt", "receipt.html", read_receipt, live="receipts orders", version=receipt_version),
 )

@@ -1,7 +1,8 @@
 """Calls, each with who asked, what was done of it and what was answered; and the answers that are kept under idempotency keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
@@ -64,8 +65,15 @@ class CallerNamed(NamedTuple):
     subject: str
 
 
-def read_calls(visit: Visit) -> Values:
-    """A page of calls, newest first, of a case, an application or an outcome. Raises BadRequest."""
+class _LookedCalls(NamedTuple):
+    found: Sequence[CallInList]
+    asked: Mapping[str, object]
+    case_no: int | None
+    filtered: bool
+
+
+def _look_through(visit: Visit) -> _LookedCalls:
+    """The calls that the address asks for, and one more. Raises BadRequest."""
     query, after = visit.query, place_in(visit.query.get(AFTER), int)
     outcome, case_no, application = query.get("outcome"), _case(query.get("case")), text_asked(query, "application")
     if outcome not in (None, *OUTCOMES):
@@ -75,6 +83,19 @@ def read_calls(visit: Visit) -> Values:
     looked_through = _LOOKED_THROUGH if filtered else visit.page_rows + 1
     asked = {**filters, "before": after[0] if after else _LAST, "looked_through": looked_through}
     found = fetch(visit.connection, CallInList, _SQL.calls_of_case if case_no else _SQL.calls, asked)
+    return _LookedCalls(found, asked, case_no, filtered)
+
+
+def version(visit: Visit) -> str:
+    """That of a page of calls: which they are, and how far each has come. Raises BadRequest."""
+    found = [(each.message_no, each.outcome, each.state) for each in _look_through(visit).found]
+    return sha256(repr(found).encode()).hexdigest()
+
+
+def read_calls(visit: Visit) -> Values:
+    """A page of calls, newest first, of a case, an application or an outcome. Raises BadRequest."""
+    found, asked, case_no, filtered = _look_through(visit)
+    query, after = visit.query, place_in(visit.query.get(AFTER), int)
     if found:
         visit.look("calls")
     calls = listed(found, lambda each: (each.message_no,), after, visit.page_rows)
@@ -83,7 +104,7 @@ def read_calls(visit: Visit) -> Values:
         "calls": calls,
         "older": calls.older or (place_text((end,)) if end else None),
         "end": end,
-        "looked_through": looked_through,
+        "looked_through": asked["looked_through"],
         "query": kept_of(query),
         "outcomes": OUTCOMES,
         "refusals": fetch(visit.connection, RefusedAccess, _SQL.refused, {"limit": _MOST_REFUSALS}) if not after else (),
@@ -111,6 +132,6 @@ def _case(text: str | None) -> int | None:
 
 
 PAGES: Final = (
-    ConsolePage("/requests", "Requests", "requests.html", read_calls, nav="Requests", key="q"),
+    ConsolePage("/requests", "Requests", "requests.html", read_calls, nav="Requests", key="q", live="messages", version=version),
     ConsolePage("/requests/answers", "Kept answers", "request_answers.html", read_answers),
 )

@@ -84,6 +84,16 @@ def read_failures(visit: Visit) -> Values:
     }
 
 
+def version_of_failures(visit: Visit) -> str:
+    """How far messages are looked through: the newest one there is, or the one that the browser knows of where none has failed since."""
+    known = int(visit.known) if visit.known.isdecimal() else None
+    if known is not None:
+        asked = {"known": known, "looked_through": _LOOKED_THROUGH}
+        if not fetch_value(visit.connection, _SQL.has_failed_since, asked):
+            return visit.known
+    return str(fetch_value(visit.connection, _SQL.newest_message) or 0)
+
+
 def read_waiting(visit: Visit) -> Values:
     """A page of the messages that wait for their case, the one that has waited longest first. Raises BadRequest."""
     after = place_in(visit.query.get(AFTER), datetime.fromisoformat, int)
@@ -108,7 +118,7 @@ def read_limits(visit: Visit) -> Values:
 
 
 PAGES: Final = (
-    ConsolePage("/failures", "Failures", "failures.html", read_failures),
+    ConsolePage("/failures", "Failures", "failures.html", read_failures, live="messages", version=version_of_failures),
     ConsolePage("/waiting", "Waiting lines", "waiting.html", read_waiting, live="messages orders"),
     ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits, live="orders"),
 )

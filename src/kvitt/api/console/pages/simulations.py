@@ -129,6 +129,11 @@ def read_one(visit: Visit) -> Values:
     return {"simulation": simulation, "questions": questions, "differences": differences}
 
 
+def version_of_one(visit: Visit) -> str:
+    """That of one simulation: how far it has come, and what was found by it."""
+    return fetch_value(visit.connection, _SQL.simulation_version, {"request_no": visit.path["request_no"]}) or ""
+
+
 def simulation_on_page(visit: Visit) -> SimulationOnPage:
     """The simulation that the address names; the look is noted. Raises NotFound."""
     simulation = fetch_one(visit.connection, SimulationOnPage, _SQL.simulation, {"request_no": visit.path["request_no"]})
@@ -142,5 +147,7 @@ PAGES: Final = (
     ConsolePage(
         "/simulations", "Simulations", "simulations.html", read_all, nav="Simulations", key="m", live="simulations", version=version
     ),
-    ConsolePage("/simulations/{request_no:int}", "Simulation", "simulation.html", read_one),
+    ConsolePage(
+        "/simulations/{request_no:int}", "Simulation", "simulation.html", read_one, live="simulations orders", version=version_of_one
+    ),
 )

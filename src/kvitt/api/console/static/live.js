@@ -11,6 +11,9 @@
   const SILENT = 4000;
   let [heard, at, faults, every] = [performance.now(), bar.dataset.at, [], 1];
   let [stale, paused, ended, fetching, fetched, fresh, stream] = [false, false, false, false, performance.now(), 0, null];
+  // A page with a form that acts is left as it is: it only says that what stands above the form is no longer so.
+  const tells = "tells" in bar.dataset;
+  let changed = false;
 
   const since = () => `; what you see is from ${bar.dataset.at}`;
   const fault = () => {
@@ -18,13 +21,16 @@
     if (performance.now() - heard > SILENT) return `kvitt does not answer since ${at}${since()}`;
     return faults.length ? `${faults.join("; ")}${since()}` : "";
   };
-  const state = () => (paused ? `paused${since()}` : fresh ? `${fresh} new` : parts.size ? "live" : "");
+  const state = () => {
+    if (changed) return `this has changed${since()}`;
+    return paused ? `paused${since()}` : fresh ? `${fresh} new` : parts.size && !tells ? "live" : "";
+  };
 
   const tell = () => {
     const wrong = document.hidden ? "" : fault();
     const text = wrong || state();
-    bar.classList.toggle("tone-person", wrong !== "");
-    show.hidden = wrong !== "" || fresh === 0;
+    bar.classList.toggle("tone-person", wrong !== "" || changed);
+    show.hidden = wrong !== "" || (fresh === 0 && !changed);
     if (said.textContent !== text) said.textContent = text;
   };
 
@@ -75,7 +81,8 @@
     try {
       const answer = await fetch(location.href, { headers: { "kvitt-live": bar.dataset.version }, cache: "no-store", redirect: "error" });
       if (answer.status === 401) ended = true;
-      if (answer.ok) await take(new DOMParser().parseFromString(await answer.text(), "text/html"), all);
+      if (answer.status === 204) changed = true;
+      else if (answer.ok) await take(new DOMParser().parseFromString(await answer.text(), "text/html"), all);
     } catch {
       stale = true;
     }
@@ -100,7 +107,7 @@
 
   const look = () => {
     const due = performance.now() - fetched > every * 1000;
-    if (stale && due && !paused && !ended && !fetching && !document.hidden) refresh(false);
+    if (stale && due && !paused && !ended && !changed && !fetching && !document.hidden) refresh(false);
     tell();
   };
 
@@ -148,9 +155,9 @@
     pause.textContent = paused ? "Go on" : "Pause";
     look();
   });
-  show.addEventListener("click", () => refresh(true));
+  show.addEventListener("click", () => (changed ? location.reload() : refresh(true)));
   bar.hidden = false;
-  pause.hidden = parts.size === 0;
+  pause.hidden = parts.size === 0 || tells;
   watch();
   setInterval(look, 500);
 })();

@@ -43,3 +43,7 @@ SELECT order_id, case_no, scheme, case_id, number, area, state, is_held, sum_kro
 -- name: amount_of_payout
 -- How much a payout pays.
 SELECT amount_minor, currency FROM kvitt_views.payouts WHERE payout_id = %(payout_id)s;
+
+-- name: approval_version
+-- How far an act has come, and what it is about.
+SELECT act, subject, concat_ws('-', state, decided_at, lapses_at <= now()) AS progress FROM kvitt_views.approvals WHERE approval_no = %(approval_no)s;

@@ -22,3 +22,7 @@ FROM kvitt_views.dead_letters WHERE dead_no = %(dead_no)s;
 -- name: letter_text
 -- Its bytes.
 SELECT key, headers, body FROM kvitt_views.dead_letter_texts WHERE dead_no = %(dead_no)s;
+
+-- name: letter_version
+-- Whether anything about a dead letter has changed.
+SELECT concat_ws('-', state, message_no, closed_at) FROM kvitt_views.dead_letters WHERE dead_no = %(dead_no)s;

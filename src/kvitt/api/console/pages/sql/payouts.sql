@@ -80,3 +80,7 @@ FROM kvitt_views.payout_steps WHERE payout_id = %(payout_id)s ORDER BY number;
 -- What people did to it, newest first.
 SELECT seq, at, what, done_by, approved_by, reason
 FROM kvitt_views.operator_acts WHERE subject = %(payout_id)s AND starts_with(what, 'payout ') ORDER BY seq DESC LIMIT 100;
+
+-- name: payout_version
+-- Whether anything about a payout has changed.
+SELECT concat_ws('-', status, sequence, republished, last_at) FROM kvitt_views.payouts WHERE payout_id = %(payout_id)s;

@@ -51,3 +51,7 @@ SELECT order_id, case_no, scheme, case_id, bucket, order_state, sum_kroner, sett
 FROM looked WHERE settled_at > run_made_at OR is_last
 ORDER BY order_id
 LIMIT %(limit)s;
+
+-- name: run_version
+-- Whether anything about a run has changed.
+SELECT concat_ws('-', state, messages_sent, good_at, replaced_by) FROM kvitt_views.reconciliations WHERE run_no = %(run_no)s;

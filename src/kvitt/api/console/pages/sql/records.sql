@@ -35,3 +35,7 @@ FROM kvitt_views.decisions WHERE message_no = %(message_no)s;
 -- name: is_refused_by_rail
 -- Whether the rail has refused an order of a message.
 SELECT EXISTS (SELECT FROM kvitt_views.orders WHERE message_no = %(message_no)s AND state = 'rejected');
+
+-- name: receipt_version
+-- Whether anything about a receipt has changed.
+SELECT concat_ws('-', outcome, is_open, closed_at) FROM kvitt_views.receipts WHERE receipt_no = %(receipt_no)s;

@@ -35,3 +35,14 @@ ORDER BY m.received_at, m.message_no;
 -- What sources had paid in hours since a moment.
 SELECT source, hour, kroner FROM kvitt_views.source_hours
 WHERE source = ANY (%(sources)s::text[]) AND hour >= %(since)s ORDER BY source, hour DESC LIMIT %(limit)s;
+
+-- name: newest_message
+-- The number of the newest message.
+SELECT message_no FROM kvitt_views.messages WHERE message_no > 0 ORDER BY message_no DESC LIMIT 1;
+
+-- name: has_failed_since
+-- Whether one of the newest messages has failed, of those behind a number.
+WITH looked AS (
+    SELECT message_no FROM kvitt_views.messages WHERE message_no > %(known)s ORDER BY message_no DESC LIMIT %(looked_through)s
+)
+SELECT EXISTS (SELECT FROM kvitt_views.failure_texts WHERE message_no >= (SELECT min(message_no) FROM looked));

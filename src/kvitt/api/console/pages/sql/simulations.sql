@@ -49,3 +49,12 @@ ORDER BY order_id, place;
 -- Whether any of the newest simulations of a case has changed.
 SELECT string_agg(s.request_no || s.state, '-')
 FROM (SELECT request_no, state FROM kvitt_views.simulations WHERE case_no = %(case_no)s ORDER BY request_no DESC LIMIT 50) AS s;
+
+-- name: simulation_version
+-- Whether anything about a simulation, or what was found by it, has changed.
+SELECT concat_ws('-', s.state, s.times_asked, s.ended_at, string_agg(concat_ws(' ', t.attempts, t.status, k.finding), '-' ORDER BY t.place))
+FROM kvitt_views.simulations AS s
+LEFT JOIN kvitt_views.simulation_texts AS t ON t.request_no = s.request_no
+LEFT JOIN kvitt_views.order_checks AS k ON k.order_id = t.order_id AND k.request_no = t.request_no
+WHERE s.request_no = %(request_no)s
+GROUP BY s.state, s.times_asked, s.ended_at;

@@ -143,7 +143,9 @@ QUESTIONS: Final = {
             "The last receipt came",
         ],
     ),
-    7: Question("Do we keep up?", [], ["Messages by the hour, today", "Usual until then", "published", "orders unknown", "Oldest"]),
+    7: Question(
+        "Do we keep up?", [], ["Do we keep up?", "Messages by the hour, today", "Usual until then", "published", "orders unknown", "Oldest"]
+    ),
     8: Question(
         "Does the rail have the order of which nobody knows?",
         [click("order", beside="order unknown"), click("Where is it?")],
@@ -207,7 +209,7 @@ QUESTIONS: Final = {
         [HANS, GURO, APPROVED_REASON, "stop TILLSTPB", STOPS_REASON, "were verified"],
     ),
     18: Question("Does everything add up?", [open_page("Health")], ["0 differences", "ago", "version", "orders"]),
-    19: Question("Who owns what?", [open_page("Jobs and roles")], ["intake:", "held", "process", "Since"]),
+    19: Question("Who owns what?", [open_page("Jobs and roles")], ["intake:", "held", "process", "Since", "How often roles were started"]),
     20: Question(
         "What did you get from us, and what did you answer?",
         [find(f"key of {PAID}"), open_message("{paid_message}")],

@@ -60,6 +60,26 @@ def test_what_is_old_is_cleared_away_with_the_rights_of_the_guide_and_the_rest_s
     assert found["done_forms"] == found["revealed_cases"] == [0]
 
 
+def test_owners_of_last_month_and_old_checks_are_cleared_away_but_for_those_that_say_how_things_are(limited: str) -> None:  # noqa: F811
+    with connect(limited) as connection:
+        connection.execute(
+            """INSERT INTO leases (lease, owner, fencing_token, until) VALUES ('relay', 'c', 3, now() + interval '1 day');
+               INSERT INTO lease_owners (lease, fencing_token, owner, since) VALUES
+                   ('relay', 1, 'a', now() - interval '90 days'), ('relay', 2, 'b', now() - interval '20 days'),
+                   ('relay', 3, 'c', now() - interval '40 days');
+               INSERT INTO check_runs (began_at, ended_at, version, looked_at, by_kind, differences, found)
+               SELECT now() - age::interval, now() - age::interval, '1', '{}', '{}', differences, '{}'
+               FROM (VALUES ('9 years', 0), ('8 years', 0), ('7 years', 1), ('6 years', 1)) AS r (age, differences);
+               INSERT INTO keeping_up (at, unpublished_seconds, unanswered_seconds)
+               SELECT now() - age::interval, 0, 0 FROM unnest(ARRAY['31 days', '29 days']) AS a (age)"""
+        )
+        with connection.transaction():
+            assert clear(connection, utc_now(), KEPT) == 4
+        assert connection.execute("SELECT owner FROM lease_owners ORDER BY owner").fetchall() == [("b",), ("c",)]
+        assert connection.execute("SELECT differences FROM check_runs ORDER BY run_no").fetchall() == [(0,), (1,)]
+        assert connection.execute("SELECT count(*) FROM keeping_up").fetchone() == (1,)
+
+
 def test_the_job_keeps_what_the_settings_say(database: str) -> None:
     (job,) = [each for each in jobs_of(Settings(console=ConsoleSettings(looks_years=6.5)), PORTS) if each.name == "console rows"]
     with connect(database) as connection:

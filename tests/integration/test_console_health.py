@@ -1,5 +1,6 @@
 """Pages about the installation itself: whether everything adds up, with the age of the answer, and who owns what since when."""
 
+import re
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -66,7 +67,19 @@ def test_jobs_and_roles_tell_since_when_something_has_its_owner_and_what_changed
     assert second.acquire_all(connection, ["relay"]).keys() == {"relay"}
     found = connection.execute("SELECT lease, fencing_token, owner FROM kvitt_views.lease_owners ORDER BY lease, fencing_token").fetchall()
     assert found == [("relay", 1, first.owner), ("relay", 2, second.owner), ("sender", 1, second.owner)]
+    connection.execute(
+        """INSERT INTO processes (process, began_at, seen_at, roles)
+           SELECT process, now() - age::interval, now(),
+                  jsonb_build_array(jsonb_build_object('role', role, 'condition', 'works', 'since', now()))
+           FROM (VALUES (%s, '3 days', 'relay'), ('other', '1 minute', 'console')) AS p (process, age, role)""",
+        [first.owner],
+    )
     page = browser.get("/jobs").words
+    assert re.search(r"Which began console 1 1 1 \S+ \S+ relay 1 1 1 \S+ \S+ sender 1 1 1", page), "the first relay was not started today"
+    connection.execute("DELETE FROM processes")
+    assert re.search(r"Which began relay 2 2 2 \S+ \S+ sender 1 1 1", browser.get("/jobs").words), (
+        "of a process that says nothing what it owned"
+    )
     assert "3 of them in the last hour" in page
     assert all(owner in page for owner in (first.owner, second.owner))
     (since,) = connection.execute("SELECT since FROM kvitt_views.leases WHERE lease = 'relay'").fetchone() or (None,)

@@ -144,6 +144,7 @@ HOT["overview"] = {
     "attention": {"limit": 201},
     "last_runs": RAILS,
     "message_hours": {"hours": [NOW]},
+    "keeping_up": {"since": NOW},
 }
 HOT["sending"] = {"open_sums": {**RAILS, "clock": [NOW] * 3, "day": [NOW], "four_hours": [NOW], "hour": [NOW], "limit": 1_000}}
 HOT["resend_many"] = {"without_word": {"state": "sent", "area": "DP", "since": NOW, "until": NOW, "limit": 501}}

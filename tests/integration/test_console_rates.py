@@ -5,10 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from brokers.broker import free_port
 
 from kvitt.api.console.pages.rates import rates_today
+from kvitt.app.ports import PORTS
+from kvitt.app.transports import records_behind_at_brokers
+from kvitt.broker_settings import KafkaSettings
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
+from kvitt.ops.keeping_up import keeping_up_job, records_behind
 from kvitt.ops.rates import rates_job
 from kvitt.testing import HandClock
 from support.console_stage import LOOKS, console_site
@@ -97,3 +102,42 @@ def test_the_overview_says_when_no_usual_day_is_known(database: str, connection:
         words = browser.get("/").words
         assert "There is no usual day yet" in words
         assert "AAP 5 0 none yet none yet" in words
+
+
+def test_each_minute_is_noted_how_far_the_hub_is_behind(connection: Connection) -> None:
+    job = keeping_up_job(lambda connection: records_behind(connection, ["topic"]))
+    job.run(connection, NOW)
+    connection.execute(
+        "INSERT INTO log_partitions (topic, partition, next_position) VALUES ('topic', 0, 12), ('topic', 1, 5), ('other', 0, 9)"
+    )
+    connection.execute("INSERT INTO leases (lease, owner, fencing_token, until, position) VALUES ('intake:topic:0', 'o', 1, now(), 10)")
+    connection.execute(
+        """INSERT INTO outbox (topic, key, value, headers, event_id, made_at)
+           SELECT 'status', 'key', 'x', '[]', gen_random_uuid(), now() - n * interval '1 minute' FROM generate_series(3, 1, -1) AS n"""
+    )
+    came(connection, 0, 1, utc_now() - timedelta(hours=2))
+    connection.execute("UPDATE messages SET state = 'queued'")
+    assert job.run(connection, NOW) == "7 records are not taken in"
+    rows = "SELECT not_taken_in, unpublished_seconds, unanswered_seconds / 60 FROM kvitt_views.keeping_up ORDER BY at"
+    assert connection.execute(rows).fetchall() == [(0, 0, 0), (7, 180, 120)]
+
+
+def test_the_overview_shows_the_worst_of_each_ten_minutes_of_the_last_hours(database: str, connection: Connection, tmp_path: Path) -> None:
+    with console_site(database, tmp_path, clock=lambda: NOW) as site:
+        browser = site.browser(LOOKS)
+        assert "Nothing was noted in the last 6 hours" in browser.get("/").words
+        noted = "INSERT INTO keeping_up (at, not_taken_in, unpublished_seconds, unanswered_seconds) VALUES (%s, %s, %s, %s)"
+        for minutes, behind, published, answered in ((7 * 60, 99, 99, 99), (25, 5, 2, 60), (21, 1_500, 40, 7_200), (1, None, 1, 0)):
+            connection.execute(noted, [NOW - timedelta(minutes=minutes), behind, published, answered])
+        page = browser.get("/").words
+    shown = page.partition("Do we keep up?")[2]
+    assert "Records that are not taken in: the numbers Records that are not taken in From Records 01.07.2026 12:00:00 1 500" in shown
+    assert "From Age 01.07.2026 12:00:00 40 s 01.07.2026 12:20:00 1 s" in shown
+    assert "From Age 01.07.2026 12:00:00 120 min 01.07.2026 12:20:00 0 min" in shown
+
+
+def test_a_lag_that_no_broker_tells_is_left_out(connection: Connection) -> None:
+    nobody = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}")
+    assert records_behind_at_brokers(connection, nobody, PORTS) is None
+    keeping_up_job(lambda connection: records_behind_at_brokers(connection, nobody, PORTS)).run(connection, NOW)
+    assert connection.execute("SELECT not_taken_in FROM kvitt_views.keeping_up").fetchall() == [(None,)]

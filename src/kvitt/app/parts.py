@@ -18,6 +18,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
+from kvitt.ops.keeping_up import keeping_up_job, records_behind
 from kvitt.ops.rates import rates_job
 from kvitt.settings import PayoutsSettings, Settings
 from kvitt.tracing_settings import TracingSettings
@@ -124,6 +125,7 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
     return (
         alarm_job(utc_now, receipts, simulations, reconciled, timedelta(seconds=settings.ops.look_seconds)),
         rates_job(),
+        keeping_up_job(partial(_behind, settings, ports)),
         Job("approvals", Every(_LAPSES_EVERY), _lapse),
         Job("console rows", Every(_CLEARS_EVERY), partial(_clear, timedelta(days=settings.console.looks_years * _DAYS_OF_A_YEAR))),
         Job("order checks", Every(_CHECKS_EVERY), partial(_ask, ports)),
@@ -131,6 +133,15 @@ def jobs_of(settings: Settings, ports: Ports) -> Sequence[Job]:
         trigger_job(ports, utc_now, settings.reconciliation.first_day, on=settings.reconciliation.on_events),
         *_traces(settings.tracing),
     )
+
+
+def _behind(settings: Settings, ports: Ports, connection: Connection) -> int | None:
+    if settings.kafka is None:
+        return records_behind(connection, list(ports.contracts.inputs()))
+    # Imported here: whoever has the embedded log needs no client of brokers.
+    from kvitt.app.transports import records_behind_at_brokers
+
+    return records_behind_at_brokers(connection, settings.kafka, ports)
 
 
 def _traces(settings: TracingSettings) -> Sequence[Job]:

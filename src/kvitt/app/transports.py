@@ -85,6 +85,20 @@ def queues_of(settings: Settings, rail: str, *, default: str) -> QueuePair:
     return QueuePair(f"{rail}.request", f"{rail}.receipts")
 
 
+def records_behind_at_brokers(connection: Connection, settings: KafkaSettings, ports: Ports) -> int | None:
+    """How many records of all input topics are not taken in, by whatever process; None where no broker answers within a second."""
+    from confluent_kafka import KafkaException
+
+    from kvitt.transports.kafka.clients import new_admin
+    from kvitt.transports.kafka.positions import positions
+
+    try:
+        new_admin(settings).list_topics(timeout=_ASK_SECONDS)
+        return sum(each.lag for each in positions(connection, settings, list(ports.contracts.inputs())))
+    except (KafkaException, TimeoutError):
+        return None
+
+
 def topics_of(contracts: Contracts) -> Sequence[TopicTerms]:
     """All topics of a hub, those of payouts too."""
     return (*contracts.topics, *OF_PAYOUTS)

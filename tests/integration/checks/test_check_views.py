@@ -225,6 +225,7 @@ AS_THEY_ARE: Final = {
     "house_accounts": "documents as they were loaded",
     "jobs": "rows as the scheduler wrote them last",
     "check_runs": "how checks ended, as noted; this very check writes the next one",
+    "keeping_up": "what a job noted at each minute, of which nothing else is left",
     "lease_owners": "who has held what, as noted",
     "ledger_steps": "who asked for what, which the ledger's own proof compares with entries",
     "lines_by_id": "ids alone",

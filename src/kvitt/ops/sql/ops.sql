@@ -193,6 +193,23 @@ LEFT JOIN leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
 WHERE p.topic = ANY (%(topics)s::text[])
 GROUP BY p.topic;
 
+-- name: log_behind
+-- How many records of some topics of the embedded log lie behind the positions that are stored for them.
+SELECT coalesce(sum(greatest(p.next_position - coalesce(l.position, 0), 0)), 0)::bigint
+FROM log_partitions AS p
+LEFT JOIN leases AS l ON l.lease = 'intake:' || p.topic || ':' || p.partition
+WHERE p.topic = ANY (%(topics)s::text[]);
+
+-- name: note_keeping_up
+-- Notes how far the hub is behind at this moment.
+INSERT INTO keeping_up (not_taken_in, unpublished_seconds, unanswered_seconds)
+SELECT %(not_taken_in)s::bigint, coalesce(greatest(extract(epoch FROM now() - o.made_at), 0), 0)::integer,
+       coalesce(greatest(extract(epoch FROM now() - m.received_at), 0), 0)::integer
+FROM (SELECT) AS here
+LEFT JOIN (SELECT made_at FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT 1) AS o ON true
+LEFT JOIN (SELECT min(received_at) AS received_at FROM messages WHERE state IN ('received', 'queued', 'derived')) AS m ON true
+ON CONFLICT (at) DO NOTHING;
+
 -- name: report_roles
 -- How the roles of a process do now; of processes that were not seen for a week nothing is kept.
 WITH forgotten AS (DELETE FROM processes WHERE seen_at < now() - interval '7 days')

@@ -14,6 +14,7 @@ from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.case_notes import newest_notes
 from kvitt.api.console.pages.health import backlogs
+from kvitt.api.console.pages.keeping_up import HOURS, keeping_up
 from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
 from kvitt.api.console.pages.rates import rates_today
 from kvitt.disbursement.catalogue import AREAS
@@ -109,6 +110,8 @@ def read(visit: Visit) -> Values:
         "is_at_least": counted_out(sums, _MOST_COUNTED),
         "most": _MOST_COUNTED,
         "rates": rates_today(connection, visit.now),
+        "keeping_up": keeping_up(connection, visit.now),
+        "keeping_up_hours": HOURS,
         "runs": fetch(connection, LastRun, _SQL.last_runs, areas),
         "not_taken_in": fetch(connection, NotTakenIn, _SQL.not_taken_in),
         "backlogs": backlogs(connection),

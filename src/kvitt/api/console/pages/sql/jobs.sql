@@ -13,3 +13,16 @@ FROM kvitt_views.lease_owners
 WHERE since > now() - interval '1 day'
 ORDER BY since DESC, lease
 LIMIT %(limit)s;
+
+-- name: starts
+-- How often each role was started within each hour of the last day: by the processes that say so, and those that have ended but owned something.
+WITH started AS (
+    SELECT s.role, s.process, min(s.at) AS at
+    FROM (SELECT role, process, began_at AS at FROM kvitt_views.roles
+          UNION ALL
+          SELECT split_part(lease, ':', 1), owner, since FROM kvitt_views.lease_owners WHERE since > now() - interval '1 day') AS s
+    GROUP BY s.role, s.process
+)
+SELECT role, date_trunc('hour', at, 'UTC') AS hour, count(*) AS starts
+FROM started WHERE at > now() - interval '1 day'
+GROUP BY 1, 2 ORDER BY 1, 2;

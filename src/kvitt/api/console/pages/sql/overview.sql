@@ -55,3 +55,9 @@ SELECT scheme, hour, messages FROM kvitt_views.message_hours WHERE hour = ANY(%(
 -- name: has_uncounted
 -- Whether more messages have come than those of an hour are counted up to.
 SELECT is_at_least FROM kvitt_views.messages_counted;
+
+-- name: keeping_up
+-- How far the hub was behind since a moment: the worst of each ten minutes.
+SELECT date_bin('10 minutes', at, to_timestamp(0)) AS at, max(not_taken_in) AS not_taken_in, max(unpublished_seconds) AS unpublished_seconds,
+       max(unanswered_seconds) AS unanswered_seconds
+FROM kvitt_views.keeping_up WHERE at >= %(since)s GROUP BY 1 ORDER BY 1;

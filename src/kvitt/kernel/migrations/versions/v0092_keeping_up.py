@@ -1,0 +1,11 @@
+"""Figures of each minute say whether the hub keeps up. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0092"
+down_revision = "0091"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

@@ -105,9 +105,7 @@ HOT["ledger"] = {
     **dict.fromkeys(("plan", "steps", "postings", "payout_of_plan"), A_PLAN),
 }
 A_RUN = {"run_no": 7, "after": 1, "looked_through": 500, "first": NOW.date(), "last": NOW.date(), "limit": 500}
-HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks"), A_RUN) | {"since": {**A_RUN, "after": IDS[0]}}
-A_RUN = {"run_no": 7, "after": 1, "first": NOW.date(), "last": NOW.date(), "limit": 500}
-HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "since", "run_version"), A_RUN)
+HOT["reconciliation"] = dict.fromkeys(("run", "sums", "messages", "remarks", "run_version"), A_RUN) | {"since": {**A_RUN, "after": IDS[0]}}
 A_SIMULATION = {
     "before": ROWS // 2,
     "state": "failed",

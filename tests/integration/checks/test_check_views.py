@@ -210,7 +210,6 @@ AS_THEY_ARE: Final = {
     "answer_texts": "bytes",
     "answered_callers": "names alone",
     "approvals": "what was asked and decided, which the check of approvals compares with the audit",
-    "stuck": "the same rows as in attention for one case, which are proved there but for orders behind a stop",
     **dict.fromkeys(
         ("attention_held", "attention_unknown", "attention_late", "attention_letters", "attention_else"),
         "parts of attention, which is proved",

@@ -3,7 +3,7 @@
 from kvitt.kernel.migrations import apply
 
 revision = "0094"
-down_revision = "0091"
+down_revision = "0092"
 
 
 def upgrade() -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from kvitt.approval_settings import MAY_BE_ALONE, ApprovalSettings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.environment import PREFIX, config_in, meant, settings_in
 from kvitt.errors import BadSettings
@@ -178,6 +179,7 @@ def _completed(settings: Settings) -> Settings:
         raise BadSettings("[rest] jwks_url, jwks_file: an issuer has a key set, at one of them")
     _require_whole(simulation)
     _require_issuer(console)
+    _refuse_alone(settings.approvals)
     port = queue.port or _QUEUE_PORTS.get(queue.kind)
     queue = msgspec.structs.replace(queue, port=port)
     return msgspec.structs.replace(settings, kafka=kafka, queue=queue, simulation=simulation, console=console)
@@ -199,6 +201,16 @@ def _require_issuer(console: ConsoleSettings) -> None:
         raise BadSettings("[console] url, authorize_url, token_url, jwks_url: a console with an issuer has all of them")
     if console.issuer and console.local_people:
         raise BadSettings("[console] local_people, issuer: people are made up, or an issuer knows them")
+
+
+def _refuse_alone(approvals: ApprovalSettings) -> None:
+    """Raises BadSettings for an act that one person never does, or that there is not."""
+    for act in approvals.alone:
+        if act not in MAY_BE_ALONE:
+            raise BadSettings(
+                f"[approvals] alone: {act!r} is no act that one person may do; these may be: {', '.join(MAY_BE_ALONE)}"
+                f"{meant(act, MAY_BE_ALONE)}"
+            )
 
 
 def _require_whole(simulation: SimulationSettings) -> None:

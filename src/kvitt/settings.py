@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from kvitt.approval_settings import ApprovalSettings
 from kvitt.broker_settings import KafkaSettings, QueueSettings, RapidSettings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.tracing_settings import TracingSettings
@@ -285,6 +286,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulation: SimulationSettings = SimulationSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     limits: LimitsSettings = LimitsSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     tracing: TracingSettings = TracingSettings()
     decisions: Mapping[_NameOfScheme, DecisionSettings] = {}
 
@@ -306,6 +308,7 @@ SECTIONS: Final[Mapping[str, type[Struct]]] = {
     "simulation": SimulationSettings,
     "reconciliation": ReconciliationSettings,
     "limits": LimitsSettings,
+    "approvals": ApprovalSettings,
     "tracing": TracingSettings,
 }
 _SECRETS: Final = (("queue", "password"), ("simulation", "password"), ("simulation", "proxy_client_secret"), ("console", "client_secret"))

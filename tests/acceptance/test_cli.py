@@ -179,9 +179,9 @@ def test_sending_is_stopped_and_an_order_withdrawn(hub: Path) -> None:
         [order_id] = [line.split()[0] for line in listed.splitlines() if " AAP " in line]
         refused = inside(hub, "order", "release", order_id, *by)
         assert (refused.returncode, "needs_second_person" in refused.stderr) == (2, True)
-        assert inside(hub, "order", "withdraw", order_id, *by).returncode == 0
+        assert inside(hub, "order", "withdraw", order_id, *by, "--approved-by", "ola").returncode == 0
         assert "trukket tilbake" in wait_for(submitted, "FEILET")
-    assert "resumed: AAP" in inside(hub, "sending", "resume", "--scheme", "aap", *by).stdout
+    assert "resumed: AAP" in inside(hub, "sending", "resume", "--scheme", "aap", *by, "--approved-by", "ola").stdout
     assert "no order waits for a person" in inside(hub, "order", "list").stdout
 
 

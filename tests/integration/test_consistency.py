@@ -318,6 +318,7 @@ def test_a_run_that_nobody_makes_whole_is_dropped_and_its_day_is_reported_by_ano
             works.make("AAP", BY_KARI, made=die)
         (begun,) = lines_runs(hub.connection, limit=9)
         command = ["reconcile", "consistency", "drop", str(begun.run_no), "--by", "kari", "--reason", "the wrong day", "--json"]
+        command += ["--approved-by", "ola"]
         said = CliRunner().invoke(main, [*command, "--data", str(hub.settings.data)], env={"KVITT_DATABASE_URL": database})
         assert (said.exit_code, json.loads(said.stdout)["state"]) == (0, "dropped")
         assert message_states(hub.connection, begun.run_no) == {"dropped": begun.messages}

@@ -302,28 +302,51 @@ def test_runs_are_looked_at_made_and_made_again(kvitt_server: TestServer, tmp_pa
         put(hub)
         hub.run()
         hub.clock.advance(days=1)
-        hans = site.browser(ACTS)
+        hans, guro = site.browser(ACTS), site.browser(APPROVES)
         dry = hans.get("/reconciliation/dry-run?area=AAP&first=2026-01-01&last=2026-01-02")
         assert "AAP, 2026-01-01" in dry.words
         left = hans.get(hans.get("/reconciliation").link("Report what is left"))
         assert "AAP" in left.words
         form = hans.get("/reconciliation/report?area=AAP")
         assert "accepted: 1 orders" in form.words
-        assert "It is done at once." in form.words
+        asked = hans.post("/reconciliation/report", form.fields(reason=REASON))
         assert hub.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
-        hans.post("/reconciliation/report", form.fields(reason=REASON))
+        assert "is made" in approve(guro, asked).words
         (number,) = hub.connection.execute("SELECT run_no FROM reconciliation_runs").fetchone() or (0,)
         assert "Nothing is left to report of AAP" in hans.get("/reconciliation/report?area=AAP").words
         again = ask(hans, hans.get(f"/reconciliation/{number}").link("Report once more"))
-        assert urlsplit(again.url).path == f"/reconciliation/{number}"
+        assert f"in place of run {number}" in again.words
+        assert f"in place of run {number}" in approve(guro, again).words
         runs = hub.connection.execute("SELECT run_no, state, made_by FROM reconciliation_runs ORDER BY run_no").fetchall()
         assert [(state, by) for _, state, by in runs] == [("replaced", HANS), ("made", HANS)]
         for asked in ("area=XX", "area=AAP&first=x", "area=AAP&first=2027-01-01&last=2026-01-01"):
             assert hans.get(f"/reconciliation/dry-run?{asked}&last=2026-01-02").status in (200, 400)
 
 
+def test_totals_that_a_receipt_moves_are_shown_and_make_no_other_effect(kvitt_server: TestServer, tmp_path: Path) -> None:
+    with reconciled_site(kvitt_server) as hub, console_site(hub.conninfo, tmp_path, clock=hub.clock) as site:
+        hub.rail.fault(delay=1, delay_seconds=26 * 3600.0)
+        put(hub)
+        hub.run()
+        hub.clock.advance(days=1)
+        run = make(hub)
+        hans, guro = site.browser(ACTS), site.browser(APPROVES)
+        path = urlsplit(ask(hans, f"/reconciliation/{run.run_no}/again").url).path
+        seen = guro.get(path)
+        assert "missing: 1 orders" in seen.words
+        hub.clock.advance(hours=3)
+        hub.run()
+        guro = site.browser(APPROVES)
+        shown = guro.get(path)
+        assert "missing: 0 orders" in shown.words.partition("What changed since")[2]
+        assert shown.fields()["seen"] == seen.fields()["seen"]
+        assert "is made in place of run" in guro.post(f"{path}/approve", shown.fields()).words
+        query = "SELECT missing, accepted FROM reconciliation_runs ORDER BY run_no"
+        assert hub.connection.execute(query).fetchall() == [(1, 0), (0, 1)]
+
+
 @pytest.mark.parametrize(("act", "state"), [("was-put", "sent"), ("was-not-put", "ready")])
-def test_messages_of_a_run_that_are_unknown_are_settled_by_one_person(
+def test_messages_of_a_run_that_are_unknown_are_settled_by_two_people(
     kvitt_server: TestServer, tmp_path: Path, act: str, state: str
 ) -> None:
     with reconciled_site(kvitt_server) as hub, console_site(hub.conninfo, tmp_path, clock=hub.clock) as site:
@@ -336,6 +359,7 @@ def test_messages_of_a_run_that_are_unknown_are_settled_by_one_person(
         hans = site.browser(ACTS)
         shown = hans.get(f"/reconciliation/{run.run_no}")
         done = ask(hans, shown.link("The queue has them" if act == "was-put" else "The queue has them not"))
-        assert urlsplit(done.url).path == f"/reconciliation/{run.run_no}"
+        assert hub.connection.execute("SELECT DISTINCT state FROM reconciliation_messages").fetchall() == [("unknown",)]
+        assert "messages" in approve(site.browser(APPROVES), done).words
         states = hub.connection.execute("SELECT DISTINCT state FROM reconciliation_messages").fetchall()
         assert states == [(state,)]

@@ -1,4 +1,4 @@
-"""Dead letters are replayed from the console: as they came by one person, mended by two, with what comes of it shown first (design §4)."""
+"""Dead letters are replayed from the console by two people, as they came or mended, with what comes of it shown first (design §4)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,18 +66,22 @@ def looked_at(hans: Browser, page: str, body: str) -> dict[str, str]:
     return hans.post(f"{page}/mend", form).fields(body=body, step="ask", reason=REASON)
 
 
-def test_what_its_sender_wrote_is_replayed_by_one_person_at_once_and_once(site: ConsoleSite, connection: Connection) -> None:
-    page, hans = letter(connection, BODY), site.browser(ACTS)
+def test_what_its_sender_wrote_is_replayed_by_two_people_once(site: ConsoleSite, connection: Connection) -> None:
+    page, hans, guro = letter(connection, BODY), site.browser(ACTS), site.browser(APPROVES)
     form = hans.get(hans.get(page).link("Replay as it is"))
     assert "as its sender wrote it" in form.words
     assert "it would order, area AAP, order 1 of case L1" in form.words
     assert records(connection) == []
     fields = form.fields(reason=REASON)
     shown = [hans.post(f"{page}/replay", fields) for _ in range(2)]
-    assert [(each.status, urlsplit(each.url).path) for each in shown] == [(200, page)] * 2
-    assert "replayed" in shown[0].words
+    (approval,) = {urlsplit(each.url).path for each in shown}
+    assert (approval.startswith("/approvals/"), records(connection)) == (True, [])
+    form = guro.get(approval)
+    assert "it would order, area AAP, order 1 of case L1" in form.words
+    assert "was appended to" in guro.post(f"{approval}/approve", form.fields()).words
+    assert "replayed" in hans.get(page).words
     assert records(connection) == [BODY]
-    assert acts(connection) == [("replay dead letter", HANS, None)]
+    assert [each for each in acts(connection) if each[0] == "replay dead letter"] == [("replay dead letter", HANS, GURO)]
 
 
 def test_a_mended_letter_is_looked_at_asked_for_and_approved(site: ConsoleSite, connection: Connection) -> None:

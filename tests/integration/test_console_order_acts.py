@@ -1,4 +1,4 @@
-"""Acts on an order in the console: asked for by one person where they move money, done at once where they do not (design §11, §17)."""
+"""Acts on an order in the console: asked for by one person and approved by another, or done at once where that is set (design §11, §17)."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +15,9 @@ from kvitt.errors import ResultUnknown
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection, connect
 from support.case_histories import CaseStage, aap
-from support.console_stage import ACTS, LOOKS, ConsoleSite
+from support.console_stage import ACTS, APPROVES, LOOKS, ConsoleSite, console_site
 
-HANS = "H100002"
+HANS, GURO = "H100002", "G100003"
 REASON = "the other case has ended"
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 SPAN = [("2026-06-01", "2026-06-12", 500)]
@@ -52,6 +52,13 @@ def held(connection: Connection, cases: CaseStage, ready: str) -> str:
     return ready
 
 
+@pytest.fixture(scope="module")
+def lone(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+    """A console of an installation in which one person takes orders back."""
+    with console_site(conninfo, tmp_path_factory.mktemp("lone"), alone=["order withdraw"]) as made:
+        yield made
+
+
 def state(connection: Connection, order_id: str) -> str:
     (found,) = connection.execute("SELECT state FROM orders WHERE order_id = %s", [order_id]).fetchone() or ("",)
     return str(found)
@@ -68,10 +75,22 @@ def end_of_chain(connection: Connection) -> int:
     return int(found)
 
 
-def test_an_order_that_has_not_left_is_taken_back_at_once_and_once(site: ConsoleSite, connection: Connection, ready: str) -> None:
-    hans, before = site.browser(ACTS), end_of_chain(connection)
+def test_an_order_that_has_not_left_is_taken_back_by_two_people(site: ConsoleSite, connection: Connection, ready: str) -> None:
+    hans, guro, before = site.browser(ACTS), site.browser(APPROVES), end_of_chain(connection)
     form = hans.get(hans.get(f"/orders/{ready}").link("Take back"))
-    assert "is ready and would be withdrawn" in form.words
+    assert "1 lines, check sum 500 kr, is ready and would be withdrawn" in form.words
+    assert "its sender would hear that it failed: [409] Utbetalingen er trukket tilbake før den ble sendt" in form.words
+    assert "It is done when another person approves it." in form.words
+    approval = urlsplit(hans.post(f"/orders/{ready}/withdraw", form.fields(reason="sent twice by mistake")).url).path
+    assert state(connection, ready) == "ready"
+    guro.post(f"{approval}/approve", guro.get(approval).fields())
+    assert state(connection, ready) == "withdrawn"
+    assert acts(connection, before) == [("approval asked", HANS, None), ("withdraw", HANS, GURO), ("approval confirmed", HANS, GURO)]
+
+
+def test_where_one_person_may_an_order_is_taken_back_at_once_and_once(lone: ConsoleSite, connection: Connection, ready: str) -> None:
+    hans, before = lone.browser(ACTS), end_of_chain(connection)
+    form = hans.get(hans.get(f"/orders/{ready}").link("Take back"))
     assert "It is done at once." in form.words
     assert state(connection, ready) == "ready", "what was looked at is taken back"
     fields = form.fields(reason="sent twice by mistake")
@@ -126,9 +145,9 @@ def test_an_act_without_a_reason_is_not_done(site: ConsoleSite, connection: Conn
 
 
 def test_an_act_on_a_case_that_is_at_work_says_so_and_is_not_done(
-    conninfo: str, site: ConsoleSite, connection: Connection, ready: str
+    conninfo: str, lone: ConsoleSite, connection: Connection, ready: str
 ) -> None:
-    hans, before = site.browser(ACTS), end_of_chain(connection)
+    hans, before = lone.browser(ACTS), end_of_chain(connection)
     fields = hans.get(f"/orders/{ready}/withdraw").fields(reason=REASON)
     with connect(conninfo) as other, other.transaction():
         other.execute("SELECT FROM cases WHERE case_no = (SELECT case_no FROM orders WHERE order_id = %s) FOR UPDATE", [ready])
@@ -140,7 +159,7 @@ def test_an_act_on_a_case_that_is_at_work_says_so_and_is_not_done(
 
 
 def test_an_outcome_that_is_not_known_is_said_so_with_where_to_look(
-    site: ConsoleSite, connection: Connection, ready: str, monkeypatch: pytest.MonkeyPatch
+    lone: ConsoleSite, connection: Connection, ready: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
     def cut_off(on: Connection, kind: str = "", identity: str = "") -> Iterator[None]:
@@ -148,14 +167,14 @@ def test_an_outcome_that_is_not_known_is_said_so_with_where_to_look(
             yield
         raise ResultUnknown(kind, identity)
 
-    hans, before = site.browser(ACTS), end_of_chain(connection)
+    hans, before = lone.browser(ACTS), end_of_chain(connection)
     fields = hans.get(f"/orders/{ready}/withdraw").fields(reason=REASON)
     with monkeypatch.context() as patched:
         patched.setattr(frame, "transaction", cut_off)
         shown = hans.post(f"/orders/{ready}/withdraw", fields)
     assert (shown.status, "it is not known whether this was done" in shown.words) == (504, True)
-    assert shown.link("Look whether it was done") == f"{site.url}/orders/{ready}"
-    assert hans.post(f"/orders/{ready}/withdraw", fields).url == f"{site.url}/orders/{ready}", "the same form does nothing more"
+    assert shown.link("Look whether it was done") == f"{lone.url}/orders/{ready}"
+    assert hans.post(f"/orders/{ready}/withdraw", fields).url == f"{lone.url}/orders/{ready}", "the same form does nothing more"
     assert [what for what, *_ in acts(connection, before)] == ["withdraw"]
 
 

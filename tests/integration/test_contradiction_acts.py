@@ -172,7 +172,7 @@ def test_the_words_of_a_reason_do_not_turn_a_decision_round(stage: Contradicted)
 
 
 def test_resuming_where_nothing_is_stopped_is_no_success(stage: Contradicted) -> None:
-    done = by_itself(stage.conninfo, "sending", "resume", "--all", "--by", "Kari Nordmann", "--reason", "the rail is back")
+    done = by_itself(stage.conninfo, "sending", "resume", "--all", *WHO)
     assert (done.returncode, done.stderr.strip()) == (1, "nothing was stopped there")
 
 

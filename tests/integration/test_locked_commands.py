@@ -32,11 +32,11 @@ KARI = ("--by", "kari", "--reason", "a reason")
 KARI_AND_OLA = (*KARI, "--approved-by", "ola")
 OPERATORS = "SELECT 1 FROM operators FOR UPDATE"
 ACTS = (
-    ("dead", "replay", "1", *KARI),
+    ("dead", "replay", "1", *KARI_AND_OLA),
     ("dead", "close", "1", *KARI),
     ("receipt", "close", "1", *KARI),
     ("sending", "stop", "--all", *KARI),
-    ("order", "withdraw", "ORDER", *KARI),
+    ("order", "withdraw", "ORDER", *KARI_AND_OLA),
     ("party", "load", str(EXAMPLES / "parties.toml"), *KARI_AND_OLA),
     (
         "ledger",
@@ -122,9 +122,9 @@ def test_a_replay_that_can_not_be_noted_puts_nothing_on_a_broker(
     monkeypatch.setenv("KVITT_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     with psycopg.connect(database) as stranger:
         stranger.execute(OPERATORS)
-        assert "rows_locked" in kvitt(database, tmp_path, "dead", "replay", "1", *KARI).output
+        assert "rows_locked" in kvitt(database, tmp_path, "dead", "replay", "1", *KARI_AND_OLA).output
     assert (put, bench.acts()) == ([], [])
-    assert kvitt(database, tmp_path, "dead", "replay", "1", *KARI).exit_code == 0
+    assert kvitt(database, tmp_path, "dead", "replay", "1", *KARI_AND_OLA).exit_code == 0
     assert (len(put), bench.acts()) == (1, ["replay dead letter"])
 
 

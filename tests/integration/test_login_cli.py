@@ -108,7 +108,12 @@ def test_who_logs_in_types_a_code_at_the_issuer_and_acts_as_themselves(
     assert at.says(conninfo, "sending", "stop", "--area", "AAP", "--reason", "the rail is moved").returncode == 0
     (note,) = connection.execute("SELECT note FROM audit WHERE chain = 0 ORDER BY seq DESC LIMIT 1").fetchone() or ("",)
     assert '"by":"Z990001"' in note
-    assert at.says(conninfo, "sending", "resume", "--area", "AAP", "--reason", "it is moved").returncode == 0
+    resume = ("sending", "resume", "--area", "AAP", "--reason", "it is moved")
+    assert "needs_second_person" in at.says(conninfo, *resume).stderr
+    asked_for = at.says(conninfo, *resume, "--ask").stdout
+    number = asked_for.rpartition("kvitt approve yes ")[2].strip()
+    assert at.acts(conninfo, at.token(OLA, "approving"), "approve", "yes", number).returncode == 0
+    assert connection.execute("SELECT count(*) FROM stops").fetchone() == (0,)
     file.chmod(0o644)
     assert "not yours alone" in at.says(conninfo, "whoami").stderr
     assert [at.says(conninfo, "logout").stdout for _ in range(2)] == ["logged out\n", "nobody was logged in\n"]

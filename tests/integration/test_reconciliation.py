@@ -326,20 +326,20 @@ def test_the_command_line_shows_what_is_due_makes_it_and_lists_it(site: Hub) -> 
     shown = kvitt("reconcile", "run", "--area", "AAP", "--from", "2026-06-29", "--day", "2026-06-30", "--dry-run")
     assert "<godkjentAntall>1</godkjentAntall>" in shown
     assert "nothing of the kind was reported" in kvitt("reconcile", "list")
+    by_kari = ("--by", "kari", "--approved-by", "ola", "--reason", "the scheduler was down")
     head = ("reconcile", "run", "--area", "AAP", "--from", "2026-06-29", "--day", "2026-06-30")
-    made = kvitt(*head, "--by", "kari", "--reason", "the scheduler was down")
+    made = kvitt(*head, *by_kari)
     assert "AAP: 3 messages are made" in made, "long runs say how far they have come"
     assert "2026-06-29" in kvitt("reconcile", "list", "--area", "AAP", "--day", "2026-06-30")
     number = str(site.connection.execute("SELECT run_no FROM reconciliation_runs").fetchall()[0][0])
     assert "3 messages are ready" in kvitt("reconcile", "show", number)
     assert kvitt("reconcile", "show", number, "--messages").count("<aksjonType>") == 3
-    assert "made" in kvitt("reconcile", "again", number, "--by", "kari", "--reason", "the rail lost it")
+    assert "made" in kvitt("reconcile", "again", number, *by_kari)
     assert [row[0] for row in site.connection.execute("SELECT what FROM kvitt_views.operator_acts ORDER BY seq")] == [
         "reconcile",
         "reconcile again",
     ]
     # Of areas that are further than the day that is asked for nothing is left; the others are reported all the same.
-    by_kari = ("--by", "kari", "--reason", "the scheduler was down")
     kvitt("reconcile", "run", "--area", "TILTPENG", "--area", "TILTPENG", "--from", "2026-06-29", "--day", "2026-06-29", *by_kari)
     kvitt("reconcile", "run", "--day", "2026-06-30", *by_kari)
     assert site.connection.execute("SELECT area, first_day FROM reconciliation_runs ORDER BY run_no DESC LIMIT 1").fetchall() == [

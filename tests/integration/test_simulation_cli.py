@@ -156,7 +156,7 @@ def test_a_case_with_an_open_order_is_not_simulated(kvitt: AtWork, simulated: in
     until(lambda: bool(kvitt.rows("order", "list", "--case", CASE)), what="no order was made")
     done = kvitt.simulate()
     assert (done.exit_code, "it can not be simulated (order open): Saken har et åpent oppdrag" in done.stdout) == (1, True), done.output
-    assert kvitt("sending", "resume", "--area", "TILTPENG", "--by", "kari", "--reason", "enough").exit_code == 0
+    assert kvitt("sending", "resume", "--area", "TILTPENG", "--by", "kari", "--approved-by", "ola", "--reason", "enough").exit_code == 0
 
 
 def test_what_is_not_there_and_what_makes_no_sense_is_refused(kvitt: AtWork) -> None:

@@ -50,11 +50,16 @@ def site(conninfo: str, at: Workplace, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def approval(cases: CaseStage, connection: Connection) -> Approval:
     """What somebody asks for about 5000 kroner."""
+    return asked(cases, connection, 5000)
+
+
+def asked(cases: CaseStage, connection: Connection, kroner: int) -> Approval:
+    """What somebody asks for about an order of so much."""
     number = next(_cases)
     cases.take(Scheme.AAP, aap(f"U{number}", SPAN, payment=UUID(int=number, version=4)))
     cases.send()
     (order_id,) = connection.execute("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1").fetchone() or ("",)
-    connection.execute("UPDATE orders SET sum_kroner = 5000 WHERE order_id = %s", [order_id])
+    connection.execute("UPDATE orders SET sum_kroner = %s WHERE order_id = %s", [kroner, order_id])
     approvals = Approvals(connection, utc_now, order_acts(utc_now, PORTS))
     kari = PersonAtIssuer(ISSUER_NAME, "Kari Nordmann")
     return approvals.ask("order decide", OrderDecided(str(order_id), accepted=True), Operator("Z990001", "the bank said so"), kari)
@@ -95,9 +100,9 @@ def test_an_approver_by_a_command_logs_in_anew(at: Workplace, conninfo: str, con
 
 
 def test_an_act_about_less_is_approved_by_who_logged_in_earlier(
-    at: Workplace, conninfo: str, connection: Connection, approval: Approval
+    at: Workplace, conninfo: str, connection: Connection, cases: CaseStage
 ) -> None:
-    connection.execute("UPDATE orders SET sum_kroner = 4999 WHERE order_id = %s", [approval.subject])
+    approval = asked(cases, connection, 4999)
     assert at.acts(conninfo, at.token(OLA, "approving"), "approve", "yes", approval.approval_no).returncode == 0
 
 

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kvitt.app.console import Console
+from kvitt.approval_settings import ApprovalSettings
 from kvitt.broker_settings import KafkaSettings
 from kvitt.console_settings import ConsoleSettings
 from kvitt.kernel.clock import Clock, utc_now
@@ -126,8 +127,9 @@ def console_site(
     emulator: bool = True,
     kafka: KafkaSettings | None = None,
     limits: Mapping[str, SourceLimitSettings] = {},
+    alone: Sequence[str] | None = None,
 ) -> Iterator[ConsoleSite]:
-    """A console on this database while the block runs; the key of its issuer is in `data`."""
+    """A console on this database while the block runs; the key of its issuer is in `data`. `alone`: acts of one person, if set."""
     given = settings or ConsoleSettings(local_people=True)
     of_console = Settings(
         data=data,
@@ -136,6 +138,7 @@ def console_site(
         emulator=emulator,
         kafka=kafka,
         limits=LimitsSettings(sources=limits),
+        approvals=ApprovalSettings() if alone is None else ApprovalSettings(alone=tuple(alone)),
     )
     console = Console(conninfo, of_console, threading.Event(), clock=clock)
     try:

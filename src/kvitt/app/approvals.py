@@ -1,12 +1,11 @@
 """The acts that can be asked for, each with what it needs of this installation: one line per act (design §11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from kvitt.app.ports import PORTS
 from kvitt.app.takeover_acts import takeover_acts
-from kvitt.disbursement.alone import acts_alone
 from kvitt.disbursement.approvable import (
     forget_act,
     order_acts,
@@ -14,10 +13,11 @@ from kvitt.disbursement.approvable import (
 )
 from kvitt.disbursement.closing_acts import closing_acts
 from kvitt.disbursement.dead import Put, Replayed
-from kvitt.disbursement.letter_acts import letter_act
+from kvitt.disbursement.letter_acts import letter_act, unchanged_letter_act
 from kvitt.disbursement.reconcile.acts import reconcile_acts
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.resend_many import resend_many_act
+from kvitt.disbursement.sending_acts import sending_acts
 from kvitt.kernel.approvals import ApprovableAct, Approvals
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import Connection
@@ -28,28 +28,23 @@ from kvitt.transports.log.embedded_log import NewRecord, append
 
 def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAct[Any]]:
     """All acts that can be asked for."""
+    puts_on = partial(put_of, settings)
     return (
         *order_acts(clock, PORTS),
         pairs_act(clock, PORTS),
         resend_many_act(clock, PORTS),
+        *sending_acts(clock, PORTS),
         *payout_acts(clock),
-        letter_act(clock, PORTS, partial(put_of, settings)),
+        republish_act(clock),
+        letter_act(clock, PORTS, puts_on),
+        unchanged_letter_act(clock, PORTS, puts_on),
+        *closing_acts(clock, PORTS),
+        *reconcile_acts(clock, PORTS, settings.reconciliation.first_day),
         forget_act(clock, PORTS),
         *takeover_acts(settings, clock),
         party_act(clock, own_ledger=not settings.payouts.ledger_url),
         transfer_act(clock),
     )
-
-
-def alone_of(settings: Settings, clock: Clock = utc_now) -> Mapping[str, ApprovableAct[Any]]:
-    """All acts that one person does alone on a page, by name."""
-    acts = (
-        *acts_alone(clock, PORTS, partial(put_of, settings)),
-        *closing_acts(clock, PORTS),
-        *reconcile_acts(clock, PORTS, settings.reconciliation.first_day),
-        republish_act(clock),
-    )
-    return {act.name: act for act in acts}
 
 
 def reconcile_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Reconcile:
@@ -59,7 +54,7 @@ def reconcile_of(settings: Settings, connection: Connection, clock: Clock = utc_
 
 def approvals_of(settings: Settings, connection: Connection, clock: Clock = utc_now) -> Approvals:
     """The approvals of an installation."""
-    return Approvals(connection, clock, acts_of(settings, clock))
+    return Approvals(connection, clock, acts_of(settings, clock), alone=settings.approvals.alone)
 
 
 def put_of(settings: Settings, connection: Connection) -> Put:

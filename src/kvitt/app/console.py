@@ -73,7 +73,7 @@ class Console:
         from kvitt.api.console.operations import Operations
         from kvitt.api.console.watch import StoreWatch
         from kvitt.api.rest.local_issuer import LocalIssuer
-        from kvitt.app.approvals import alone_of, approvals_of, reconcile_of
+        from kvitt.app.approvals import approvals_of, reconcile_of
         from kvitt.app.ports import limits_of, ports_as_set
 
         with ExitStack() as opened:
@@ -92,7 +92,6 @@ class Console:
                 opened.callback(browser.close)
             operations = Operations(
                 lambda connection: approvals_of(self._settings, connection, self._clock),
-                alone_of(self._settings, self._clock),
                 {rail.name: rail.schedule for rail in ports_as_set(self._settings, [CONSOLE]).rails},
                 lambda connection: reconcile_of(self._settings, connection, self._clock),
                 StepUp(self._settings.console.step_up),

@@ -9,12 +9,13 @@ import click
 
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.operator import operator_of, reasoned
+from kvitt.cli.operator import approved, is_left_to_another, operator_of, reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
 from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.reconcile.acts import RunNamed
 from kvitt.disbursement.reconcile.consistency import Consistency, LinesRun, lines_runs, remarks_of
 from kvitt.disbursement.reconcile.runs import Cause, Trigger
 from kvitt.kernel.clock import utc_now
@@ -110,18 +111,22 @@ def again(settings: Settings, *, number: int, by: str, reason: str, as_json: boo
         print_lines_run(connection, consistency.again(number, operator, made=_progress), as_json=as_json)
 
 
-@consistency.command(epilog=example('kvitt reconcile consistency drop 18 --by kari --reason "its caller never sent the end"'))
+@consistency.command(
+    epilog=example('kvitt reconcile consistency drop 18 --by kari --approved-by ola --reason "its caller never sent the end"')
+)
 @click.argument("number", type=NUMBER)
-@reasoned
+@approved
 @json_option
 @located
-def drop(settings: Settings, *, number: int, by: str, reason: str, as_json: bool) -> None:
+def drop(settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
     """Give up run NUMBER, which is not made whole: nothing of it leaves.
 
     Of one whose lines a caller names, batches that come afterwards are refused; the caller begins anew under another transaction.
     """
-    operator = Operator(by, reason)
+    operator = Operator(by, reason, approved_by)
     with _working(settings) as (connection, consistency):
+        if is_left_to_another(settings, connection, "reconcile drop", RunNamed(number), operator):
+            return
         print_lines_run(connection, consistency.drop(number, operator), as_json=as_json)
 
 

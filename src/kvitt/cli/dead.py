@@ -9,12 +9,13 @@ import click
 from kvitt.cli.arguments import NUMBER, content_of, existing_file
 from kvitt.cli.calendar import print_preview
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
-from kvitt.cli.operator import approved, ask, is_asked_for, reasoned
+from kvitt.cli.operator import approved, is_left_to_another
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown_bytes, shown_lines
 from kvitt.cli.wiring import wiring
+from kvitt.disbursement.closing_acts import NumberNamed
 from kvitt.disbursement.dead import OPEN, DeadLetters
-from kvitt.disbursement.letter_acts import LetterReplayed
+from kvitt.disbursement.letter_acts import LetterNamed, LetterReplayed
 from kvitt.disbursement.preview import preview
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
@@ -62,7 +63,7 @@ _LETTER: Final = (
 )
 
 
-@click.group(epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "the hub was too old"'))
+@click.group(epilog=example("kvitt dead list", "kvitt dead show 3", 'kvitt dead replay 3 --by ola --reason "the hub was too old" --ask'))
 def dead() -> None:
     """Look at dead letters, mend and replay them, or close them."""
 
@@ -118,16 +119,13 @@ def replay(
 ) -> None:
     """Send dead letter NUMBER through its scheme's topic again, under the old key, and close it. Works once.
 
-    With another body or key it is no longer what its sender wrote, and needs --approved-by.
+    With another body or key it is no longer what its sender wrote, but an order of two people to pay.
     """
 
     operator = Operator(by, reason, approved_by)
     content, new_key = content_of(body, "--body") if body else None, key.encode() if key else None
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
         letters = DeadLetters(connection, utc_now, wiring().ports, wiring().put(connection, settings))
-        if is_asked_for() and not dry_run:
-            ask(settings, connection, "dead replay", LetterReplayed(number, content, new_key), operator)
-            return
         if dry_run:
             record = letters.as_replayed(number, body=content, key=new_key)
             contracts = wiring().ports.contracts
@@ -137,6 +135,11 @@ def replay(
                 return
             print_preview(preview(connection, wiring().ports, scheme, record.key, record.body, now=record.at))
             return
+        act, asked = "dead replay unchanged", LetterNamed(number)
+        if content is not None or new_key is not None:
+            act, asked = "dead replay", LetterReplayed(number, content, new_key)
+        if is_left_to_another(settings, connection, act, asked, operator):
+            return
         record = letters.replay(number, operator, body=content, key=new_key)
     under = f"under key {shown_bytes(record.key)}" if record.key else "without a key"
     click.echo(f"dead letter {number} was appended to {record.topic} {under} and closed")
@@ -144,12 +147,14 @@ def replay(
 
 @dead.command(epilog=example('kvitt dead close 3 --by ola --reason "a test of the sender"'))
 @click.argument("number", type=NUMBER)
-@reasoned
+@approved
 @located
-def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
+def close(settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None) -> None:
     """Say that dead letter NUMBER has been dealt with, and is not to be replayed. Nothing is sent."""
 
-    operator = Operator(by, reason)
+    operator = Operator(by, reason, approved_by)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt dead") as connection:
+        if is_left_to_another(settings, connection, "dead close", NumberNamed(number), operator):
+            return
         DeadLetters(connection, utc_now, wiring().ports).close(number, operator)
     click.echo(f"dead letter {number} is closed")

@@ -36,7 +36,7 @@ def reasoned(command: Command) -> Command:
 
 
 def approved(command: Command) -> Command:
-    """Acts that move money name a second person, or ask for one to confirm them."""
+    """Acts for two people name a second one, or ask for one to confirm them; which may be done by one is a setting."""
     return ask_option(approver_option(reasoned(command)))
 
 
@@ -76,6 +76,18 @@ def ask(settings: Settings, connection: Connection, act: str, arguments: Struct,
     click.echo(f"approval {approval.approval_no} is asked for, and lapses at {moment(approval.lapses_at)} UTC")
     by = "" if known_person() else " --by NAME"
     click.echo(f"another person confirms it: kvitt approve yes {approval.approval_no}{by}")
+
+
+def is_left_to_another(settings: Settings, connection: Connection, act: str, arguments: Struct, operator: Operator) -> bool:
+    """Asks for an act that is asked for, and says whether it is.
+
+    Raises as `ask`, and NeedsSecondPerson where it is not asked for, and two people do it.
+    """
+    if is_asked_for():
+        ask(settings, connection, act, arguments, operator)
+        return True
+    wiring().approvals(connection, settings).need_second_person(act, operator)
+    return False
 
 
 def operator_of(by: str | None, reason: str | None, approved_by: str | None) -> Operator:

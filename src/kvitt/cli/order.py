@@ -20,7 +20,7 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import Command, acting, approved, ask, is_asked_for, operating, operator_of, reasoned
+from kvitt.cli.operator import Command, acting, approved, ask, is_asked_for, is_left_to_another, operating, operator_of
 from kvitt.cli.order_check import CHECK, check_lines
 from kvitt.cli.order_effect import EFFECT, effect_lines
 from kvitt.cli.shell import connected, example, located, opened, print_page
@@ -150,16 +150,18 @@ def hold_again(settings: Settings, *, order_id: str, by: str, reason: str, appro
     click.echo(f"pairs of cases that hold each other's orders again: {ended}")
 
 
-@order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --reason "sent twice by mistake"'))
+@order.command(epilog=example('kvitt order withdraw 5f2c0d3a --by kari --approved-by ola --reason "sent twice by mistake"'))
 @click.argument("order_id", metavar="ORDER")
-@reasoned
+@approved
 @located
-def withdraw(settings: Settings, *, order_id: str, by: str, reason: str) -> None:
+def withdraw(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Take back an ORDER that has not left; its sender hears FEILET, and the case goes on."""
 
     with operating(settings) as operate:
-        order_id = order_of(operate.connection, order_id)
-        operate.withdraw(order_id, Operator(by, reason))
+        order_id, operator = order_of(operate.connection, order_id), Operator(by, reason, approved_by)
+        if is_left_to_another(settings, operate.connection, "order withdraw", OrderNamed(order_id), operator):
+            return
+        operate.withdraw(order_id, operator)
     click.echo(f"order {order_id} is withdrawn")
 
 

@@ -23,7 +23,7 @@ from kvitt.cli.listing import (
     table,
     terminal_width,
 )
-from kvitt.cli.operator import acting, approved, ask, is_asked_for, operator_of, reasoned
+from kvitt.cli.operator import acting, approved, ask, is_asked_for, is_left_to_another, operator_of
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page
 from kvitt.cli.text import minor, moment, shown, shown_json
 from kvitt.cli.who import by_option
@@ -200,12 +200,16 @@ def paid(settings: Settings, *, payout_id: str, by: str, reason: str, approved_b
 
 @payout.command(epilog=example('kvitt payout republish p-1 --by kari --reason "the consumer lost its topic"'))
 @click.argument("payout_id", metavar="PAYOUT")
-@reasoned
+@approved
 @located
-def republish(settings: Settings, *, payout_id: str, by: str, reason: str) -> None:
+def republish(settings: Settings, *, payout_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Publish all events of a PAYOUT again, byte for byte."""
+    operator = Operator(by, reason, approved_by)
     with acting_on(settings, payout_id) as (payouts, named):
-        count = payouts.republish(named, by, reason)
+        with opened(settings) as conninfo, connected(conninfo, application="kvitt payout") as connection:
+            if is_left_to_another(settings, connection, "payout republish", PayoutNamed(named), operator):
+                return
+        count = payouts.republish(named, by, reason, approved_by)
     click.echo(shown(f"{count} events of payout {named} will be published again"))
 
 

@@ -7,9 +7,10 @@ import click
 
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_json, print_list
-from kvitt.cli.operator import operating, reasoned
+from kvitt.cli.operator import approved, is_left_to_another, operating
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown_lines
+from kvitt.disbursement.closing_acts import NumberNamed
 from kvitt.disbursement.operate import OddReceipt
 from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
@@ -53,13 +54,15 @@ def show(settings: Settings, *, number: int, as_json: bool) -> None:
 
 @receipt.command(epilog=example('kvitt receipt close 17 --by ola --reason "cut off in transit, the rail sent it again"'))
 @click.argument("number", type=NUMBER)
-@reasoned
+@approved
 @located
-def close(settings: Settings, *, number: int, by: str, reason: str) -> None:
+def close(settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None) -> None:
     """Say that receipt NUMBER, which settled nothing, has been dealt with. It changes no order: see `kvitt order decide`."""
 
-    operator = Operator(by, reason)
+    operator = Operator(by, reason, approved_by)
     with operating(settings) as operate:
+        if is_left_to_another(settings, operate.connection, "receipt close", NumberNamed(number), operator):
+            return
         operate.close_receipt(number, operator)
     click.echo(f"receipt {number} is closed")
 

@@ -13,12 +13,12 @@ import click
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.consistency import consistency, print_lines_run
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list, print_table
-from kvitt.cli.operator import operator_of, reasoned
+from kvitt.cli.operator import acting, approved, is_left_to_another, operator_of
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment
-from kvitt.cli.who import by_option
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
+from kvitt.disbursement.reconcile.acts import RangeReported, RunNamed, RunResolved
 from kvitt.disbursement.reconcile.consistency import read_lines_run
 from kvitt.disbursement.reconcile.reconcile import Progress, Reconcile
 from kvitt.disbursement.reconcile.runs import (
@@ -82,8 +82,8 @@ RUNS: Final = (
         "kvitt reconcile list --area DP",
         "kvitt reconcile due",
         "kvitt reconcile show 17",
-        'kvitt reconcile run --area DP --by kari --reason "the scheduler was down"',
-        'kvitt reconcile again 17 --by kari --reason "the rail lost the run"',
+        'kvitt reconcile run --area DP --by kari --approved-by ola --reason "the scheduler was down"',
+        'kvitt reconcile again 17 --by kari --approved-by ola --reason "the rail lost the run"',
     )
 )
 def reconcile() -> None:
@@ -170,8 +170,8 @@ def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
 @reconcile.command(
     epilog=example(
         "kvitt reconcile run --area DP --dry-run",
-        'kvitt reconcile run --by kari --reason "the scheduler was down"',
-        'kvitt reconcile run --area DP --day 2026-11-27 --by kari --reason "asked for by the rail"',
+        'kvitt reconcile run --by kari --approved-by ola --reason "the scheduler was down"',
+        'kvitt reconcile run --area DP --day 2026-11-27 --by kari --approved-by ola --reason "asked for by the rail"',
     )
 )
 @click.option("--area", "areas", type=_AREA, multiple=True, help="Only this area; may be said more than once.")
@@ -179,8 +179,7 @@ def due(settings: Settings, *, areas: tuple[str, ...], as_json: bool) -> None:
 @click.option("--early", is_flag=True, help="Up to today, though that is not over; what leaves later leaves under tomorrow's key.")
 @click.option("--from", "first", type=_DAY, help="The first day, where an area was never reconciled.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be reported, with the bytes of the messages.")
-@by_option()
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the audit chain.")
+@acting
 @json_option
 @located
 def run(
@@ -193,13 +192,14 @@ def run(
     early: bool,
     by: str | None,
     reason: str | None,
+    approved_by: str | None,
     as_json: bool,
 ) -> None:
     """Report what was not reported yet, of one area or of all, out of turn; also on a day on which the schedule does not."""
     if dry_run and early:
         raise click.UsageError("--dry-run shows days that are over; --early is for a run that is made")
-    operator = None if dry_run else operator_of(by, reason, None)
-    with _reconciling(settings) as (_, reconcile):
+    operator = None if dry_run else operator_of(by, reason, approved_by)
+    with _reconciling(settings) as (connection, reconcile):
         ranges = [
             (area, days)
             for area in dict.fromkeys(areas) or _behind(reconcile, _date(first), _date(day))
@@ -211,45 +211,53 @@ def run(
             if not ranges:
                 _print([], as_json=as_json, nothing=_NOTHING_LEFT)
             return
+        asked = [RangeReported(area, days.first, days.last, early) for area, days in ranges]
+        left = [is_left_to_another(settings, connection, "reconcile run", each, operator) for each in asked]
+        if any(left):
+            return
         cause = Cause(Trigger.OPERATOR, operator=operator)
         made = [reconcile.make(area, days, cause, progress=_progress(area), early=early) for area, days in ranges]
     _print(made, as_json=as_json, nothing=_NOTHING_LEFT)
 
 
-@reconcile.command(epilog=example('kvitt reconcile again 17 --by kari --reason "the rail lost the run"'))
+@reconcile.command(epilog=example('kvitt reconcile again 17 --by kari --approved-by ola --reason "the rail lost the run"'))
 @click.argument("number", type=NUMBER)
-@reasoned
+@approved
 @json_option
 @located
-def again(settings: Settings, *, number: int, by: str, reason: str, as_json: bool) -> None:
+def again(settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, as_json: bool) -> None:
     """Report the range of run NUMBER once more, in its place, under an id of its own.
 
     Not a remedy for a difference that the rail has found: the figures of that day are handed over by people, and a run more makes it two
     differences. It is for a run that never arrived.
     """
-    operator = Operator(by, reason)
-    with _reconciling(settings) as (_, reconcile):
+    operator = Operator(by, reason, approved_by)
+    with _reconciling(settings) as (connection, reconcile):
+        if is_left_to_another(settings, connection, "reconcile again", RunNamed(number), operator):
+            return
         made = reconcile.again(number, operator, progress=_progress(f"run {number}"))
     _print([made], as_json=as_json, nothing="")
 
 
 @reconcile.command(
     epilog=example(
-        'kvitt reconcile resolve 17 --was-put --by kari --reason "the broker\'s log has it"',
-        'kvitt reconcile resolve 17 --was-not-put --by kari --reason "the queue is empty, and the rail has nothing"',
+        'kvitt reconcile resolve 17 --was-put --by kari --approved-by ola --reason "the broker\'s log has it"',
+        'kvitt reconcile resolve 17 --was-not-put --by kari --approved-by ola --reason "the queue is empty, and the rail has nothing"',
     )
 )
 @click.argument("number", type=NUMBER)
 @click.option("--was-put/--was-not-put", "was_put", default=None, required=True, help="Whether the queue got them; else they are sent.")
-@reasoned
+@approved
 @located
-def resolve(settings: Settings, *, number: int, was_put: bool, by: str, reason: str) -> None:
+def resolve(settings: Settings, *, number: int, was_put: bool, by: str, reason: str, approved_by: str | None) -> None:
     """Say whether the messages of run NUMBER came to the queue of which that is unknown; what came not is sent, and the run goes on.
 
     Only on a queue that can not be asked itself. Look into it, and ask the rail's people, before.
     """
-    operator = Operator(by, reason)
+    operator = Operator(by, reason, approved_by)
     with opened(settings) as conninfo, connected(conninfo, application="kvitt reconcile") as connection:
+        if is_left_to_another(settings, connection, "reconcile resolve", RunResolved(number, was_put), operator):
+            return
         resolved = resolve_run(connection, utc_now, wiring().ports, number, was_put=was_put, operator=operator)
     click.echo(f"{resolved} messages of run {number} {'were put' if was_put else 'are sent again'}")
 

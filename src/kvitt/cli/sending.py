@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from kvitt.cli.ids import SchemeName
 from kvitt.cli.listing import MOST, Column, Fit, json_option, print_list
-from kvitt.cli.operator import operating, reasoned
+from kvitt.cli.operator import approved, is_left_to_another, operating
 from kvitt.cli.shell import BAD_RESULT, example, located
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE, areas_of
+from kvitt.disbursement.sending_acts import SendingPlace
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.operators import Operator
 from kvitt.settings import Settings
@@ -33,15 +34,15 @@ def _somewhere(command: Command) -> Command:
     return click.option("--all", "everywhere", is_flag=True, help="Everything, whatever its rail.")(command)
 
 
-def _where(areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, *, everywhere: bool) -> tuple[list[str], str]:
-    """The areas and the rail that are meant. Raises UsageError for an area that there is not."""
+def _where(*, areas: Sequence[str], schemes: Sequence[Scheme], rail: str | None, everywhere: bool) -> SendingPlace:
+    """The place that is meant. Raises UsageError for an area that there is not."""
 
     if unknown := [area for area in areas if area not in AREAS]:
         raise click.UsageError(f"no area is called {', '.join(unknown)}; there are {', '.join(AREAS)}")
     named = [*areas, *(area for scheme in schemes for area in areas_of(scheme)), *([EVERYWHERE] if everywhere else [])]
     if not named and not rail:
         raise click.UsageError("say where: --area, --scheme, --rail or --all")
-    return named or [EVERYWHERE], rail or EVERYWHERE
+    return SendingPlace(rail or EVERYWHERE, tuple(named) or (EVERYWHERE,))
 
 
 @click.group(epilog=example('kvitt sending stop --scheme ts --by kari --reason "rates are wrong"', "kvitt sending list"))
@@ -53,32 +54,32 @@ def sending() -> None:
 
 
 @sending.command(epilog=example('kvitt sending stop --all --by kari --reason "the rail is being moved"'))
+@approved
 @_somewhere
-@reasoned
 @located
-def stop(
-    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
-) -> None:
+def stop(settings: Settings, /, *, by: str, reason: str, approved_by: str | None, **place: Any) -> None:
     """Send nothing more to these areas until resumed."""
 
-    named, on = _where(areas, schemes, rail, everywhere=everywhere)
+    where, operator = _where(**place), Operator(by, reason, approved_by)
     with operating(settings) as operate:
-        operate.stop(named, Operator(by, reason), on)
-    click.echo(f"stopped: {', '.join(named)}")
+        if is_left_to_another(settings, operate.connection, "sending stop", where, operator):
+            return
+        operate.stop(where.areas, operator, where.rail)
+    click.echo(f"stopped: {', '.join(where.areas)}")
 
 
-@sending.command(epilog=example('kvitt sending resume --all --by kari --reason "the rail is back"'))
+@sending.command(epilog=example('kvitt sending resume --all --by kari --approved-by ola --reason "the rail is back"'))
+@approved
 @_somewhere
-@reasoned
 @located
-def resume(
-    settings: Settings, *, areas: tuple[str, ...], schemes: tuple[Scheme, ...], rail: str | None, everywhere: bool, by: str, reason: str
-) -> None:
+def resume(settings: Settings, /, *, by: str, reason: str, approved_by: str | None, **place: Any) -> None:
     """Let sending go on."""
 
-    named, on = _where(areas, schemes, rail, everywhere=everywhere)
+    where, operator = _where(**place), Operator(by, reason, approved_by)
     with operating(settings) as operate:
-        resumed = operate.resume(named, Operator(by, reason), on)
+        if is_left_to_another(settings, operate.connection, "sending resume", where, operator):
+            return
+        resumed = operate.resume(where.areas, operator, where.rail)
     if not resumed:
         click.echo("nothing was stopped there", err=True)
         sys.exit(BAD_RESULT)

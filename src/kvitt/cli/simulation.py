@@ -10,11 +10,12 @@ import click
 from kvitt.cli.arguments import NUMBER, SECONDS
 from kvitt.cli.ids import SchemeName, case_of
 from kvitt.cli.listing import READ_AHEAD, json_option, limit_option, print_json, print_list, prose
-from kvitt.cli.operator import reasoned
+from kvitt.cli.operator import approved, is_left_to_another
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened, print_page, working
 from kvitt.cli.simulation_page import REQUESTS, SIMULATED, outcome_lines, simulation_lines
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.case import CaseKey
+from kvitt.disbursement.closing_acts import NumberNamed
 from kvitt.disbursement.simulation import SimulationFailure, SimulationOutcome
 from kvitt.disbursement.simulation_requests import RequestWithQuestions, SimulationState, ask_again, by_call, listing, read, request, wait
 from kvitt.disbursement.values import Order, Scheme
@@ -86,18 +87,20 @@ def show(settings: Settings, *, number: int, only: str | None, as_json: bool) ->
 
 @simulation.command(epilog=example('kvitt simulation again 17 --by kari --reason "the rail is open again"'))
 @click.argument("number", type=NUMBER)
-@reasoned
+@approved
 @click.option("--wait", "seconds", default=150.0, type=SECONDS, show_default=True, metavar="SECONDS", help="How long to wait for the rail.")
 @json_option
 @located
-def again(settings: Settings, *, number: int, by: str, reason: str, seconds: float, as_json: bool) -> None:
+def again(settings: Settings, *, number: int, by: str, reason: str, approved_by: str | None, seconds: float, as_json: bool) -> None:
     """Ask the rail once more what simulation NUMBER asked, and show its answer. Exit status 1 where there is none.
 
     It is a simulation of its own: whoever asked for the first one hears nothing of it. When no kvitt runs on the data directory, one is
     started for the while.
     """
-    operator = Operator(by, reason)
+    operator = Operator(by, reason, approved_by)
     with working(settings) as conninfo, connected(conninfo, application="kvitt simulation") as connection:
+        if is_left_to_another(settings, connection, "simulation again", NumberNamed(number), operator):
+            return
         made = ask_again(connection, number, operator, utc_now())
         click.echo(f"simulation {made} is asked for", err=as_json)
         found = awaited(connection, made, seconds)

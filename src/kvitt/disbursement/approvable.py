@@ -1,4 +1,4 @@
-"""Acts about orders and imported cases that one person asks for and another one confirms, with what each would do.
+"""Acts about orders and imported cases, with what each would do.
 
 What an act would do to a case is found out by doing it and taking it back, so that nothing else can come of it later.
 """
@@ -11,13 +11,15 @@ from msgspec import Struct
 
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.ports import Ports
+from kvitt.disbursement.refusals import WITHDRAWN
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import OrderNotFound
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
+from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 
@@ -29,6 +31,9 @@ class OrderNamed(Struct, frozen=True):
     """The order that an act is about."""
 
     order_id: str
+
+
+Hears = Callable[[Connection, OrderNamed], str]
 
 
 class OrderDecided(OrderNamed, frozen=True):
@@ -74,6 +79,7 @@ class _ShownOrder(NamedTuple):
     area: str
     state: str
     resends: int
+    sum_kroner: Kroner
     held_for: str
     lines: int
     rail_says: str | None
@@ -95,7 +101,7 @@ class _ShownCase(NamedTuple):
 
 
 def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
-    """Returns the acts on an order that two people do."""
+    """Returns the acts on one order."""
 
     def release(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
         left = Operate(connection, clock, ports).release(asked.order_id, operator)
@@ -126,9 +132,28 @@ def order_acts(clock: Clock, ports: Ports) -> Sequence[ApprovableAct[Any]]:
         "order keep": (OrderNamed, keep),
     }
     return [
-        ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(effect_on_order, run), run)
-        for name, (arguments, run) in acts.items()
+        _withdraw_act(clock, ports),
+        *(
+            ApprovableAct(name, arguments, lambda asked: asked.order_id, partial(effect_on_order, run), run)
+            for name, (arguments, run) in acts.items()
+        ),
     ]
+
+
+def _withdraw_act(clock: Clock, ports: Ports) -> ApprovableAct[OrderNamed]:
+    def run(connection: Connection, asked: OrderNamed, operator: Operator) -> str:
+        Operate(connection, clock, ports).withdraw(asked.order_id, operator)
+        return f"order {asked.order_id} is withdrawn"
+
+    preview = partial(effect_on_order, run, hears=_hears)
+    return ApprovableAct("order withdraw", OrderNamed, lambda asked: asked.order_id, preview, run)
+
+
+def _hears(connection: Connection, asked: OrderNamed) -> str:
+    """Returns what the sender of an order hears that was just taken back."""
+    if fetch_value(connection, _SQL.is_answered, (asked.order_id,)):
+        return f"its sender would hear that it failed: [{WITHDRAWN.status}] {WITHDRAWN.text}"
+    return "other orders of its message are open: its sender would hear when they have ended, and which of them was not carried out"
 
 
 def pairs_act(clock: Clock, ports: Ports) -> ApprovableAct[OrderNamed]:
@@ -176,17 +201,21 @@ class _CaseOfOrder(NamedTuple):
     last_event_hash: bytes
 
 
-def effect_on_order(run: Doing, connection: Connection, asked: OrderNamed) -> ShownEffect:
-    """Returns what an act does to the case of an order: done, looked at, and taken back."""
+def _nothing(_connection: Connection, _asked: OrderNamed) -> str:
+    return ""
+
+
+def effect_on_order(run: Doing, connection: Connection, asked: OrderNamed, *, hears: Hears = _nothing) -> ShownEffect:
+    """Returns what an act does to the case of an order, and what its sender `hears` of it: done, looked at, and taken back."""
     case = fetch_one(connection, _CaseOfOrder, _SQL.case_in_short, (asked.order_id,))
     if case is None:
         raise OrderNotFound(asked.order_id)
     before = _look_at(connection, case.case_no)
     with connection.transaction(force_rollback=True):
         run(connection, asked, LOOKING)
-        after = _look_at(connection, case.case_no)
-    changes = list(_changes(before, after))
-    text = "\n".join([f"{case.scheme} case {case.case_id}", *(changes or ["nothing of the case would be another than it is"])])
+        after, heard = _look_at(connection, case.case_no), hears(connection, asked)
+    changes = list(_changes(before, after)) or ["nothing of the case would be another than it is"]
+    text = "\n".join(filter(None, [f"{case.scheme} case {case.case_id}", *changes, heard]))
     return ShownEffect.of(text, text, case.last_event_hash.hex(), *before.orders.values(), *before.payments.values())
 
 
@@ -199,15 +228,15 @@ def _look_at(connection: Connection, case_no: int) -> _ShownCase:
 
 def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:
     for order_id, now in after.orders.items():
-        was = before.orders.get(order_id)
+        was, order = before.orders.get(order_id), f"order {order_id} of {now.area}, {now.lines} lines, check sum {now.sum_kroner} kr,"
         held = f", held for: {now.held_for}" if now.held_for else ""
         if was is None:
-            yield f"order {order_id} of {now.area}, {now.lines} lines, would be made{held}"
+            yield f"{order} would be made{held}"
         elif was.state != now.state or was.resends != now.resends:
             again = ", to be sent once more" if was.resends != now.resends else ""
-            yield f"order {order_id} of {now.area}, {now.lines} lines, is {was.state} and would be {now.state}{again}{held}"
+            yield f"{order} is {was.state} and would be {now.state}{again}{held}"
         elif was.held_for != now.held_for:
-            yield f"order {order_id} of {now.area}, {now.lines} lines, is held for: {was.held_for}; {held[2:] or 'it would be sent'}"
+            yield f"{order} is held for: {was.held_for}; {held[2:] or 'it would be sent'}"
         if was and was.rail_says and not now.rail_says:
             yield f"order {order_id} of {now.area}: that the rail says {was.rail_says} would hold up the case no more"
     for payment_id, then in after.payments.items():

@@ -1,4 +1,4 @@
-"""Acts of one person on what has come to an end: a dead letter and a receipt are closed, the rail is asked a question once more."""
+"""Acts on what has come to an end: a dead letter and a receipt are closed, the rail is asked a question once more."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

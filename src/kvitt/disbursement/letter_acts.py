@@ -1,4 +1,4 @@
-"""The replay of a dead letter, with what it would lead to: as its sender wrote it by one person, mended by two (design §4, §11)."""
+"""The replay of a dead letter, with what it would lead to: as its sender wrote it, or mended (design §4, §11)."""
 
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
@@ -35,7 +35,7 @@ class LetterReplayed(LetterNamed, frozen=True):
 
 
 def letter_act(clock: Clock, ports: Ports, puts_on: PutsOn) -> ApprovableAct[LetterReplayed]:
-    """The replay of a dead letter, mended or not, by the word of two people."""
+    """The replay of a dead letter with what is put in place of its bytes and its key."""
 
     def preview(connection: Connection, asked: LetterReplayed) -> ShownEffect:
         return _effect(connection, clock, ports, asked)
@@ -49,7 +49,7 @@ def letter_act(clock: Clock, ports: Ports, puts_on: PutsOn) -> ApprovableAct[Let
 
 
 def unchanged_letter_act(clock: Clock, ports: Ports, puts_on: PutsOn) -> ApprovableAct[LetterNamed]:
-    """The replay of a dead letter as its sender wrote it, which one person does."""
+    """The replay of a dead letter as its sender wrote it."""
 
     def preview(connection: Connection, asked: LetterNamed) -> ShownEffect:
         return _effect(connection, clock, ports, LetterReplayed(asked.number))

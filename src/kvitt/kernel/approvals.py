@@ -4,7 +4,7 @@ Confirming does the act in the transaction in which the approval is confirmed. W
 what was shown, nothing is done until it has been looked at, and confirmed, once more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -114,10 +114,17 @@ class Approvals:
     """The approvals, on one connection. Not for sharing between threads."""
 
     def __init__(
-        self, connection: Connection, clock: Clock, acts: Sequence[ApprovableAct[Any]] = (), *, lapses_after: timedelta = LAPSES_AFTER
+        self,
+        connection: Connection,
+        clock: Clock,
+        acts: Sequence[ApprovableAct[Any]] = (),
+        *,
+        alone: Collection[str] = (),
+        lapses_after: timedelta = LAPSES_AFTER,
     ) -> None:
+        """`alone` names the acts that one person may do."""
         self._connection, self._clock, self._lapses_after = connection, clock, lapses_after
-        self._acts = {act.name: act for act in acts}
+        self._acts, self._alone = {act.name: act for act in acts}, alone
 
     def ask(
         self, act: str, arguments: Struct, operator: Operator, known: PersonAtIssuer | None = None, *, seen: str | None = None
@@ -169,6 +176,27 @@ class Approvals:
         """Returns what an act that was asked for would do as things stand now; changes nothing. Raises what its preview raises."""
         act = self._act_of(approval)
         return self.effect_of(act.name, json.decode(approval.arguments, type=act.arguments))
+
+    def is_alone(self, act: str) -> bool:
+        """Whether one person may do an act."""
+        return act in self._alone
+
+    def need_second_person(self, act: str, operator: Operator) -> None:
+        """Raises NeedsSecondPerson unless one person may do an act, or another one has approved it."""
+        if operator.approved_by is not None or not self.is_alone(act):
+            operator.need_second_person(f"{act} takes two people")
+
+    def do(self, act: str, arguments: Struct, operator: Operator, *, seen: str) -> str:
+        """Does an act by one person's word, if it still does what this person saw; returns what came of it.
+
+        Raises NeedsSecondPerson, EffectChanged, and what the act raises.
+        """
+        self.need_second_person(act, operator)
+        done = self._acts[act]
+        with transaction(self._connection, act, done.subject(arguments)):
+            if not done.preview(self._connection, arguments).was_seen_as(seen):
+                raise EffectChanged("this would do something else than what was shown: look at it once more")
+            return done.run(self._connection, arguments, operator)
 
     def confirm(self, approval_no: int, by: str, known: PersonAtIssuer | None = None, *, seen: str | None = None) -> Approval:
         """Does what was asked for, by the word of another person than the one who asked; `seen` is the effect that this person saw.
@@ -283,17 +311,6 @@ class Approvals:
         }
         cursor.execute(_SQL.decide_approval, row)
         note(cursor, now, f"approval {state.value}", who, f"{approval.act} {approval.subject}")
-
-
-def do_alone(connection: Connection, act: ApprovableAct[Any], arguments: Struct, operator: Operator, *, seen: str) -> str:
-    """Does an act that one person does alone, if it still does what this person saw; returns what came of it.
-
-    Raises EffectChanged, and what the act raises.
-    """
-    with transaction(connection, act.name, act.subject(arguments)):
-        if not act.preview(connection, arguments).was_seen_as(seen):
-            raise EffectChanged("this would do something else than what was shown: look at it once more")
-        return act.run(connection, arguments, operator)
 
 
 def _said_of(known: PersonAtIssuer | None) -> dict[str, str | None]:

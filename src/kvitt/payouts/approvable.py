@@ -1,4 +1,4 @@
-"""Acts about payouts, parties and the ledger that one person asks for and another one confirms, with what each would do."""
+"""Acts about payouts, parties and the ledger, with what each would do."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -65,7 +65,7 @@ def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
 
 
 def republish_act(clock: Clock) -> ApprovableAct[PayoutNamed]:
-    """The publishing of all events of a payout once more, which one person has done."""
+    """The publishing of all events of a payout once more."""
 
     def publish(connection: Connection, asked: PayoutNamed, operator: Operator) -> str:
         payout = PayoutWriter(connection, clock).within(RepublishEvents(asked.payout_id, operator))

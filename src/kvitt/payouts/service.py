@@ -205,9 +205,9 @@ class PayoutService:
         operator.need_second_person()
         self._done(MarkPaid(_named(payout_id), operator))
 
-    def republish(self, payout_id: str, by: str, reason: str) -> int:
+    def republish(self, payout_id: str, by: str, reason: str, approved_by: str | None = None) -> int:
         """An operator has all events of a payout published again, byte for byte; returns how many. Raises BadOperator, PayoutNotFound."""
-        self._done(RepublishEvents(_named(payout_id), Operator(by, reason)))
+        self._done(RepublishEvents(_named(payout_id), Operator(by, reason, approved_by)))
         return len(self.events(payout_id))
 
     def page(

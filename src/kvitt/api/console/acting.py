@@ -8,7 +8,7 @@ from kvitt.api.console.frame import Redirect, Values, Visit
 from kvitt.api.console.operations import known
 from kvitt.api.console.words import does
 from kvitt.errors import BadOperator, EffectChanged, KvittError, NotInThatState
-from kvitt.kernel.approvals import ShownEffect, do_alone
+from kvitt.kernel.approvals import ShownEffect
 from kvitt.kernel.operators import Operator
 
 _RETURNED: Final = (BadOperator, EffectChanged, NotInThatState)
@@ -29,7 +29,7 @@ def offered(visit: Visit, act: ActOnPage, refusal: str | None = None) -> Values:
     return {
         "act": act,
         "does": does(act.name),
-        "alone": act.name in visit.operations.alone,
+        "alone": visit.operations.approvals(visit.connection).is_alone(act.name),
         "effect": effect,
         "why_not": why_not,
         "refusal": refusal,
@@ -45,10 +45,10 @@ def taken(visit: Visit, act: ActOnPage) -> Values | Redirect:
     seen = visit.form.get("seen", "")
     try:
         operator = Operator(visit.who.person, visit.form.get("reason", ""))
-        if act.name in visit.operations.alone:
-            do_alone(visit.connection, visit.operations.alone[act.name], act.arguments, operator, seen=seen)
-            return Redirect(act.back)
         approvals = visit.operations.approvals(visit.connection)
+        if approvals.is_alone(act.name):
+            approvals.do(act.name, act.arguments, operator, seen=seen)
+            return Redirect(act.back)
         asked = approvals.ask(act.name, act.arguments, operator, known(visit.who), seen=seen)
     except _RETURNED as refusal:
         visit.answer_status = refusal.status
@@ -58,9 +58,6 @@ def taken(visit: Visit, act: ActOnPage) -> Values | Redirect:
 
 def _effect(visit: Visit, act: ActOnPage) -> tuple[ShownEffect | None, str | None]:
     try:
-        if act.name in visit.operations.alone:
-            with visit.connection.transaction(force_rollback=True):
-                return visit.operations.alone[act.name].preview(visit.connection, act.arguments), None
         return visit.operations.approvals(visit.connection).effect_of(act.name, act.arguments), None
     except KvittError as error:
         return None, str(error)

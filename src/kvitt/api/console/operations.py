@@ -1,7 +1,7 @@
 """The acts of the installation, as pages that act are given them, and who somebody is to them (design §11, §17)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from kvitt.api.console.people import ConsolePerson
 from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.source_limits import SourceLimit
-from kvitt.kernel.approvals import ApprovableAct, Approvals
+from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import PersonAtIssuer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Operations(Struct, frozen=True):
-    """The acts of an installation: those that two people do, by an approval, and by name those that one person does `alone`.
+    """The acts of an installation, those of two people and those of one.
 
     `schedules` are the hours of its rails by their names, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a
     login of minutes ago, `limits` are those of sources that have one; `browser` looks at topics where they are at brokers, None: the log is
@@ -27,7 +27,6 @@ class Operations(Struct, frozen=True):
     """
 
     approvals: Callable[[Connection], Approvals]
-    alone: Mapping[str, ApprovableAct[Any]]
     schedules: Mapping[str, Schedule]
     reconcile: Callable[[Connection], Reconcile]
     step_up: StepUp

@@ -1,4 +1,7 @@
-"""Acts of one person on reconciliation, with what each would report: a run is made, made again, resolved or dropped (design §15)."""
+"""Acts on reconciliation, with what each would report: a run is made, made again, resolved or dropped (design §15).
+
+The totals are those of the moment: a receipt moves them, and makes no other effect. That is made by the area, the days and the run.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -30,11 +33,12 @@ class RunResolved(RunNamed, frozen=True):
 
 
 class RangeReported(Struct, frozen=True):
-    """Days of an area, from the first to the last one."""
+    """Days of an area, from the first to the last one; `early`: that may be today."""
 
     area: str
     first: date
     last: date
+    early: bool = False
 
 
 ReconcileOn = Callable[[Connection], Reconcile]
@@ -57,11 +61,12 @@ def reported(run: Run) -> str:
 
 def _make_act(reconciling: ReconcileOn) -> ApprovableAct[RangeReported]:
     def preview(connection: Connection, asked: RangeReported) -> ShownEffect:
-        return ShownEffect.of(reported(reconciling(connection).preview(asked.area, DayRange(asked.first, asked.last))))
+        days = DayRange(asked.first, asked.last)
+        return ShownEffect.of(reported(reconciling(connection).preview(asked.area, days, early=asked.early)), asked)
 
     def run(connection: Connection, asked: RangeReported, operator: Operator) -> str:
         cause = Cause(Trigger.OPERATOR, operator=operator)
-        made = reconciling(connection).make(asked.area, DayRange(asked.first, asked.last), cause)
+        made = reconciling(connection).make(asked.area, DayRange(asked.first, asked.last), cause, early=asked.early)
         return f"run {made.run_no} is made"
 
     return ApprovableAct("reconcile run", RangeReported, lambda asked: f"{asked.area} {asked.first} {asked.last}", preview, run)
@@ -71,7 +76,7 @@ def _again_act(reconciling: ReconcileOn) -> ApprovableAct[RunNamed]:
     def preview(connection: Connection, asked: RunNamed) -> ShownEffect:
         with connection.transaction(force_rollback=True):
             made = reconciling(connection).again(asked.run_no, LOOKING)
-        return ShownEffect.of(f"in place of run {asked.run_no}, under an id of its own, would be reported\n{reported(made)}")
+        return ShownEffect.of(f"in place of run {asked.run_no}, under an id of its own, would be reported\n{reported(made)}", asked)
 
     def run(connection: Connection, asked: RunNamed, operator: Operator) -> str:
         made = reconciling(connection).again(asked.run_no, operator)

@@ -157,15 +157,15 @@ class Reconcile:
         last: date | None = fetch_value(self._connection, _SQL.last_day, self._found(area).row)
         return last
 
-    def preview(self, area: str, days: DayRange, take: TakeBody = _drop, *, anew: bool = False) -> Run:
+    def preview(self, area: str, days: DayRange, take: TakeBody = _drop, *, anew: bool = False, early: bool = False) -> Run:
         """The run that `make` would make; nothing is stored, and it has no number. Raises as `make`.
 
         `take` gets its messages, with the same bytes, one after the other, in a transaction that is open: it must not wait for anybody.
-        `anew`: as if it were the first run over these days; then only days that are not over are refused.
+        `anew`: as if it were the first run over these days; then only days that are not over are refused. `early` as for `make`.
         """
         found = self._found(area)
         with self._connection.transaction(force_rollback=True):
-            self._lock(found, days, anew=anew)
+            self._lock(found, days, anew=anew, early=early)
             run = self._begin(found, days, Cause(Trigger.OPERATOR))
             messages = 0
             for body in self._encoded(found, run):

@@ -13,14 +13,19 @@ DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETUR
 SELECT rail, area, stopped_by, stopped_at, reason FROM kvitt_views.stops ORDER BY rail, area;
 
 -- name: ready_there
--- How many orders are ready for areas of a rail ('*' = all of either), and their sum; counted up to a bound.
-SELECT count(*)::integer AS orders, coalesce(sum(r.sum_kroner), 0)::bigint AS sum_kroner
+-- Orders for areas of rails ('*' = all areas) that are ready and that nothing holds, counted up to a bound, and whether another stop than
+-- those of just this place (a rail or '*') keeps them.
+SELECT r.area, r.is_kept, count(*)::integer AS orders, sum(r.sum_kroner)::bigint AS sum_kroner
 FROM (
-    SELECT o.sum_kroner
-    FROM orders AS o
-    WHERE o.state = 'ready' AND %(rail)s IN ('*', o.rail) AND %(area)s IN ('*', o.area)
+    SELECT o.area, o.sum_kroner,
+           EXISTS (SELECT FROM stops AS s WHERE s.rail IN ('*', o.rail) AND s.area IN ('*', o.area)
+                                            AND NOT (s.rail = %(rail)s AND s.area = ANY (%(areas)s::text[]))) AS is_kept
+    FROM kvitt_views.open_sums AS o
+    WHERE o.state = 'ready' AND o.is_free AND o.rail = ANY (%(rails)s::text[]) AND ARRAY['*', o.area] && %(areas)s::text[]
     LIMIT %(limit)s
-) AS r;
+) AS r
+GROUP BY r.area, r.is_kept
+ORDER BY r.area, r.is_kept;
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.
@@ -135,7 +140,7 @@ SELECT c.case_no, c.scheme, c.case_id, c.last_event_hash FROM orders AS o JOIN c
 
 -- name: orders_in_short
 -- Each order of a case with its state, what holds it, how many lines it has, and what a receipt says against it, oldest first.
-SELECT o.order_id::text, o.area, o.state, o.resends,
+SELECT o.order_id::text, o.area, o.state, o.resends, o.sum_kroner,
        (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
         FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
        (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines,
@@ -143,6 +148,10 @@ SELECT o.order_id::text, o.area, o.state, o.resends,
 FROM orders AS o
 WHERE o.case_no = %s
 ORDER BY o.number;
+
+-- name: is_answered
+-- Whether the message of an order has its final answer.
+SELECT m.answered_at IS NOT NULL FROM orders AS o JOIN messages AS m ON m.message_no = o.message_no WHERE o.order_id = %s;
 
 -- name: payments_in_short
 -- The newest version of each payment of a case with its state.

@@ -1,4 +1,4 @@
-"""The replay of a dead letter: as it came by one person, mended by an approval; what it would lead to comes first (design §4, §17)."""
+"""The replay of a dead letter, as it came or mended; what it would lead to comes first (design §4, §17)."""
 
 from typing import Final, NamedTuple
 
@@ -29,7 +29,7 @@ def read_replay(visit: Visit) -> Values:
 
 
 def replay(visit: Visit) -> Values | Redirect:
-    """Replays it, at once. Raises DeadLetterNotFound."""
+    """Replays it, or asks for that. Raises DeadLetterNotFound."""
     answered = taken(visit, _unchanged(visit))
     return answered if isinstance(answered, Redirect) else _about(visit, answered)
 

@@ -19,7 +19,7 @@ def read_left(visit: Visit) -> Values:
 
 
 def report(visit: Visit) -> Values | Redirect:
-    """Makes the run. Raises BadRequest, NotReconciled, and what making a run raises."""
+    """Makes the run, or asks for it. Raises BadRequest, NotReconciled, and what making a run raises."""
     asked = _asked(visit)
     if asked is None:
         raise BadRequest(("area", "has nothing left to report"))

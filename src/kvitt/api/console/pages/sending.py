@@ -7,9 +7,9 @@ from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.hours import rail_hours
 from kvitt.api.console.pages.open_orders import behind, by_state, counted_out, leaving, open_sums, stops
 from kvitt.api.console.people import ConsoleRole
-from kvitt.disbursement.alone import SendingPlace
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE
+from kvitt.disbursement.sending_acts import SendingPlace
 from kvitt.errors import BadRequest
 
 _COUNTED_AT_ONCE: Final = 3_000
@@ -47,7 +47,7 @@ def read_stop(visit: Visit) -> Values | Redirect:
 
 
 def stop(visit: Visit) -> Values | Redirect:
-    """Stops sending there. Raises BadRequest."""
+    """Stops sending there, or asks for that. Raises BadRequest."""
     return _values(visit, taken(visit, _stop(visit)))
 
 
@@ -57,7 +57,7 @@ def read_resume(visit: Visit) -> Values | Redirect:
 
 
 def resume(visit: Visit) -> Values | Redirect:
-    """Lets sending go on there."""
+    """Lets sending go on there, or asks for that."""
     return _values(visit, taken(visit, _act("sending resume", _place(visit))))
 
 
@@ -67,7 +67,7 @@ def _values(visit: Visit, answered: Values | Redirect) -> Values | Redirect:
 
 def _stop(visit: Visit) -> ActOnPage:
     place = _place(visit)
-    if place.area not in (EVERYWHERE, *AREAS):
+    if not {*place.areas} <= {EVERYWHERE, *AREAS}:
         raise BadRequest(("area", f"is * or one of {', '.join(AREAS)}"))
     if place.rail not in (EVERYWHERE, *visit.operations.rails):
         raise BadRequest(("rail", f"is * or one of {', '.join(visit.operations.rails)}"))
@@ -77,7 +77,7 @@ def _stop(visit: Visit) -> ActOnPage:
 def _place(visit: Visit) -> SendingPlace:
     """The place that a form names, or the address of its page; everywhere if neither does."""
     said = visit.form or visit.query
-    return SendingPlace(said.get("rail", EVERYWHERE), said.get("area", EVERYWHERE))
+    return SendingPlace(said.get("rail", EVERYWHERE), (said.get("area", EVERYWHERE),))
 
 
 def _act(name: str, place: SendingPlace) -> ActOnPage:

@@ -1,0 +1,142 @@
+"""Which acts one person may do is set, from a closed set; all others take two, on pages and by commands (design §11)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from urllib.parse import urlsplit
+
+import pytest
+
+from kvitt.app.approvals import acts_of, approvals_of
+from kvitt.approval_settings import MAY_BE_ALONE, ApprovalSettings
+from kvitt.disbursement.sending_acts import SendingPlace
+from kvitt.disbursement.values import Scheme
+from kvitt.errors import NeedsSecondPerson
+from kvitt.kernel.database import Connection, connect
+from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
+from support.case_histories import CaseStage, aap
+from support.console_script import command
+from support.console_stage import ACTS, APPROVES, console_site
+
+pytestmark = pytest.mark.usefixtures("made_up_people")
+
+KARI = ("--by", "kari", "--reason", "the rates are wrong")
+LEFT = Operator("kari", "the rates are wrong")
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    with connect(database) as made:
+        yield made
+
+
+@pytest.fixture
+def order_id(database: str, connection: Connection) -> str:
+    """An order that has not left."""
+    stage = CaseStage(database)
+    stage.take(Scheme.AAP, aap("S1", [("2026-06-01", "2026-06-12", 500)]))
+    stage.close()
+    (found,) = connection.execute("SELECT order_id::text FROM orders").fetchone() or ("",)
+    return str(found)
+
+
+class Installation:
+    """Commands of an installation on a database, in which `alone` is set."""
+
+    def __init__(self, database: str, directory: Path, alone: str) -> None:
+        self._file, self._database = directory / "kvitt.toml", database
+        self._file.write_text(alone, "utf-8")
+
+    def kvitt(self, *arguments: object) -> CompletedProcess[str]:
+        return command(*arguments, "--database", self._database, "--config", self._file)
+
+
+def state(connection: Connection) -> object:
+    return (connection.execute("SELECT state FROM orders").fetchone() or ("",))[0]
+
+
+def stops(connection: Connection) -> list[tuple[object, ...]]:
+    return connection.execute("SELECT area, stopped_by FROM stops").fetchall()
+
+
+def test_by_command_two_people_take_an_order_back_unless_one_may(
+    database: str, tmp_path: Path, connection: Connection, order_id: str
+) -> None:
+    usual = Installation(database, tmp_path, "")
+    withdraw = ("order", "withdraw", order_id, *KARI)
+    alone = usual.kvitt(*withdraw)
+    assert (alone.returncode, "order withdraw takes two people" in alone.stderr, "--ask" in alone.stderr) == (2, True, True)
+    for look_alike in ("kari", "KARI "):
+        assert "needs_second_person" in usual.kvitt(*withdraw, "--approved-by", look_alike).stderr
+    asked = usual.kvitt(*withdraw, "--ask")
+    assert "check sum 500 kr, is ready and would be withdrawn" in asked.stdout
+    assert state(connection) == "ready"
+    assert "needs_second_person" in usual.kvitt("approve", "yes", 1, "--by", "kari").stderr
+    assert "is withdrawn" in usual.kvitt("approve", "yes", 1, "--by", "ola").stdout
+    assert state(connection) == "withdrawn"
+
+
+def test_by_command_one_person_takes_an_order_back_where_that_is_set(
+    database: str, tmp_path: Path, connection: Connection, order_id: str
+) -> None:
+    lone = Installation(database, tmp_path, '[approvals]\nalone = ["order withdraw"]')
+    assert "needs_second_person" in lone.kvitt("order", "withdraw", order_id, *KARI, "--approved-by", "Kari").stderr, "one person twice"
+    assert "needs_second_person" in lone.kvitt("sending", "stop", "--all", *KARI).stderr, "the list is whole"
+    assert lone.kvitt("order", "withdraw", order_id, *KARI).returncode == 0
+    assert state(connection) == "withdrawn"
+
+
+def test_two_people_on_the_spot_are_both_noted(database: str, tmp_path: Path, connection: Connection, order_id: str) -> None:
+    usual = Installation(database, tmp_path, "")
+    assert usual.kvitt("order", "withdraw", order_id, *KARI, "--approved-by", "ola").returncode == 0
+    (note,) = connection.execute("SELECT note FROM audit WHERE chain = 0 ORDER BY seq DESC LIMIT 1").fetchone() or ("",)
+    assert '"by":"kari","approved_by":"ola"' in note
+
+
+def test_a_stop_waits_for_nobody_unless_all_acts_take_two(database: str, tmp_path: Path, connection: Connection) -> None:
+    (tmp_path / "two").mkdir()
+    strict, usual = Installation(database, tmp_path / "two", "[approvals]\nalone = []"), Installation(database, tmp_path, "")
+    stop = ("sending", "stop", "--area", "AAP", "--area", "DP", *KARI)
+    assert "needs_second_person" in strict.kvitt(*stop).stderr
+    assert "nothing more would be sent to areas AAP, DP" in strict.kvitt(*stop, "--ask").stdout
+    assert stops(connection) == []
+    assert strict.kvitt("approve", "yes", 1, "--by", "ola").returncode == 0
+    assert stops(connection) == [("AAP", "kari"), ("DP", "kari")]
+    assert usual.kvitt("sending", "stop", "--scheme", "ts", *KARI).returncode == 0
+    assert len(stops(connection)) > 2
+    assert "needs_second_person" in usual.kvitt("sending", "resume", "--scheme", "ts", *KARI).stderr
+    assert usual.kvitt("sending", "resume", "--scheme", "ts", *KARI, "--ask").returncode == 0
+    assert usual.kvitt("approve", "yes", 2, "--by", "ola").returncode == 0
+    assert stops(connection) == [("AAP", "kari"), ("DP", "kari")]
+
+
+@pytest.mark.parametrize(
+    ("alone", "said"), [([], "It is done when another person approves it."), (["sending stop"], "It is done at once.")]
+)
+def test_a_page_says_and_does_what_is_set(database: str, tmp_path: Path, connection: Connection, alone: list[str], said: str) -> None:
+    with console_site(database, tmp_path, alone=alone) as site:
+        hans, guro = site.browser(ACTS), site.browser(APPROVES)
+        form = hans.get("/sending/stop?area=AAP")
+        assert said in form.words
+        done = hans.post("/sending/stop", form.fields(reason="the rates are wrong"))
+        path = urlsplit(done.url).path
+        assert (path.startswith("/approvals/"), len(stops(connection))) == (not alone, len(alone))
+        if not alone:
+            guro.post(f"{path}/approve", guro.get(path).fields())
+    assert stops(connection) == [("AAP", "H100002")]
+
+
+def test_all_acts_that_may_be_left_to_one_person_are_acts_and_all_others_take_two(connection: Connection) -> None:
+    settings = Settings(approvals=ApprovalSettings(alone=MAY_BE_ALONE))
+    names = {act.name for act in acts_of(settings)}
+    assert names > {*MAY_BE_ALONE}
+    approvals = approvals_of(settings, connection)
+    for act in sorted(names):
+        if act in MAY_BE_ALONE:
+            approvals.need_second_person(act, LEFT)
+        else:
+            with pytest.raises(NeedsSecondPerson):
+                approvals.need_second_person(act, LEFT)
+    with pytest.raises(NeedsSecondPerson):
+        approvals_of(Settings(), connection).do("sending resume", SendingPlace("*", ("*",)), LEFT, seen="0" * 64)

@@ -79,6 +79,10 @@ HOT["records"] = {
     "receipt": {"receipt_no": 7},
     "receipt_version": {"receipt_no": 7},
 }
+OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7}
+HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting"), OF_SENDERS)
+HOT["limits"] = {"hours": {"sources": ["a", "b"], "since": NOW, "hour": NOW, "limit": 51}}
+HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 OF_A_MESSAGE = {"message_no": 7, "limit": 100}
 HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}, "orders_among": {"order_ids": IDS}}

@@ -43,7 +43,7 @@ class Reader:
         assert incoming.follows is not None
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
-                advance(cursor, {incoming.lease: (incoming.follows, incoming.position + 1)})
+                advance(cursor, [(incoming.lease, incoming.follows, incoming.position)])
         except LeaseLost as error:
             future.set_exception(error)
         else:

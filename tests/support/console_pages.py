@@ -73,6 +73,8 @@ _FIELDS = (
        FROM messages ORDER BY message_no LIMIT 1""",
     """INSERT INTO rest.requests (subject, key, digest, first_at, busy_until, status, content_type, body)
        VALUES (%(text)s, %(text)s, 'x', now(), now(), 400, %(text)s, %(bytes)s)""",
+    """INSERT INTO source_limits (source, kroner_per_hour, until, set_at, set_by, approved_by, reason)
+       VALUES (left(%(text)s, 25), 7, now() + interval '1 day', now(), %(text)s, %(text)s, %(text)s)""",
     "INSERT INTO leases (lease, owner, fencing_token, until) VALUES (%(text)s, %(text)s, 1, 'infinity')",
 )
 
@@ -127,6 +129,12 @@ def paths(connection: Connection) -> Sequence[str]:
             "/failures",
             "/waiting",
             "/limits/used",
+            "/limits/set",
+        ),
+        *(
+            f"/limits/{act}?source={quote(str(each), safe='')}"
+            for each in _some(connection, "source_limits", "source", 1)
+            for act in ("set", "clear")
         ),
         *(f"/requests/answers?caller={quote(str(each), safe='')}" for each in _some(connection, "rest.requests", "subject", 1)),
         *("/orders/resend-many", "/orders/resend-many?area=AAP", "/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00"),

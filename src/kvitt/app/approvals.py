@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from kvitt.app.ports import PORTS
+from kvitt.app.ports import PORTS, is_known_source, limits_of
 from kvitt.app.takeover_acts import takeover_acts
 from kvitt.disbursement.approvable import (
     forget_act,
@@ -14,6 +14,7 @@ from kvitt.disbursement.approvable import (
 from kvitt.disbursement.closing_acts import closing_acts
 from kvitt.disbursement.dead import Put, Replayed
 from kvitt.disbursement.letter_acts import letter_act, unchanged_letter_act
+from kvitt.disbursement.limit_acts import limit_acts
 from kvitt.disbursement.reconcile.acts import reconcile_acts
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.resend_many import resend_many_act
@@ -34,6 +35,7 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
         pairs_act(clock, PORTS),
         resend_many_act(clock, PORTS),
         *sending_acts(clock, PORTS),
+        *limit_acts(clock, limits_of(settings.limits), partial(is_known_source, settings, PORTS.contracts)),
         *payout_acts(clock),
         republish_act(clock),
         letter_act(clock, PORTS, puts_on),

@@ -13,6 +13,7 @@ from kvitt.cli.shell import Commands, Lazy
 if TYPE_CHECKING:
     from kvitt.disbursement.dead import Put
     from kvitt.disbursement.ports import Ports
+    from kvitt.disbursement.source_limits import SourceLimits
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
     from kvitt.kernel.jobs import Job
@@ -48,6 +49,11 @@ class _Wired:
         from kvitt.app.approvals import approvals_of
 
         return approvals_of(settings, connection)
+
+    def limits(self, settings: "Settings") -> "SourceLimits":
+        from kvitt.app.ports import limits_of
+
+        return limits_of(settings.limits)
 
     def jobs(self, settings: "Settings") -> "Sequence[Job]":
         from kvitt.app.parts import jobs_of

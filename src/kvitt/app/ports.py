@@ -122,9 +122,13 @@ def limits_of_nobody(settings: Settings, contracts: Contracts) -> Sequence[str]:
 
     Without an issuer there may be applications of any name. None of them has a dot, which every topic has.
     """
+    return [source for source in settings.limits.sources if not is_known_source(settings, contracts, source)]
+
+
+def is_known_source(settings: Settings, contracts: Contracts, source: str) -> bool:
+    """Whether a source is a topic or an application with a scheme, or may be an application."""
     applications = {name.rpartition(":")[2] for name in settings.rest.schemes}
-    unknown = [source for source in settings.limits.sources if source not in contracts.of and source not in applications]
-    return [source for source in unknown if settings.rest.issuer or "." in source]
+    return source in contracts.of or source in applications or not (settings.rest.issuer or "." in source)
 
 
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "whoami": Lazy("kvitt.cli.login:whoami", "Say as whom commands act, and what this person may do"),
     "audit": Lazy("kvitt.cli.audit:audit", "See who did what, when and why, and verify that nothing of it was changed"),
     "sending": Lazy("kvitt.cli.sending:sending", "Stop and resume sending to the rail"),
+    "limits": Lazy("kvitt.cli.limits:limits", "See how much sources may have paid, and set limits before those of the settings"),
     "emulator": Lazy("kvitt.cli.emulator:emulator", "Run the rail emulator, make it fail, and look into its books"),
     "db": Lazy("kvitt.cli.installation:db", "Look after the database"),
     "kafka": Lazy("kvitt.cli.kafka:kafka", "Where kvitt stands in the input topics, and where it shall begin"),

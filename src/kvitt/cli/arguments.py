@@ -8,6 +8,7 @@ import re
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,6 +64,30 @@ class UpTo(click.FloatRange):
 
 SECONDS: Final = UpTo(7 * 24 * 3600)
 PROBABILITY: Final = UpTo(1)
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment as RFC 3339 with its zone, or a day, which begins at midnight UTC."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment in UTC; fails for what is none."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        try:
+            at = datetime.fromisoformat(text)
+            moment = at.replace(tzinfo=UTC) if _is_day(text) else at.astimezone(UTC) if at.tzinfo else None
+        except (ValueError, OverflowError):
+            moment = None
+        if moment is None:
+            self.fail(f"{shown(text)[:40]!r} is no moment: write 2026-11-28, or 2026-11-28T08:00:00Z", param, ctx)
+        return moment
+
+
+def _is_day(text: str) -> bool:
+    return len(text) == len("2026-11-28")
 
 
 class Named(click.Path):

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import click
 from msgspec import json
 from msgspec.structs import replace
 
+from kvitt.cli.arguments import Moment
 from kvitt.cli.ids import SchemeName, case_of, order_of, payout_of, plan_of
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened
@@ -32,30 +32,6 @@ ACTS: Sequence[Column] = (
     Column("address", kind=Fit.HIDDEN),
     Column("trace", kind=Fit.HIDDEN),
 )
-
-
-class Moment(click.ParamType[datetime]):
-    """A moment as RFC 3339 with its zone, or a day, which begins at midnight UTC."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment in UTC; fails for what is none."""
-        if isinstance(value, datetime):
-            return value
-        text = str(value)
-        try:
-            at = datetime.fromisoformat(text)
-            moment = at.replace(tzinfo=UTC) if _is_day(text) else at.astimezone(UTC) if at.tzinfo else None
-        except (ValueError, OverflowError):
-            moment = None
-        if moment is None:
-            self.fail(f"{shown(text)[:40]!r} is no moment: write 2026-11-28, or 2026-11-28T08:00:00Z", param, ctx)
-        return moment
-
-
-def _is_day(text: str) -> bool:
-    return len(text) == len("2026-11-28")
 
 
 _SHOWN: Sequence[Column] = (

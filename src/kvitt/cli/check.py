@@ -1,7 +1,7 @@
 """`kvitt check`: proves that what is stored follows from what came in, and that the rail will pay it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import click
@@ -15,6 +15,7 @@ from kvitt.cli.wiring import wiring
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.check import check as check_all
 from kvitt.disbursement.check.runs import note_run
+from kvitt.disbursement.limit_acts import LimitShown, limits_shown
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.comparison import Compared, compare
@@ -38,7 +39,8 @@ def check(settings: Settings) -> None:
         with connected(conninfo, application="kvitt check") as connection:
             found = [*differences(report, compared, _SHOWN)]
             noted = note_run(connection, report, began_at, of_rail=compared.count, found=found)
-    print_page(page(report, compared, _SHOWN))
+            limits = limits_shown(connection, wiring().limits(settings), began_at)
+    print_page(page(report, compared, _SHOWN), limit_lines(limits))
     if not noted:
         click.echo("this is noted nowhere: the database's user may only read", err=True)
     if not report.clean or compared.count:
@@ -70,6 +72,12 @@ def page(report: Report, compared: Compared, shown_most: int) -> Iterator[str]:
         yield f"left out: {compared.in_motion} cases with an order on its way"
     by_kind = ", ".join(f"{number} {kind.value}" for kind, number in report.by_kind.items())
     yield f"{count:,} differences" + (f" ({by_kind})" if by_kind else "") if count else "nothing differs"
+
+
+def limit_lines(limits: Sequence[LimitShown]) -> Iterator[str]:
+    """Which limits of sources hold, and whose they are."""
+    for each in limits:
+        yield shown(f"limit of {each.source}: {each.limit.words} (as set by {each.comes_from})")
 
 
 def differences(report: Report, compared: Compared, most: int) -> Iterator[str]:

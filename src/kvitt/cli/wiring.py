@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from kvitt.disbursement.dead import Put
     from kvitt.disbursement.ports import Ports
+    from kvitt.disbursement.source_limits import SourceLimits
     from kvitt.kernel.approvals import Approvals
     from kvitt.kernel.database import Connection
     from kvitt.kernel.jobs import Job
@@ -34,6 +35,9 @@ class Wiring(Protocol):
 
     def approvals(self, connection: "Connection", settings: "Settings") -> "Approvals":
         """Acts that can be asked for, with all that they need, on a connection."""
+
+    def limits(self, settings: "Settings") -> "SourceLimits":
+        """How much sources may have paid, as the settings say."""
 
     def jobs(self, settings: "Settings") -> "Sequence[Job]":
         """The scheduled jobs as the settings say."""

@@ -21,7 +21,7 @@ from kvitt.disbursement.case import (
 from kvitt.disbursement.contract import parse_again
 from kvitt.disbursement.handle import Handler, find_other_cases, numbered
 from kvitt.disbursement.inbox import ParsedRecord, StoredRecord, failure
-from kvitt.disbursement.outside import LookedUp, Outside, lock_persons, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside, lock_persons
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.unit_of_work import UnitOfWork
 from kvitt.kernel.fetch import fetch, look_up
@@ -38,6 +38,7 @@ class _QueuedMessage(NamedTuple):
     message_no: int
     parsed: ParsedRecord
     received_at: datetime
+    limits: str | None
 
 
 class _WaitingMessage(NamedTuple):
@@ -45,6 +46,7 @@ class _WaitingMessage(NamedTuple):
     message_no: int
     received_at: datetime
     edition: int
+    limits: str | None
     record: StoredRecord
 
 
@@ -74,7 +76,7 @@ def dequeue_next(cursor: psycopg.Cursor[Any], work: UnitOfWork, cases: Mapping[C
         records = [each.parsed for each in queued]
         asking = persons_asked_about(cases, records)
         look_up(cursor, find_ids_in_use(cursor, cases, records), find_other_cases(cursor, asking, ports.contracts.forwarding))
-        outside.look(cursor, sources_of(ports.contracts, records) if ports.limits else ())
+        outside.look(cursor, queued[0].limits if queued else None, records)
         for each in queued:
             case, last_seen[each.case_no] = free[each.case_no], each.message_no
             if case.may_go_on:
@@ -102,6 +104,8 @@ def _queued(cursor: psycopg.Cursor[Any], case_numbers: Sequence[int], after: Map
     columns = [case_numbers, [after.get(case_no, 0) for case_no in case_numbers], _PER_LOOK]
     rows = fetch(cursor, _WaitingMessage, _SQL.queued_messages, columns, record=StoredRecord)
     return [
-        _QueuedMessage(each.case_no, each.message_no, parse_again(ports.contracts, each.record.incoming(each.edition)), each.received_at)
+        _QueuedMessage(
+            each.case_no, each.message_no, parse_again(ports.contracts, each.record.incoming(each.edition)), each.received_at, each.limits
+        )
         for each in rows
     ]

@@ -35,7 +35,7 @@ from kvitt.disbursement.holding import (
 from kvitt.disbursement.inbox import InboxMessage, Incoming, ParsedRecord, ReplyTo
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import LineOfOtherCase, OtherCase, OutsideFindingRow, PaymentOfOtherCase, SourceHourRow
-from kvitt.disbursement.source_limits import SourceHours, kroner_of
+from kvitt.disbursement.source_limits import SourceHours, decode_limits, in_force, kroner_of
 from kvitt.disbursement.values import PERSON_DIGITS, Order
 from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.queries import load
@@ -84,12 +84,15 @@ class LookedUp:
 
     def __init__(self, ports: Ports, now: datetime) -> None:
         self._other_pay = PayOfOtherCases()
-        self._hours = SourceHours(ports.limits, now) if ports.limits else None
+        self._ports, self._now = ports, now
+        self._hours: SourceHours | None = None
 
-    def look(self, cursor: psycopg.Cursor[Any], sources: Iterable[str]) -> None:
-        """Looks up what those that ask had paid, as far as they are limited."""
-        if self._hours:
-            self._hours.look(cursor, sources)
+    def look(self, cursor: psycopg.Cursor[Any], of_people: str | None, records: Iterable[ParsedRecord]) -> None:
+        """Looks up what those that ask in these messages had paid, as far as they are limited, by settings or as people have set it."""
+        if of_people or self._ports.limits:
+            limits = in_force(self._ports.limits, decode_limits(of_people), self._now)
+            self._hours = self._hours or SourceHours(self._now)
+            self._hours.look(cursor, limits, sources_of(self._ports.contracts, records))
 
     def findings(self, asked: AskedFor) -> OutsideFindings:
         """Returns what other cases pay as well, and whether the source is over its limit."""

@@ -1,7 +1,8 @@
 """Limits on what a source may have paid, at once and in an hour: what is over them is held, and not lost (design §11).
 
-A source is an application that calls, or a topic. An hour is one of the clock's. What an order pays more than its case paid before is
-counted in the order's transaction, under a lock on the row of its source; what is held for its limit never counts.
+A source is an application that calls, or a topic. What two people have set (`limit_acts`) goes before the settings. An hour is one of the
+clock's. What an order pays more than its case paid before is counted in the order's transaction, under a lock on the row of its source;
+what is held for its limit never counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from kvitt.disbursement.calendar import DAYS_OF_WEEK, SATURDAY
 from kvitt.disbursement.holding import HoldKind, HoldReason, OwnPay, Paid
@@ -30,8 +32,48 @@ class SourceLimit(Struct, frozen=True):
     kroner_per_hour: Kroner | None = None
     kroner_per_order: Kroner | None = None
 
+    @property
+    def words(self) -> str:
+        """The limit as people read it."""
+        parts = ((self.kroner_per_order, "for one order"), (self.kroner_per_hour, "in an hour"))
+        return " and ".join(f"{kroner} kr {where}" for kroner, where in parts if kroner is not None) or "any amount"
+
 
 NO_LIMIT: Final = SourceLimit()
+SourceLimits = Mapping[str, SourceLimit]
+
+
+class SetLimit(Struct, array_like=True, frozen=True):
+    """A limit that two people have set, until a moment if one is said; None is as the settings have it."""
+
+    source: str
+    kroner_per_hour: Kroner | None
+    kroner_per_order: Kroner | None
+    until: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.until is None or now < self.until
+
+
+_DECODER: Final = Decoder(tuple[SetLimit, ...])
+
+
+def decode_limits(text: str | None) -> Sequence[SetLimit]:
+    """The limits that people have set, as the statements have them that bring them along."""
+    return _DECODER.decode(text) if text else ()
+
+
+def in_force(settings: SourceLimits, of_people: Sequence[SetLimit], now: datetime) -> SourceLimits:
+    """The limits that hold: those that people have set, as far as they say, and else those of the settings."""
+    if not of_people:
+        return settings
+    return {**settings, **{each.source: _over(each, settings.get(each.source, NO_LIMIT)) for each in of_people if each.holds(now)}}
+
+
+def _over(of_people: SetLimit, settings: SourceLimit) -> SourceLimit:
+    hour, order = of_people.kroner_per_hour, of_people.kroner_per_order
+    return SourceLimit(settings.kroner_per_hour if hour is None else hour, settings.kroner_per_order if order is None else order)
 
 
 class _PaidInHour(NamedTuple):
@@ -42,12 +84,14 @@ class _PaidInHour(NamedTuple):
 class SourceHours:
     """Holds what limited sources have had paid in the hour of a transaction."""
 
-    def __init__(self, limits: Mapping[str, SourceLimit], now: datetime) -> None:
-        self._limits, self.hour = limits, now.replace(minute=0, second=0, microsecond=0)
+    def __init__(self, now: datetime) -> None:
+        self._limits: SourceLimits = {}
+        self.hour = now.replace(minute=0, second=0, microsecond=0)
         self._paid: dict[str, int] = {}
 
-    def look(self, cursor: psycopg.Cursor[Any], sources: Iterable[str]) -> None:
+    def look(self, cursor: psycopg.Cursor[Any], limits: SourceLimits, sources: Iterable[str]) -> None:
         """Looks up, and locks until the transaction ends, what those of these sources had paid that have a limit. Asks nothing without."""
+        self._limits = limits
         limited = sorted({each for each in sources if each in self._limits} - self._paid.keys())
         if limited:
             rows = fetch(cursor, _PaidInHour, _SQL.lock_source_hours, [self.hour, limited])

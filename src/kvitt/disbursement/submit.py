@@ -37,7 +37,7 @@ from kvitt.disbursement.inbox import (
     failed,
     failure,
 )
-from kvitt.disbursement.outside import LookedUp, Outside, sources_of
+from kvitt.disbursement.outside import LookedUp, Outside
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Unvalidated, validate_together
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
@@ -48,8 +48,8 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later, look_up
-from kvitt.kernel.leases import Lease, advance
+from kvitt.kernel.fetch import Lookup, fetch, fetch_later, look_up
+from kvitt.kernel.leases import advance
 from kvitt.kernel.queries import load
 
 _CASES, _DEFERRED = load("cases", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -138,7 +138,7 @@ class Submit:
     def _transact(self, records: Sequence[Interpreted], *, wait: bool | None = True) -> list[Outcome]:
         """`wait` for cases that somebody else holds; False: handle what is free and keep the rest; None: keep all, and look at no case."""
         with self.transaction(), self._connection.cursor() as cursor:
-            _advance(cursor, [each.incoming for each in records])
+            advance(cursor, [(lease, each.incoming.follows, each.incoming.position) for each in records if (lease := each.incoming.lease)])
             keys = {key for each in records if isinstance(each, ParsedRecord) and (key := each.case_key)}
             cases = {} if wait is None else self._lock(cursor, keys, wait=wait)
             sorting = self._sorting(cursor, cases, [each for each in records if isinstance(each, ParsedRecord)])
@@ -191,7 +191,7 @@ class Submit:
     def _sorting(self, cursor: psycopg.Cursor[Any], cases: dict[CaseKey, Case], records: Sequence[ParsedRecord]) -> "_Sorting":
         """Looks up what the messages of free cases ask about, and draws their numbers."""
         now = [each for each in records if (key := each.case_key) is None or (key in cases and not cases[key].deferred)]
-        numbers: list[int] = []
+        drawn: list[_Drawn] = []
         outside: LookedUp | None = None
         if now:
             asking = persons_asked_about(cases, now)
@@ -202,21 +202,23 @@ class Submit:
                 find_stored_answers(cursor, cases, now),
                 load_lines(cursor, self._forwarding(cases, now)),
                 find_decisions(cursor, self._named_decisions(now), cases),
-                _draw_numbers(cursor, [person for _, person in asking], len(now), numbers),
+                _draw_numbers(cursor, [person for _, person in asking], len(now), drawn),
                 find_other_cases(cursor, asking, self._ports.contracts.forwarding),
             )
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
-            outside = self._outside(cursor, asking, now)
-        return _Sorting(cases, iter(numbers), self._clock(), self._ports, outside)
+            outside = self._outside(cursor, asking, now, next((each.limits for each in drawn if each.limits), None))
+        return _Sorting(cases, iter([each.number for each in drawn]), self._clock(), self._ports, outside)
 
-    def _outside(self, cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], records: Sequence[ParsedRecord]) -> LookedUp | None:
+    def _outside(
+        self, cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], records: Sequence[ParsedRecord], limits: str | None
+    ) -> LookedUp | None:
         """Returns what finds reasons outside the cases; None where there are none: no other case pays these persons, nobody is limited."""
         alone = len({person for _, person in asking}) == len(asking) and not any(case.of_other_cases for case, _ in asking)
-        if alone and not self._ports.limits:
+        if alone and not limits and not self._ports.limits:
             return None
         outside = LookedUp(self._ports, self._clock())
-        outside.look(cursor, sources_of(self._ports.contracts, records) if self._ports.limits else ())
+        outside.look(cursor, limits, records)
         return outside
 
     def _named_decisions(self, records: Sequence[ParsedRecord]) -> dict[CaseKey, set[DecisionKey]]:
@@ -234,22 +236,18 @@ class Submit:
         return [cases[key] for each in records if each.incoming.source in self._forwards and (key := each.case_key)]
 
 
-def _draw_numbers(cursor: psycopg.Cursor[Any], persons: Sequence[str], count: int, into: list[int]) -> Lookup:
+class _Drawn(NamedTuple):
+    """A number for a message; one of those that are drawn together has the limits that people have set, as `decode_limits` reads them."""
+
+    number: int
+    limits: str | None
+
+
+def _draw_numbers(cursor: psycopg.Cursor[Any], persons: Sequence[str], count: int, into: list[_Drawn]) -> Lookup:
     """Draws numbers for messages, once these persons are locked."""
-    drawn = fetch_values_later(cursor, _CASES.next_message_numbers, [persons, count])
+    drawn = fetch_later(cursor, _Drawn, _CASES.next_message_numbers, [persons, count])
     yield
     into += drawn()
-
-
-def _advance(cursor: psycopg.Cursor[Any], batch: Sequence[Incoming]) -> None:
-    spans: dict[Lease, tuple[int, int]] = {}
-    for each in batch:
-        if each.lease:
-            follows = each.position if each.follows is None else each.follows
-            first, _ = spans.get(each.lease, (follows, 0))
-            spans[each.lease] = first, each.position + 1
-    if spans:
-        advance(cursor, spans)
 
 
 class _Sorting:

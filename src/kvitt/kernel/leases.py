@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -54,11 +54,21 @@ def new_owner(process: str) -> str:
     return f"{socket.gethostname()}, {process}, {uuid.uuid4().hex}"
 
 
-def advance(cursor: psycopg.Cursor[Any], spans: Mapping[Lease, tuple[int, int]]) -> None:
-    """Moves the positions of leases on, each from where its span begins to where it ends, in the cursor's transaction.
+ReadUnder = tuple[Lease, int | None, int]
+"""A record that was read under a lease: how far its partition had been read before (None: up to it), and its position."""
+
+
+def advance(cursor: psycopg.Cursor[Any], read: Sequence[ReadUnder]) -> None:
+    """Moves the positions of leases on, each over the records that were read of it, in the cursor's transaction.
 
     Raises LeaseLost where one of them is no longer ours, stands elsewhere, or is locked by somebody else.
     """
+    spans: dict[Lease, tuple[int, int]] = {}
+    for lease, follows, position in read:
+        first, _ = spans.get(lease, (position if follows is None else follows, 0))
+        spans[lease] = first, position + 1
+    if not spans:
+        return
     ordered = sorted((lease.name, lease.token, *span) for lease, span in spans.items())
     named = ", ".join(name for name, *_ in ordered)
     try:

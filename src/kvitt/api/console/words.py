@@ -159,6 +159,8 @@ _DOES: Final[Mapping[str, str]] = {
     "order withdraw": "take the order back, which has not left",
     "sending stop": "send nothing more there",
     "sending resume": "let sending go on there",
+    "limits set": "limit what the source may have paid",
+    "limits clear": "let the settings say again what the source may have paid",
     "order hold-again": "let the cases hold each other's orders again",
     "dead replay unchanged": "append the record to its topic again, as its sender wrote it",
     "dead replay": "append the record to its topic again",

@@ -64,6 +64,7 @@ _OVER_ALL = (
     (Kind.APPROVAL, _APPROVALS.not_as_noted),
     (Kind.ENTRY, _CLOSINGS.letters_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
+    (Kind.ENTRY, _CLOSINGS.limits_not_set_as_noted),
     (Kind.CHAIN, _MOMENTS.chains_going_back),
     (Kind.CHAIN, _MOMENTS.chains_behind),
     (Kind.PUBLISHED, _MOMENTS.published_going_back),

@@ -22,3 +22,21 @@ SELECT NULL::bigint, coalesce(r.receipt_no, n.receipt_no)::text, 'is a receipt t
 FROM (SELECT * FROM receipts WHERE closed_at IS NOT NULL) AS r
 FULL JOIN noted AS n ON n.receipt_no = r.receipt_no
 WHERE n.by IS DISTINCT FROM r.closed_by OR n.at < r.closed_at;
+
+-- name: limits_not_set_as_noted
+-- Limits of sources otherwise than the newest entry about each source says, or without one; and entries whose limit is not there.
+WITH noted AS MATERIALIZED (
+    SELECT DISTINCT ON (split_part(a.note::json ->> 'subject', ': ', 1)) split_part(a.note::json ->> 'subject', ': ', 1) AS source, a.what,
+           a.note::json ->> 'subject' AS subject, a.note::json ->> 'by' AS by, a.note::json ->> 'approved_by' AS approved_by
+    FROM audit AS a WHERE a.chain = 0 AND a.what IN ('set limit', 'clear limit')
+    ORDER BY split_part(a.note::json ->> 'subject', ': ', 1), a.seq DESC
+), stands AS (
+    SELECT l.source, l.set_by, l.approved_by,
+           format('%%s: %%s for one order, %%s in an hour, until %%s', l.source, coalesce(l.kroner_per_order::text, '-'),
+                  coalesce(l.kroner_per_hour::text, '-'), coalesce(to_char(l.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS" UTC"'), '-')) AS subject
+    FROM source_limits AS l
+)
+SELECT NULL::bigint, coalesce(s.source, n.source), 'is a source whose limit is not as the operators'' chain says'
+FROM stands AS s
+FULL JOIN (SELECT * FROM noted WHERE what = 'set limit') AS n ON n.source = s.source
+WHERE (s.subject, s.set_by, s.approved_by) IS DISTINCT FROM (n.subject, n.by, n.approved_by);

@@ -17,6 +17,7 @@ from kvitt.api.console.pages.records import receipt_on_page, receipt_version
 from kvitt.api.console.pages.simulations import simulation_on_page, version_of_one
 from kvitt.api.console.people import ConsoleRole
 from kvitt.disbursement.closing_acts import NumberNamed
+from kvitt.disbursement.limit_acts import LimitCleared
 from kvitt.disbursement.reconcile.acts import RunNamed, RunResolved
 from kvitt.payouts.approvable import PayoutNamed
 
@@ -84,6 +85,10 @@ def _run(visit: Visit) -> SubjectOfAct:
     return SubjectOfAct(f"run {run.run_no} of {run.area}", f"/reconciliation/{run.run_no}")
 
 
+def _limit(visit: Visit) -> SubjectOfAct:
+    return SubjectOfAct(said(visit, "source"), "/limits/used")
+
+
 def _numbered(name: str) -> Callable[[Visit], NumberNamed]:
     return lambda visit: NumberNamed(visit.path[name])
 
@@ -116,6 +121,7 @@ _ACTS: Final = (
         "/payouts/confirm", "payout confirm", payout_of, _payout_named, "Once it is confirmed, only a reversal brings it back.", ("id",)
     ),
     PlainAct("/payouts/paid", "payout paid", payout_of, _payout_named, "The bank has taken its order. Nothing moves yet.", ("id",)),
+    PlainAct("/limits/clear", "limits clear", _limit, lambda visit: LimitCleared(said(visit, "source")), carried=("source",)),
     PlainAct("/payouts/republish", "payout republish", payout_of, _payout_named, carried=("id",)),
 )
 

@@ -1,25 +1,19 @@
-"""How senders fare: whose messages fail today, with which text; who waits longest for a busy case; how much of a limit is used."""
+"""How senders fare: whose messages fail today, with which text; who waits longest for a busy case."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
-from kvitt.disbursement.source_limits import NO_LIMIT, SourceLimit
 from kvitt.kernel.fetch import fetch, fetch_value
-from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("senders", "kvitt.api.console.pages")
 _OSLO: Final = ZoneInfo("Europe/Oslo")
 _LOOKED_THROUGH: Final = 20_000
 _MOST: Final = 100
-_HOURS: Final = 24
 _FIRST: Final = (datetime.min.replace(year=1, tzinfo=ZoneInfo("UTC")), 0)
 
 
@@ -48,23 +42,6 @@ class MessageInCaseLine(NamedTuple):
     order_state: str | None
     order_is_held: bool | None
     order_since: datetime | None
-
-
-class UsedHour(NamedTuple):
-    """So much was paid for a source in an hour of the clock."""
-
-    source: str
-    hour: datetime
-    kroner: Kroner
-
-
-class LimitedSource(Struct, frozen=True):
-    """A source with its limits, what it used of them in this hour, and in the hours before."""
-
-    source: str
-    limit: SourceLimit
-    used: Kroner
-    earlier: Sequence[UsedHour]
 
 
 def read_failures(visit: Visit) -> Values:
@@ -103,22 +80,7 @@ def read_waiting(visit: Visit) -> Values:
     return {"waiting": listed(rows, lambda each: (each.received_at.isoformat(), each.message_no), after, visit.page_rows)}
 
 
-def read_limits(visit: Visit) -> Values:
-    """Sources that have a limit, with what they used of it in this hour and in those before."""
-    hour = visit.now.replace(minute=0, second=0, microsecond=0)
-    limits = visit.operations.limits
-    asked = {"sources": sorted(limits), "since": hour - timedelta(hours=_HOURS), "limit": _HOURS * _MOST}
-    hours = fetch(visit.connection, UsedHour, _SQL.hours, asked)
-    found = []
-    for source in sorted(limits):
-        own = [each for each in hours if each.source == source]
-        used = next((each.kroner for each in own if each.hour == hour), Kroner(0))
-        found.append(LimitedSource(source, limits.get(source, NO_LIMIT), used, [each for each in own if each.hour != hour]))
-    return {"sources": found, "hour": hour, "hours": _HOURS}
-
-
 PAGES: Final = (
     ConsolePage("/failures", "Failures", "failures.html", read_failures, live="messages", version=version_of_failures),
     ConsolePage("/waiting", "Waiting lines", "waiting.html", read_waiting, live="messages orders"),
-    ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits, live="orders"),
 )

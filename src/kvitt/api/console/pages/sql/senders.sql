@@ -31,11 +31,6 @@ LEFT JOIN LATERAL (
 ) AS o ON true
 ORDER BY m.received_at, m.message_no;
 
--- name: hours
--- What sources had paid in hours since a moment.
-SELECT source, hour, kroner FROM kvitt_views.source_hours
-WHERE source = ANY (%(sources)s::text[]) AND hour >= %(since)s ORDER BY source, hour DESC LIMIT %(limit)s;
-
 -- name: newest_message
 -- The number of the newest message.
 SELECT message_no FROM kvitt_views.messages WHERE message_no > 0 ORDER BY message_no DESC LIMIT 1;

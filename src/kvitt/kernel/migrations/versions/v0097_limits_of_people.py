@@ -1,0 +1,11 @@
+"""Limits of sources that two people set, before those of the settings. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0097"
+down_revision = "0096"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

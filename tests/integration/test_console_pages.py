@@ -239,6 +239,13 @@ def test_a_list_is_paged_through_without_leaving_out_or_doubling_any(
     assert browser.get("/orders?after=nowhere").status == 400
 
 
+def test_an_entry_of_the_audit_has_an_address_of_its_own(browser: Browser) -> None:
+    *_, (address, number) = re.findall(r'<a href="(/audit\?after=\d+#act-\d+)">(\d+)</a>', browser.get("/audit").text)
+    first = re.search(r'<th scope="row" class="number" id="([^"]+)">', browser.get(address).text)
+    assert first, address
+    assert (first[1], urlsplit(address).fragment) == (f"act-{number}", f"act-{number}")
+
+
 def test_an_entry_that_was_changed_is_seen_while_the_chain_is_read(browser: Browser, connection: Connection) -> None:
     assert "were verified while you read" in browser.get("/audit").words
     with connection.transaction(force_rollback=False):

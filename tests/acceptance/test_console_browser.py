@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -28,30 +29,48 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture(params=[("narrow", "dark"), ("wide", "light")], ids=lambda each: f"{each[0]} {each[1]}")
-def watched(chromium: Any, site: ConsoleSite, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    size, scheme = request.param
+@contextmanager
+def watching(chromium: Any, site: ConsoleSite, size: str, scheme: str) -> Iterator[Watched]:
     context = chromium.new_context(viewport=SIZES[size], color_scheme=scheme, permissions=["clipboard-read", "clipboard-write"])
     yield Watched(context, site.url)
     context.close()
 
 
-def test_every_page_is_without_fault_foreign_request_and_barrier(watched: Watched, conninfo: str) -> None:
-    barriers, wide = list[str](), list[str]()
-    watched.page.goto(watched.url)
-    barriers += watched.barriers()
-    watched.page.get_by_role("link", name="Log in").click()
-    barriers += watched.barriers()
-    watched.page.get_by_role("link", name=APPROVES).click()
-    with connect(conninfo) as connection:
+@pytest.fixture(params=sorted(SIZES))
+def watched(chromium: Any, site: ConsoleSite, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with watching(chromium, site, request.param, "light") as made:
+        yield made
+
+
+def barriers_and_width(watched: Watched) -> Iterator[str]:
+    """What keeps people from using a page, narrow and dark; what they can not read when it is light; and where it scrolls sideways.
+
+    A page that is made of nothing but parts of others is as they are, but for the width of what stands in them.
+    """
+    looks = ("narrow", "dark", watched.barriers), ("wide", "light", watched.faint)
+    is_new = watched.shows_new_parts()
+    for size, scheme, look in looks[: 1 + is_new]:
+        watched.page.set_viewport_size(SIZES[size])
+        watched.page.emulate_media(color_scheme=scheme)
+        if is_new:
+            yield from look()
+        if watched.is_too_wide:
+            yield f"{watched.page.url} scrolls sideways where it is {size}"
+
+
+def test_every_page_is_without_fault_foreign_request_and_barrier(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watching(chromium, site, "narrow", "dark") as watched, connect(conninfo) as connection:
+        page, found = watched.page, list[str]()
+        page.goto(watched.url)
+        found += barriers_and_width(watched)
+        page.get_by_role("link", name="Log in").click()
+        found += barriers_and_width(watched)
+        page.get_by_role("link", name=APPROVES).click()
         for path in paths(connection):
-            watched.page.goto(f"{watched.url}{path}")
-            barriers += watched.barriers()
-            if watched.is_too_wide:
-                wide.append(path)
-    assert barriers == []
-    assert watched.faults == []
-    assert wide == [], "the page scrolls sideways"
+            page.goto(f"{watched.url}{path}")
+            found += barriers_and_width(watched)
+        assert found == []
+        assert watched.faults == []
 
 
 def test_the_keyboard_alone_leads_everywhere(watched: Watched) -> None:
@@ -81,15 +100,15 @@ def test_the_keyboard_alone_leads_everywhere(watched: Watched) -> None:
     assert watched.faults == []
 
 
-def test_a_case_is_printed_whole_and_without_what_only_screens_need(watched: Watched, conninfo: str) -> None:
-    watched.log_in(LOOKS)
-    with connect(conninfo) as connection:
+def test_a_case_is_printed_whole_and_without_what_only_screens_need(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watching(chromium, site, "wide", "light") as watched, connect(conninfo) as connection:
+        watched.log_in(LOOKS)
         (case_no,) = connection.execute("SELECT case_no FROM cases WHERE case_id = 'T1'").fetchone() or (0,)
-    page = watched.page
-    page.goto(f"{watched.url}/cases/{case_no}")
-    page.emulate_media(media="print")
-    assert not page.locator("header").is_visible()
-    assert page.locator(".environment").is_visible()
-    assert "seen by" in page.locator("footer").inner_text()
-    assert [each.is_visible() for each in page.locator("details table").all()] == [True] * page.locator("details table").count()
-    assert watched.faults == []
+        page = watched.page
+        page.goto(f"{watched.url}/cases/{case_no}")
+        page.emulate_media(media="print")
+        assert not page.locator("header").is_visible()
+        assert page.locator(".environment").is_visible()
+        assert "seen by" in page.locator("footer").inner_text()
+        assert [each.is_visible() for each in page.locator("details table").all()] == [True] * page.locator("details table").count()
+        assert watched.faults == []

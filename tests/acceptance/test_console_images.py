@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from kvitt.api.console.frame import ConsolePage
 from kvitt.api.console.pages import PAGES
@@ -19,14 +18,14 @@ from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
+from support.console_browser import CHROMIUM, running_chromium
 from support.console_day import TWICE, PlayedDay, played_day
-from support.console_stage import ACTS, APPROVES, console_site
+from support.console_stage import ACTS, APPROVES, ConsoleSite, console_site
 from support.patience import PATIENCE_SECONDS
 
 GIVEN: Final = "KVITT_TEST_IMAGES"
 """Names the folder in which the images are to stand; else they are made in a folder of the test's own."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
-CHROMIUM: Final = shutil.which("chromium")
 WIDTH, HEIGHT, MOST_HEIGHT, MOST_BYTES = 1280, 720, 1100, 60_000
 COLOURS: Final = (48, 24, 12)
 """Fewer are taken where more would be too large."""
@@ -75,13 +74,17 @@ def day(kvitt_server: TestServer) -> Iterator[PlayedDay]:
 
 
 @pytest.fixture(scope="module")
-def seen(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ConsoleRole], Page]]:
+def site(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def seen(site: ConsoleSite) -> Iterator[Callable[[ConsoleRole], Page]]:
     """Pages of whoever has a role: Guro, who approves, sees what Hans does not who asks, and may not ask."""
-    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        people = {person: logged_in(browser, site.url, person) for person in (ACTS, APPROVES)}
+    with running_chromium() as chromium:
+        people = {person: logged_in(chromium, site.url, person) for person in (ACTS, APPROVES)}
         yield lambda role: people[ACTS if role is ConsoleRole.ACT else APPROVES]
-        browser.close()
 
 
 def logged_in(browser: Browser, url: str, person: str) -> Page:
@@ -122,7 +125,7 @@ def _png(image: Image.Image, colours: int) -> bytes:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES if os.environ.get(GIVEN) else ["overview"])
 def test_an_image_of_a_page_is_small(seen: Callable[[ConsoleRole], Page], day: PlayedDay, tmp_path: Path, name: str) -> None:
     page = seen(shown(name).role)
     answer = page.goto(path_of(day, name))
@@ -134,6 +137,12 @@ def test_an_image_of_a_page_is_small(seen: Callable[[ConsoleRole], Page], day: P
     image = taken(page)
     assert image, "no image of it is small enough"
     (folder / f"{name}.png").write_bytes(image)
+
+
+def test_every_page_that_has_an_image_is_there(site: ConsoleSite, day: PlayedDay) -> None:
+    hans, guro = site.browser(ACTS), site.browser(APPROVES)
+    seen_by = {name: hans if shown(name).role is ConsoleRole.ACT else guro for name in NAMES}
+    assert {name: status for name in NAMES if (status := seen_by[name].get(path_of(day, name)).status) != 200} == {}
 
 
 def test_the_document_shows_every_page_and_every_image_that_it_names_is_there() -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,14 @@ FOCUSED = """() => {
     return [(each.labels?.[0] ?? each).textContent.trim(), each.closest("tr")?.textContent ?? ""];
 }"""
 """How what has the focus is called, and the row in which it is."""
+PARTS = """() => [...new Set([...document.querySelectorAll("body *")].map((each) => JSON.stringify([
+    ...[each.parentElement, each].flatMap((one) => [one.tagName, one.className]),
+    ...[...each.attributes].map((one) => one.name).sort(),
+    each.getAttribute("role"),
+    each.getAttribute("type"),
+    each.textContent.trim() === "",
+])))]"""
+"""Each kind of part of a page, by what it is, what it stands in, and whether there is anything in it."""
 
 
 @contextmanager
@@ -41,7 +49,7 @@ class Watched:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
-        self.url, self.faults = url, list[str]()
+        self.url, self.faults, self._parts = url, list[str](), set[str]()
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(f"{self.page.url}: {said.text}"))
         self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
         self.page.on("request", lambda asked: urlsplit(asked.url).netloc != urlsplit(url).netloc and self.faults.append(asked.url))
@@ -85,10 +93,23 @@ class Watched:
         """Whether the page scrolls sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
+    def shows_new_parts(self) -> bool:
+        """Whether the page has a part such as was on none for which this was asked before."""
+        before = len(self._parts)
+        self._parts.update(self.page.evaluate(PARTS))
+        return len(self._parts) > before
+
     def barriers(self) -> list[str]:
         """What keeps people from using this page."""
         self.page.evaluate(AXE)
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return self._found({})
+
+    def faint(self) -> list[str]:
+        """What can not be read in the colours that the page has by now, of one whose barriers were looked for."""
+        return self._found({"runOnly": ["color-contrast"]})
+
+    def _found(self, asked: Mapping[str, object]) -> list[str]:
+        found = self.page.evaluate("asked => axe.run(document, asked)", {"resultTypes": ["violations"], "selectors": False, **asked})
         return [
             f"{self.page.url}: {each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
             for each in found["violations"]

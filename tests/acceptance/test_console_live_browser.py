@@ -44,12 +44,25 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def logged_in(chromium: Any, site: ConsoleSite) -> Any:
+    """What the browser of somebody keeps who has logged in at the console of the module."""
+    context = chromium.new_context()
+    Watched(context, site.url).log_in(LOOKS)
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
 @contextmanager
-def watched(chromium: Any, url: str, person: str = LOOKS) -> Iterator[Watched]:
-    """A browser of somebody who has logged in; at the end nothing was at fault but fetches of what was away."""
-    context = chromium.new_context(viewport={"width": 900, "height": 500})
+def watched(chromium: Any, url: str, *, person: str = LOOKS, kept: Any = None) -> Iterator[Watched]:
+    """A browser of somebody who logs in, or has; at the end nothing was at fault but fetches of what was away."""
+    context = chromium.new_context(viewport={"width": 900, "height": 500}, storage_state=kept)
     made = Watched(context, url)
-    made.log_in(person)
+    if kept:
+        made.page.goto(url)
+    else:
+        made.log_in(person)
     made.page.get_by_text("live", exact=True).wait_for()
     yield made
     context.close()
@@ -70,8 +83,8 @@ def said_soon(page: Page, text: str) -> Iterator[None]:
     assert time.monotonic() - began < stretched(MOST_SECONDS)
 
 
-def test_a_page_shows_what_changes_and_keeps_what_somebody_is_at(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
-    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+def test_a_page_shows_what_changes_and_keeps_what_somebody_is_at(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
+    with watched(chromium, site.url, kept=logged_in) as each, connect(conninfo) as connection:
         page = each.page
         (case_no,) = connection.execute("SELECT case_no FROM cases WHERE case_id = 'T1'").fetchone() or (0,)
         page.goto(f"{site.url}/cases/{case_no}")
@@ -89,8 +102,8 @@ def test_a_page_shows_what_changes_and_keeps_what_somebody_is_at(chromium: Any, 
         assert page.evaluate("scrollY") == 400
 
 
-def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
-    with watched(chromium, site.url, ACTS) as each, connect(conninfo) as connection:
+def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
+    with watched(chromium, site.url, kept=logged_in) as each, connect(conninfo) as connection:
         page = each.page
         connection.execute(LETTER, [1, 60])
         page.goto(f"{site.url}/dead-letters")
@@ -125,11 +138,11 @@ def test_who_is_at_a_form_is_told_that_things_have_changed_and_keeps_what_was_ty
         page.locator("#main").get_by_role("link", name="Replay as it is").wait_for()
 
 
-def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
     record = """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
                 SELECT 'followed', 0, n, now(), convert_to('key ' || n, 'UTF8'), 'x', ''
                 FROM generate_series(%s::integer, %s::integer) AS n"""
-    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+    with watched(chromium, site.url, kept=logged_in) as each, connect(conninfo) as connection:
         page = each.page
         connection.execute("INSERT INTO log_partitions (topic, partition, next_position) VALUES ('followed', 0, 60)")
         connection.execute(record, [0, 59])
@@ -144,8 +157,12 @@ def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site:
         page.get_by_role("link", name="Follow").wait_for()
 
 
-def test_who_pauses_a_page_sees_nothing_new_until_it_goes_on(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
-    with watched(chromium, site.url) as each, watched(chromium, site.url) as other, connect(conninfo) as connection:
+def test_who_pauses_a_page_sees_nothing_new_until_it_goes_on(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
+    with (
+        watched(chromium, site.url, kept=logged_in) as each,
+        watched(chromium, site.url, kept=logged_in) as other,
+        connect(conninfo) as connection,
+    ):
         each.page.get_by_role("button", name="Pause").click()
         said(each.page, "paused; what you see is from")
         connection.execute(
@@ -157,8 +174,8 @@ def test_who_pauses_a_page_sees_nothing_new_until_it_goes_on(chromium: Any, site
         each.page.get_by_text("for the pause").first.wait_for()
 
 
-def test_tabs_of_a_browser_share_one_stream(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
-    with watched(chromium, site.url) as each, connect(conninfo) as connection:
+def test_tabs_of_a_browser_share_one_stream(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
+    with watched(chromium, site.url, kept=logged_in) as each, connect(conninfo) as connection:
         streams = list[str]()
         each.page.context.on("request", lambda asked: asked.url.endswith("/live") and streams.append(asked.url))
         others = [each.page.context.new_page() for _ in range(8)]
@@ -173,8 +190,8 @@ def test_tabs_of_a_browser_share_one_stream(chromium: Any, site: ConsoleSite, co
 
 
 def test_a_session_that_has_ended_is_said(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
-    with watched(chromium, site.url) as each, connect(conninfo) as connection:
-        connection.execute("UPDATE console.sessions SET ended_at = now() WHERE ended_at IS NULL")
+    with watched(chromium, site.url, person=ACTS) as each, connect(conninfo) as connection:
+        connection.execute("UPDATE console.sessions SET ended_at = now() WHERE ended_at IS NULL AND name = %s", [ACTS])
         said(each.page, "Your session has ended: log in again")
 
 

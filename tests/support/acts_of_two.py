@@ -10,14 +10,16 @@ from playwright.sync_api import Page
 
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.operate import Operate
-from kvitt.disbursement.values import Scheme
+from kvitt.disbursement.values import Area, Scheme
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, hub
 from support.case_histories import answered
+from support.console_day import before_a_working_day
 from support.console_script import EXAMPLES
-from support.hub_messages import Json, aap, dp, payment_uid, person_of, text
+from support.hub_messages import Json, aap, dp, payment_uid, person_of, text, tp, ts
 from support.payout_stage import PayoutStage, payout_stage, wanted
+from support.reconciled import make
 
 BOTH: Final = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
 """Two people who did what an act is about, before it."""
@@ -53,9 +55,18 @@ class ActStage(NamedTuple):
 
 @contextmanager
 def act_stage(conninfo: str) -> Iterator[ActStage]:
-    """A stage for as long as the block runs; its orders were made in the last hours, so that people are asked about them now."""
-    with hub(conninfo=conninfo, start=utc_now() - timedelta(hours=3)) as made, payout_stage(conninfo) as payouts:
-        yield ActStage(made, payouts)
+    """A stage for as long as the block runs; its orders were made in the last hours, so that people are asked about them now.
+
+    Two are of days before: one was reported in a run, and of the other's area nothing was.
+    """
+    with hub(conninfo=conninfo, start=before_a_working_day()) as made, payout_stage(conninfo) as payouts:
+        stage = ActStage(made, payouts)
+        stage.put("reported", aap("reported"))
+        stage.put("left", tp("left"), Scheme.TILTAKSPENGER)
+        made.clock.advance(days=1)
+        make(made)
+        made.clock.set(utc_now() - timedelta(hours=3))
+        yield stage
 
 
 def nothing_more(page: Page, stage: ActStage) -> None:
@@ -169,9 +180,33 @@ def letter(stage: ActStage, name: str) -> str:
     return stage.value("SELECT max(dead_no) FROM kvitt_views.dead_letters WHERE state = 'open'", name)
 
 
+def behind_a_stop(stage: ActStage, name: str) -> str:
+    """An order that waits because sending to its area is stopped."""
+    stage.operate.stop([Area("TILLSTPB")], BOTH)
+    return stage.put(name, ts(name), Scheme.TILLEGGSSTONADER)
+
+
+def run_of_days_before(stage: ActStage, name: str) -> str:
+    """A run of reconciliation that the rail has."""
+    stage.hub.run()
+    return stage.value("SELECT max(run_no) FROM kvitt_views.reconciliations WHERE area = 'AAP'", name)
+
+
+def chooses_area(page: Page, area: str, button: str) -> None:
+    page.locator("main").get_by_label("Area").select_option(area)
+    page.get_by_role("button", name=button).click()
+
+
 def looks_for_batch(page: Page, stage: ActStage) -> None:
-    page.get_by_label("Area").select_option("DP")
-    page.get_by_role("button", name="Look for them").click()
+    chooses_area(page, "DP", "Look for them")
+
+
+def stops_area(page: Page, stage: ActStage) -> None:
+    chooses_area(page, "HELSREF", "Look at what a stop there would do")
+
+
+def reports_area(page: Page, stage: ActStage) -> None:
+    chooses_area(page, "TILTPENG", "Look")
 
 
 def says_why_to_all(page: Page, stage: ActStage) -> None:
@@ -202,13 +237,16 @@ def looks(page: Page) -> None:
     page.get_by_role("button", name="Look at what it would do").click()
 
 
-_ORDER: Final = """SELECT concat_ws(', ', state, CASE WHEN is_held THEN 'held' END, 'the rail says ' || rail_says)
+_ORDER: Final = """SELECT concat_ws(', ', state, CASE WHEN is_held AND state = 'ready' THEN 'held' END, 'the rail says ' || rail_says)
                    FROM kvitt_views.orders WHERE order_id::text = %(it)s"""
 _BATCH: Final = "SELECT string_agg(state, ' ' ORDER BY case_id) FROM kvitt_views.orders WHERE case_id LIKE %(it)s || '-%%'"
 _PAIRS: Final = "SELECT count(*) FROM kvitt_views.exempt_pairs WHERE order_id::text = %(it)s"
 _PAYOUT: Final = "SELECT status FROM kvitt_views.payouts WHERE payout_id = %(it)s"
 _LETTER: Final = """SELECT concat_ws(', ', d.state, (SELECT o.state FROM kvitt_views.orders AS o WHERE o.case_id = 'mend-and-replay'))
                     FROM kvitt_views.dead_letters AS d WHERE d.dead_no::text = %(it)s"""
+_REPLAYED: Final = "SELECT state FROM kvitt_views.dead_letters WHERE dead_no::text = %(it)s"
+_STOP: Final = "SELECT count(*) FROM kvitt_views.stops WHERE area = 'HELSREF'"
+_RUNS: Final = "SELECT coalesce(string_agg(state, ' ' ORDER BY run_no), 'none') FROM kvitt_views.reconciliations WHERE area = '{area}'"
 _WHERE: Final = "/orders/{it}/whereabouts"
 
 ACTS: Final = {
@@ -291,6 +329,42 @@ ACTS: Final = {
         ("open", "replayed", "replayed, accepted"),
         "replay dead letter",
         mends_letter,
+    ),
+    "take back": ActOfTwo(
+        held, "/orders/{it}", "Take back", "would be withdrawn", _ORDER, ("ready, held", "withdrawn", "withdrawn"), "withdraw"
+    ),
+    "replay as it is": ActOfTwo(
+        letter,
+        "/dead-letters/{it}",
+        "Replay as it is",
+        "it would be answered FEILET",
+        _REPLAYED,
+        ("open", "replayed", "replayed"),
+        "replay dead letter",
+    ),
+    "close a letter": ActOfTwo(
+        letter, "/dead-letters/{it}", "Close", "would be closed as dealt with", _REPLAYED, ("open", "closed", "closed"), "close dead letter"
+    ),
+    "resume sending": ActOfTwo(behind_a_stop, "/sending", "Resume", "TILLSTPB", _ORDER, ("ready", "ready", "accepted"), "resume"),
+    "stop sending": ActOfTwo(nothing, "/sending", "", "nothing more would be sent", _STOP, ("0", "1", "1"), "stop", stops_area),
+    "report once more": ActOfTwo(
+        run_of_days_before,
+        "/reconciliation/{it}",
+        "Report once more",
+        "AAP",
+        _RUNS.format(area="AAP"),
+        ("good", "replaced made", "replaced good"),
+        "reconcile again",
+    ),
+    "report what is left": ActOfTwo(
+        nothing,
+        "/reconciliation",
+        "Report what is left",
+        "TILTPENG",
+        _RUNS.format(area="TILTPENG"),
+        ("none", "made", "good"),
+        "reconcile",
+        reports_area,
     ),
 }
 """By their names."""

@@ -58,7 +58,7 @@ class PlayedDay(NamedTuple):
 @contextmanager
 def played_day(conninfo: str) -> Iterator[PlayedDay]:
     """The days until now, in the life of a hub with all of its roles; the hub is there while the block runs."""
-    with hub(conninfo=conninfo, start=_before_a_working_day()) as site:
+    with hub(conninfo=conninfo, start=before_a_working_day()) as site:
         run_no = _reported_missing_and_answered_later(site)
         site.clock.set(utc_now() - timedelta(hours=3))
         _paid_and_raised(site)
@@ -75,9 +75,9 @@ def played_day(conninfo: str) -> Iterator[PlayedDay]:
         yield PlayedDay(conninfo, person_of(PAID), run_no, _message_of(site, REFUSED), _message_of(site, PAID), account_id)
 
 
-def _before_a_working_day() -> datetime:
-    """A moment of some days ago, after which a day comes on which orders are reported."""
-    days = (utc_now() - timedelta(days=ago) for ago in count(3))
+def before_a_working_day(ago: int = 3) -> datetime:
+    """A moment of so many days ago, or of more, after which a day comes on which orders are reported."""
+    days = (utc_now() - timedelta(days=each) for each in count(ago))
     return next(day for day in days if is_working_day(oslo(day + timedelta(days=1)).date()))
 
 

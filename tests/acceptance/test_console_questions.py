@@ -1,15 +1,14 @@
 """What people ask the console, each answered in at most two clicks from the overview; Enter in the search is a click.
 
+The clicks are done on a narrow screen, and the answer stands on a wide one as well.
 The numbers are those of the twenty questions that the console is built for.
 """
 
-import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, ViewportSize
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
@@ -17,6 +16,7 @@ from kvitt.disbursement.check.runs import note_run
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
+from support.console_browser import CHROMIUM, Watched, running_chromium
 from support.console_day import (
     APPROVED_REASON,
     ASKED_REASON,
@@ -35,10 +35,10 @@ from support.console_day import (
 )
 from support.console_stage import APPROVES, console_site
 from support.hub_messages import aap, text
-from support.patience import PATIENCE_SECONDS
 
-CHROMIUM = shutil.which("chromium")
 MOST_CLICKS: Final = 2
+NARROW: Final[ViewportSize] = {"width": 360, "height": 740}
+WIDE: Final[ViewportSize] = {"width": 1920, "height": 1080}
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 Step = Callable[[Page, PlayedDay], None]
 
@@ -230,27 +230,25 @@ def day(kvitt_server: TestServer) -> Iterator[PlayedDay]:
 
 
 @pytest.fixture(scope="module")
-def page(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser on the overview of a console, logged in as an approver."""
-    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        made = browser.new_page(viewport={"width": 1440, "height": 900})
-        made.set_default_timeout(PATIENCE_SECONDS * 1000)
-        made.goto(site.url)
-        made.get_by_role("link", name="Log in").click()
-        made.get_by_role("link", name=APPROVES).click()
-        made.get_by_role("heading", name="Overview").wait_for()
+def watched(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A browser at a console, in which an approver is logged in."""
+    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site, running_chromium() as chromium:
+        made = Watched(chromium.new_context(), site.url)
+        made.log_in(APPROVES)
         yield made
-        browser.close()
 
 
 @pytest.mark.parametrize("number", sorted(QUESTIONS))
-def test_a_question_is_answered_in_two_clicks(page: Page, day: PlayedDay, number: int) -> None:
-    question = QUESTIONS[number]
+def test_a_question_is_answered_in_two_clicks(watched: Watched, day: PlayedDay, number: int) -> None:
+    question, page = QUESTIONS[number], watched.page
     assert len(question.clicks) <= MOST_CLICKS
-    page.goto(re.sub(r"(?<=\w)/.*", "/", page.url))
+    page.set_viewport_size(NARROW)
+    page.goto(watched.url)
     for step in (*question.clicks, *question.tries):
         step(page, day)
         page.wait_for_load_state()
-    shown = " ".join(page.locator("main").inner_text().split())
-    assert [fact for fact in question.facts if fact.format(**day._asdict()) not in shown] == [], shown
+    for size in (NARROW, WIDE):
+        page.set_viewport_size(size)
+        shown = " ".join(page.locator("main").inner_text().split())
+        assert [fact for fact in question.facts if fact.format(**day._asdict()) not in shown] == [], shown
+    assert watched.faults == []

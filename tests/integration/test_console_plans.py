@@ -199,6 +199,8 @@ def test_orders_that_wait_for_their_rail_are_not_looked_at_for_what_needs_a_pers
     looked = [node for node in nodes_of(plan) if "'ready'" in str(node.get("Index Cond"))]
     assert looked == []
     assert "orders_held" in {node.get("Index Name") for node in nodes_of(plan)}
+
+
 def test_what_needs_a_person_is_found_by_sum_and_age_however_much_waits(analysed: Connection) -> None:
     """At night, or behind a stop, all of a day's orders may wait; and of what needs a person there may be ten thousands."""
     nodes = [*nodes_of(plan_of(analysed, CONSOLE, "overview", "attention", HOT["overview"]["attention"]))]

@@ -72,7 +72,7 @@ CALLS = {
 }
 HOT["requests"] = dict.fromkeys(("calls", "calls_of_case", "end_of_look", "refused", "callers", "answers"), CALLS)
 OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7, "sources": ["a", "b"], "known": 7}
-HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "hours", "newest_message", "has_failed_since"), OF_SENDERS)
+HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting", "newest_message", "has_failed_since"), OF_SENDERS)
 HOT["records"] = {
     "message": {"message_no": 7},
     "message_version": {"message_no": 7},
@@ -80,9 +80,7 @@ HOT["records"] = {
     "receipt_version": {"receipt_no": 7},
 }
 OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7}
-HOT["senders"] = dict.fromkeys(("moment_reached", "failures", "waiting"), OF_SENDERS)
 HOT["limits"] = {"hours": {"sources": ["a", "b"], "since": NOW, "hour": NOW, "limit": 51}}
-HOT["records"] = {"message": {"message_no": 7}, "message_version": {"message_no": 7}, "receipt": {"receipt_no": 7}}
 OF_A_MESSAGE = {"message_no": 7, "limit": 100}
 HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)
 HOT["audit"] = {"entries": {"chain": 7, "before": 1_000, "limit": 51}, "orders_among": {"order_ids": IDS}}

@@ -133,11 +133,11 @@ _WATCHED: Final[Mapping[Callable[[Visit], SubjectOfAct], tuple[str, Callable[[Vi
     _run: ("reconciliation", version_of_run),
     payout_of: ("payouts", payouts.version),
 }
-"""At which changes it is looked whether a subject is as the page of its act shows it, and how."""
+"""At which changes it is looked whether a subject is as the page of its act shows it, and how; at a limit it is not."""
 
 
 def _pages(each: PlainAct) -> Iterator[ConsolePage]:
-    (live, version), role = _WATCHED[each.about], ConsoleRole.ACT
+    (live, version), role = _WATCHED.get(each.about, ("", None)), ConsoleRole.ACT
     yield ConsolePage(each.path, "Act", "plain_act.html", partial(_answer, each, offered), role=role, acts=True, live=live, version=version)
     yield ConsolePage(each.path, "Act", "plain_act.html", partial(_answer, each, taken), role=role, posted=True, acts=True)
 

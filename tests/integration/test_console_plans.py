@@ -79,7 +79,6 @@ HOT["records"] = {
     "receipt": {"receipt_no": 7},
     "receipt_version": {"receipt_no": 7},
 }
-OF_SENDERS = {"since": NOW, "looked_through": 500, "limit": 51, "at": NOW, "message_no": 7}
 HOT["limits"] = {"hours": {"sources": ["a", "b"], "since": NOW, "hour": NOW, "limit": 51}}
 OF_A_MESSAGE = {"message_no": 7, "limit": 100}
 HOT["records"] |= dict.fromkeys(("published_for", "call_of_message", "is_refused_by_rail"), OF_A_MESSAGE)

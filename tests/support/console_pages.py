@@ -106,7 +106,6 @@ def paths(connection: Connection) -> Sequence[str]:
         *("/", "/search", "/orders", "/orders?state=accepted&least=1", "/orders?held=yes", f"/orders?area={quote(FILTERED, safe='')}"),
         *("/dead-letters", "/dead-letters?state=all", "/jobs", "/audit", "/looks", "/health"),
         *("/receipts", "/receipts?open=yes", "/receipts?outcome=unclear&code=zz"),
-        *("/dead-letters", "/dead-letters?state=all", "/jobs", "/audit", "/looks", "/health"),
         *("/approvals", "/approvals/mine", *(f"/approvals/{each}" for each in _some(connection, "approvals", "approval_no", 1))),
         *(f"/cases/{each}" for each in _some(connection, "cases", "case_no", 9)),
         *(f"/cases/{each}/person" for each in _some(connection, "cases", "case_no", 1)),

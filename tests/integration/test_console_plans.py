@@ -249,9 +249,12 @@ def test_what_is_found_kind_by_kind_is_what_is_found_when_all_of_it_is_sorted(an
         found = analysed.execute("SELECT order_id, sum_kroner FROM (" + statement.rstrip("; \n") + ") AS f", {"limit": 1_000}).fetchall()
         given = analysed.execute(MOST_MONEY, {"limit": 1_000}).fetchall()
         letters = analysed.execute(statement, {"limit": 5_000}).fetchall()
+        plan = plan_of(analysed, CONSOLE, "overview", "attention", HOT["overview"]["attention"])
     assert [order_id for order_id, _ in found] == [order_id for (order_id,) in given]
     assert sorted((kroner for _, kroner in found), reverse=True) == [kroner for _, kroner in found]
     assert len([each for each in letters if "dead letter" in each]) == 900
+    used = {node.get("Index Name") for node in nodes_of(plan)}
+    assert {"orders_held_by_sum", "orders_unknown_by_sum", "alarms_by_sum", "dead_letters_open_since"} <= used, "whatever statistics knew"
 
 
 def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -193,6 +193,14 @@ def test_a_view_that_lacks_rows_or_has_them_twice_is_found(lived: psycopg.Connec
         assert found(lived, view)
 
 
+def test_what_needs_a_person_of_each_case_is_what_needs_one_at_all(lived: psycopg.Connection[Any]) -> None:
+    columns = "case_no, what, area, order_id, message_no, since, sum_kroner, why, ends_by"
+    of_all = lived.execute(f"SELECT {columns} FROM kvitt_views.attention WHERE order_id IS NOT NULL").fetchall()
+    of_cases = lived.execute(f"SELECT {columns} FROM kvitt_views.case_attention WHERE what <> 'sending stopped'").fetchall()
+    assert of_all
+    assert sorted(of_cases, key=str) == sorted(of_all, key=str)
+
+
 def test_the_check_itself_says_which_order_is_shown_otherwise(kvitt_server: TestServer) -> None:
     with kvitt_server.database() as conninfo:
         live_with_hostile_text(conninfo)
@@ -210,6 +218,7 @@ AS_THEY_ARE: Final = {
     "answer_texts": "bytes",
     "answered_callers": "names alone",
     "approvals": "what was asked and decided, which the check of approvals compares with the audit",
+    "case_attention": "the same rows as in attention for one case, which are proved there but for orders behind a stop",
     **dict.fromkeys(
         ("attention_held", "attention_unknown", "attention_late", "attention_letters", "attention_else"),
         "parts of attention, which is proved",

@@ -5,9 +5,9 @@ FROM kvitt_views.cases WHERE case_no = %(case_no)s;
 
 -- name: attention_of_case
 -- What of the case does not go on by itself.
-SELECT what, %(case_no)s::bigint AS case_no, scheme, case_id, area, order_id, message_no, NULL::bigint AS approval_no, NULL::bigint AS dead_no,
-       since, sum_kroner, why, ends_by
-FROM kvitt_views.stuck WHERE scheme = %(scheme)s AND case_id = %(case_id)s AND what NOT IN ('message queued', 'case locked')
+SELECT what, case_no, %(scheme)s::text AS scheme, %(case_id)s::text AS case_id, area, order_id, message_no, NULL::bigint AS approval_no,
+       NULL::bigint AS dead_no, since, sum_kroner, why, ends_by
+FROM kvitt_views.case_attention WHERE case_no = %(case_no)s
 ORDER BY since;
 
 -- name: paid

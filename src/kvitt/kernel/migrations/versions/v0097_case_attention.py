@@ -1,0 +1,11 @@
+"""Shows what of one case needs a person by the orders of that case. The statements are in the SQL file beside."""
+
+from kvitt.kernel.migrations import apply
+
+revision = "0097"
+down_revision = "0096"
+
+
+def upgrade() -> None:
+    """Applies the SQL file beside."""
+    apply(__file__)

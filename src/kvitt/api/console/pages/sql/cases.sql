@@ -33,10 +33,10 @@ ORDER BY o.number DESC, l.position
 LIMIT %(events)s;
 
 -- name: receipts_of_case
--- What the rail said about them.
+-- What the rail said about each of them, so that no plan begins with all receipts.
 SELECT r.receipt_no, r.order_id, r.received_at, r.severity, r.code, r.note, r.outcome
 FROM (SELECT order_id FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT %(limit)s) AS o
-JOIN kvitt_views.receipts AS r ON r.order_id = o.order_id
+CROSS JOIN LATERAL (SELECT * FROM kvitt_views.receipts WHERE order_id = o.order_id OFFSET 0) AS r
 ORDER BY r.receipt_no DESC
 LIMIT %(events)s;
 

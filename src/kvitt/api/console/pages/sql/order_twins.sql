@@ -34,9 +34,11 @@ JOIN kvitt_views.order_lines AS l ON l.order_id = n.order_id AND l.position = n.
 JOIN kvitt_views.orders AS o ON o.order_id = n.order_id;
 
 -- name: receipts_of_orders
--- The receipts of some orders.
+-- The receipts of each of some orders.
 SELECT r.order_id, r.receipt_no, r.received_at, r.severity, r.code, r.note, r.outcome
-FROM kvitt_views.receipts AS r WHERE r.order_id = ANY (%(order_ids)s::uuid[]) ORDER BY r.receipt_no LIMIT %(limit)s;
+FROM unnest(%(order_ids)s::uuid[]) AS o (order_id)
+CROSS JOIN LATERAL (SELECT * FROM kvitt_views.receipts WHERE order_id = o.order_id OFFSET 0) AS r
+ORDER BY r.receipt_no LIMIT %(limit)s;
 
 -- name: acts_on_orders
 -- What people did to some orders.

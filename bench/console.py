@@ -24,15 +24,25 @@ from kvitt.app.console import Console
 from kvitt.console_settings import ConsoleSettings
 from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch_values
+from kvitt.kernel.queries import load
 from kvitt.settings import Settings
 
 MOST_P99_MS, LEAST_RATIO = 150, 0.95
+_SQL: Final = load("fill", package="bench")
 _PAGES_PER_SECOND: Final = 5.0
 """How often pages are read where their time is measured: as ten people do who each open one in two seconds."""
 _PEOPLE_PER_SECOND: Final = 2.0
 """How often while submit is measured: as ten people do who each open one in five seconds."""
-_WARMING, _UNKNOWN, _READ = 1_000, 200, 50
+_WARMING, _READ = 1_000, 50
+_OPEN: Final = (
+    ("unknown", "[]", 0.0002),
+    ("ready", '[{"kind": "over_limit", "text": "over the limit"}]', 0.01),
+    ("ready", "[]", 0.05),
+    ("sent", "[]", 0.05),
+)
+"""Which parts of the orders are open, in which state and held for what: as on a night before a payday."""
 _TIMES_OPEN_LOOP: Final = 8
+_AT_ONCE: Final = (Page("overview", "/"), Page("sending", "/sending"))
 
 
 def _serve(conninfo: str, directory: Path, answer: Connection) -> None:
@@ -61,17 +71,18 @@ def _console(conninfo: str, directory: Path) -> Iterator[str]:
         process.join()
 
 
-def _pages(conninfo: str) -> Sequence[Page]:
-    """The overview, some cases, and searches for these; some orders are unknown, so that the overview has something to show."""
+def _pages(conninfo: str, orders: int) -> Sequence[Page]:
+    """The overview, Sending, some cases, and searches for these; many orders are open, so that there is something to show."""
     with connect(conninfo, application="kvitt bench") as connection:
-        unknown = "UPDATE orders SET state = 'unknown' WHERE order_id IN (SELECT order_id FROM orders LIMIT %s)"
-        connection.execute(unknown, (_UNKNOWN,))
+        for state, held_for, part in _OPEN:
+            connection.execute(_SQL.open_orders, {"state": state, "held_for": held_for, "orders": int(part * orders)})
+        connection.execute("VACUUM (ANALYZE) orders")
         cases = fetch_values(connection, "SELECT max(case_no) FROM cases")[0]
     some = random.Random(1).sample(range(2, cases), _READ)
     return [
         page
         for case_no in some
-        for page in (Page("overview", "/"), Page("case", f"/cases/{case_no}"), Page("search", "/search", f"filled-{case_no - 1}"))
+        for page in (*_AT_ONCE, Page("case", f"/cases/{case_no}"), Page("search", "/search", f"filled-{case_no - 1}"))
     ]
 
 
@@ -104,7 +115,7 @@ def run(place: Place, size: Size) -> None:
         with connect(conninfo, application="kvitt bench") as connection:
             fill(connection, feed, size.console_orders, of_case=1)
         per_second(group, feed.new_cases(_WARMING))
-        pages = _pages(conninfo)
+        pages = _pages(conninfo, size.console_orders)
         with _console(conninfo, place.directory) as url:
             with reading(url, pages, _PEOPLE_PER_SECOND) as reader:
                 ratios = _ratios(group, feed, reader, size)

@@ -92,6 +92,7 @@ def test_of_many_orders_the_first_are_counted_and_all_for_who_asks(
         words = browser.get(path).words.replace("\u00a0", " ")
         assert "oppdrag, AAP at least 2 1 200 kr" in words, "the first two"
         assert "the first 2 orders of a rail are counted: there are more" in words
+    assert "orders ready or held at least 2" in browser.get("/").words.replace("\u00a0", " ").partition("Not finished")[2]
     words = browser.get(browser.get("/sending").link("Count all of them")).words.replace("\u00a0", " ")
     assert "oppdrag, AAP 3 2 000 kr" in words
     assert "there are more" not in words

@@ -139,6 +139,7 @@ HOT["receipts"] = dict.fromkeys(("receipts", "open_receipts", "end_of_look"), A_
 HOT["health"] = {"backlogs": {}}
 RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
 HOT["overview"] = {
+    "backlogs": {},
     "has_uncounted": {},
     "attention": {"limit": 201},
     "last_runs": RAILS,

@@ -103,12 +103,12 @@ def by_open_age(sums: Sequence[OpenSum]) -> Sequence[int]:
     return _ages(sums, lambda each: each.open_age)
 
 
-def counted_out(sums: Sequence[OpenSum], most: int) -> bool:
-    """Whether there may be more than were counted."""
+def counted_out(sums: Sequence[OpenSum], most: int) -> frozenset[str]:
+    """The states of which there may be more than were counted."""
     found: dict[tuple[str, str], int] = defaultdict(int)
     for each in sums:
         found[each.rail, each.state] += each.orders
-    return any(orders >= most for orders in found.values())
+    return frozenset(state for (_, state), orders in found.items() if orders >= most)
 
 
 def _is_free(each: OpenSum) -> bool:

@@ -2,7 +2,7 @@
 orders stand, and what waits for its turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from kvitt.api.console.charts import BarValue, bar_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.case_notes import newest_notes
-from kvitt.api.console.pages.health import backlogs
+from kvitt.api.console.pages.health import Backlog
 from kvitt.api.console.pages.keeping_up import HOURS, keeping_up
 from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
 from kvitt.api.console.pages.rates import rates_today
@@ -95,6 +95,7 @@ def read(visit: Visit) -> Values:
     connection = visit.connection
     found = fetch(connection, NeedsPerson, _SQL.attention, {"limit": _MOST + 1})
     stopped, sums = stops(connection), open_sums(visit, _MOST_COUNTED)
+    cut = counted_out(sums, _MOST_COUNTED)
     areas = {"areas": list(AREAS), "rails": visit.operations.rails}
     return {
         "found": found[:_MOST],
@@ -107,15 +108,24 @@ def read(visit: Visit) -> Values:
         "open": by_place(sums),
         "ages": AGES,
         "open_chart": bar_chart([BarValue(age, orders) for age, orders in zip(AGES[::-1], by_open_age(sums)[::-1], strict=True)]),
-        "is_at_least": counted_out(sums, _MOST_COUNTED),
+        "is_at_least": bool(cut),
         "most": _MOST_COUNTED,
         "rates": rates_today(connection, visit.now),
         "keeping_up": keeping_up(connection, visit.now),
         "keeping_up_hours": HOURS,
         "runs": fetch(connection, LastRun, _SQL.last_runs, areas),
         "not_taken_in": fetch(connection, NotTakenIn, _SQL.not_taken_in),
-        "backlogs": backlogs(connection),
+        "backlogs": [*fetch(connection, Backlog, _SQL.backlogs), *_open_orders(sums, cut)],
     }
+
+
+def _open_orders(sums: Sequence[OpenSum], cut: Container[str]) -> Sequence[Backlog]:
+    """The open orders of each state, as they were counted for their ages."""
+    by_state = {state: [each for each in sums if each.state == state] for state in sorted({each.state for each in sums})}
+    return [
+        Backlog(f"orders {state}", sum(each.orders for each in there), state in cut, min(each.oldest for each in there))
+        for state, there in by_state.items()
+    ]
 
 
 def _place_of(need: NeedsPerson) -> str:

@@ -33,7 +33,7 @@ def _read(visit: Visit, most: int) -> Values:
         "open": by_state(sums),
         "leaving": leaving(sums, stopped),
         "hours": [rail_hours(rail, schedule, visit.now) for rail, schedule in visit.operations.schedules.items()],
-        "is_at_least": counted_out(sums, most),
+        "is_at_least": bool(counted_out(sums, most)),
         "most": most,
         "may_count_more": most < _MOST_COUNTED,
         "rails": visit.operations.rails,

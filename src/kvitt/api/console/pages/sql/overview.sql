@@ -39,6 +39,10 @@ CROSS JOIN LATERAL (
 ) AS n
 ORDER BY n.area, n.kind;
 
+-- name: backlogs
+-- What is not finished, of each kind but orders, which are added up already.
+SELECT what, rows, is_at_least, oldest FROM kvitt_views.backlogs WHERE what NOT LIKE 'orders %%' ORDER BY what;
+
 -- name: not_taken_in
 -- How many records of the embedded log are not taken in yet, of each topic that is read.
 SELECT p.topic, sum(greatest(p.next_position - l.position, 0))::bigint AS records

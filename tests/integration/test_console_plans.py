@@ -141,7 +141,7 @@ RAILS = {"rails": ["oppdrag"], "areas": ["DP", "AAP"]}
 HOT["overview"] = {
     "backlogs": {},
     "has_uncounted": {},
-    "attention": {"limit": 201},
+    "attention": {"limit": 101},
     "last_runs": RAILS,
     "message_hours": {"hours": [NOW]},
     "keeping_up": {"since": NOW},

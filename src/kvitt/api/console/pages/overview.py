@@ -23,7 +23,7 @@ from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("overview", "kvitt.api.console.pages")
-_MOST: Final = 200
+_MOST: Final = 100
 _MOST_COUNTED: Final = 1_000
 _NEWEST: Final = 1_000
 _SILENT: Final = timedelta(hours=1)

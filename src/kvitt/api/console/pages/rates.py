@@ -6,6 +6,7 @@ The middle, since paydays and holidays are among them; a day of which nothing is
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from statistics import median_low
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -91,6 +92,7 @@ def _sum(counts: Mapping[datetime, int], day: date, hours: Sequence[int]) -> int
     return sum(counts.get(each, 0) for each in {_hour(day, hour) for hour in hours})
 
 
+@lru_cache(maxsize=1_024)
 def _hour(day: date, hour: int) -> datetime:
     """The beginning of an hour by Oslo's clock; one that a day does not have is the next one."""
     return datetime.combine(day, time(hour), _OSLO).astimezone(UTC)

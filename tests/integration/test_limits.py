@@ -149,11 +149,11 @@ def _found(connection: Connection) -> list[tuple[object, ...]]:
 
 
 class Installation:
-    """Commands of an installation in whose settings an application has a limit."""
+    """Commands of an installation in whose settings a source has a limit."""
 
-    def __init__(self, database: str, directory: Path) -> None:
+    def __init__(self, database: str, directory: Path, source: str = "dp-sak") -> None:
         self._file, self._database = directory / "kvitt.toml", database
-        self._file.write_text("[limits.sources.dp-sak]\nkroner_per_hour = 1000\nkroner_per_order = 500\n", "utf-8")
+        self._file.write_text(f'[limits.sources."{source}"]\nkroner_per_hour = 1000\nkroner_per_order = 500\n', "utf-8")
 
     def kvitt(self, *arguments: object) -> CompletedProcess[str]:
         return command(*arguments, "--database", self._database, "--config", self._file)
@@ -183,6 +183,20 @@ def test_commands_set_list_and_clear_a_limit(database: str, tmp_path: Path) -> N
     assert acts == ["clear limit", "approval confirmed", "set limit", "approval asked"]
     again = here.kvitt("limits", "clear", "dp-sak", *BY_TWO)
     assert (again.returncode, "not_in_that_state" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["by a command", "by an approval"])
+def test_a_message_that_an_act_lets_in_has_the_limit_of_the_settings(database: str, tmp_path: Path, *, asks: bool) -> None:
+    with hub(database) as stage:
+        stage.hand_in(DP, ("one", dp("A")), ("waits", dp("A", 700)))
+        (order_id,) = stage.rows("SELECT order_id::text FROM orders")[0]
+        here = Installation(database, tmp_path, TOPIC)
+        if asks:
+            assert here.kvitt("order", "withdraw", order_id, "--by", "kari", "--reason", "sent by mistake", "--ask").returncode == 0
+            assert here.kvitt("approve", "yes", 1, "--by", "ola").returncode == 0
+        else:
+            assert here.kvitt("order", "withdraw", order_id, *BY_TWO).returncode == 0
+        assert held(stage) == ["A"]
 
 
 def test_an_approval_of_a_limit_that_somebody_changed_meanwhile_is_looked_at_once_more(database: str, tmp_path: Path) -> None:

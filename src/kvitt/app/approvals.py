@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from kvitt.app.ports import PORTS, is_known_source, limits_of
+from kvitt.app.ports import PORTS, is_known_source, ports_as_set
 from kvitt.app.takeover_acts import takeover_acts
 from kvitt.disbursement.approvable import (
     forget_act,
@@ -29,20 +29,20 @@ from kvitt.transports.log.embedded_log import NewRecord, append
 
 def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAct[Any]]:
     """All acts that can be asked for."""
-    puts_on = partial(put_of, settings)
+    puts_on, ports = partial(put_of, settings), ports_as_set(settings, ())
     return (
-        *order_acts(clock, PORTS),
-        pairs_act(clock, PORTS),
-        resend_many_act(clock, PORTS),
-        *sending_acts(clock, PORTS),
-        *limit_acts(clock, limits_of(settings.limits), partial(is_known_source, settings, PORTS.contracts)),
+        *order_acts(clock, ports),
+        pairs_act(clock, ports),
+        resend_many_act(clock, ports),
+        *sending_acts(clock, ports),
+        *limit_acts(clock, ports.limits, partial(is_known_source, settings, ports.contracts)),
         *payout_acts(clock),
         republish_act(clock),
-        letter_act(clock, PORTS, puts_on),
-        unchanged_letter_act(clock, PORTS, puts_on),
-        *closing_acts(clock, PORTS),
-        *reconcile_acts(clock, PORTS, settings.reconciliation.first_day),
-        forget_act(clock, PORTS),
+        letter_act(clock, ports, puts_on),
+        unchanged_letter_act(clock, ports, puts_on),
+        *closing_acts(clock, ports),
+        *reconcile_acts(clock, ports, settings.reconciliation.first_day),
+        forget_act(clock, ports),
         *takeover_acts(settings, clock),
         party_act(clock, own_ledger=not settings.payouts.ledger_url),
         transfer_act(clock),

@@ -30,6 +30,11 @@ class _Wired:
 
         return PORTS
 
+    def acting(self, settings: "Settings") -> "Ports":
+        from kvitt.app.ports import ports_as_set
+
+        return ports_as_set(settings, ())
+
     def database(self, settings: "Settings", *, own: bool, upgrade_it: bool = True) -> AbstractContextManager[str]:
         from kvitt.app.parts import database
 

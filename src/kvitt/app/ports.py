@@ -132,4 +132,4 @@ def is_known_source(settings: Settings, contracts: Contracts, source: str) -> bo
 
 
 PORTS: Final = ports_of(RapidSettings(), OpsSettings())
-"""As they are where nothing is set: for reading, checking, and an operator's acts."""
+"""As they are where nothing is set: for reading and checking."""

@@ -12,6 +12,7 @@ from kvitt.cli.text import moment, shown_lines
 from kvitt.cli.who import by_option, known_person
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.operate import Operate
+from kvitt.kernel.approvals import need_second_person
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
 from kvitt.kernel.operators import Operator
@@ -26,7 +27,7 @@ def operating(settings: Settings) -> Iterator[Operate]:
     """The operator's actions on the database that is there."""
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt operator") as connection:
-        yield Operate(connection, utc_now, wiring().ports)
+        yield Operate(connection, utc_now, wiring().acting(settings))
 
 
 def reasoned(command: Command) -> Command:
@@ -86,7 +87,7 @@ def is_left_to_another(settings: Settings, connection: Connection, act: str, arg
     if is_asked_for():
         ask(settings, connection, act, arguments, operator)
         return True
-    wiring().approvals(connection, settings).need_second_person(act, operator)
+    need_second_person(act, operator, settings.approvals.alone)
     return False
 
 

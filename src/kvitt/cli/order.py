@@ -249,7 +249,7 @@ def _resolve(
         if is_asked_for() and not dry_run:
             ask(settings, operate.connection, f"order {act}", OrderNamed(order_id), operator)
             return
-        resolve = Resolve(operate.connection, utc_now, wiring().ports)
+        resolve = Resolve(operate.connection, utc_now, wiring().acting(settings))
         effect = (resolve.adopt if act == "adopt" else resolve.keep)(order_id, operator, dry_run=dry_run)
     if as_json:
         print_json(EFFECT, [effect])

@@ -22,7 +22,10 @@ class Wiring(Protocol):
 
     @property
     def ports(self) -> "Ports":
-        """The contracts and rails as they are where nothing is set: for reading, checking, and an operator's acts."""
+        """The contracts and rails as they are where nothing is set: for reading and checking."""
+
+    def acting(self, settings: "Settings") -> "Ports":
+        """The same as they are set: what people do may let the next message of a case in."""
 
     def database(self, settings: "Settings", *, own: bool, upgrade_it: bool = True) -> AbstractContextManager[str]:
         """A migrated database as conninfo. Raises DataDirectoryInUse, NotUpgraded."""

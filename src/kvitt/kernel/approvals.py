@@ -181,17 +181,12 @@ class Approvals:
         """Whether one person may do an act."""
         return act in self._alone
 
-    def need_second_person(self, act: str, operator: Operator) -> None:
-        """Raises NeedsSecondPerson unless one person may do an act, or another one has approved it."""
-        if operator.approved_by is not None or not self.is_alone(act):
-            operator.need_second_person(f"{act} takes two people")
-
     def do(self, act: str, arguments: Struct, operator: Operator, *, seen: str) -> str:
         """Does an act by one person's word, if it still does what this person saw; returns what came of it.
 
         Raises NeedsSecondPerson, EffectChanged, and what the act raises.
         """
-        self.need_second_person(act, operator)
+        need_second_person(act, operator, self._alone)
         done = self._acts[act]
         with transaction(self._connection, act, done.subject(arguments)):
             if not done.preview(self._connection, arguments).was_seen_as(seen):
@@ -311,6 +306,12 @@ class Approvals:
         }
         cursor.execute(_SQL.decide_approval, row)
         note(cursor, now, f"approval {state.value}", who, f"{approval.act} {approval.subject}")
+
+
+def need_second_person(act: str, operator: Operator, alone: Collection[str]) -> None:
+    """Raises NeedsSecondPerson unless an act is among those that one person may do `alone`, or another one has approved it."""
+    if operator.approved_by is not None or act not in alone:
+        operator.need_second_person(f"{act} takes two people")
 
 
 def _said_of(known: PersonAtIssuer | None) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
@@ -33,11 +34,16 @@ def connection(database: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def order_id(database: str, connection: Connection) -> str:
+def stage(database: str) -> Iterator[CaseStage]:
+    made = CaseStage(database)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def order_id(stage: CaseStage, connection: Connection) -> str:
     """An order that has not left."""
-    stage = CaseStage(database)
     stage.take(Scheme.AAP, aap("S1", [("2026-06-01", "2026-06-12", 500)]))
-    stage.close()
     (found,) = connection.execute("SELECT order_id::text FROM orders").fetchone() or ("",)
     return str(found)
 
@@ -110,6 +116,54 @@ def test_a_stop_waits_for_nobody_unless_all_acts_take_two(database: str, tmp_pat
     assert usual.kvitt("sending", "resume", "--scheme", "ts", *KARI, "--ask").returncode == 0
     assert usual.kvitt("approve", "yes", 2, "--by", "ola").returncode == 0
     assert stops(connection) == [("AAP", "kari"), ("DP", "kari")]
+
+
+def test_what_leaves_by_now_is_shown_beside_what_left_when_it_was_asked_for(
+    database: str, tmp_path: Path, stage: CaseStage, order_id: str
+) -> None:
+    assert order_id
+    usual = Installation(database, tmp_path, "")
+    usual.kvitt("sending", "stop", "--all", *KARI)
+    asked = usual.kvitt("sending", "resume", "--all", *KARI, "--ask")
+    assert "ready to leave there by now: 1 order, check sum 500 kr" in asked.stdout
+    assert "as things stand" not in usual.kvitt("approve", "show", 1).stdout
+    stage.take(Scheme.AAP, aap("S2", [("2026-06-01", "2026-06-12", 700)], payment=UUID(int=2, version=4)))
+    shown = usual.kvitt("approve", "show", 1).stdout
+    assert "1 order, check sum 500 kr" in shown.partition("as things stand")[0]
+    assert "2 orders, check sum 1200 kr" in shown.partition("as things stand")[2]
+    assert usual.kvitt("approve", "yes", 1, "--by", "ola").returncode == 0
+
+
+COMMANDS = {
+    "order withdraw": "order withdraw {order}",
+    "dead replay unchanged": "dead replay 1",
+    "dead close": "dead close 1",
+    "receipt close": "receipt close 1",
+    "simulation again": "simulation again 1",
+    "payout republish": "payout republish p-1",
+    "sending stop": "sending stop --all",
+    "sending resume": "sending resume --all",
+    "reconcile run": "reconcile run --area AAP --from 2026-06-29 --day 2026-06-30",
+    "reconcile again": "reconcile again 1",
+    "reconcile resolve": "reconcile resolve 1 --was-put",
+    "reconcile drop": "reconcile consistency drop 1",
+}
+
+
+@pytest.mark.parametrize("act", MAY_BE_ALONE)
+def test_each_command_takes_two_people_unless_its_act_is_set(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, order_id: str, act: str
+) -> None:
+    monkeypatch.setattr("kvitt.cli.payout.payout_of", lambda _, named: named)
+    words = COMMANDS[act].format(order=order_id).split()
+    others = [each for each in MAY_BE_ALONE if each != act]
+    (tmp_path / "two").mkdir()
+    two = Installation(database, tmp_path / "two", f"[approvals]\nalone = {others}")
+    refused = two.kvitt(*words, *KARI)
+    assert (refused.returncode, f"{act} takes two people" in refused.stderr) == (2, True), refused.stderr
+    if act != "simulation again":  # it would begin a hub, to be answered
+        one = Installation(database, tmp_path, f"[approvals]\nalone = {[act]}")
+        assert "needs_second_person" not in one.kvitt(*words, *KARI).stderr
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def show(settings: Settings, *, number: int, as_json: bool) -> None:
                 return
             if now.basis != approval.basis:
                 click.echo(f"\nby now it would do something else:\n{shown_lines(now.text)}")
+            elif now.text != approval.effect:
+                click.echo(f"\nit would do the same by now, as things stand:\n{shown_lines(now.text)}")
 
 
 @approve.command(epilog=example("kvitt approve yes 12 --by ola", "kvitt approve yes 12 --by ola --seen 5f2c0d3a"))

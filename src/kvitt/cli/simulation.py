@@ -98,9 +98,10 @@ def again(settings: Settings, *, number: int, by: str, reason: str, approved_by:
     started for the while.
     """
     operator = Operator(by, reason, approved_by)
-    with working(settings) as conninfo, connected(conninfo, application="kvitt simulation") as connection:
+    with opened(settings) as conninfo, connected(conninfo, application="kvitt simulation") as connection:
         if is_left_to_another(settings, connection, "simulation again", NumberNamed(number), operator):
             return
+    with working(settings) as conninfo, connected(conninfo, application="kvitt simulation") as connection:
         made = ask_again(connection, number, operator, utc_now())
         click.echo(f"simulation {made} is asked for", err=as_json)
         found = awaited(connection, made, seconds)

@@ -134,6 +134,18 @@ def test_what_leaves_by_now_is_shown_beside_what_left_when_it_was_asked_for(
     assert usual.kvitt("approve", "yes", 1, "--by", "ola").returncode == 0
 
 
+def test_what_something_holds_does_not_leave_and_more_than_is_looked_through_is_said_so(
+    database: str, tmp_path: Path, connection: Connection, monkeypatch: pytest.MonkeyPatch, *, order_id: str
+) -> None:
+    usual = Installation(database, tmp_path, "")
+    stop = ("sending", "stop", "--area", "AAP", *KARI, "--ask")
+    with monkeypatch.context() as patched:
+        patched.setattr("kvitt.disbursement.sending_acts._MOST_COUNTED", 1)
+        assert "ready to leave there by now: at least 1 order, check sum 500 kr" in usual.kvitt(*stop).stdout
+    connection.execute('UPDATE orders SET held_for = \'[{"kind":"over_limit","text":"x"}]\' WHERE order_id = %s', [order_id])
+    assert "no order is ready to leave there by now" in usual.kvitt(*stop).stdout
+
+
 COMMANDS = {
     "order withdraw": "order withdraw {order}",
     "dead replay unchanged": "dead replay 1",

@@ -43,6 +43,7 @@ class SendingPlace(Struct, frozen=True):
 
 class _ReadyThere(NamedTuple):
     area: str
+    is_there: bool
     is_kept: bool
     orders: int
     sum_kroner: Kroner
@@ -94,15 +95,15 @@ def _stopped(stop: Stop) -> str:
 
 
 def _ready(connection: Connection, ports: Ports, asked: SendingPlace) -> Iterator[str]:
-    """Orders there that nothing holds, in words, area by area, and how many of them other stops keep."""
+    """Orders there that nothing holds, in words, area by area, and which of them other stops keep; as far as so many are looked through."""
     rails = [rail.name for rail in ports.rails] if asked.rail == EVERYWHERE else [asked.rail]
     arguments = {"rail": asked.rail, "rails": rails, "areas": list(asked.areas), "limit": _MOST_COUNTED}
-    found = fetch(connection, _ReadyThere, _SQL.ready_there, arguments)
-    if not found:
-        yield "no order is ready to leave there by now"
-    else:
-        least = "at least " if sum(each.orders for each in found) >= _MOST_COUNTED else ""
+    looked = fetch(connection, _ReadyThere, _SQL.ready_there, arguments)
+    found, least = [each for each in looked if each.is_there], "at least " * (sum(each.orders for each in looked) >= _MOST_COUNTED)
+    if found or least:
         yield f"ready to leave there by now: {least}{_sum(found)}"
+    else:
+        yield "no order is ready to leave there by now"
     yield from (f"  {each.area}: {_sum([each])}{', which another stop keeps' if each.is_kept else ''}" for each in found)
 
 

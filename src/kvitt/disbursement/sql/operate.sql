@@ -13,19 +13,19 @@ DELETE FROM stops WHERE rail = %(rail)s AND area = ANY (%(areas)s::text[]) RETUR
 SELECT rail, area, stopped_by, stopped_at, reason FROM kvitt_views.stops ORDER BY rail, area;
 
 -- name: ready_there
--- Orders for areas of rails ('*' = all areas) that are ready and that nothing holds, counted up to a bound, and whether another stop than
--- those of just this place (a rail or '*') keeps them.
-SELECT r.area, r.is_kept, count(*)::integer AS orders, sum(r.sum_kroner)::bigint AS sum_kroner
+-- Orders that are ready on rails, so many of them at most, by area: whether they leave for areas ('*' = all) unless a stop keeps them, as
+-- nothing holds them, and whether another stop than those of just this place (a rail or '*') does.
+SELECT r.area, r.is_free AND ARRAY['*', r.area] && %(areas)s::text[] AS is_there,
+       EXISTS (SELECT FROM stops AS s WHERE s.rail IN ('*', r.rail) AND s.area IN ('*', r.area)
+                                        AND NOT (s.rail = %(rail)s AND s.area = ANY (%(areas)s::text[]))) AS is_kept,
+       sum(r.orders)::integer AS orders, sum(r.sum_kroner)::bigint AS sum_kroner
 FROM (
-    SELECT o.area, o.sum_kroner,
-           EXISTS (SELECT FROM stops AS s WHERE s.rail IN ('*', o.rail) AND s.area IN ('*', o.area)
-                                            AND NOT (s.rail = %(rail)s AND s.area = ANY (%(areas)s::text[]))) AS is_kept
-    FROM kvitt_views.open_sums AS o
-    WHERE o.state = 'ready' AND o.is_free AND o.rail = ANY (%(rails)s::text[]) AND ARRAY['*', o.area] && %(areas)s::text[]
-    LIMIT %(limit)s
+    SELECT o.rail, o.area, o.is_free, count(*) AS orders, sum(o.sum_kroner) AS sum_kroner
+    FROM (SELECT * FROM kvitt_views.open_sums WHERE state = 'ready' AND rail = ANY (%(rails)s::text[]) LIMIT %(limit)s) AS o
+    GROUP BY o.rail, o.area, o.is_free
 ) AS r
-GROUP BY r.area, r.is_kept
-ORDER BY r.area, r.is_kept;
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3;
 
 -- name: list_orders
 -- Orders in given states, newest first, with the reasons for which they are held, and what the rail says against what stands.

@@ -89,8 +89,8 @@ def test_a_mended_letter_is_looked_at_asked_for_and_approved(site: ConsoleSite, 
     form = hans.get(hans.get(page).link("Mend and replay"))
     assert "Ask for approval" not in form.words, "it has to be looked at first"
     shown = hans.post(f"{page}/mend", form.fields(body=BODY, step="look"))
-    assert "taken out: {" in shown.words
-    assert "put in: {" in shown.words
+    assert '"utbetaltBeløp":500}] put in: …' in shown.words
+    assert '"utbetaltBeløp":500}]} so that it is: {' in shown.words
     assert "it would order, area AAP, order 1 of case L1" in shown.words
     asked = hans.post(f"{page}/mend", shown.fields(body=BODY, step="ask", reason=REASON))
     approval = urlsplit(asked.url).path

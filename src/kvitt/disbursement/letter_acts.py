@@ -1,13 +1,13 @@
 """The replay of a dead letter, with what it would lead to: as its sender wrote it, or mended (design §4, §11)."""
 
 from collections.abc import Callable, Iterator
-from difflib import unified_diff
 from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
 
 from kvitt.disbursement.dead import OPEN, DeadLetter, DeadLetters, Put, Replayed
+from kvitt.disbursement.letter_difference import difference
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.preview import Preview, foresee
 from kvitt.errors import NotInThatState
@@ -83,12 +83,7 @@ def _shown(letter: DeadLetter, record: Replayed) -> str:
     shown = record.body[:_SHOWN_BYTES].decode(errors="backslashreplace")
     if record.body == letter.body:
         return shown
-    before, after = (each.decode(errors="backslashreplace").splitlines() for each in (letter.body, record.body))
-    mended = [
-        f"{'taken out' if each[0] == '-' else 'put in'}: {each[1:]}"
-        for each in list(unified_diff(before, after, n=0))[2:]
-        if each[0] in "+-"
-    ]
+    mended = difference(*(each.decode(errors="backslashreplace") for each in (letter.body, record.body)))
     return "\n".join([*mended, "so that it is:", shown])
 
 

@@ -140,6 +140,7 @@ def test_many_orders_are_listed_with_their_sum_and_sent_once_more_but_those_that
     path = urlsplit(asked.url).path
     assert "DP: 4 orders," in asked.words
     before = guro.get(path)
+    assert "Approve: send the orders once more: 4 orders , check sum 2 000 kr" in before.words
     cases.answer(answered(sent[0]))
     shown = guro.post(f"{path}/approve", before.fields())
     assert (shown.status, "3 orders," in shown.words, "1 that were listed" in shown.words) == (409, True, True)
@@ -180,7 +181,9 @@ def test_a_transfer_is_looked_at_asked_for_and_done_once(site: ConsoleSite, conn
     more = hans.post("/ledger/transfer", {**ready, "amount": "7000"})
     assert (more.status, "something else than what was shown" in more.words) == (409, True)
     before = payouts.totals()
-    approve(guro, hans.post("/ledger/transfer", {**ready, "once": "again"}))
+    asked = hans.post("/ledger/transfer", {**ready, "once": "again"})
+    assert "Approve: move the amount from account to account: sales-1 , 7,00 RUB" in guro.get(urlsplit(asked.url).path).words
+    approve(guro, asked)
     assert payouts.totals()[0][0] == before[0][0] + 700
     again = hans.post("/ledger/transfer", {**form, "step": "look", "once": "third"})
     assert "done before under this name" in again.words

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from kvitt.api.console.approving import effect_now, is_of, not_there, visible
+from msgspec import json
+
+from kvitt.api.console.approving import amount_of, effect_now, is_of, not_there, visible
 from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
@@ -24,6 +26,7 @@ from kvitt.kernel.approvals import Approval, ApprovalState
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.money import Kroner, Minor
 from kvitt.kernel.queries import load
+from kvitt.ledger.transfer import Transfer
 
 _SQL: Final = load("approvals", "kvitt.api.console.pages")
 _OSLO: Final = ZoneInfo("Europe/Oslo")
@@ -64,8 +67,8 @@ class OrderActedOn(NamedTuple):
     sum_kroner: Kroner
 
 
-class AmountOfPayout(NamedTuple):
-    """How much a payout pays."""
+class AmountMoved(NamedTuple):
+    """How much a payout pays, or a transfer moves."""
 
     amount_minor: Minor
     currency: str
@@ -167,12 +170,12 @@ def _shown(visit: Visit, approval: Approval) -> Values:
     is_open = approval.state == ApprovalState.ASKED and visit.now < approval.lapses_at
     now, why_not = effect_now(visit.operations.approvals(visit.connection), approval) if is_open else (None, None)
     first = approval.first_effect or approval.effect
-    about = {"payout_id": approval.subject}
     return {
         "approval": approval,
         "order": order,
         "change": change_by_order(visit, order.case_no, order.order_id, order.number) if order else None,
-        "payout": fetch_one(visit.connection, AmountOfPayout, _SQL.amount_of_payout, about) if approval.act.startswith("payout ") else None,
+        "amount": _amount(visit, approval),
+        "check_sum": amount_of(visit.connection, approval) if approval.act == "orders resend" else None,
         "does": does(approval.act),
         "is_open": is_open,
         "is_mine": is_of(approval, visit.who),
@@ -185,6 +188,15 @@ def _shown(visit: Visit, approval: Approval) -> Values:
         "changes": changes(first, (now.text if now else approval.effect)),
         "refusal": None,
     }
+
+
+def _amount(visit: Visit, approval: Approval) -> AmountMoved | None:
+    if approval.act == "ledger transfer":
+        asked = json.decode(approval.arguments, type=Transfer)
+        return AmountMoved(asked.amount, asked.currency)
+    if approval.act.startswith("payout "):
+        return fetch_one(visit.connection, AmountMoved, _SQL.amount_of_payout, {"payout_id": approval.subject})
+    return None
 
 
 def changes(before: str, after: str) -> Sequence[tuple[str, str]]:

@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 from playwright.sync_api import Page
 
 from kvitt.contracts.helved.topics import primary_input
+from kvitt.disbursement.limit_acts import LimitSet, set_limit
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.kernel.clock import utc_now
+from kvitt.kernel.money import Kroner
 from kvitt.kernel.operators import Operator
 from kvitt.testing import Hub, hub
 from support.case_histories import answered
@@ -24,6 +26,7 @@ from support.reconciled import make
 BOTH: Final = Operator("Kari Nordmann", "the bank said so by phone", "Ola Hansen")
 """Two people who did what an act is about, before it."""
 BATCH: Final = 3
+LIMITED: Final = primary_input(Scheme.VALP)
 
 
 class ActStage(NamedTuple):
@@ -192,6 +195,12 @@ def run_of_days_before(stage: ActStage, name: str) -> str:
     return stage.value("SELECT max(run_no) FROM kvitt_views.reconciliations WHERE area = 'AAP'", name)
 
 
+def limited(stage: ActStage, name: str) -> str:
+    """A source that two people have limited."""
+    set_limit(stage.hub.connection, stage.hub.clock(), LimitSet(LIMITED, Kroner(1000)), BOTH)
+    return name
+
+
 def chooses_area(page: Page, area: str, button: str) -> None:
     page.locator("main").get_by_label("Area").select_option(area)
     page.get_by_role("button", name=button).click()
@@ -207,6 +216,12 @@ def stops_area(page: Page, stage: ActStage) -> None:
 
 def reports_area(page: Page, stage: ActStage) -> None:
     chooses_area(page, "TILTPENG", "Look")
+
+
+def limits_source(page: Page, stage: ActStage) -> None:
+    for label, value in {"Source": LIMITED, "Kroner for one order": "1000"}.items():
+        page.get_by_label(label).fill(value)
+    looks(page)
 
 
 def says_why_to_all(page: Page, stage: ActStage) -> None:
@@ -247,6 +262,7 @@ _LETTER: Final = """SELECT concat_ws(', ', d.state, (SELECT o.state FROM kvitt_v
 _REPLAYED: Final = "SELECT state FROM kvitt_views.dead_letters WHERE dead_no::text = %(it)s"
 _STOP: Final = "SELECT count(*) FROM kvitt_views.stops WHERE area = 'HELSREF'"
 _RUNS: Final = "SELECT coalesce(string_agg(state, ' ' ORDER BY run_no), 'none') FROM kvitt_views.reconciliations WHERE area = '{area}'"
+_LIMIT: Final = "SELECT coalesce(max(kroner_per_order)::text, 'none') FROM kvitt_views.source_limits"
 _WHERE: Final = "/orders/{it}/whereabouts"
 
 ACTS: Final = {
@@ -366,5 +382,16 @@ ACTS: Final = {
         "reconcile",
         reports_area,
     ),
+    "set a limit": ActOfTwo(
+        nothing,
+        "/limits/used",
+        "Set a limit",
+        f"{LIMITED} may have",
+        _LIMIT,
+        ("none", "1000", "1000"),
+        "set limit",
+        limits_source,
+    ),
+    "clear a limit": ActOfTwo(limited, "/limits/used", "Clear", "as the settings have it", _LIMIT, ("1000", "none", "none"), "clear limit"),
 }
 """By their names."""

@@ -73,6 +73,11 @@ def open_message(number: str) -> Step:
     return lambda page, day: followed(page, page.locator(f"main a[href='/messages/{number.format(**day._asdict())}']").first)
 
 
+def ring(page: Page, day: PlayedDay) -> None:
+    """Clicks what says that somebody's word is waited for."""
+    followed(page, page.get_by_role("link", name="for your word"))
+
+
 def type_into(label: str, value: str) -> Step:
     """Types into a field of the page."""
     return lambda page, _: page.get_by_label(label).fill(value)
@@ -181,7 +186,7 @@ QUESTIONS: Final = {
     ),
     11: Question(
         "What am I asked to approve, and what would it do?",
-        [click("approval", beside="approval asked")],
+        [ring],
         ["Hans Handling", ASKED_REASON, "What it would do", "accepted"],
     ),
     12: Question(

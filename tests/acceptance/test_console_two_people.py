@@ -52,7 +52,7 @@ def at_work(chromium: Any, site: ConsoleSite, width: int) -> Iterator[People]:
 
 @pytest.fixture(scope="module")
 def logged_in(chromium: Any, site: ConsoleSite) -> Iterator[People]:
-    with at_work(chromium, site, 1920) as (hans, guro):
+    with at_work(chromium, site, 900) as (hans, guro):
         hans.log_in(ACTS)
         guro.log_in(APPROVES)
         yield hans, guro
@@ -97,15 +97,17 @@ def without_scripts(watched: Watched) -> Browser:
 def refused_to_asker(hans: Watched, number: int) -> None:
     """Who has asked is offered nothing that approves, and a form of their own making does not."""
     main = hans.page.locator("main")
+    assert hans.page.get_by_text("for your word").count() == 0
     assert "another person approves it" in main.inner_text()
     assert main.get_by_role("button", name="Approve").count() == 0
     assert without_scripts(hans).send(f"/approvals/{number}/approve", once="new", seen="0" * 64).status == 403
 
 
 def shown_to_approver(guro: Watched, number: int) -> str:
-    """What stands on the page to which the overview leads."""
+    """What stands on the page to which the bell leads, and on the overview what needs a person."""
     guro.page.goto(guro.url)
-    guro.page.locator(f"main a[href='/approvals/{number}']").click()
+    assert guro.page.locator(f"main a[href='/approvals/{number}']").is_visible()
+    guro.page.get_by_role("link", name="1 act waits for your word").click()
     guro.page.get_by_role("heading", name=f"Approval {number}").wait_for()
     return guro.page.locator("main").inner_text()
 

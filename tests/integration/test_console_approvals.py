@@ -109,6 +109,23 @@ def test_what_one_person_asks_for_another_approves_in_another_session(site: Cons
     assert page_of(approval) in site.browser(ACTS).get("/approvals/mine").text.partition("Asked for:")[2]
 
 
+def test_a_bell_on_each_page_says_to_who_may_approve_how_much_others_ask_for(site: ConsoleSite, ask: Ask) -> None:
+    guro = site.browser(APPROVES)
+    before = waiting(guro.get("/health"))
+    ask()
+    assert waiting(guro.get("/health")) == before + 1
+    ask(GURO, PersonAtIssuer(ISSUER, APPROVES))
+    assert waiting(guro.get("/health")) == before + 1, "nobody's word is waited for where they have asked themselves"
+    for person in (ACTS, LOOKS):
+        assert waiting(site.browser(person).get("/health")) == 0
+
+
+def waiting(shown: Shown) -> int:
+    """How many acts a page says that wait for somebody's word."""
+    found = re.search(r"(\d+) acts? waits? for your word", shown.text)
+    return int(found[1]) if found else 0
+
+
 def test_nobody_approves_what_they_asked_for(site: ConsoleSite, connection: Connection, ask: Ask) -> None:
     approval, guro = ask(GURO, PersonAtIssuer(ISSUER, APPROVES)), site.browser(APPROVES)
     shown = guro.get(page_of(approval))

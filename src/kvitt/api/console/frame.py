@@ -23,6 +23,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
+from kvitt.api.console.bell import waiting_for
 from kvitt.api.console.identity import ROLES_LAST, need_role
 from kvitt.api.console.keyset import PAGE_ROWS, refuse_persons, trail_in
 from kvitt.api.console.operations import Operations
@@ -197,12 +198,14 @@ class PageFrame:
         with self._pool.connection() as connection:
             visit = Visit(session, connection, now, asked, self._operations)
             values = _act(page, visit) if page.acts else _look(page, visit)
+            bell = waiting_for(connection, session.who, now)
         if isinstance(values, HTTPStatus):
             return Response(b"", status_code=values)
         if isinstance(values, Redirect):
             return Response(b"", status_code=303, headers={"location": values.path})
-        around = {**self.common(session), "page": page, "now": now, "trail": trail_in(asked.query), "page_version": visit.version}
-        shown = {"reveals": visit.reveals, "persons": visit.persons, **around, **values}
+        around = {**self.common(session), "page": page, "now": now, "bell": bell}
+        of_visit = {"reveals": visit.reveals, "persons": visit.persons, "page_version": visit.version, "trail": trail_in(asked.query)}
+        shown = {**around, **of_visit, **values}
         return Response(rendered(page.template, shown), status_code=visit.answer_status, media_type=MediaType.HTML)
 
     def common(self, session: Session | None) -> Values:
@@ -219,6 +222,7 @@ class PageFrame:
             "now": self._clock(),
             "once": new_id(),
             "page_version": "",
+            "bell": None,
         }
 
     def refused(self, status: int, text: str, session: Session | None = None, look_at: str = "") -> bytes:

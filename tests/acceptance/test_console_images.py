@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from kvitt.api.console.frame import ConsolePage
 from kvitt.api.console.pages import PAGES
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect

@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 
-from kvitt.api.console.local_people import ISSUER
+from kvitt.api.people.claims import ISSUER
 from kvitt.api.rest.local_issuer import Behind
 from kvitt.app.apis import Apis
 from kvitt.app.ports import PORTS

@@ -9,9 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from kvitt.api.console.local_people import ISSUER
 from kvitt.api.console.pages import PAGES
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ISSUER, ConsoleRole
 from kvitt.api.rest.local_issuer import Behind
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check

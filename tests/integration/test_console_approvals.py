@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from kvitt.api.console.local_people import ISSUER
+from kvitt.api.people.claims import ISSUER
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.approvable import OrderDecided, order_acts
 from kvitt.disbursement.check import check

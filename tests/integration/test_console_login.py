@@ -13,8 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from kvitt.api.console.frame import Asked, ConsolePage, PageFrame, Redirect, Surroundings
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.sessions import Sessions, SessionTerms
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
 from kvitt.app.console import Console
 from kvitt.console_settings import ConsoleSettings
 from kvitt.errors import BadSettings, NotPermitted

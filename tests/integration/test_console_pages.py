@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from kvitt.api.console.pages import PAGES
-from kvitt.api.console.showing import MASK
+from kvitt.api.people.masking import MASK
 from kvitt.kernel.database import Connection, connect
 from support.console_pages import HOSTILE, live_with_hostile_text, paths
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, ConsoleSite, console_site

@@ -10,8 +10,8 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from kvitt.api.console.approving import StepUp
-from kvitt.api.console.people import ConsolePerson
+from kvitt.api.people.approving import StepUp
+from kvitt.api.people.claims import ConsolePerson
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.approvable import OrderDecided, order_acts
 from kvitt.disbursement.values import Scheme

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kvitt.api.console.local_people import ISSUER
+from kvitt.api.people.claims import ISSUER
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.approvable import OrderDecided, order_acts

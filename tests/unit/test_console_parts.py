@@ -14,10 +14,11 @@ from kvitt.api.console.exports import FORMS, CsvColumn, cell, decimal_of, writte
 from kvitt.api.console.keyset import listed, place_in, trail_in
 from kvitt.api.console.login import own_path
 from kvitt.api.console.pages import PAGES
-from kvitt.api.console.people import Claims, ConsoleRole
 from kvitt.api.console.rendering import plain, pretty, static_path, templates
 from kvitt.api.console.sessions import csrf_of, new_id
 from kvitt.api.console.words import STATES, Tone
+from kvitt.api.people import masking
+from kvitt.api.people.claims import Claims, ConsoleRole
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.states import OrderState
 from kvitt.errors import BadRequest, NotAuthenticated
@@ -97,7 +98,7 @@ def test_no_text_of_a_file_is_a_formula_and_no_number_has_an_apostrophe() -> Non
         assert written([[cell(each.value(row), each, FORMS[form]) for each in columns]], FORMS[form]) == expected
     for formula in ("=", "+1", "-1", "@a", "\t=1"):
         assert cell(formula, CsvColumn("", str), FORMS["plain"]).startswith("'")
-    assert cell("01020312345", CsvColumn("", str), FORMS["plain"]) == showing.MASK
+    assert cell("01020312345", CsvColumn("", str), FORMS["plain"]) == masking.MASK
 
 
 def macro_of(name: str) -> str:
@@ -118,28 +119,28 @@ def test_a_page_has_its_template_and_its_key_alone(page: object) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("01020312345", showing.MASK),
-        ('{"person":"01020312345"}', f'{{"person":"{showing.MASK}"}}'),
-        ("<id>010203 12345</id>", f"<id>{showing.MASK}</id>"),
+        ("01020312345", masking.MASK),
+        ('{"person":"01020312345"}', f'{{"person":"{masking.MASK}"}}'),
+        ("<id>010203 12345</id>", f"<id>{masking.MASK}</id>"),
         ("order 0fe0ba24-3a83-52c0-941a-012345678901", "order 0fe0ba24-3a83-52c0-941a-012345678901"),
         ("120000000000", "120000000000"),
         ("K01020312345", "K01020312345"),
     ],
 )
 def test_what_looks_like_a_national_id_is_masked(text: str, shown: str) -> None:
-    assert showing.masked(text) == shown
+    assert masking.masked(text) == shown
 
 
 def test_a_known_person_is_masked_wherever_they_stand() -> None:
-    assert showing.masked("K01020312345x", ["01020312345"]) == f"K{showing.MASK}x"
+    assert masking.masked("K01020312345x", ["01020312345"]) == f"K{masking.MASK}x"
 
 
 def test_a_template_prints_persons_only_where_the_page_reveals_them() -> None:
     template = templates().from_string("{{ a }} {{ b|plain }} {{ n }} {{ none }}")
     values = {"a": "<i>01020312345", "b": "01020312345", "n": 1020312345, "none": None}
-    assert template.render(reveals=False, persons=(), **values) == f"&lt;i&gt;{showing.MASK} <bdi>01020312345</bdi> 1020312345 "
+    assert template.render(reveals=False, persons=(), **values) == f"&lt;i&gt;{masking.MASK} <bdi>01020312345</bdi> 1020312345 "
     assert "&lt;i&gt;01020312345" in template.render(reveals=True, persons=(), **values)
-    assert showing.MASK in template.render(reveals="yes", persons=(), **values)
+    assert masking.MASK in template.render(reveals="yes", persons=(), **values)
 
 
 def test_amounts_and_moments_are_written_as_norwegians_do() -> None:

@@ -179,9 +179,9 @@ class Apis:
         )
 
     def _approvals(self, pool: "ConnectionPool[Any]", tokens: "Tokens") -> "ApprovalCalls":
-        from kvitt.api.console.approving import StepUp
-        from kvitt.api.console.identity import PeopleOfTokens, claims_of
-        from kvitt.api.console.local_people import ISSUER
+        from kvitt.api.people.approving import StepUp
+        from kvitt.api.people.claims import ISSUER
+        from kvitt.api.people.identity import PeopleOfTokens, claims_of
         from kvitt.api.rest.approvals import ApprovalCalls
         from kvitt.app.approvals import approvals_of
 

@@ -67,11 +67,11 @@ class Console:
         """Answers from here on; the step looks whether the server still does."""
         # Imported here: a process that answers no browser need not wait for it.
         from kvitt.api.console.app import CONNECTIONS, LONGEST_BODY, THREADS, make_console
-        from kvitt.api.console.approving import StepUp
-        from kvitt.api.console.identity import refuse_made_up_people
         from kvitt.api.console.local_people import LocalPeople
         from kvitt.api.console.operations import Operations
         from kvitt.api.console.watch import StoreWatch
+        from kvitt.api.people.approving import StepUp
+        from kvitt.api.people.identity import refuse_made_up_people
         from kvitt.api.rest.local_issuer import LocalIssuer
         from kvitt.app.approvals import approvals_of, reconcile_of
         from kvitt.app.ports import limits_of, ports_as_set
@@ -126,10 +126,11 @@ class Console:
         from kvitt.api.console.app import ConsoleTerms
         from kvitt.api.console.frame import Surroundings
         from kvitt.api.console.gate import Hosts
-        from kvitt.api.console.identity import claims_of
-        from kvitt.api.console.local_people import AUTHORIZE, ISSUER, TOKEN
+        from kvitt.api.console.local_people import AUTHORIZE, TOKEN
         from kvitt.api.console.login import CALLBACK, ClientTerms
         from kvitt.api.console.sessions import SessionTerms
+        from kvitt.api.people.claims import ISSUER
+        from kvitt.api.people.identity import claims_of
 
         given, local = self._settings.console, not self._settings.console.issuer
         client = ClientTerms(

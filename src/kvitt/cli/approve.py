@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import click
 
-from kvitt.api.console.approving import StepUp
-from kvitt.api.console.identity import need_role
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.approving import StepUp
+from kvitt.api.people.claims import ConsoleRole
+from kvitt.api.people.identity import need_role
 from kvitt.cli.arguments import NUMBER
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, json_option, limit_option, print_described, print_json, print_list
 from kvitt.cli.shell import BAD_RESULT, connected, example, located, opened

@@ -2,9 +2,9 @@
 
 import click
 
-from kvitt.api.console.device_login import begin, token_of
-from kvitt.api.console.identity import person_of_token
-from kvitt.api.console.people import ConsolePerson
+from kvitt.api.people.claims import ConsolePerson
+from kvitt.api.people.device_login import begin, token_of
+from kvitt.api.people.identity import person_of_token
 from kvitt.cli.kept_token import forget_token, keep_token
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown

@@ -13,7 +13,7 @@ from kvitt.environment import TOKEN
 from kvitt.errors import BadSettings, NeedsSecondPerson, NotLoggedIn, TypedName
 
 if TYPE_CHECKING:
-    from kvitt.api.console.people import ConsolePerson
+    from kvitt.api.people.claims import ConsolePerson
     from kvitt.kernel.operators import PersonAtIssuer
     from kvitt.settings import Settings
 
@@ -88,7 +88,7 @@ def logged_in(settings: "Settings") -> "ConsolePerson":
 
     Raises NotLoggedIn, NotAuthenticated, BadSettings, IssuerUnreachable.
     """
-    from kvitt.api.console.identity import person_of_token
+    from kvitt.api.people.identity import person_of_token
     from kvitt.kernel.clock import utc_now
 
     require_issuer(settings)
@@ -124,7 +124,7 @@ def require_issuer(settings: "Settings") -> None:
 def _refuse_beside_known_people(conninfo: str) -> None:
     from psycopg.errors import UndefinedTable
 
-    from kvitt.api.console.identity import refuse_made_up_people
+    from kvitt.api.people.identity import refuse_made_up_people
     from kvitt.kernel.database import connect
 
     with connect(conninfo, application="kvitt") as connection:
@@ -136,8 +136,8 @@ def _refuse_beside_known_people(conninfo: str) -> None:
 
 
 def _need_role(who: "ConsolePerson", option: ByOption) -> None:
-    from kvitt.api.console.identity import need_role
-    from kvitt.api.console.people import ConsoleRole
+    from kvitt.api.people.claims import ConsoleRole
+    from kvitt.api.people.identity import need_role
 
     need_role(who, ConsoleRole.APPROVE if option.approves else ConsoleRole.ACT)
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from kvitt.api.console.frame import Redirect, Values, Visit
-from kvitt.api.console.operations import known
 from kvitt.api.console.words import does
+from kvitt.api.people.identity import known
 from kvitt.errors import BadOperator, EffectChanged, KvittError, NotInThatState
 from kvitt.kernel.approvals import ShownEffect
 from kvitt.kernel.operators import Operator

@@ -17,9 +17,9 @@ from kvitt.api.console.login import ClientTerms, Logins
 from kvitt.api.console.operations import Operations
 from kvitt.api.console.pages import PAGES
 from kvitt.api.console.pages.lists import LISTS
-from kvitt.api.console.people import Claims
 from kvitt.api.console.sessions import Sessions, SessionTerms
 from kvitt.api.console.watch import StoreWatch
+from kvitt.api.people.claims import Claims
 from kvitt.api.rest.tokens import Tokens
 from kvitt.kernel.clock import Clock
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load

@@ -22,10 +22,11 @@ from psycopg_pool import ConnectionPool
 
 from kvitt.api.console import showing
 from kvitt.api.console.frame import Asked, Values, Visit, fault_of, on_thread, page_begun, read_once
-from kvitt.api.console.identity import need_role
 from kvitt.api.console.keyset import AFTER, kept_of, refuse_persons
-from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.sessions import Session
+from kvitt.api.people import masking
+from kvitt.api.people.claims import ConsoleRole
+from kvitt.api.people.identity import need_role
 from kvitt.errors import BadRequest
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.money import Minor, exponent_of
@@ -177,14 +178,14 @@ def cell(value: object, column: CsvColumn, form: CsvForm) -> str:
 def _text(text: str, *, is_id: bool = False) -> str:
     """A text without persons, that no spreadsheet takes for a formula."""
     shown = showing.visible(text)
-    shown = shown if is_id else showing.masked(shown)
+    shown = shown if is_id else masking.masked(shown)
     return f"'{shown}" if shown.startswith(_FORMULAS) else shown
 
 
 def _filter_of(asked: Asked) -> str:
     """All that the address asks for, in one line."""
     said = [f"{name} {value}" for name, value in kept_of(asked.query).items() if name != _FORM]
-    return showing.masked(showing.visible(", ".join(said))) or "none"
+    return masking.masked(showing.visible(", ".join(said))) or "none"
 
 
 def _form_asked(asked: Asked) -> CsvForm:

@@ -24,12 +24,12 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console.bell import waiting_for
-from kvitt.api.console.identity import ROLES_LAST, need_role
 from kvitt.api.console.keyset import PAGE_ROWS, refuse_persons, trail_in
 from kvitt.api.console.operations import Operations
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
 from kvitt.api.console.rendering import rendered
 from kvitt.api.console.sessions import Session, hash_of, new_id
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
+from kvitt.api.people.identity import ROLES_LAST, need_role
 from kvitt.error_tree import BadRequest, KvittError, NotAvailable, NotPermitted
 from kvitt.errors import ResultUnknown
 from kvitt.kernel.clock import Clock
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kvitt.transports.kafka.browse import KafkaBrowser
 
 _log = structlog.get_logger(__name__)
-_SQL: Final = load("sessions", "kvitt.api.console")
+_SQL, _LOOKS = load("sessions", "kvitt.api.console"), load("people", "kvitt.api.people")
 BY_ITSELF: Final = "kvitt-live"
 """The header of a page that fetches itself anew, which nobody has asked for; it names the version that the browser has."""
 _MOST_FIELDS: Final = 50
@@ -99,7 +99,7 @@ class Visit:
         """Notes that this person looks at what is about somebody."""
         who = self.who
         looked = {"now": self.now, "issuer": who.issuer, "person": who.person, "name": who.name, "what": what, "case_no": case_no}
-        self.connection.execute(_SQL.add_look, looked)
+        self.connection.execute(_LOOKS.add_look, looked)
 
     def look_at_case(self, what: str, case_no: int) -> None:
         """Notes a look at a case, and lets the page show its person if this session has asked for that."""

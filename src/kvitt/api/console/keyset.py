@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from kvitt.api.console.showing import masked
+from kvitt.api.people.masking import masked
 from kvitt.errors import BadRequest
 
 PAGE_ROWS: Final = 50

@@ -16,12 +16,11 @@ from urllib.parse import urlencode
 import jwt
 from msgspec import Struct
 
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ISSUER, ConsoleRole
 from kvitt.api.rest.local_issuer import LocalIssuer
 from kvitt.api.rest.tokens import ALGORITHMS
 from kvitt.errors import NotAuthenticated
 
-ISSUER: Final = "kvitt-local-people"
 AUTHORIZE, CHOSEN, TOKEN = "/local/authorize", "/local/chosen", "/local/token"
 _CODES: Final = "kvitt-local-codes"
 _CODE_LASTS, _TOKEN_LASTS = timedelta(seconds=60), timedelta(minutes=5)
@@ -41,7 +40,6 @@ PEOPLE: Final = (
     MadeUpPerson("G100003", "Guro Godkjenner", tuple(ConsoleRole)),
 )
 """One who looks, and two who can act together."""
-LOCAL_ROLES: Final[Mapping[ConsoleRole, Sequence[str]]] = {role: (role.value,) for role in ConsoleRole}
 
 
 class LocalPeople:

@@ -13,9 +13,9 @@ import httpx
 import structlog
 from msgspec import Struct
 
-from kvitt.api.console.identity import RECENTLY
-from kvitt.api.console.people import Claims, ConsolePerson
 from kvitt.api.console.sessions import BegunLogin, LoginUnderWay, Sessions
+from kvitt.api.people.claims import Claims, ConsolePerson
+from kvitt.api.people.identity import RECENTLY
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
 from kvitt.errors import IssuerUnreachable, NotAuthenticated
 

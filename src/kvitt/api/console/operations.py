@@ -1,18 +1,16 @@
-"""The acts of the installation, as pages that act are given them, and who somebody is to them (design §11, §17)."""
+"""The acts of the installation, as pages that act are given them (design §11, §17)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from kvitt.api.console.approving import StepUp
-from kvitt.api.console.people import ConsolePerson
+from kvitt.api.people.approving import StepUp
 from kvitt.disbursement.rail import Schedule
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.source_limits import SourceLimit
 from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.database import Connection
-from kvitt.kernel.operators import PersonAtIssuer
 
 if TYPE_CHECKING:
     from kvitt.transports.kafka.browse import KafkaBrowser
@@ -37,8 +35,3 @@ class Operations(Struct, frozen=True):
     def rails(self) -> Sequence[str]:
         """The names of its rails."""
         return list(self.schedules)
-
-
-def known(who: ConsolePerson) -> PersonAtIssuer:
-    """The word of the issuer about somebody who acts here."""
-    return PersonAtIssuer(who.issuer, who.name)

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from kvitt.api.console import showing
 from kvitt.api.console.words import ends, shown_state
+from kvitt.api.people import masking
 
 STATIC_TYPES: Final[Mapping[str, str]] = {
     "console.css": "text/css; charset=utf-8",
@@ -37,7 +38,7 @@ def _printed(context: Context, value: Any) -> Any:
     if value is None:
         return ""
     text = showing.visible(str(value))
-    return text if context.get("reveals") is True else showing.masked(text, context.get("persons") or ())
+    return text if context.get("reveals") is True else masking.masked(text, context.get("persons") or ())
 
 
 @pass_context
@@ -68,7 +69,7 @@ def _hides(context: Context) -> bool:
 
 
 def _names(context: Context, text: str) -> int:
-    return showing.masked(text, context.get("persons") or ()).count(showing.MASK)
+    return masking.masked(text, context.get("persons") or ()).count(masking.MASK)
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.fetch import fetch_one, fetch_value
 from kvitt.kernel.queries import load

@@ -1,10 +1,5 @@
-"""Writes amounts, times and texts as pages show them: Norwegian numbers, Oslo's time, persons masked (design §17).
+"""Writes amounts, times and texts as pages show them: Norwegian numbers, Oslo's time (design §17)."""
 
-Everything a template prints passes through `masked`, unless it is a number, or markup made here: what a page does not show is not sent.
-"""
-
-import re
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,20 +9,9 @@ from markupsafe import Markup, escape
 from kvitt.kernel.identifiers import is_invisible
 from kvitt.kernel.money import Kroner, Minor, exponent_of
 
-MASK: Final = "•••••••••••"
 _OSLO: Final = ZoneInfo("Europe/Oslo")
-_NATIONAL_ID: Final = re.compile(r"(?<![0-9A-Za-z])\d{6}[ \u00a0.-]?\d{5}(?![0-9A-Za-z])")
 _MINUS, _GAP = "\u2212", "\u00a0"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_SHORTEST_PERSON: Final = 6
-
-
-def masked(text: str, persons: Iterable[str] = ()) -> str:
-    """The text without what is, or looks like, somebody's national id; `persons` are ids that are known to be one, wherever they stand."""
-    for person in persons:
-        if len(person) >= _SHORTEST_PERSON:
-            text = text.replace(person, MASK)
-    return _NATIONAL_ID.sub(MASK, text)
 
 
 def visible(text: str) -> str:

@@ -11,11 +11,10 @@ from litestar.router import Router
 from msgspec import Meta, Struct
 from psycopg_pool import ConnectionPool
 
-from kvitt.api.console.approving import StepUp, effect_now, is_of, order_of, visible
-from kvitt.api.console.identity import PeopleOfTokens, need_role
-from kvitt.api.console.operations import known
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
-from kvitt.api.console.showing import masked
+from kvitt.api.people.approving import StepUp, effect_now, is_of, order_of, visible
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
+from kvitt.api.people.identity import PeopleOfTokens, known, need_role
+from kvitt.api.people.masking import masked
 from kvitt.api.rest.routes import (
     PROBLEMS,
     Cursor,
@@ -34,7 +33,7 @@ from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("approvals", "kvitt.api.rest")
-_LOOKS: Final = load("sessions", "kvitt.api.console")
+_LOOKS: Final = load("people", "kvitt.api.people")
 _MOST: Final = 2**63 - 1
 NamedApproval = Annotated[int, Parameter(ge=1, le=_MOST, description="the approval's number")]
 Code = Annotated[str, Meta(pattern="^[0-9a-f]{8,64}$", description="the `code` of the effect that was seen", examples=["5f2c0d3a"])]

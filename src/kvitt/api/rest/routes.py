@@ -19,8 +19,8 @@ from litestar.openapi.spec import Parameter as HeaderParameter
 from litestar.params import Parameter
 from msgspec import Struct
 
-from kvitt.api.console.identity import PeopleOfTokens
-from kvitt.api.console.people import ConsolePerson
+from kvitt.api.people.claims import ConsolePerson
+from kvitt.api.people.identity import PeopleOfTokens
 from kvitt.api.rest.callers import Caller, DecisionAccess, Permission
 from kvitt.api.rest.problems import PROBLEM, Problem, problem_of
 from kvitt.disbursement.authority import Authority

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 
 from msgspec import json
 
-from kvitt.api.console.approving import amount_of, effect_now, is_of, not_there, visible
 from kvitt.api.console.exports import MOST_ROWS
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
-from kvitt.api.console.operations import known
 from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.pages.orders import version_of
-from kvitt.api.console.people import ConsoleRole
 from kvitt.api.console.words import does
+from kvitt.api.people.approving import amount_of, effect_now, is_of, not_there, visible
+from kvitt.api.people.claims import ConsoleRole
+from kvitt.api.people.identity import known
 from kvitt.errors import ApprovalLapsed, BadRequest, EffectChanged
 from kvitt.kernel.approvals import Approval, ApprovalState
 from kvitt.kernel.fetch import fetch, fetch_one

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Visit
 from kvitt.api.console.pages.case_head import case_of
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.errors import BadRequest
 from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.queries import load

@@ -14,7 +14,7 @@ from kvitt.api.console.pages.case_notes import notes_of
 from kvitt.api.console.pages.case_timeline import audited, newest_events
 from kvitt.api.console.pages.case_words import WaitingLine, orders_in_words, waiting_line
 from kvitt.api.console.pages.overview import NeedsPerson
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.kernel.fetch import fetch, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load

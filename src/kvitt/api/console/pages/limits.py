@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.limit_acts import LimitSet, limits_shown
 from kvitt.errors import BadRequest
 from kvitt.kernel.fetch import fetch

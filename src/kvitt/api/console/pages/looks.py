@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 

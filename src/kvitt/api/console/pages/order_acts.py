@@ -9,7 +9,7 @@ from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.approvals import order_acted_on
 from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.pages.orders import version
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed
 from kvitt.errors import OrderNotFound
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.errors import BadRequest
 from kvitt.payouts.approvable import PartiesLoaded
 

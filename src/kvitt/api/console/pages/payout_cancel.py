@@ -6,7 +6,7 @@ from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.payouts import version
 from kvitt.api.console.pages.plain_acts import payout_of, said
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.errors import BadRequest
 from kvitt.kernel.identifiers import wrong_text
 from kvitt.payouts.approvable import PayoutCancelled

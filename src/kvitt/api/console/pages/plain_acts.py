@@ -15,7 +15,7 @@ from kvitt.api.console.pages.payouts import payout_on_page
 from kvitt.api.console.pages.reconciliation import run_on_page, version_of_run
 from kvitt.api.console.pages.records import receipt_on_page, receipt_version
 from kvitt.api.console.pages.simulations import simulation_on_page, version_of_one
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.closing_acts import NumberNamed
 from kvitt.disbursement.limit_acts import LimitCleared
 from kvitt.disbursement.reconcile.acts import RunNamed, RunResolved

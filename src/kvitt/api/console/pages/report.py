@@ -6,7 +6,7 @@ from typing import Final
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.pages.plain_acts import said
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.reconcile.acts import RangeReported, reported
 from kvitt.disbursement.reconcile.runs import DayRange
 from kvitt.errors import BadRequest, KvittError

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.resend_many import MOST_AT_ONCE, OrdersResent
 from kvitt.errors import BadRequest

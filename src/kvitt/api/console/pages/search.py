@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.identifiers import flaw_of
 from kvitt.kernel.queries import load

@@ -6,7 +6,7 @@ from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
 from kvitt.api.console.hours import rail_hours
 from kvitt.api.console.pages.open_orders import behind, by_state, counted_out, leaving, open_sums, stops
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.operate import EVERYWHERE
 from kvitt.disbursement.sending_acts import SendingPlace

@@ -5,7 +5,7 @@ from typing import Final
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.people import ConsoleRole
+from kvitt.api.people.claims import ConsoleRole
 from kvitt.errors import BadRequest
 from kvitt.kernel.identifiers import wrong_id, wrong_text
 from kvitt.kernel.money import Minor

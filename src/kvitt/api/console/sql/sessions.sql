@@ -70,15 +70,6 @@ DELETE FROM console.done_forms WHERE session_hash = %(session_hash)s AND form_ha
 -- Pages that are live see at once what this transaction changes: the server counts it when it ends, and not some seconds later.
 SELECT pg_stat_force_next_flush();
 
--- name: issuer_of_people
--- An issuer of people who have logged in here, other than that of made-up ones.
-SELECT issuer FROM console.sessions WHERE issuer <> %(made_up)s LIMIT 1;
-
--- name: add_look
--- Somebody looked at what is about a person.
-INSERT INTO console.looks (looked_at, issuer, person, name, what, case_no)
-VALUES (%(now)s, %(issuer)s, %(person)s, %(name)s, %(what)s, %(case_no)s);
-
 -- name: reveal_case
 -- A session shows the person of a case from now on.
 INSERT INTO console.revealed_cases (session_hash, case_no, revealed_at) VALUES (%(session_hash)s, %(case_no)s, %(now)s)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 from msgspec import Struct, ValidationError, convert
 
-from kvitt.api.console.identity import device_client
+from kvitt.api.people.identity import device_client
 from kvitt.api.rest.tokens import PATIENCE_SECONDS
 from kvitt.console_settings import ConsoleSettings
 from kvitt.errors import BadSettings, IssuerUnreachable, LoginRefused

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from kvitt.api.console.local_people import ISSUER, LOCAL_ROLES
-from kvitt.api.console.people import Claims, ConsolePerson, ConsoleRole
+from kvitt.api.people.claims import ISSUER, LOCAL_ROLES, Claims, ConsolePerson, ConsoleRole
 from kvitt.api.rest.callers import Grants
 from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens, fetched_from
 from kvitt.console_settings import ConsoleSettings
@@ -18,9 +17,10 @@ from kvitt.errors import NotAuthenticated, NotLoggedIn, NotPermitted, TypedName
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch_value
+from kvitt.kernel.operators import PersonAtIssuer
 from kvitt.kernel.queries import load
 
-_SQL: Final = load("sessions", "kvitt.api.console")
+_SQL: Final = load("people", "kvitt.api.people")
 ROLES_LAST: Final = timedelta(hours=1)
 """How old the word of the issuer may be by which somebody acts."""
 
@@ -94,3 +94,8 @@ def need_role(who: ConsolePerson, role: ConsoleRole) -> None:
     """Raises NotPermitted unless this person has the role."""
     if role not in who.roles:
         raise NotPermitted(f"none of your groups has the role {role.value}")
+
+
+def known(who: ConsolePerson) -> PersonAtIssuer:
+    """The word of the issuer about somebody who acts."""
+    return PersonAtIssuer(who.issuer, who.name)

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from msgspec import Struct, json
 
-from kvitt.api.console.identity import RECENTLY
-from kvitt.api.console.people import ConsolePerson, ConsoleRole
+from kvitt.api.people.claims import ConsolePerson, ConsoleRole
+from kvitt.api.people.identity import RECENTLY
 from kvitt.disbursement.resend_many import OrdersResent
 from kvitt.errors import ApprovalNotFound, KvittError, LoginTooOld
 from kvitt.kernel.approvals import Approval, Approvals, ShownEffect
@@ -22,7 +22,7 @@ from kvitt.kernel.queries import load
 from kvitt.ledger.transfer import Transfer
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=30)
-_SQL: Final = load("approving", "kvitt.api.console")
+_SQL: Final = load("approving", "kvitt.api.people")
 
 _TAKES_LONG: Final = frozenset({"import helved", "import iverksetting", "kafka set-start-offset"})
 """Acts whose effect takes longer to work out than anybody waits for a page."""

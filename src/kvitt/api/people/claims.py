@@ -6,7 +6,7 @@ Who is who is decided by the issuer and one claim, which is the same for every c
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from kvitt.errors import BadOperator, NotAuthenticated
 from kvitt.kernel.operators import cleaned, name_of
 
 _LONGEST_NAME = 100
+ISSUER: Final = "kvitt-local-people"
+"""Who names people that are made up."""
 
 
 class ConsoleRole(StrEnum):
@@ -25,6 +27,10 @@ class ConsoleRole(StrEnum):
     APPROVE = "approve"
     PERSONS = "persons"
     AUDIT = "audit"
+
+
+LOCAL_ROLES: Final[Mapping[ConsoleRole, Sequence[str]]] = {role: (role.value,) for role in ConsoleRole}
+"""What their groups let them do: a group is called after its role."""
 
 
 class ConsolePerson(Struct, frozen=True):

@@ -28,7 +28,10 @@ from support.console_pages import live_with_hostile_text
 ROWS: Final = "as_many_rows"
 PROOFS: Final = {
     view: (getattr(queries, view), getattr(queries, ROWS))
-    for queries in (load("views_check", f"kvitt.{room}") for room in ("disbursement", "ledger", "payouts"))
+    for queries in (
+        *(load("views_check", f"kvitt.{room}") for room in ("disbursement", "ledger", "payouts")),
+        load("standing_check", "kvitt.disbursement"),
+    )
     for view in dir(queries)
     if view != ROWS
 }
@@ -77,6 +80,10 @@ def lived(kvitt_server: TestServer) -> Iterator[psycopg.Connection[Any]]:
             )
             connection.execute(
                 "INSERT INTO deferred (scheme, case_id, body, came_at, message_id, rail) VALUES ('AAP', 'A1', '', now(), 'm', 'oppdrag')"
+            )
+            connection.execute(
+                """INSERT INTO receipts (message_id, digest, body, received_at, outcome, rail)
+                   VALUES ('stray', sha256('x'), 'x', now(), 'unmatched', 'oppdrag')"""
             )
             connection.execute("INSERT INTO source_hours (source, hour, kroner) VALUES ('dp-sak', date_trunc('hour', now()), 3000)")
             connection.execute(
@@ -241,7 +248,6 @@ AS_THEY_ARE: Final = {
     "message_texts": "bytes",
     "messages": "rows with their state, which is derived again case by case",
     "note_texts": "words of people",
-    "open_receipts": "receipts that wait for a person, as they came",
     "operator_acts": "entries of the operators' chain",
     "order_checks": "what was found of an order, which is compared again case by case",
     "order_texts": "bytes",
@@ -261,7 +267,6 @@ AS_THEY_ARE: Final = {
     "record_texts": "bytes",
     "roles": "how processes do, as they wrote it last",
     "simulation_texts": "bytes",
-    "simulations": "what was asked and how it ended, which is compared again case by case",
     "stops": "a row for each stop",
 }
 """Views that show rows as they are, and no figure that is counted or added up."""

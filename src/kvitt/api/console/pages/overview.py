@@ -1,5 +1,5 @@
-"""Overview: all that needs a person, in one list from one view, most money first and then oldest; below it how the rails, sending and open
-orders stand, and what waits for its turn.
+"""Overview: all that needs a person, in one list from one view, the highest check sum first and then the oldest; below it how the rails,
+sending and open orders stand, and what waits for its turn.
 """
 
 from collections.abc import Container, Sequence

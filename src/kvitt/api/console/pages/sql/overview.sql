@@ -1,5 +1,5 @@
 -- name: attention
--- What needs a person, most money first, then what has waited longest. Kinds of which there may be ten thousands are asked for one by one, each
+-- What needs a person, the highest check sum first, then what has waited longest. Kinds of which there may be ten thousands are asked for one by one, each
 -- by an index of its own.
 (SELECT what, case_no, scheme, case_id, area, order_id, message_no, approval_no, dead_no, since, sum_kroner, why, ends_by
  FROM kvitt_views.attention_held ORDER BY sum_kroner DESC NULLS LAST, since LIMIT %(limit)s)

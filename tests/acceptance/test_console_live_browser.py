@@ -138,6 +138,17 @@ def test_who_is_at_a_form_is_told_that_things_have_changed_and_keeps_what_was_ty
         page.locator("#main").get_by_role("link", name="Replay as it is").wait_for()
 
 
+def test_a_note_that_is_being_written_stays_while_the_page_changes(chromium: Any, site: ConsoleSite, conninfo: str) -> None:
+    with watched(chromium, site.url, ACTS) as each, connect(conninfo) as connection:
+        page = each.page
+        (order_id,) = connection.execute("SELECT order_id FROM orders ORDER BY order_id LIMIT 1").fetchone() or ("",)
+        page.goto(f"{site.url}/orders/{order_id}/whereabouts")
+        page.get_by_label("Note for those who look next").fill("the rail has it")
+        connection.execute("UPDATE orders SET state = 'unknown', resends = 7 WHERE order_id = %s", [order_id])
+        page.locator("#main").get_by_text("7 times").wait_for()
+        assert page.get_by_label("Note for those who look next").input_value() == "the rail has it"
+
+
 def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
     record = """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
                 SELECT 'followed', 0, n, now(), convert_to('key ' || n, 'UTF8'), 'x', ''

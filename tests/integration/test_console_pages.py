@@ -77,7 +77,7 @@ def test_a_page_that_the_browser_has_is_not_read_again_and_one_with_a_form_says_
         "/simulations/",
         "/failures",
     }
-    assert found[False] >= {"/requests", "/orders//twins", "/messages/"}
+    assert found[False] >= {"/requests", "/orders//twins", "/orders//whereabouts", "/cases//person", "/messages/"}
     assert found[True] >= {"/approvals/", "/orders//release", "/dead-letters//replay", "/dead-letters//close", "/receipts//close"}
 
 

@@ -31,7 +31,7 @@ HOT["orders"] = {
 OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "has_payments")
 BEHIND_EVENT = {**A_CASE, "kind": None, "at": NOW, "place": 1, "no": 7}
 AROUND = {**A_CASE, "order_id": IDS[0], "order_ids": IDS, "number": 1, "first": NOW.date(), "last": NOW.date()}
-HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person", "case_version"), A_CASE)
+HOT["cases"] = dict.fromkeys(("case_by_no", *OF_A_CASE, "cases_of_person", "case_version", "person_version"), A_CASE)
 HOT["case_words"] = dict.fromkeys(("orders_in_words", "queued", "deferred"), AROUND)
 HOT["case_months"] = dict.fromkeys(("versions", "spans_of_month"), AROUND)
 HOT["case_days"] = dict.fromkeys(("orders_to_choose", "spans_around_order", "spans_by_now", "lines_around_order"), AROUND)
@@ -59,7 +59,7 @@ NEAR = {
     "queues": ["requests"],
     "message_ids": IDS[:3],
 }
-HOT["order_whereabouts"] = dict.fromkeys(("sending", "queues", "copies", "near", "strays"), NEAR)
+HOT["order_whereabouts"] = dict.fromkeys(("sending", "queues", "copies", "near", "strays", "whereabouts_version"), NEAR)
 CALLS = {
     "before": ROWS,
     "looked_through": 500,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -154,8 +155,21 @@ def read_of_person(visit: Visit) -> Values:
     }
 
 
+def version_of_person(visit: Visit) -> str:
+    """That of the cases of a person: which they are, and how each stands."""
+    found = fetch_value(visit.connection, _SQL.person_version, {"case_no": visit.path["case_no"]})
+    return sha256(str(found).encode()).hexdigest()
+
+
 PAGES: Final = (
     ConsolePage("/cases/{case_no:int}", "Case", "case.html", read_one, live="messages orders receipts notes", version=version),
     ConsolePage("/cases/{case_no:int}/reveal", "Case", "case.html", reveal, role=ConsoleRole.PERSONS, posted=True),
-    ConsolePage("/cases/{case_no:int}/person", "Cases of a person", "cases_of_person.html", read_of_person),
+    ConsolePage(
+        "/cases/{case_no:int}/person",
+        "Cases of a person",
+        "cases_of_person.html",
+        read_of_person,
+        live="messages orders",
+        version=version_of_person,
+    ),
 )

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.pages.case_notes import notes_of
-from kvitt.api.console.pages.orders import OrderText, order_of
+from kvitt.api.console.pages.orders import OrderText, order_of, version_of
 from kvitt.api.console.showing import moment_in_words
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import queue_id
@@ -164,4 +164,13 @@ def _lost(near: Sequence[OrderNear], *, was_taken: bool) -> LossCause:
     )
 
 
-PAGES: Final = (ConsolePage("/orders/{order_id:uuid}/whereabouts", "Where is the order?", "order_whereabouts.html", read),)
+def version(visit: Visit) -> str:
+    """That of the order, of the notes beside it, and of the receipts that wait."""
+    others = fetch_value(visit.connection, _SQL.whereabouts_version, {"order_id": visit.path["order_id"]})
+    return f"{version_of(visit, visit.path['order_id'])}-{others or 'none'}"
+
+
+_PATH: Final = "/orders/{order_id:uuid}/whereabouts"
+PAGES: Final = (
+    ConsolePage(_PATH, "Where is the order?", "order_whereabouts.html", read, live="orders receipts notes approvals", version=version),
+)

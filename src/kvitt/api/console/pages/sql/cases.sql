@@ -62,3 +62,10 @@ SELECT concat_ws('-', (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHE
                  (SELECT concat(count(*), max(s.stopped_at)) FROM kvitt_views.stops AS s),
                  string_agg(concat(o.state, o.is_held), '-'))
 FROM (SELECT state, is_held FROM kvitt_views.orders WHERE case_no = %(case_no)s ORDER BY number DESC LIMIT 5) AS o;
+
+-- name: person_version
+-- Whether the cases of the person of a case have changed.
+SELECT string_agg(concat_ws(' ', c.case_no, c.open_orders, c.queued_messages, c.last_at), '-' ORDER BY c.case_no)
+FROM (SELECT ordered_for FROM kvitt_views.persons WHERE case_no = %(case_no)s) AS this
+JOIN kvitt_views.persons AS p ON p.ordered_for = this.ordered_for
+JOIN kvitt_views.cases AS c ON c.case_no = p.case_no;

@@ -30,3 +30,9 @@ UNION ALL
 -- Receipts that wait for a person, newest first.
 SELECT receipt_no, received_at, outcome, severity, code, note FROM kvitt_views.open_receipts
 WHERE rail = %(rail)s AND outcome <> 'contradicts' ORDER BY receipt_no DESC LIMIT %(limit)s;
+
+-- name: whereabouts_version
+-- Whether there are other notes on the case of an order, or other receipts that wait.
+SELECT concat_ws('-', (SELECT max(n.note_no) FROM kvitt_views.orders AS o JOIN kvitt_views.note_texts AS n ON n.case_no = o.case_no
+                       WHERE o.order_id = %(order_id)s),
+                 (SELECT max(receipt_no) FROM kvitt_views.open_receipts));

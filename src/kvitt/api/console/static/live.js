@@ -90,6 +90,15 @@
     tell();
   };
 
+  // What is typed stays; what stands above it is as it is by now. Somebody asked for it, so this is a visit as any other.
+  const showChanged = async () => {
+    const answer = await fetch(location.href, { cache: "no-store", redirect: "error" });
+    if (!answer.ok) return location.reload();
+    changed = false;
+    await take(new DOMParser().parseFromString(await answer.text(), "text/html"), true);
+    tell();
+  };
+
   const take = async (next, all) => {
     const page = document.getElementById("page");
     [page, next].forEach(name);
@@ -155,7 +164,7 @@
     pause.textContent = paused ? "Go on" : "Pause";
     look();
   });
-  show.addEventListener("click", () => (changed ? location.reload() : refresh(true)));
+  show.addEventListener("click", () => (changed ? showChanged().catch(() => location.reload()) : refresh(true)));
   bar.hidden = false;
   pause.hidden = parts.size === 0 || tells;
   watch();

@@ -256,6 +256,8 @@ def test_what_is_found_kind_by_kind_is_what_is_found_when_all_of_it_is_sorted(an
     assert len([each for each in letters if "dead letter" in each]) == 900
     used = {node.get("Index Name") for node in nodes_of(plan)}
     assert {"orders_held_by_sum", "orders_unknown_by_sum", "alarms_by_sum", "dead_letters_open_since"} <= used, "whatever statistics knew"
+
+
 def test_the_bell_of_each_page_looks_only_at_what_is_asked_for(analysed: Connection) -> None:
     bell = {"now": NOW, "issuer": "issuer", "person": "person", "limit": 100}
     with analysed.transaction(force_rollback=True):

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0097"
-down_revision = "0096"
+revision = "0098"
+down_revision = "0097"
 
 
 def upgrade() -> None:

@@ -83,31 +83,6 @@ def test_a_stream_names_what_has_changed_and_says_nothing_of_it(site: ConsoleSit
         assert "secret" not in "".join(stream.said)
 
 
-def parts_changed(connection: Connection, statement: str) -> set[str]:
-    """The parts that a statement changes."""
-    asked = "SELECT part, changes FROM kvitt_views.changes"
-    before = dict(connection.execute(asked).fetchall())
-    connection.execute(statement.encode())
-    connection.execute("SELECT pg_stat_force_next_flush()")
-    after = dict(connection.execute(asked).fetchall())
-    return {part for part in after if after[part] != before.get(part)}
-
-
-def test_pages_that_show_no_jobs_hear_of_those_alone_that_fail(connection: Connection) -> None:
-    connection.execute(
-        "INSERT INTO jobs (name, timetable, catch_up, next_due, next_try) VALUES ('j', 'every minute', 'last', now(), now())"
-    )
-    connection.execute("SELECT pg_stat_force_next_flush()")
-    assert parts_changed(connection, "UPDATE jobs SET last_run = now() WHERE name = 'j'") == {"jobs"}
-    assert parts_changed(connection, "UPDATE jobs SET state = 'failed', tries = 1 WHERE name = 'j'") == {"jobs", "alarms"}
-    assert parts_changed(connection, "UPDATE jobs SET state = 'scheduled', tries = 0 WHERE name = 'j'") == {"jobs", "alarms"}
-
-
-def test_the_parts_that_pages_hear_of_are_parts_that_change(connection: Connection) -> None:
-    parts = {part for (part,) in connection.execute("SELECT part FROM kvitt_views.changes")}
-    assert {part for page in PAGES for part in page.live.split()} <= parts
-
-
 def test_all_streams_share_one_connection_and_slow_pages_down(site: ConsoleSite, connection: Connection) -> None:
     browser = site.browser(LOOKS)
     with ExitStack() as opened:
@@ -235,3 +210,28 @@ def role(name: str, condition: str = "works", at_fault: str | None = None, *, an
 )
 def test_what_does_not_answer_is_said_once_with_since_when(roles: list[RoleSeen], said: list[str]) -> None:
     assert faults_of(roles) == said
+
+
+def parts_changed(connection: Connection, statement: str) -> set[str]:
+    """The parts that a statement changes."""
+    asked = "SELECT part, changes FROM kvitt_views.changes"
+    before = dict(connection.execute(asked).fetchall())
+    connection.execute(statement.encode())
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    after = dict(connection.execute(asked).fetchall())
+    return {part for part in after if after[part] != before.get(part)}
+
+
+def test_pages_that_show_no_jobs_hear_of_those_alone_that_fail(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO jobs (name, timetable, catch_up, next_due, next_try) VALUES ('j', 'every minute', 'last', now(), now())"
+    )
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    assert parts_changed(connection, "UPDATE jobs SET last_run = now() WHERE name = 'j'") == {"jobs"}
+    assert parts_changed(connection, "UPDATE jobs SET state = 'failed', tries = 1 WHERE name = 'j'") == {"jobs", "alarms"}
+    assert parts_changed(connection, "UPDATE jobs SET state = 'scheduled', tries = 0 WHERE name = 'j'") == {"jobs", "alarms"}
+
+
+def test_the_parts_that_pages_hear_of_are_parts_that_change(connection: Connection) -> None:
+    parts = {part for (part,) in connection.execute("SELECT part FROM kvitt_views.changes")}
+    assert {part for page in PAGES for part in page.live.split()} <= parts

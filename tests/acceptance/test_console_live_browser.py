@@ -122,7 +122,7 @@ def test_a_list_keeps_its_rows_and_counts_new_ones(chromium: Any, site: ConsoleS
 def test_who_is_at_a_form_is_told_that_things_have_changed_and_keeps_what_was_typed(
     chromium: Any, site: ConsoleSite, conninfo: str
 ) -> None:
-    with watched(chromium, site.url, ACTS) as each, connect(conninfo) as connection:
+    with watched(chromium, site.url, person=ACTS) as each, connect(conninfo) as connection:
         page = each.page
         connection.execute(LETTER, [70, 70])
         (number,) = connection.execute("SELECT dead_no FROM dead_letters WHERE position = 70").fetchone() or (0,)

@@ -207,8 +207,8 @@ class Submit:
             )
             if dry_runs := {key for each in now if each.dry_run and (key := each.case_key)}:
                 find_open_since(cursor, [cases[key] for key in sorted(dry_runs)])
-            outside = self._outside(cursor, asking, now, next((each.limits for each in drawn if each.limits), None))
-        return _Sorting(cases, iter([each.number for each in drawn]), self._clock(), self._ports, outside)
+            outside = self._outside(cursor, asking, now, drawn[0].limits)
+        return _Sorting(cases, iter(drawn[0].numbers if drawn else ()), self._clock(), self._ports, outside)
 
     def _outside(
         self, cursor: psycopg.Cursor[Any], asking: Sequence[tuple[Case, str]], records: Sequence[ParsedRecord], limits: str | None
@@ -237,9 +237,9 @@ class Submit:
 
 
 class _Drawn(NamedTuple):
-    """A number for a message; one of those that are drawn together has the limits that people have set, as `decode_limits` reads them."""
+    """Numbers for messages, and the limits that people have set, as `decode_limits` reads them."""
 
-    number: int
+    numbers: list[int]
     limits: str | None
 
 

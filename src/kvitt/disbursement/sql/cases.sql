@@ -71,16 +71,14 @@ WHERE (c.scheme, c.case_id) <> (w.scheme, w.case_id) OR p.state = 'pending';
 
 -- name: next_message_numbers
 -- As many fresh message numbers as asked for, rising, once this transaction alone decides about what these persons are paid, as `lock_persons`
--- has it; and with one of them the limits that people have set, as `decode_limits` reads them.
+-- has it; and the limits that people have set, as `decode_limits` reads them.
 WITH locked AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(p.key))
     FROM (SELECT DISTINCT hashtextextended(w.person, 15) AS key FROM unnest(%b::text[]) AS w (person) ORDER BY 1 OFFSET 0) AS p
 )
-SELECT nextval('message_numbers') AS number,
-       CASE WHEN n.place = 1 THEN (SELECT json_agg(json_build_array(l.source, l.kroner_per_hour, l.kroner_per_order, l.until))::text
-                                   FROM source_limits AS l) END AS limits
-FROM locked CROSS JOIN generate_series(1, %b::integer) AS n (place)
-ORDER BY 1;
+SELECT array_agg(nextval('message_numbers')) AS numbers,
+       (SELECT json_agg(json_build_array(l.source, l.kroner_per_hour, l.kroner_per_order, l.until))::text FROM source_limits AS l) AS limits
+FROM locked CROSS JOIN generate_series(1, %b::integer);
 
 -- name: queued_messages
 -- The longest queued messages of cases after a given one, at most so many of each, all of them oldest first, with the limits that people

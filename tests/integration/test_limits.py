@@ -14,8 +14,10 @@ from kvitt.app.ports import limits_of, ports_of
 from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.limit_acts import LimitSet, clear_limit, limits_shown, set_limit
 from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.preview import preview
 from kvitt.disbursement.source_limits import SetLimit, SourceLimit, in_force
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.values import Scheme
@@ -27,7 +29,7 @@ from kvitt.kernel.queries import load
 from kvitt.settings import LimitsSettings, OpsSettings, SourceLimitSettings
 from support.console_script import command
 from support.console_stage import ACTS, APPROVES, LOOKS, Browser, console_site
-from support.hub_messages import dp
+from support.hub_messages import dp, text
 from support.hub_stage import Stage
 
 pytestmark = pytest.mark.usefixtures("made_up_people")
@@ -197,6 +199,19 @@ def test_a_message_that_an_act_lets_in_has_the_limit_of_the_settings(database: s
         else:
             assert here.kvitt("order", "withdraw", order_id, *BY_TWO).returncode == 0
         assert held(stage) == ["A"]
+
+
+def test_a_dry_run_says_what_a_limit_would_hold_and_locks_nothing(database: str) -> None:
+    with hub(database, kroner_per_hour=2000) as stage:
+        stage.hand_in(DP, ("one", dp("A")))
+        asked = (DP, b"two", text(dp("B")))
+        found = preview(stage.connection, stage.ports, *asked, now=stage.clock())
+        ((reason,),) = found.held
+        assert (reason.kind, reason.amounts_kroner) == (HoldKind.OVER_LIMIT, (1500, 1500, 2000))
+        put(stage, per_hour=3000)
+        assert preview(stage.connection, stage.ports, *asked, now=stage.clock()).held == ((),)
+        hours = stage.rows("SELECT source, kroner FROM source_hours")
+        assert hours == [(TOPIC, 1500)]
 
 
 def test_an_approval_of_a_limit_that_somebody_changed_meanwhile_is_looked_at_once_more(database: str, tmp_path: Path) -> None:

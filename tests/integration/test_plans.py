@@ -84,7 +84,11 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "payments_of_other_cases": [NUMBERS, TEXTS, SCHEMES, 100],
         "lines_of_other_cases": [NUMBERS, TEXTS, SCHEMES, 100],
     },
-    (HUB, "source_limits"): {"lock_source_hours": [NOW, TEXTS], "used_in_hour": {"sources": TEXTS, "hour": NOW}},
+    (HUB, "source_limits"): {
+        "lock_source_hours": [NOW, TEXTS],
+        "source_hours": [NOW, TEXTS],
+        "used_in_hour": {"sources": TEXTS, "hour": NOW},
+    },
     (HUB, "simulations"): {
         "requests_by_number": [NUMBERS],
         "questions_of_requests": [NUMBERS],
@@ -232,7 +236,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     },
     # Locks, and what an operator asks for.
     (HUB, "other_cases"): {"lock_persons", "exempt_pairs", "list_exempt_pairs", "end_exempt_pairs"},
-    (HUB, "source_limits"): {"limits_of_people", "set_limit", "clear_limit"},  # people's, of a few sources
+    (HUB, "source_limits"): {"limits_of_people", "limits_set", "set_limit", "clear_limit"},  # people's, of a few sources
     (HUB, "take_over"): {"add_accepted", "add_decisions"},  # plain inserts
     (HUB, "orders"): set(),
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts

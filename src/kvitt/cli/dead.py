@@ -133,7 +133,7 @@ def replay(
             if record.key is None or scheme in contracts.forwarding:
                 click.echo(f"dead letter {number} would be appended to {record.topic}; a need is forwarded as it is")
                 return
-            print_preview(preview(connection, wiring().ports, scheme, record.key, record.body, now=record.at))
+            print_preview(preview(connection, wiring().acting(settings), scheme, record.key, record.body, now=record.at))
             return
         act, asked = "dead replay unchanged", LetterNamed(number)
         if content is not None or new_key is not None:

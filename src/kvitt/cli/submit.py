@@ -195,14 +195,14 @@ def _preview(settings: Settings, scheme: Scheme, key: str, body: bytes) -> bool:
         wiring().database(settings, own=False, upgrade_it=False) as conninfo,
         connected(conninfo, application="kvitt preview") as connection,
     ):
-        found = _previewed(connection, scheme, key, body)
+        found = _previewed(settings, connection, scheme, key, body)
     print_preview(found)
     return found.refusal is None
 
 
-def _previewed(connection: Connection, scheme: Scheme, key: str, body: bytes) -> Preview:
+def _previewed(settings: Settings, connection: Connection, scheme: Scheme, key: str, body: bytes) -> Preview:
     try:
-        return preview(connection, wiring().ports, scheme, key.encode(), body, now=utc_now())
+        return preview(connection, wiring().acting(settings), scheme, key.encode(), body, now=utc_now())
     except ValueError as error:
         raise click.UsageError(f"the message would be a dead letter: {shown(error)}") from None
 
@@ -210,7 +210,7 @@ def _previewed(connection: Connection, scheme: Scheme, key: str, body: bytes) ->
 def _simulate(settings: Settings, scheme: Scheme, key: str, body: bytes, seconds: float) -> bool:
     """The preview, and what the rail says of its orders. Whether it says what would be paid, or has nothing to say."""
     with working(settings) as conninfo, connected(conninfo, application="kvitt preview") as connection:
-        found = _previewed(connection, scheme, key, body)
+        found = _previewed(settings, connection, scheme, key, body)
         print_preview(found, "nothing was sent; the rail is asked")
         if found.refusal or not found.orders:
             return found.refusal is None

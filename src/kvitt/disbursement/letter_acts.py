@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from kvitt.disbursement.dead import OPEN, DeadLetter, DeadLetters, Put, Replayed
+from kvitt.disbursement.holding import HoldKind
 from kvitt.disbursement.letter_difference import difference
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.preview import Preview, foresee
@@ -71,11 +72,13 @@ def _effect(connection: Connection, clock: Clock, ports: Ports, asked: LetterRep
     if letter.state != OPEN:
         raise NotInThatState(f"dead letter {asked.number} was {letter.state} by {letter.closed_by}: {letter.note}")
     record = letters.as_replayed(asked.number, body=asked.body, key=asked.key)
-    foreseen = "\n".join(_foreseen(connection, ports, letter, record))
+    foreseen = [*_foreseen(connection, ports, letter, record)]
     key = "no key" if record.key is None else f"the key {record.key.decode(errors='backslashreplace')}"
     whose = "as its sender wrote it" if record.body == letter.body else "with a mended body"
-    text = f"dead letter {asked.number} would be appended to {record.topic} under {key}, {whose}:\n{_shown(letter, record)}\n{foreseen}"
-    return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest(), foreseen)
+    text = f"dead letter {asked.number} would be appended to {record.topic} under {key}, {whose}:\n{_shown(letter, record)}"
+    text = "\n".join([text, *(each.text for each in foreseen)])
+    counted = [each.text for each in foreseen if not each.moves]
+    return ShownEffect.of(text, letter.state, record.topic, record.key, sha256(record.body).hexdigest(), counted)
 
 
 def _shown(letter: DeadLetter, record: Replayed) -> str:
@@ -87,35 +90,46 @@ def _shown(letter: DeadLetter, record: Replayed) -> str:
     return "\n".join([*mended, "so that it is:", shown])
 
 
-def _foreseen(connection: Connection, ports: Ports, letter: DeadLetter, record: Replayed) -> Iterator[str]:
+class _ForeseenLine(NamedTuple):
+    """A line about what would come of a message; one that `moves` with other messages makes no other effect."""
+
+    text: str
+    moves: bool = False
+
+
+def _foreseen(connection: Connection, ports: Ports, letter: DeadLetter, record: Replayed) -> Iterator[_ForeseenLine]:
     """Lines that say what the message would lead to, were it handled now; no ids in them, which are made anew each time."""
     scheme = ports.contracts.scheme_of(letter.source)
     if record.key is None or scheme in ports.contracts.forwarding:
-        yield "it is forwarded as it is, and what it leads to is seen then"
+        yield _ForeseenLine("it is forwarded as it is, and what it leads to is seen then")
         return
     try:
         found = foresee(connection, ports, scheme, record.key, record.body, now=record.at)
     except ValueError as error:
-        yield f"it would not be handled: {error}"
+        yield _ForeseenLine(f"it would not be handled: {error}")
         return
     yield from _lines(found)
 
 
-def _lines(found: Preview) -> Iterator[str]:
+def _lines(found: Preview) -> Iterator[_ForeseenLine]:
     if found.contradicted:
-        yield "a receipt contradicts what stands of the case: the message would wait until two people have resolved it"
+        yield _ForeseenLine("a receipt contradicts what stands of the case: the message would wait until two people have resolved it")
     elif found.waits:
-        yield "the case has an order without a receipt: the message would wait, and be compared with what is accepted by then"
+        yield _ForeseenLine(
+            "the case has an order without a receipt: the message would wait, and be compared with what is accepted by then"
+        )
     if found.refusal:
         because = f" ({found.reason})" if found.reason else ""
-        yield f"it would be answered FEILET [{found.refusal.status}] {found.refusal.text}{because}"
+        yield _ForeseenLine(f"it would be answered FEILET [{found.refusal.status}] {found.refusal.text}{because}")
     elif not found.orders:
-        yield "it would be answered OK: nothing differs from what is accepted, nothing would be ordered"
+        yield _ForeseenLine("it would be answered OK: nothing differs from what is accepted, nothing would be ordered")
     else:
         for order, reasons in zip(found.orders, found.held, strict=True):
-            yield f"it would order, area {order.area}, order {order.number} of case {order.case_id}:"
+            yield _ForeseenLine(f"it would order, area {order.area}, order {order.number} of case {order.case_id}:")
             for line in order.lines:
                 ceases = f", ceases from {line.ceased_from}" if line.ceased_from else ""
-                yield f"  {line.class_code} from {line.start} to {line.end}, {line.amount} kr{ceases}"
+                yield _ForeseenLine(f"  {line.class_code} from {line.start} to {line.end}, {line.amount} kr{ceases}")
             for reason in reasons:
-                yield f"  it would be held until two people have looked at it: {reason.text}"
+                yield _ForeseenLine(
+                    f"  it would be held until two people have looked at it: {reason.text}", reason.kind is HoldKind.OVER_LIMIT
+                )

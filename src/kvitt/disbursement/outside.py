@@ -37,10 +37,12 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import LineOfOtherCase, OtherCase, OutsideFindingRow, PaymentOfOtherCase, SourceHourRow
 from kvitt.disbursement.source_limits import SourceHours, decode_limits, in_force, kroner_of
 from kvitt.disbursement.values import PERSON_DIGITS, Order
-from kvitt.kernel.fetch import Source, fetch
+from kvitt.kernel.database import Connection
+from kvitt.kernel.fetch import Source, fetch, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("other_cases", "kvitt.disbursement")
+_LIMITS: Final = load("source_limits", "kvitt.disbursement")
 
 
 class OutsideFinding(Struct, frozen=True):
@@ -93,6 +95,13 @@ class LookedUp:
             limits = in_force(self._ports.limits, decode_limits(of_people), self._now)
             self._hours = self._hours or SourceHours(self._now)
             self._hours.look(cursor, limits, sources_of(self._ports.contracts, records))
+
+    def foresee(self, connection: Connection, records: Iterable[ParsedRecord]) -> None:
+        """Looks up the same without locking anything, for who looks at what would be."""
+        limits = in_force(self._ports.limits, decode_limits(fetch_value(connection, _LIMITS.limits_set)), self._now)
+        self._hours = SourceHours(self._now)
+        with connection.cursor() as cursor:
+            self._hours.look(cursor, limits, sources_of(self._ports.contracts, records), lock=False)
 
     def findings(self, asked: AskedFor) -> OutsideFindings:
         """Returns what other cases pay as well, and whether the source is over its limit."""

@@ -74,7 +74,9 @@ def foresee(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     _look_at_other_cases(connection, ports, case, parsed)
     before = tuple(case.payments.values()) if case else ()
     orders = _orders(ports, message, case, now)
-    work = _decided(ports, message, case, now, parsed)
+    outside = LookedUp(ports, now)
+    outside.foresee(connection, [parsed])
+    work = _decided(ports, message, case, now, parsed, outside=outside)
     answer = work.steps[0].answer
     return Preview(
         scheme=scheme,
@@ -90,11 +92,13 @@ def foresee(connection: Connection, ports: Ports, scheme: Scheme, key: bytes, bo
     )
 
 
-def _decided(ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord) -> UnitOfWork:
+def _decided(
+    ports: Ports, message: InboxMessage, case: Case | None, now: datetime, parsed: ParsedRecord, *, outside: LookedUp
+) -> UnitOfWork:
     """Returns what handling would store and publish, were the case free; a failure of ours is answered as the real one is."""
     contract, work = ports.contracts.of[message.source], UnitOfWork()
     try:
-        handler = Handler(contract, ports.rails, work, now, outside=LookedUp(ports, now))
+        handler = Handler(contract, ports.rails, work, now, outside=outside)
         if isinstance(message.content, Refusal):
             handler.refuse(None, message, None, message.content, parsed.dead)
         else:

@@ -89,13 +89,16 @@ class SourceHours:
         self.hour = now.replace(minute=0, second=0, microsecond=0)
         self._paid: dict[str, int] = {}
 
-    def look(self, cursor: psycopg.Cursor[Any], limits: SourceLimits, sources: Iterable[str]) -> None:
-        """Looks up, and locks until the transaction ends, what those of these sources had paid that have a limit. Asks nothing without."""
+    def look(self, cursor: psycopg.Cursor[Any], limits: SourceLimits, sources: Iterable[str], *, lock: bool = True) -> None:
+        """Looks up, and locks until the transaction ends, what those of these sources had paid that have a limit. Asks nothing without.
+
+        Not to `lock` is for who only looks at what would be.
+        """
         self._limits = limits
         limited = sorted({each for each in sources if each in self._limits} - self._paid.keys())
         if limited:
-            rows = fetch(cursor, _PaidInHour, _SQL.lock_source_hours, [self.hour, limited])
-            self._paid.update({each.source: each.kroner for each in rows})
+            rows = fetch(cursor, _PaidInHour, _SQL.lock_source_hours if lock else _SQL.source_hours, [self.hour, limited])
+            self._paid.update({**dict.fromkeys(limited, 0), **{each.source: each.kroner for each in rows}})
 
     def is_limited(self, source: str) -> bool:
         """Whether what it has paid is counted."""

@@ -5,6 +5,14 @@ SELECT w.source, w.hour, 0 FROM (SELECT s.source, %b::timestamptz AS hour FROM u
 ON CONFLICT (source, hour) DO UPDATE SET kroner = h.kroner
 RETURNING source, kroner;
 
+-- name: source_hours
+-- The same without locks, as far as anything was counted.
+SELECT source, kroner FROM source_hours WHERE hour = %b::timestamptz AND source = ANY (%b::text[]);
+
+-- name: limits_set
+-- Limits that people have set, as `decode_limits` reads them.
+SELECT json_agg(json_build_array(l.source, l.kroner_per_hour, l.kroner_per_order, l.until))::text FROM source_limits AS l;
+
 -- name: limits_of_people
 -- Limits that two people have set, also those that have ended.
 SELECT source, kroner_per_order, kroner_per_hour, until, set_at, set_by, approved_by, reason FROM kvitt_views.source_limits ORDER BY source;

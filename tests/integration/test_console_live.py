@@ -89,7 +89,9 @@ def test_all_streams_share_one_connection_and_slow_pages_down(site: ConsoleSite,
         streams = [opened.enter_context(stream_of(browser)) for _ in range(30)]
         assert {stream.next().get("faults") for stream in streams} == {None}
         connection.execute(STOP, ["AAP"])
-        assert {stream.until_changed("orders")["every"] for stream in streams} == {3}
+        for stream in streams:
+            # What changed before may be heard while fewer are there.
+            until(lambda stream=stream: stream.until_changed("orders").get("every") == 3)
         watching = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kvitt console watch'"
         assert connection.execute(watching).fetchone() == (1,)
 

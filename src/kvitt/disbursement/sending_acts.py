@@ -21,7 +21,7 @@ from kvitt.kernel.operators import Operator
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("operate", "kvitt.disbursement")
-_MOST_COUNTED: Final = 100_000
+_MOST_COUNTED: Final = 20_000
 
 
 class SendingPlace(Struct, frozen=True):

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0098"
-down_revision = "0097"
+revision = "0091"
+down_revision = "0090"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0095"
-down_revision = "0094"
+revision = "0088"
+down_revision = "0087"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0094"
-down_revision = "0092"
+revision = "0087"
+down_revision = "0086"
 
 
 def upgrade() -> None:

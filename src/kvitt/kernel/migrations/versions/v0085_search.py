@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0091"
-down_revision = "0090"
+revision = "0085"
+down_revision = "0084"
 
 
 def upgrade() -> None:

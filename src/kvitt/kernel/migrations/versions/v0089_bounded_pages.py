@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0096"
-down_revision = "0095"
+revision = "0089"
+down_revision = "0088"
 
 
 def upgrade() -> None:

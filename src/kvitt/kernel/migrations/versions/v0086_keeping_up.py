@@ -2,8 +2,8 @@
 
 from kvitt.kernel.migrations import apply
 
-revision = "0092"
-down_revision = "0091"
+revision = "0086"
+down_revision = "0085"
 
 
 def upgrade() -> None:

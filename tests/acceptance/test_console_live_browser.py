@@ -55,7 +55,7 @@ def logged_in(chromium: Any, site: ConsoleSite) -> Any:
 
 
 @contextmanager
-def watched(chromium: Any, url: str, *, person: str = LOOKS, kept: Any = None) -> Iterator[Watched]:
+def watched(chromium: Any, url: str, person: str = LOOKS, *, kept: Any = None) -> Iterator[Watched]:
     """A browser of somebody who logs in, or has; at the end nothing was at fault but fetches of what was away."""
     context = chromium.new_context(viewport={"width": 900, "height": 500}, storage_state=kept)
     made = Watched(context, url)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from lxml import etree
 
-from kvitt.api.console.charts import BOTTOM, LEFT, RIGHT, TOP, BarValue, bar_chart, scale_of, spark, step_chart
+from kvitt.api.console.charts import BOTTOM, LEFT, RIGHT, TOP, BarValue, bar_chart, scale_of, step_chart
 from kvitt.api.console.rendering import templates
 
 
@@ -59,35 +59,26 @@ def test_a_line_keeps_a_value_until_the_time_of_the_next() -> None:
     assert chart.path == f"M{LEFT} {half}H{quarter}V{BOTTOM}H{RIGHT}V{TOP}"
     assert (chart.begins, chart.ends) == ("01.01.2026", "05.01.2026")
     assert step_chart([]) is None
-    assert spark([]) is None
 
 
 def test_one_value_is_a_line_all_the_way() -> None:
-    chart, small = (make([(datetime(2026, 7, 1, 12, tzinfo=UTC), 5)]) for make in (step_chart, spark))
+    chart = step_chart([(datetime(2026, 7, 1, 12, tzinfo=UTC), 5)])
     assert chart
-    assert small
     assert chart.path == f"M{LEFT} {scale_of([5]).y(5)}H{RIGHT}"
-    assert small.path.endswith("H100")
     assert chart.begins == "01.07. 14:00", "Oslo's time"
 
 
 def test_a_page_prints_a_chart_with_a_name_and_a_table_and_no_colour() -> None:
-    shown_as = (
-        '{{ charts.bars("Rate", a, ["Hour", "Number"]) }}'
-        '{{ charts.line("Age", b, ["At", "s"]) }}'
-        '{{ charts.spark("Sum", c, ["Day", "kr"]) }}'
-    )
+    shown_as = '{{ charts.bars("Rate", a, ["Hour", "Number"]) }}{{ charts.line("Age", b, ["At", "s"]) }}'
     source = f'{{% import "charts.html" as charts with context %}}<div>{shown_as}</div>'
     steps = [(date(2026, 1, 1), 10), (date(2026, 1, 2), 0)]
-    values = {"a": bar_chart([BarValue("<08>", 5, 6), BarValue("09", 4)]), "b": step_chart(steps), "c": spark(steps)}
+    values = {"a": bar_chart([BarValue("<08>", 5, 6), BarValue("09", 4)]), "b": step_chart(steps)}
     shown = templates().from_string(source).render(reveals=False, persons=(), **values)
     page = etree.fromstring(shown)
     drawings = page.findall(".//svg")
-    assert [each.findtext("title") for each in drawings] == [
-        f"{name}. The table {where} has its numbers." for name, where in (("Rate", "below"), ("Age", "below"), ("Sum", "beside"))
-    ]
-    assert [each.get("role") for each in drawings] == ["img"] * 3
-    assert len(page.findall(".//details/table")) == 3
+    assert [each.findtext("title") for each in drawings] == [f"{name}. The table below has its numbers." for name in ("Rate", "Age")]
+    assert [each.get("role") for each in drawings] == ["img"] * 2
+    assert len(page.findall(".//details/table")) == 2
     assert [cell.text for cell in page.findall(".//details/table")[0].iter("td")] == ["5", "6", "4", "none yet"]
     assert {value for each in page.iter() for name, value in each.items() if name in ("fill", "stroke")} == {"none", "currentColor"}
     assert "style" not in shown

@@ -19,8 +19,6 @@ LEFT: Final = 62
 RIGHT: Final = 314
 TOP: Final = 8
 BOTTOM: Final = 102
-SPARK_WIDTH: Final = 100
-SPARK_HEIGHT: Final = 20
 _MOST_MARKS: Final = 4
 _MOST_LABELS: Final = 8
 _ROUND: Final = (1, 2, 5)
@@ -99,13 +97,6 @@ class StepChart(Struct, frozen=True):
     ends: str
 
 
-class Spark(Struct, frozen=True):
-    """A small line without a scale, as the `d` of a path."""
-
-    steps: Sequence[ChartStep]
-    path: str
-
-
 class BarValue(Struct, frozen=True):
     """The value of a bar, and the usual one there; None: nothing is known to be usual."""
 
@@ -136,17 +127,9 @@ def step_chart(steps: Sequence[tuple[datetime | date, int]], write: WriteValue =
     if not steps:
         return None
     scale = scale_of([value for _, value in steps])
-    path = _path(steps, scale, LEFT, RIGHT)
+    path = _path(steps, scale)
     (first, _), (last, _) = steps[0], steps[-1]
     return StepChart(_steps(steps, write), scale.marks(write), scale.y(0), path, _short(first), _short(last))
-
-
-def spark(steps: Sequence[tuple[datetime | date, int]], write: WriteValue = showing.grouped) -> Spark | None:
-    """The same, small; None where there is no value."""
-    if not steps:
-        return None
-    scale = scale_of([value for _, value in steps], 1, SPARK_HEIGHT - 1)
-    return Spark(_steps(steps, write), _path(steps, scale, 0, SPARK_WIDTH))
 
 
 def _round_above(least: int) -> int:
@@ -172,12 +155,12 @@ def _bar(value: BarValue, left: float, width: float, scale: Scale, write: WriteV
     )
 
 
-def _path(steps: Sequence[tuple[datetime | date, int]], scale: Scale, left: int, right: int) -> str:
+def _path(steps: Sequence[tuple[datetime | date, int]], scale: Scale) -> str:
     """Goes right until the next value's time, and then up or down to it."""
     begins, lasts = _seconds(steps[0][0]), _seconds(steps[-1][0]) - _seconds(steps[0][0]) or 1
-    points = [(left + round((right - left) * (_seconds(at) - begins) / lasts), scale.y(value)) for at, value in steps]
+    points = [(LEFT + round((RIGHT - LEFT) * (_seconds(at) - begins) / lasts), scale.y(value)) for at, value in steps]
     (first, height), *others = points
-    return f"M{first} {height}{''.join(f'H{x}V{y}' for x, y in others)}{'' if others else f'H{right}'}"
+    return f"M{first} {height}{''.join(f'H{x}V{y}' for x, y in others)}{'' if others else f'H{RIGHT}'}"
 
 
 def _steps(steps: Sequence[tuple[datetime | date, int]], write: WriteValue) -> Sequence[ChartStep]:

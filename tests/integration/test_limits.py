@@ -15,7 +15,7 @@ from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
 from kvitt.disbursement.holding import HoldKind
-from kvitt.disbursement.limit_acts import LimitSet, clear_limit, limits_shown, set_limit
+from kvitt.disbursement.limit_acts import LimitCleared, LimitSet, clear_limit, limit_acts, limits_shown, set_limit
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.preview import preview
 from kvitt.disbursement.source_limits import SetLimit, SourceLimit, in_force
@@ -214,6 +214,15 @@ def test_a_dry_run_says_what_a_limit_would_hold_and_locks_nothing(database: str)
         assert hours == [(TOPIC, 1500)]
 
 
+def test_of_a_limit_that_has_ended_stands_when_it_did(database: str) -> None:
+    with hub(database) as stage:
+        put(stage, per_hour=100, hours=2)
+        stage.clock.advance(hours=2)
+        _, clear = limit_acts(stage.clock, {}, lambda _: True)
+        effect = clear.preview(stage.connection, LimitCleared(TOPIC))
+        assert f"that of {TWO.name} and {TWO.approved_by} has ended at {stage.clock():%Y-%m-%d %H:%M:%S} UTC)" in effect.text
+
+
 def test_an_approval_of_a_limit_that_somebody_changed_meanwhile_is_looked_at_once_more(database: str, tmp_path: Path) -> None:
     here = Installation(database, tmp_path)
     assert here.kvitt("limits", "set", "dp-sak", "--kroner-per-hour", 9000, "--by", "kari", "--reason", "payday", "--ask").returncode == 0
@@ -271,6 +280,22 @@ def _approve(browser: Browser, url: str) -> None:
 
 def _rows(connection: Connection) -> list[tuple[object, ...]]:
     return connection.execute("SELECT source, kroner_per_hour, set_by, approved_by FROM source_limits").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2126-12-21 12:00", "2126-12-21 11:00:00 UTC"),
+        ("2126-12-21T12:00:00Z", "2126-12-21 12:00:00 UTC"),
+        ("2126-12-21 12:00:00-05:00", "2126-12-21 17:00:00 UTC"),
+    ],
+    ids=["by the clock in Oslo", "as commands have it", "elsewhere"],
+)
+def test_a_moment_that_names_its_zone_is_that_moment(database: str, tmp_path: Path, until: str, said: str) -> None:
+    with console_site(database, tmp_path) as site:
+        hans = site.browser(ACTS)
+        typed = {"source": "dp-sak", "kroner_per_order": "", "kroner_per_hour": "1", "until": until}
+        assert f"until {said}" in hans.post("/limits/set", hans.get("/limits/set").fields(**typed, step="look")).words
 
 
 @pytest.mark.parametrize(

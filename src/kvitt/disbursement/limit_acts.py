@@ -166,7 +166,7 @@ def _set_for(connection: Connection, source: str) -> LimitOfPeople | None:
 def _by_now(connection: Connection, settings: SourceLimits, source: str, now: datetime) -> Iterator[str]:
     for each in limits_shown(connection, settings, now):
         if each.source == source:
-            until = f" until {_moment(each.until)}" if each.until else ""
+            until = f" {'until' if each.until > now else 'at'} {_moment(each.until)}" if each.until else ""
             yield f"by now it may have {each.limit.words} paid ({each.comes_from}{until}), and used {each.used} kr in this hour"
             return
     yield "by now it has no limit, and what it used in this hour is not counted"

@@ -78,11 +78,12 @@ def _kroner(name: str, text: str) -> Kroner | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """The moment that somebody typed by the clock in Oslo; None where nothing is typed."""
+    """The moment that somebody typed, by the clock in Oslo unless it names its zone; None where nothing is typed."""
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=_OSLO).astimezone(UTC)
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=_OSLO)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadRequest(("until", "is a day, or a day and a time, as 2026-12-21 12:00")) from None
 

@@ -32,6 +32,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "count_messages": {"limit": 1000},
     "unanswered_messages": {},
     "outbox_waiting": {},
+    "note_keeping_up": {"not_taken_in": 5},
     "open_dead_letters": {},
     "open_contradictions": {},
     "over_limit": {},
@@ -45,7 +46,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 _RUNS = {"Seq Scan on reconciliation_runs", "Seq Scan on reconciliation_messages"}
 RAIL_ALARMS = {"raise_rail_alarm", "clear_rail_alarm", "open_rail_alarms", "open_reconciliation_alarms"}
-SMALL = {"stopped_areas", "last_check", "log_lag", "report_roles", "end_process", *RAIL_ALARMS}
+SMALL = {"stopped_areas", "last_check", "log_lag", "log_behind", "report_roles", "end_process", *RAIL_ALARMS}
 """Read tables of some dozen rows."""
 BY_PEOPLE = {"list_alarms"}
 """Asked for by a person now and then; as much as there is."""

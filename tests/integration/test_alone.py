@@ -178,6 +178,15 @@ def test_each_command_takes_two_people_unless_its_act_is_set(
         assert "needs_second_person" not in one.kvitt(*words, *KARI).stderr
 
 
+def test_the_job_that_reports_to_a_rail_is_no_way_around_two_people(database: str, tmp_path: Path, connection: Connection) -> None:
+    out_of_turn = ("job", "run", "reconcile AAP", *KARI)
+    refused = Installation(database, tmp_path, "").kvitt(*out_of_turn)
+    assert (refused.returncode, "reconcile run out of turn, which takes two people" in refused.stderr) == (2, True), refused.stderr
+    assert connection.execute("SELECT outcome FROM kvitt_views.jobs WHERE outcome IS NOT NULL").fetchall() == []
+    done = Installation(database, tmp_path, '[approvals]\nalone = ["reconcile run"]').kvitt(*out_of_turn)
+    assert (done.returncode, done.stdout.startswith("job reconcile AAP: ")) == (0, True), done.stderr
+
+
 @pytest.mark.parametrize(
     ("alone", "said"), [([], "It is done when another person approves it."), (["sending stop"], "It is done at once.")]
 )

@@ -1,5 +1,6 @@
 """`kvitt job`: what is done at set times, when it was done last, and doing it now."""
 
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Any, Final
 
@@ -10,8 +11,9 @@ from kvitt.cli.operator import reasoned
 from kvitt.cli.shell import connected, example, located, opened
 from kvitt.cli.text import moment, shown
 from kvitt.cli.wiring import wiring
+from kvitt.errors import NeedsSecondPerson
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.jobs import Scheduler, list_jobs
+from kvitt.kernel.jobs import Job, Scheduler, list_jobs
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.operators import Operator
@@ -60,12 +62,22 @@ def list_scheduled(settings: Settings, *, as_json: bool) -> None:
 @reasoned
 @located
 def run(settings: Settings, *, name: str, by: str, reason: str) -> None:
-    """Run a JOB now, out of turn; when it is due next stays as it is."""
-    operator = Operator(by, reason)
+    """Run a JOB now, out of turn; when it is due next stays as it is.
+
+    One that reports to a rail is left to kvitt reconcile run, unless one person may do that.
+    """
+    operator, jobs = Operator(by, reason), wiring().jobs(settings)
+    _refuse_act_of_two(jobs, name, settings.approvals.alone)
     with (
         opened(settings) as conninfo,
         connected(conninfo, application="kvitt job") as connection,
         closing(LeaseKeeper(conninfo, seconds=settings.lease_seconds)) as keeper,
     ):
-        outcome = Scheduler(conninfo, keeper, wiring().jobs(settings), utc_now, WakeUp()).run_now(connection, name, operator)
+        outcome = Scheduler(conninfo, keeper, jobs, utc_now, WakeUp()).run_now(connection, name, operator)
     click.echo(shown(f"job {name}: {outcome}"))
+
+
+def _refuse_act_of_two(jobs: Sequence[Job], name: str, alone: Collection[str]) -> None:
+    for each in jobs:
+        if each.name == name and each.act is not None and each.act not in alone:
+            raise NeedsSecondPerson(f"job {name} is {each.act} out of turn, which takes two people: ask for it (kvitt {each.act} --ask)")

@@ -120,12 +120,16 @@ class CatchUp(StrEnum):
 
 
 class Job(Struct, frozen=True):
-    """Something to be done at set times. `run` does it for a due time, in the transaction of a connection, and returns what came of it."""
+    """Something to be done at set times. `run` does it for a due time, in the transaction of a connection, and returns what came of it.
+
+    `act` is what it is out of turn, by somebody's word, where that is an act that may take two people.
+    """
 
     name: str
     timetable: Timetable
     run: Callable[[Connection, datetime], str]
     catch_up: CatchUp = CatchUp.LAST
+    act: str | None = None
 
 
 class JobRow(Struct, frozen=True):

@@ -49,6 +49,7 @@ def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTim
             name,
             At((max(_EARLIEST, timetable.areas.get(area, timetable.at)),), _WORKING_DAYS, is_working_day),
             partial(_reconcile, ports, clock, timetable.first_day, area),
+            act="reconcile run",
         )
         for area, name in scheduled_areas(ports, timetable).items()
     ]

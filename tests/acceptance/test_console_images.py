@@ -60,6 +60,10 @@ OF_ONE_THING: Final = {
     "record": f"'/topics/record?partition=0&position=0&topic={INPUT}'",
     "records": f"'/topics/records?topic={INPUT}'",
     "run": "'/reconciliation/' || min(run_no) FROM kvitt_views.reconciliations",
+    "report": "'/reconciliation/dry-run?area=AAP&first=' || min(first_day) || '&last=' || min(first_day) FROM kvitt_views.reconciliations",
+    "resend-many": "'/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00'",
+    "sending-act": "'/sending/resume?rail=*&area=TILLSTPB'",
+    "transfer": "'/ledger/transfer?currency=RUB&source=' || min(account_id) FROM kvitt_views.ledger_accounts",
     "simulation": "'/simulations/' || min(request_no) FROM kvitt_views.simulations",
     "since": "'/reconciliation/' || min(run_no) || '/since' FROM kvitt_views.reconciliations",
 }

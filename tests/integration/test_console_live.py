@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,11 @@ import pytest
 
 from kvitt.api.console.faults import RoleSeen, faults_of
 from kvitt.api.console.pages import PAGES
+from kvitt.disbursement.limit_acts import LimitSet, set_limit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection
+from kvitt.kernel.money import Kroner
+from kvitt.kernel.operators import Operator
 from kvitt.ops.readiness import RoleBoard
 from kvitt.ops.reports import RoleReports
 from kvitt.testing import HandClock, TestServer
@@ -214,11 +217,14 @@ def test_what_does_not_answer_is_said_once_with_since_when(roles: list[RoleSeen]
     assert faults_of(roles) == said
 
 
-def parts_changed(connection: Connection, statement: str) -> set[str]:
-    """The parts that a statement changes."""
+def parts_changed(connection: Connection, change: str | Callable[[], object]) -> set[str]:
+    """The parts that a statement, or a call, changes."""
     asked = "SELECT part, changes FROM kvitt_views.changes"
     before = dict(connection.execute(asked).fetchall())
-    connection.execute(statement.encode())
+    if isinstance(change, str):
+        connection.execute(change.encode())
+    else:
+        change()
     connection.execute("SELECT pg_stat_force_next_flush()")
     after = dict(connection.execute(asked).fetchall())
     return {part for part in after if after[part] != before.get(part)}
@@ -232,6 +238,13 @@ def test_pages_that_show_no_jobs_hear_of_those_alone_that_fail(connection: Conne
     assert parts_changed(connection, "UPDATE jobs SET last_run = now() WHERE name = 'j'") == {"jobs"}
     assert parts_changed(connection, "UPDATE jobs SET state = 'failed', tries = 1 WHERE name = 'j'") == {"jobs", "alarms"}
     assert parts_changed(connection, "UPDATE jobs SET state = 'scheduled', tries = 0 WHERE name = 'j'") == {"jobs", "alarms"}
+
+
+def test_the_page_of_limits_hears_of_one_that_two_people_set_on_the_spot(connection: Connection) -> None:
+    (page,) = (each for each in PAGES if each.path == "/limits/used")
+    both = Operator("kari", "payday is near", "ola")
+    changed = parts_changed(connection, lambda: set_limit(connection, utc_now(), LimitSet("dp-sak", Kroner(1)), both))
+    assert changed & {*page.live.split()}
 
 
 def test_the_parts_that_pages_hear_of_are_parts_that_change(connection: Connection) -> None:

@@ -90,7 +90,7 @@ def _moment(text: str) -> datetime | None:
 
 _SET, _TITLE, _PAGE, _ROLE = "/limits/set", "Set a limit", "limit_set.html", ConsoleRole.ACT
 PAGES: Final = (
-    ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits, live="orders approvals"),
+    ConsolePage("/limits/used", "Limits used", "limits_used.html", read_limits, live="orders audit"),
     ConsolePage(_SET, _TITLE, _PAGE, read_set, role=_ROLE, acts=True),
     ConsolePage(_SET, _TITLE, _PAGE, set_limit, role=_ROLE, posted=True, acts=True),
 )

@@ -32,6 +32,8 @@ class Permission(StrEnum):
 class Caller(Struct, frozen=True):
     """A caller: the application, the person behind it, and what they may do. `subject` keeps the idempotency keys of callers apart.
 
+    `as_person` are permissions that only groups of the caller give: a person's, who does nothing alone that takes two.
+
     `application` is its name as its issuer knows it (`azp_name`), None where the token has none; `schemes` are those it may touch.
     `person` is None where an application calls for itself; `approver_of` are schemes whose approver the token itself says they are.
     """
@@ -43,6 +45,7 @@ class Caller(Struct, frozen=True):
     person: str | None = None
     groups: frozenset[str] = frozenset()
     approver_of: frozenset[Scheme] = frozenset()
+    as_person: frozenset[Permission] = frozenset()
 
     @property
     def named(self) -> str:
@@ -70,16 +73,18 @@ class Grants(Struct, frozen=True):
             )
         groups = _texts(claims.get("groups"))
         scopes = _scopes(claims) if self.by_scope else frozenset()
-        named = [*self.applications.get(application, ()), *(right for group in groups for right in self.groups.get(group, ()))]
+        own = frozenset([*self.applications.get(application, ()), *(right for right in Permission if right in scopes)])
+        of_groups = frozenset(right for group in groups for right in self.groups.get(group, ()))
         known_as = claims.get("azp_name") if _is_name(claims.get("azp_name")) else None
         return Caller(
             subject=f"{_escaped(application)}/{_escaped(user)}",
-            permissions=frozenset([*named, *(right for right in Permission if right in scopes)]),
+            permissions=own | of_groups,
             application=known_as,
             schemes=self._schemes_of(known_as) | _named_after(SCHEME_SCOPE, scopes),
             person=_person_in(claims),
             groups=groups,
             approver_of=_named_after(APPROVER_SCOPE, scopes),
+            as_person=of_groups - own,
         )
 
     def _schemes_of(self, known_as: str | None) -> frozenset[Scheme]:

@@ -15,7 +15,19 @@ from litestar.router import Router
 
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.repeats import repeat_of
-from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
+from kvitt.api.rest.routes import (
+    PROBLEMS,
+    Cursor,
+    Limit,
+    Repeatable,
+    RouteWork,
+    actor_of,
+    cut,
+    decode_cursor,
+    may,
+    may_alone,
+    refuse_flawed,
+)
 from kvitt.api.rest.values import (
     AccountPage,
     AccountView,
@@ -54,6 +66,7 @@ from kvitt.ledger.service import LedgerService
 from kvitt.payouts.rules import can_be_stored
 
 _READ, _WRITE = [may(Permission.LEDGER_READ)], [may(Permission.LEDGER_WRITE)]
+_TRANSFERS = [may_alone(Permission.LEDGER_WRITE, "ledger transfer")]
 _LINES = "application/x-ndjson"
 _PAGE = 1000
 NamedAccount = Annotated[int, Parameter(ge=-(2**63), le=2**63 - 1, description="the account's id")]
@@ -199,7 +212,12 @@ async def show_plan(plan_id: NamedPlan, access: NamedDependency[LedgerAccess]) -
 
 
 @post(
-    "/{plan_id:str}/hold", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Hold a batch of a plan"
+    "/{plan_id:str}/hold",
+    guards=_TRANSFERS,
+    responses=PROBLEMS,
+    operation_class=Repeatable,
+    status_code=200,
+    summary="Hold a batch of a plan",
 )
 async def hold(
     request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[HoldBody], access: NamedDependency[LedgerAccess]
@@ -212,7 +230,7 @@ async def hold(
     return await access.called(call)
 
 
-@post("/{plan_id:str}/commit", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")
+@post("/{plan_id:str}/commit", guards=_TRANSFERS, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Commit a plan")
 async def commit(
     request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], access: NamedDependency[LedgerAccess]
 ) -> AffectedView:
@@ -220,7 +238,14 @@ async def commit(
     return await access.called(Call(plan_id, Operation.COMMIT, tuple(each.batch() for each in data.batches), actor=actor_of(request)))
 
 
-@post("/{plan_id:str}/rollback", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Roll a plan back")
+@post(
+    "/{plan_id:str}/rollback",
+    guards=_TRANSFERS,
+    responses=PROBLEMS,
+    operation_class=Repeatable,
+    status_code=200,
+    summary="Roll a plan back",
+)
 async def rollback(
     request: Request[Any, Any, Any], plan_id: NamedPlan, data: JSONBody[EndBody], access: NamedDependency[LedgerAccess]
 ) -> AffectedView:

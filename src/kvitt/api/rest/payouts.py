@@ -10,7 +10,19 @@ from litestar.router import Router
 
 from kvitt.api.rest.callers import Permission
 from kvitt.api.rest.repeats import repeat_of
-from kvitt.api.rest.routes import PROBLEMS, Cursor, Limit, Repeatable, RouteWork, actor_of, cut, decode_cursor, may, refuse_flawed
+from kvitt.api.rest.routes import (
+    PROBLEMS,
+    Cursor,
+    Limit,
+    Repeatable,
+    RouteWork,
+    actor_of,
+    cut,
+    decode_cursor,
+    may,
+    may_alone,
+    refuse_flawed,
+)
 from kvitt.api.rest.values import (
     CancelBody,
     EventList,
@@ -123,7 +135,12 @@ async def page(
 
 
 @post(
-    "/{payout_id:str}/confirm", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Confirm a payout"
+    "/{payout_id:str}/confirm",
+    guards=[may_alone(Permission.PAYOUTS_WRITE, "payout confirm")],
+    responses=PROBLEMS,
+    operation_class=Repeatable,
+    status_code=200,
+    summary="Confirm a payout",
 )
 async def confirm(
     request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]
@@ -134,7 +151,14 @@ async def confirm(
     return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
 
 
-@post("/{payout_id:str}/cancel", guards=_WRITE, responses=PROBLEMS, operation_class=Repeatable, status_code=200, summary="Cancel a payout")
+@post(
+    "/{payout_id:str}/cancel",
+    guards=[may_alone(Permission.PAYOUTS_WRITE, "payout cancel")],
+    responses=PROBLEMS,
+    operation_class=Repeatable,
+    status_code=200,
+    summary="Cancel a payout",
+)
 async def cancel(
     request: Request[Any, Any, Any],
     payout_id: NamedPayout,

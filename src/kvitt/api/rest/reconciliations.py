@@ -18,14 +18,14 @@ from litestar.router import Router
 from msgspec import Meta, Struct
 
 from kvitt.api.rest.callers import Permission
-from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may, refuse_flawed
+from kvitt.api.rest.routes import PROBLEMS, Repeatable, RouteWork, actor_of, may, may_alone, refuse_flawed
 from kvitt.disbursement.calendar import is_working_day
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.disbursement.reconcile.runs import DayRange
 from kvitt.disbursement.values import Area, Scheme
 from kvitt.errors import AlreadyReconciled, BadRequest, NotAWorkingDay
 
-_READ, _WRITE = [may(Permission.RECONCILIATION_READ)], [may(Permission.RECONCILIATION_WRITE)]
+_READ, _WRITE = [may(Permission.RECONCILIATION_READ)], [may_alone(Permission.RECONCILIATION_WRITE, "reconcile run")]
 _HOLIDAY: Final = "Today is a holiday or weekend, no avstemming"
 _DONE: Final = "Already avstemt today ({today})"
 _RUNS: Final = "Grensesnittavstemming kjører allerede for fagsystem {scheme}"

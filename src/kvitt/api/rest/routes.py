@@ -31,6 +31,7 @@ from kvitt.errors import (
     IssuerUnreachable,
     KeyReused,
     KvittError,
+    NeedsSecondPerson,
     NotAuthenticated,
     NotPermitted,
     PlanNotFound,
@@ -146,6 +147,18 @@ def may(permission: Permission) -> Guard:
             raise NotPermitted(f"{permission.value} is needed")
         _refuse_strange(connection, handler)
         _refuse_other_digits(connection.scope["path"], connection.path_params)
+
+    return guard
+
+
+def may_alone(permission: Permission, act: str) -> Guard:
+    """As `may`, for an act that takes two people: an application answers for its own. Raises NeedsSecondPerson as well."""
+    permitted = may(permission)
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        await permitted(connection, handler)
+        if permission in connection.scope["caller"].as_person:  # type: ignore[typeddict-item]
+            raise NeedsSecondPerson(f"{act} takes two people: ask for it on a page of the console, or by kvitt {act} --ask")
 
     return guard
 

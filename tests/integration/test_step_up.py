@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from itertools import count
+from datetime import UTC, date, datetime, timedelta
+from itertools import count, product
 from uuid import UUID
 
 import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from kvitt.api.people.approving import StepUp
+from kvitt.api.people.approving import StepUp, amount_of
 from kvitt.api.people.claims import ConsolePerson
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.approvable import OrderDecided, order_acts
@@ -59,7 +59,7 @@ def asked(cases: CaseStage, connection: Connection, kroner: int) -> Approval:
     cases.take(Scheme.AAP, aap(f"U{number}", SPAN, payment=UUID(int=number, version=4)))
     cases.send()
     (order_id,) = connection.execute("SELECT order_id::text FROM orders ORDER BY message_no DESC LIMIT 1").fetchone() or ("",)
-    connection.execute("UPDATE orders SET sum_kroner = %s WHERE order_id = %s", [kroner, order_id])
+    connection.execute("UPDATE order_lines SET amount = %s, end_on = start_on WHERE order_id = %s", [kroner, order_id])
     approvals = Approvals(connection, utc_now, order_acts(utc_now, PORTS))
     kari = PersonAtIssuer(ISSUER_NAME, "Kari Nordmann")
     return approvals.ask("order decide", OrderDecided(str(order_id), accepted=True), Operator("Z990001", "the bank said so"), kari)
@@ -104,6 +104,41 @@ def test_an_act_about_less_is_approved_by_who_logged_in_earlier(
 ) -> None:
     approval = asked(cases, connection, 4999)
     assert at.acts(conninfo, at.token(OLA, "approving"), "approve", "yes", approval.approval_no).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("rate_type", "first", "last", "times"),
+    [
+        ("weekday", date(2026, 6, 1), date(2026, 6, 12), 10),
+        ("weekday", date(2026, 6, 5), date(2026, 6, 8), 2),
+        ("weekday", date(2026, 6, 6), date(2026, 6, 7), 0),
+        ("day", date(2026, 6, 5), date(2026, 6, 8), 4),
+        ("month", date(2026, 6, 1), date(2026, 6, 30), 1),
+        ("month", date(2026, 6, 1), date(2026, 7, 31), 2),
+        ("one_off", date(2026, 6, 1), date(2026, 6, 30), 1),
+        ("day", date(2026, 6, 1), date(2099, 12, 31), 366),
+    ],
+)
+def test_an_order_is_about_all_that_its_lines_pay(
+    connection: Connection, cases: CaseStage, *, rate_type: str, first: date, last: date, times: int
+) -> None:
+    approval = asked(cases, connection, 500)
+    connection.execute(
+        "UPDATE order_lines SET rate_type = %s, start_on = %s, end_on = %s WHERE order_id = %s", [rate_type, first, last, approval.subject]
+    )
+    assert amount_of(connection, approval) == (500 * times, "NOK")
+
+
+def test_any_span_of_weekdays_counts_as_they_are_in_the_calendar(connection: Connection, cases: CaseStage) -> None:
+    approval = asked(cases, connection, 1)
+    for begins, days in product(range(7), range(1, 22)):
+        first = date(2026, 6, 1) + timedelta(days=begins)
+        connection.execute(
+            "UPDATE order_lines SET rate_type = 'weekday', start_on = %s, end_on = %s WHERE order_id = %s",
+            [first, first + timedelta(days=days - 1), approval.subject],
+        )
+        weekdays = sum((first + timedelta(days=each)).weekday() < 5 for each in range(days))
+        assert amount_of(connection, approval) == (weekdays, "NOK"), (first, days)
 
 
 def test_how_much_an_act_is_about_is_known_by_its_currency_or_not_at_all(database: str) -> None:

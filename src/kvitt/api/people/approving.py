@@ -3,7 +3,7 @@
 Who may approve sees all of them, who asks sees their own; for anybody else there are none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -81,11 +81,9 @@ class AmountOfAct(NamedTuple):
 def amount_of(connection: Connection, approval: Approval) -> AmountOfAct | None:
     """How much an act is about; None: it is of no amount that anybody knows before it is done."""
     if order_id := order_of(approval):
-        kroner = fetch_value(connection, _SQL.sum_of_order, {"order_id": order_id})
-        return None if kroner is None else AmountOfAct(abs(kroner), "NOK")
+        return _paid_by(connection, [str(order_id)])
     if approval.act == "orders resend":
-        order_ids = json.decode(approval.arguments, type=OrdersResent).order_ids
-        return AmountOfAct(fetch_value(connection, _SQL.sum_of_orders, {"order_ids": list(order_ids)}), "NOK")
+        return _paid_by(connection, json.decode(approval.arguments, type=OrdersResent).order_ids)
     if approval.act.startswith("payout "):
         found = fetch_one(connection, _MinorOfPayout, _SQL.amount_of_payout, {"payout_id": approval.subject})
         return _units(found.amount_minor, found.currency) if found else None
@@ -93,6 +91,17 @@ def amount_of(connection: Connection, approval: Approval) -> AmountOfAct | None:
         asked = json.decode(approval.arguments, type=Transfer)
         return _units(asked.amount, asked.currency)
     return None
+
+
+def check_sum_of(connection: Connection, approval: Approval) -> AmountOfAct:
+    """The check sums of the orders that are to be sent once more, added up."""
+    order_ids = json.decode(approval.arguments, type=OrdersResent).order_ids
+    return AmountOfAct(fetch_value(connection, _SQL.sum_of_orders, {"order_ids": list(order_ids)}), "NOK")
+
+
+def _paid_by(connection: Connection, order_ids: Sequence[str]) -> AmountOfAct | None:
+    kroner = fetch_value(connection, _SQL.paid_by_orders, {"order_ids": list(order_ids)})
+    return None if kroner is None else AmountOfAct(kroner, "NOK")
 
 
 def order_of(approval: Approval) -> UUID | None:

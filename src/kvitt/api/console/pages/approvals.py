@@ -18,7 +18,7 @@ from kvitt.api.console.keyset import AFTER, listed, place_in
 from kvitt.api.console.pages.case_change import change_by_order
 from kvitt.api.console.pages.orders import version_of
 from kvitt.api.console.words import does
-from kvitt.api.people.approving import amount_of, effect_now, is_of, not_there, visible
+from kvitt.api.people.approving import check_sum_of, effect_now, is_of, not_there, visible
 from kvitt.api.people.claims import ConsoleRole
 from kvitt.api.people.identity import known
 from kvitt.errors import ApprovalLapsed, BadRequest, EffectChanged
@@ -175,7 +175,7 @@ def _shown(visit: Visit, approval: Approval) -> Values:
         "order": order,
         "change": change_by_order(visit, order.case_no, order.order_id, order.number) if order else None,
         "amount": _amount(visit, approval),
-        "check_sum": amount_of(visit.connection, approval) if approval.act == "orders resend" else None,
+        "check_sum": check_sum_of(visit.connection, approval) if approval.act == "orders resend" else None,
         "does": does(approval.act),
         "is_open": is_open,
         "is_mine": is_of(approval, visit.who),

@@ -136,7 +136,6 @@ def paths(connection: Connection) -> Sequence[str]:
             for act in ("set", "clear")
         ),
         *(f"/requests/answers?caller={quote(str(each), safe='')}" for each in _some(connection, "rest.requests", "subject", 1)),
-        *("/orders/resend-many", "/orders/resend-many?area=AAP", "/orders/resend-many?area=AAP&state=unknown&since=2026-01-01+00:00"),
         *(
             "/orders/exempt",
             "/orders/resend-many",

@@ -1,7 +1,6 @@
 """What migrations leave to be filled in is filled in batch by batch, goes on where it was cut off, and ends as what is written today."""
 
 from pathlib import Path
-from types import ModuleType
 
 import psycopg
 import pytest
@@ -17,9 +16,11 @@ from kvitt.disbursement.values import Payment
 from kvitt.kernel import backfill
 from kvitt.kernel.backfill import Filled
 from kvitt.kernel.database import connect
-from kvitt.kernel.migrate import pending, upgrade
+from kvitt.kernel.migrate import VERSIONS, pending, upgrade
+from kvitt.kernel.migrations import own_payments
+from kvitt.kernel.migrations.backfills import BACKFILLS
 from support.lived import live
-from support.older_database import Connection, contents, make_older, module_of, put_back
+from support.older_database import Connection, contents, make_older, put_back
 from support.wire_values import payments
 
 
@@ -41,11 +42,6 @@ def to_wire_documents(_today: Connection, connection: Connection) -> None:
         old = encode_payment(payment_document.decode(document))
         connection.execute("UPDATE payments SET document = %s WHERE ctid = %s::tid", (old, ctid))
     connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
-
-
-def own_payments() -> ModuleType:
-    """The migration that gave payments a form of their own."""
-    return module_of("own_payments")
 
 
 def rows_of(conninfo: str, table: str) -> list[tuple[object, ...]]:
@@ -83,7 +79,7 @@ def test_a_back_fill_that_is_cut_off_goes_on_from_its_last_batch_and_until_then_
     before: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "BATCH", 2)
-    monkeypatch.setattr(own_payments(), "BATCH", 2)
+    monkeypatch.setattr(own_payments, "BATCH", 2)
     published: list[Filled] = []
 
     def cut_off(filled: Filled) -> None:
@@ -111,8 +107,12 @@ def test_a_process_of_before_can_not_write_payments_of_before(before: str) -> No
             connection.execute("UPDATE outbox SET value = NULL WHERE payment_id IS NOT NULL")
 
 
+def test_what_is_filled_in_is_filled_in_behind_migrations_that_are_there() -> None:
+    assert set(BACKFILLS) <= {path.stem.removeprefix("v") for path in VERSIONS.iterdir()}
+
+
 @given(payments)
 def test_a_document_is_filled_in_byte_for_byte_as_it_is_written(paid: Payment) -> None:
-    made = own_payments().own_document(encode_payment(paid), paid.area, paid.action.value)
+    made = own_payments.own_document(encode_payment(paid), paid.area, paid.action.value)
     assert made == payment_document.encode(paid)
     assert payment_document.decode(made) == paid

@@ -1,6 +1,5 @@
 """What the migration that keeps contradictions makes of orders and receipts that were there before it."""
 
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -8,7 +7,8 @@ import msgspec
 from kvitt.disbursement.holding import IN_CONTRADICTION
 from kvitt.kernel.audit import AuditRow, digest, link
 from kvitt.kernel.database import connect
-from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.migrate import upgrade
+from support.older_database import make_older
 
 BEFORE = """
 INSERT INTO cases (scheme, case_id, orders_made, open_orders) VALUES ('DAGPENGER', 'A', 3, 1);
@@ -25,10 +25,7 @@ VALUES ('operator-1', '1', '', now(), '00000000-0000-0000-0000-000000000001', '0
 
 
 def test_reasons_deciders_and_contradictions_are_taken_over(empty_database: str, tmp_path: Path) -> None:
-    for path in VERSIONS.glob("v*"):
-        if path.suffix in (".py", ".sql") and path.name < "v0014":
-            shutil.copy(path, tmp_path)
-    upgrade(empty_database, versions=tmp_path)
+    make_older(empty_database, before="contradictions", folder=tmp_path)
     with connect(empty_database) as connection:
         connection.execute(BEFORE.encode())
     upgrade(empty_database)

@@ -1,13 +1,12 @@
 """What the migration to the trade's words makes of saga steps and accounts that were there before it."""
 
-import shutil
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from kvitt.kernel.database import connect
-from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.migrate import upgrade
 from support.older_database import make_older
 
 BEFORE = """
@@ -19,10 +18,7 @@ FROM unnest(ARRAY['forward', 'back', 'done', 'undone']) WITH ORDINALITY AS s (st
 
 
 def test_saga_steps_and_amounts_are_taken_over(empty_database: str, tmp_path: Path) -> None:
-    for path in VERSIONS.glob("v*"):
-        if path.suffix in (".py", ".sql") and path.name < "v0026":
-            shutil.copy(path, tmp_path)
-    upgrade(empty_database, versions=tmp_path)
+    make_older(empty_database, before="ledger_words", folder=tmp_path)
     with connect(empty_database) as connection:
         connection.execute(BEFORE.encode())
     upgrade(empty_database)

@@ -23,14 +23,6 @@ CREATE TRIGGER refuse BEFORE INSERT ON first FOR EACH ROW EXECUTE FUNCTION refus
 """
 
 
-REVISION = """
-from kvitt.kernel.migrations import apply
-revision, down_revision = {number!r}, {before!r}
-def upgrade():
-    apply(__file__)
-"""
-
-
 @pytest.fixture
 def versions(tmp_path: Path) -> Callable[..., Path]:
     """Writes migrations with these texts, numbered in the order given; returns their folder, whose path holds a percent sign."""
@@ -39,8 +31,6 @@ def versions(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / "100%"
         folder.mkdir(exist_ok=True)
         for index, text in enumerate(texts, 1):
-            before = f"{index - 1:04}" if index > 1 else None
-            (folder / f"v{index:04}_m.py").write_text(REVISION.format(number=f"{index:04}", before=before))
             (folder / f"v{index:04}_m.sql").write_text(text)
         return folder
 
@@ -81,11 +71,25 @@ def test_a_migration_does_not_wait_for_ever_for_a_table_that_somebody_has_locked
     assert upgrade(empty_database, versions=folder) == ["0002_m"]
 
 
+@pytest.mark.parametrize("name", ["v0002_again.sql", "v0004_behind_a_gap.sql"])
+def test_two_migrations_of_one_number_and_a_gap_are_refused(empty_database: str, versions: Callable[..., Path], name: str) -> None:
+    folder = versions("CREATE TABLE a (n int);", "CREATE TABLE b (n int);")
+    (folder / name).write_text("CREATE TABLE c (n int);")
+    for refused in (pending, upgrade):
+        with pytest.raises(AssertionError, match="numbered one by one"):
+            refused(empty_database, versions=folder)
+
+
 def test_processes_that_start_at_once_take_turns(empty_database: str, versions: Callable[..., Path]) -> None:
     folder = versions(*(f"CREATE TABLE t{number} (a int);" for number in range(1, 5)))
     with ThreadPoolExecutor(4) as together:
         done = list(together.map(lambda _: upgrade(empty_database, versions=folder), range(4)))
     assert sorted(name for part in done for name in part) == [f"{number:04}_m" for number in range(1, 5)]
+
+
+def test_a_migration_says_first_what_it_does() -> None:
+    files = sorted(path for path in migrate.VERSIONS.iterdir() if path.is_file())
+    assert [path.name for path in files if not (path.suffix == ".sql" and path.read_text("utf-8").startswith("-- "))] == []
 
 
 def test_kvitts_own_migrations_bring_an_empty_database_up(empty_database: str) -> None:

@@ -1,6 +1,5 @@
 """Moments grow along everything that has a lock, whatever the clocks of the processes do (design §1, §9)."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from kvitt.disbursement.check import Kind, check
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
-from kvitt.kernel.migrate import VERSIONS, upgrade
+from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.operators import Operator
 from kvitt.kernel.queue import Outgoing
 from kvitt.ledger.calls import Done
@@ -28,6 +27,7 @@ from kvitt.testing import START, TestServer
 from support.hub_messages import dp, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, staged
 from support.ledger_stage import clock, commit, hold, made, moved, rollback
+from support.older_database import make_older
 from support.payout_stage import payout_stage, wanted
 from support.tried import tried
 
@@ -278,10 +278,7 @@ UPDATE ledger.accounts SET most = least + 10;
 
 
 def test_what_went_back_before_moments_were_kept_is_passed_by_and_what_goes_back_later_is_not(empty_database: str, tmp_path: Path) -> None:
-    for path in VERSIONS.glob("v*"):
-        if path.suffix in (".py", ".sql") and path.name < "v0016":
-            shutil.copy(path, tmp_path)
-    upgrade(empty_database, versions=tmp_path)
+    make_older(empty_database, before="moments", folder=tmp_path)
     with connect(empty_database) as connection:
         connection.execute(BEFORE.encode())
     upgrade(empty_database)

@@ -2,9 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import psycopg
 from psycopg import sql
@@ -20,21 +18,16 @@ ORDER BY table_name, ordinal_position
 """
 
 
-def module_of(migration: str) -> ModuleType:
-    """A migration by its name, as Python."""
-    return import_module(f"kvitt.kernel.migrations.versions.v{number_of(migration)}_{migration}")
-
-
 def number_of(migration: str) -> str:
     """The number of a migration by its name."""
-    (path,) = VERSIONS.glob(f"v*_{migration}.py")
+    (path,) = VERSIONS.glob(f"v*_{migration}.sql")
     return path.name[1:5]
 
 
 def make_older(conninfo: str, *, before: str, folder: Path) -> None:
     """Brings an empty database to the schema that stood before a migration."""
-    for path in VERSIONS.glob("v*"):
-        if path.suffix in (".py", ".sql") and path.name[1:5] < number_of(before):
+    for path in VERSIONS.glob("v*.sql"):
+        if path.name[1:5] < number_of(before):
             shutil.copy(path, folder)
     upgrade(conninfo, versions=folder)
 

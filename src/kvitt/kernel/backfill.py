@@ -3,9 +3,7 @@
 No batch holds its locks for long, a process that is killed loses one batch at most, and the next one goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -64,12 +62,12 @@ def unfilled(connection: psycopg.Connection[Any]) -> list[str]:
     return [each.name for each in fetch(connection, _Unfilled, _SQL.unfilled)]
 
 
-def fill_in(connection: psycopg.Connection[Any], versions: Path) -> Iterator[Filled]:
-    """Does all that is left to be filled in, and reports after every batch how far it has come."""
+def fill_in(connection: psycopg.Connection[Any], fills: Mapping[str, Sequence[Backfill]]) -> Iterator[Filled]:
+    """Does all that is left to be filled in, as `fills` has it by migration, and reports after every batch how far it has come."""
     if not unfilled(connection):
         return
     for name, migration in fetch(connection, _Unfilled, _SQL.unfilled):
-        fill = _declared(versions / f"v{migration}.py", name.removeprefix(f"{migration} "))
+        fill = next(each for each in fills[migration] if name == f"{migration} {each.name}")
         done = False
         while not done:
             filled = _batch(connection, name, fill)
@@ -97,13 +95,3 @@ def by_statement(statement: str) -> Callable[[psycopg.Cursor[Any], str], Step | 
         return None if done is None or done.after is None else Step(done.after, done.rows)
 
     return step
-
-
-def _declared(path: Path, name: str) -> Backfill:
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None, "a migration that was applied has a file"
-    assert spec.loader is not None, "its file is Python"
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    fills: Sequence[Backfill] = module.BACKFILLS
-    return next(fill for fill in fills if fill.name == name)

@@ -1,23 +1,28 @@
 """Brings a database to the newest schema with Alembic; the migrations are numbered SQL files in `kernel/migrations/versions`.
 
-A migration and the mark that it was applied commit together, so a killed process leaves neither half behind (design §1).
+The number of a file is its place: a new one takes the next, and says first what it does. A migration and the mark that it was applied
+commit together, so a killed process leaves neither half behind (design §1).
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from kvitt.errors import MigrationFailed
-from kvitt.kernel.backfill import Filled, fill_in, unfilled
+from kvitt.kernel.backfill import Filled, fill_in, plan, unfilled
 from kvitt.kernel.database import PATIENCE_MS, connect
 from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 
+if TYPE_CHECKING:
+    from alembic.script.revision import RevisionMap
+
 _SQL = load("migrate", "kvitt.kernel")
-_MIGRATIONS = Path(__file__).parent / "migrations"
-VERSIONS = _MIGRATIONS / "versions"
+VERSIONS = Path(__file__).parent / "migrations/versions"
 
 
 def pending(conninfo: str, *, versions: Path = VERSIONS) -> list[str]:
@@ -39,14 +44,16 @@ def upgrade(conninfo: str, *, versions: Path = VERSIONS, progress: Callable[[Fil
         if names:
             _run(conninfo, versions)
         if unfilled(connection):
-            _fill_in(conninfo, versions, progress)
+            _fill_in(conninfo, progress)
         return names
 
 
-def _fill_in(conninfo: str, versions: Path, progress: Callable[[Filled], None]) -> None:
+def _fill_in(conninfo: str, progress: Callable[[Filled], None]) -> None:
+    from kvitt.kernel.migrations.backfills import BACKFILLS
+
     with connect(conninfo, application="kvitt migrate", lock_timeout_ms=PATIENCE_MS) as connection:
         try:
-            for filled in fill_in(connection, versions):
+            for filled in fill_in(connection, BACKFILLS):
                 progress(filled)
         except psycopg.Error as error:
             raise _failed(error) from error
@@ -64,26 +71,59 @@ def _connection(conninfo: str) -> psycopg.Connection[Any]:
 
 def _pending(connection: psycopg.Connection[Any], versions: Path) -> list[str]:
     """Known from the file names alone, so that a start with nothing to do need not load the migration tool."""
-    names = sorted(path.stem.removeprefix("v") for path in versions.glob("v*.py"))
+    names = list(_files(versions))
     if fetch_value(connection, _SQL.find_table) is None:
         return names
     applied = fetch_value(connection, _SQL.applied)
     return [name for name in names if applied is None or name[:4] > applied]
 
 
+def _files(versions: Path) -> dict[str, Path]:
+    files = {path.stem.removeprefix("v"): path for path in sorted(versions.glob("v*.sql"))}
+    assert [name[:4] for name in files] == [f"{number:04}" for number in range(1, len(files) + 1)], "migrations are numbered one by one"
+    return files
+
+
 def _run(conninfo: str, versions: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.script import Script
     from sqlalchemy import create_engine, exc, pool
 
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("version_locations", str(versions).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
+    revisions = _revisions(versions)
+
+    def steps(applied: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
+        newest_first = list(revisions.iterate_revisions("head", applied, implicit_base=True))
+        return [RevisionStep(revisions, each, is_upgrade=True) for each in reversed(newest_first) if isinstance(each, Script)]
+
     engine = create_engine("postgresql+psycopg://", creator=lambda: _connection(conninfo), poolclass=pool.NullPool)
+    options = {"version_table": "migrations", "transaction_per_migration": True, "fn": steps}
     try:
         with engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            MigrationContext.configure(connection, opts=options).run_migrations(driver=connection.connection.driver_connection)
     except (psycopg.Error, exc.DBAPIError) as error:
         raise _failed(error) from error
+
+
+def _revisions(versions: Path) -> "RevisionMap":
+    """Alembic's revisions, made of the file names: each follows the one before it by number."""
+    from alembic.script import Script
+    from alembic.script.revision import RevisionMap
+
+    scripts, before = [], None
+    for name, path in _files(versions).items():
+        module = ModuleType(name)
+        vars(module).update(down_revision=before, upgrade=partial(_apply, name, path))
+        before = name[:4]
+        scripts.append(Script(module, before, path))
+    return RevisionMap(lambda: scripts)
+
+
+def _apply(name: str, path: Path, driver: psycopg.Connection[Any]) -> None:
+    """Runs a migration's file as it stands, and plans its back-fills.
+
+    On the driver's own connection: a text without parameters may hold percent signs and many statements.
+    """
+    from kvitt.kernel.migrations.backfills import BACKFILLS
+
+    driver.execute(path.read_bytes())
+    plan(driver, name, BACKFILLS.get(name, ()))

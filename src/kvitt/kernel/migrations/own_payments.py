@@ -1,4 +1,4 @@
-"""Payments come to be kept in a form of our own. The statement is in the SQL file beside; the rows that are there are filled in behind it.
+"""Payments come to be kept in a form of our own; the rows that are there are filled in behind migration 0028.
 
 First the outbox gets the bytes that it told by reference, then the documents they were taken from get their new form.
 """
@@ -9,19 +9,10 @@ import msgspec
 import psycopg
 
 from kvitt.kernel.backfill import BATCH, Backfill, Step, by_statement
-from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
-
-revision = "0028"
-down_revision = "0027"
 
 _SQL = load("own_payments", "kvitt.kernel.migrations")
 _RATES = {"DAG": "day", "UKEDAG": "weekday", "MND": "month", "EN_GANG": "one_off"}
-
-
-def upgrade() -> None:
-    """Applies the SQL file beside, and notes what is to be filled in."""
-    apply(__file__, BACKFILLS)
 
 
 def own_document(document: bytes, area: str, action: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Columns of orders and lines that reconciliation and simulation ask for, filled in from the orders' bytes behind the SQL file beside."""
+"""Columns of orders and lines that reconciliation and simulation ask for, filled in from the orders' bytes behind migration 0030."""
 
 from datetime import date
 from typing import Any
@@ -8,22 +8,13 @@ import psycopg
 from lxml import etree
 
 from kvitt.kernel.backfill import BATCH, Backfill, Step
-from kvitt.kernel.migrations import apply
 from kvitt.kernel.queries import load
-
-revision = "0030"
-down_revision = "0029"
 
 _SQL = load("order_columns", "kvitt.kernel.migrations")
 _RATES = {"DAG7": "day", "DAG": "weekday", "MND": "month", "ENG": "one_off"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
 LineColumns = tuple[str, int, str, date | None, str, str, str, str | None, int | None]
 """Order id and position; rate type, day of the decision, caseworker, approver, recipient, office and grade."""
-
-
-def upgrade() -> None:
-    """Applies the SQL file beside, and notes what is to be filled in."""
-    apply(__file__, BACKFILLS)
 
 
 def lines_of(order_id: str, message: bytes) -> list[LineColumns]:

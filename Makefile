@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Tests start many processes of one code: an environment that forbids to keep what is compiled makes each of them compile all of it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-kafka test quick check format bench trips soak brokers images lock clean
+.PHONY: help setup demo demo-kafka test browser quick check format bench trips soak brokers images lock clean
 
 help: ## print these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -29,8 +29,11 @@ demo-kafka: $(READY) ## run the demo over a real Kafka and a real Artemis (needs
 # Tests wait for other processes now and then, so more run at a time than a small machine has processors; the files that take longest begin first.
 PYTEST := $(BIN)/python -m pytest -q -rs --dist loadfile --no-loadscope-reorder
 
-test: $(READY) .venv/.compiled ## run all tests, file by file in several processes
+test: $(READY) .venv/.compiled ## run all tests that need no browser, file by file in several processes
 	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-5} --durations=15 tests/acceptance tests/integration tests/property tests/unit
+
+browser: $(READY) ## try the console in a real browser (needs Chromium)
+	$(PYTEST) -n $${KVITT_TEST_PROCESSES:-3} tests/browser
 
 # Each of the processes would compile all tests when none of them is compiled yet; so two compile one half each before.
 .venv/.compiled: $(READY)
@@ -75,7 +78,7 @@ brokers: $(READY) ## run a real Kafka and a real ActiveMQ Artemis until Ctrl-C (
 	$(BIN)/python -m brokers
 
 images: $(READY) ## take the images of the console's pages anew, for docs/console.md (needs Chromium)
-	KVITT_TEST_IMAGES=$(CURDIR)/docs/images/console $(BIN)/python -m pytest -q tests/acceptance/test_console_images.py
+	KVITT_TEST_IMAGES=$(CURDIR)/docs/images/console $(BIN)/python -m pytest -q tests/browser/test_console_images.py
 
 lock: ## write requirements.txt anew from pyproject.toml
 	$(PYTHON) -m venv build/lock

@@ -18,12 +18,11 @@ from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres.server import EmbeddedServer
 from kvitt.testing import TestServer
 from support.broker_fixtures import running_artemis
-from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_browser import Watched
 from support.console_stage import ACTS, LOOKS, ConsoleSite, console_site
 from support.lived import live
 from support.patience import stretched, until
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 MOST_SECONDS = 5.0
 """Within so many seconds it is said that something is away."""
 LETTER = """INSERT INTO dead_letters (source, partition, position, body, reason, at)
@@ -36,12 +35,6 @@ def conninfo(kvitt_server: TestServer) -> Iterator[str]:
     with kvitt_server.database() as made:
         live(made)
         yield made
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

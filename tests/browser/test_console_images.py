@@ -18,7 +18,6 @@ from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
-from support.console_browser import CHROMIUM, running_chromium
 from support.console_day import TWICE, PlayedDay, played_day
 from support.console_stage import ACTS, APPROVES, ConsoleSite, console_site
 from support.patience import PATIENCE_SECONDS
@@ -84,11 +83,10 @@ def site(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 @pytest.fixture(scope="module")
-def seen(site: ConsoleSite) -> Iterator[Callable[[ConsoleRole], Page]]:
+def seen(chromium: Browser, site: ConsoleSite) -> Callable[[ConsoleRole], Page]:
     """Pages of whoever has a role: Guro, who approves, sees what Hans does not who asks, and may not ask."""
-    with running_chromium() as chromium:
-        people = {person: logged_in(chromium, site.url, person) for person in (ACTS, APPROVES)}
-        yield lambda role: people[ACTS if role is ConsoleRole.ACT else APPROVES]
+    people = {person: logged_in(chromium, site.url, person) for person in (ACTS, APPROVES)}
+    return lambda role: people[ACTS if role is ConsoleRole.ACT else APPROVES]
 
 
 def logged_in(browser: Browser, url: str, person: str) -> Page:
@@ -128,7 +126,6 @@ def _png(image: Image.Image, colours: int) -> bytes:
     return small.getvalue()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 @pytest.mark.parametrize("name", NAMES if os.environ.get(GIVEN) else ["overview"])
 def test_an_image_of_a_page_is_small(seen: Callable[[ConsoleRole], Page], day: PlayedDay, tmp_path: Path, name: str) -> None:
     page = seen(shown(name).role)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import pytest
-from playwright.sync_api import Locator, Page, ViewportSize
+from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
@@ -16,7 +16,7 @@ from kvitt.disbursement.check.runs import note_run
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer
-from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_browser import Watched
 from support.console_day import (
     APPROVED_REASON,
     ASKED_REASON,
@@ -39,7 +39,6 @@ from support.hub_messages import aap, text
 MOST_CLICKS: Final = 2
 NARROW: Final[ViewportSize] = {"width": 360, "height": 740}
 WIDE: Final[ViewportSize] = {"width": 1920, "height": 1080}
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 Step = Callable[[Page, PlayedDay], None]
 
 
@@ -235,9 +234,9 @@ def day(kvitt_server: TestServer) -> Iterator[PlayedDay]:
 
 
 @pytest.fixture(scope="module")
-def watched(day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(chromium: Browser, day: PlayedDay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A browser at a console, in which an approver is logged in."""
-    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site, running_chromium() as chromium:
+    with console_site(day.conninfo, tmp_path_factory.mktemp("console")) as site:
         made = Watched(chromium.new_context(), site.url)
         made.log_in(APPROVES)
         yield made

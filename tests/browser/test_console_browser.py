@@ -9,24 +9,17 @@ import pytest
 from playwright.sync_api import ViewportSize
 
 from kvitt.kernel.database import connect
-from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_browser import Watched
 from support.console_pages import live_with_hostile_text, paths
 from support.console_stage import APPROVES, LOOKS, ConsoleSite
 
 SIZES: dict[str, ViewportSize] = {"narrow": {"width": 360, "height": 740}, "wide": {"width": 1920, "height": 1080}}
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
 
 @pytest.fixture(scope="module")
 def conninfo(conninfo: str) -> str:
     live_with_hostile_text(conninfo)
     return conninfo
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @contextmanager

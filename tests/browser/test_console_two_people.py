@@ -11,11 +11,10 @@ import pytest
 
 from support.acts_of_two import ACTS as ACTS_OF_TWO
 from support.acts_of_two import ActOfTwo, ActStage, act_stage, new_payout, nothing_meanwhile
-from support.console_browser import CHROMIUM, Watched, running_chromium
+from support.console_browser import Watched
 from support.console_day import GURO, HANS
 from support.console_stage import ACTS, APPROVES, Browser, ConsoleSite, console_site
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 REASON = "the bank said so by phone"
 People = tuple[Watched, Watched]
 
@@ -31,12 +30,6 @@ def site(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     """A console of people none of whom does anything alone."""
     with console_site(conninfo, tmp_path_factory.mktemp("console"), alone=()) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @contextmanager

@@ -9,11 +9,10 @@ from bench.place import Place
 from bench.processes import hub_process, peak_mib
 from bench.report import Figure, report, rounded
 from bench.size import Size
-from bench.topics import TOPICS
+from bench.topics import make_log
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
 from kvitt.kernel.database import connect
-from kvitt.transports.log.embedded_log import make_topics
 
 
 def _check(conninfo: str, answer: Connection) -> None:
@@ -27,7 +26,7 @@ def run(place: Place, size: Size) -> None:
     count = size.checked_cases
     context = get_context("spawn")
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with hub_process(conninfo):
             log_new_cases(connection, 0, count)
             wait_until_answered(connection, count)

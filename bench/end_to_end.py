@@ -14,10 +14,10 @@ from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, report, rounded
 from bench.size import Size
 from bench.spent import Meter
-from bench.topics import TOPICS
+from bench.topics import make_log
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.transports.log.embedded_log import NewRecord, append, make_topics
+from kvitt.transports.log.embedded_log import NewRecord, append
 
 LEAST_PER_SECOND = 800
 _APPENDED_AT_ONCE = 500
@@ -64,7 +64,7 @@ def per_second(place: Place, count: int, *, apart: bool, workers: int | Literal[
     """Messages per second to their final status on the embedded log and queue; `apart`: the emulator in a process of its own."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with _running(conninfo, apart=apart, workers=workers) as hub:
             log_new_cases(connection, 0, warming)
             wait_until_answered(connection, warming)

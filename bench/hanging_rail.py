@@ -15,7 +15,7 @@ from bench.report import Figure, Target, report, rounded
 from bench.simulations import dry_run, running
 from bench.size import Size
 from bench.submit import Writers, per_second, writers
-from bench.topics import TOPICS
+from bench.topics import make_log
 from kvitt.contracts.helved.topics import INTERNAL_INPUTS
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.values import Scheme
@@ -24,7 +24,7 @@ from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.emulator.faults import Chance
 from kvitt.rails.oppdrag.emulator.habits import ServiceFaults, set_service_faults
 from kvitt.settings import SimulationSettings
-from kvitt.transports.log.embedded_log import append, make_topics
+from kvitt.transports.log.embedded_log import append
 
 MOST_P99_RATIO = 1.2
 LEAST_RATE_RATIO = 0.8
@@ -109,7 +109,7 @@ class _Stage:
 def run(place: Place, size: Size) -> None:
     """New cases arrive at a fixed rate, and orders leave, beside a rail that answers simulations and one that hangs, in turns."""
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         # Long enough for a turn, and no longer: the next one begins when all have ended.
         asked = SimulationSettings(seconds=3 * size.open_loop_seconds + 10, hangs_seconds=0.2)
         with running(conninfo, asked), writers(conninfo) as group:

@@ -5,9 +5,8 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process, resident_mib
 from bench.report import Figure, Target, report, rounded
 from bench.size import Size
-from bench.topics import TOPICS
+from bench.topics import make_log
 from kvitt.kernel.database import connect
-from kvitt.transports.log.embedded_log import make_topics
 
 MOST_MIB = 300
 _LOOKS = 3
@@ -18,7 +17,7 @@ def run(place: Place, size: Size) -> None:
     step = size.memory_messages // _LOOKS
     resident = []
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with hub_process(conninfo, ["emulator"]), hub_process(conninfo, [role for role in CASE_ROLES if role != "emulator"]) as hub:
             for look in range(_LOOKS):
                 log_new_cases(connection, look * step, step)

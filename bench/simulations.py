@@ -15,7 +15,7 @@ from bench.place import Place
 from bench.processes import CASE_ROLES, hub_process
 from bench.report import Figure, Target, report, rounded
 from bench.size import Size
-from bench.topics import TOPICS
+from bench.topics import make_log
 from kvitt.config import load_settings
 from kvitt.contracts.helved.topics import DRY_RUNS
 from kvitt.disbursement.values import Scheme
@@ -23,7 +23,7 @@ from kvitt.formats.topics import TopicPartition
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.settings import Settings, SimulationSettings
-from kvitt.transports.log.embedded_log import CHANNEL, NewRecord, append, ends_of, make_topics, read
+from kvitt.transports.log.embedded_log import CHANNEL, NewRecord, append, ends_of, read
 
 LEAST_PER_SECOND = 300
 MOST_P99_MS = 200
@@ -125,7 +125,7 @@ def run(place: Place, size: Size) -> None:
     """Dry runs of 14 days about new cases: how many a second of a backlog, how long each takes at a fixed rate; the best round counts."""
     rates, rounds, given = [], [], size.dry_runs // 10
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with running(conninfo):
             per_second(connection, 0, given)
             for _ in range(size.rounds):

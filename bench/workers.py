@@ -7,21 +7,24 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Literal
 
+from msgspec.structs import replace
+
 from bench.end_to_end import log_new_cases, per_second, wait_until_answered
 from bench.place import Place
 from bench.processes import hub_process
 from bench.report import Figure, report, rounded
 from bench.size import Size
 from bench.spent import Meter
-from bench.topics import TOPICS
-from kvitt.app.roles import processors
+from bench.topics import make_log
+from kvitt.app.roles import processors, workers_of
+from kvitt.config import load_settings
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.fetch import fetch_value
-from kvitt.transports.log.embedded_log import make_topics
 
 _LOOK_SECONDS, _LONGEST_SECONDS = 0.01, 300.0
 _ONE_BY_ONE = 100
 _TAKEN = "SELECT coalesce(max(message_no), 0) FROM messages"
+_READERS = "SELECT count(DISTINCT owner) FROM leases WHERE lease ^@ 'intake:' AND until >= now()"
 Workers = int | Literal["auto"]
 
 
@@ -29,8 +32,9 @@ def taken_per_second(place: Place, count: int, workers: Workers, meter: Meter | 
     """Records of the embedded log that are taken in and derived each second, where nobody sends what comes of them."""
     warming = max(count // 10, 100)
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with hub_process(conninfo, ["intake"], workers=workers) as hub:
+            _wait_until_shared(connection, workers_of(replace(load_settings(), workers=workers), ["intake"]))
             log_new_cases(connection, 0, warming)
             _wait_until_taken(connection, warming)
             with meter.counting(hub) if meter else nullcontext():
@@ -38,6 +42,15 @@ def taken_per_second(place: Place, count: int, workers: Workers, meter: Meter | 
                 log_new_cases(connection, warming, count)
                 _wait_until_taken(connection, warming + count)
                 return count / (time.perf_counter() - started)
+
+
+def _wait_until_shared(connection: Connection, readers: int) -> None:
+    """Until so many intakes have their parts of the log: those that begin first have all of it for a second."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while fetch_value(connection, _READERS) < readers:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{readers} intakes did not share the log within {_LONGEST_SECONDS:.0f} s")
+        time.sleep(_LOOK_SECONDS)
 
 
 def _wait_until_taken(connection: Connection, count: int) -> None:
@@ -53,7 +66,7 @@ def milliseconds_to_answer(place: Place, workers: Workers) -> float:
     """How long one message takes from the log to its final status in the log, while nothing else is there; the median."""
     taken = []
     with place.database() as conninfo, connect(conninfo, application="kvitt bench") as connection:
-        make_topics(connection, TOPICS)
+        make_log(conninfo)
         with hub_process(conninfo, workers=workers):
             for number in range(_ONE_BY_ONE):
                 started = time.perf_counter()

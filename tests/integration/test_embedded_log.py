@@ -11,6 +11,7 @@ from kvitt.transports.log.embedded_log import (
     NewRecord,
     append,
     make_topics,
+    partitions_of,
     read,
 )
 
@@ -33,3 +34,10 @@ def test_records_come_as_they_were_appended(database: str, monkeypatch: pytest.M
                 positions[record.topic, record.partition] += 1
                 values.append(record.value or b"")
     assert values == [f"{number:>9}".encode() for number in range(60)]
+
+
+def test_a_topic_that_is_there_keeps_its_partitions_or_its_keys_would_move(database: str) -> None:
+    with connect(database) as connection:
+        make_topics(connection, [TOPIC])
+        make_topics(connection, [TOPIC, "another"], 12)
+        assert partitions_of(connection, [TOPIC, "another", "none"]) == {TOPIC: 3, "another": 12}

@@ -14,7 +14,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.send import Send, UnknownOrder
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
-from kvitt.formats.topics import partition_of
+from kvitt.formats.topics import input_partition_of
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, release_every_lease
@@ -156,7 +156,7 @@ def test_a_lease_that_is_locked_for_a_while_is_prolonged_as_soon_as_it_is_free(s
 
 def test_partitions_are_read_on_while_the_lease_of_one_is_locked_and_that_one_once_it_is_free(database: str) -> None:
     hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
-    keys = {partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
+    keys = {input_partition_of(f"{n}".encode()): f"{n}".encode() for n in range(99)}
     with connect(database) as connection, psycopg.connect(database) as stranger:
 
         def come(part: int, count: int) -> None:
@@ -276,7 +276,7 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:
     hub = HubProcess(database, Settings(lanes=1, max_batch=8), ("intake",))
-    key = next(f"{n}".encode() for n in range(99) if partition_of(f"{n}".encode()) == 0)
+    key = next(f"{n}".encode() for n in range(99) if input_partition_of(f"{n}".encode()) == 0)
     with connect(database) as connection:
         for part in range(10):
             append(connection, [NewRecord(TOPIC, key, text(dp(f"S{part}-{n}"))) for n in range(100)], datetime.now(UTC))

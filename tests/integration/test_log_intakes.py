@@ -15,6 +15,7 @@ from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
+from kvitt.formats.topics import EMBEDDED_INPUT_PARTITIONS
 from kvitt.kernel.database import connect
 from kvitt.kernel.leases import LeaseKeeper, advance, release_leases
 from kvitt.kernel.loop import LoopStep
@@ -67,7 +68,7 @@ class Reader:
 def log(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     monkeypatch.setattr(intake_module, "_RETAKE_SECONDS", 0.0)
     with connect(database) as connection:
-        make_topics(connection, list(TOPICS))
+        make_topics(connection, list(TOPICS), EMBEDDED_INPUT_PARTITIONS)
         yield connection
 
 
@@ -109,13 +110,14 @@ def test_each_of_several_intakes_reads_a_fair_part_of_every_topic(database: str,
     with readers(database, count) as intakes:
         for each in intakes * 2:
             each.step()
-        feed(log, range(60))
+        feed(log, range(200))
         for _ in range(100):
             for each in intakes:
                 each.step()
-        assert_once_and_in_order(intakes[0].handled, 120)
+        assert_once_and_in_order(intakes[0].handled, 400)
         for each in intakes:
-            assert len(each.mine) >= 20, "no partition of six is left to the others by anybody"
+            parts = {(one.source, one.partition) for one in each.mine}
+            assert len(parts) == len(TOPICS) * EMBEDDED_INPUT_PARTITIONS // count, "each has as many partitions as the others"
             assert {one.source for one in each.mine} == set(TOPICS)
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import partition_of
+from kvitt.formats.topics import EMBEDDED_INPUT_PARTITIONS, input_partition_of
 from kvitt.kernel.database import connect
 from kvitt.kernel.postgres import running_server
 from kvitt.rails.oppdrag.emulator import Chance, DamageForm, Faults
@@ -82,7 +82,11 @@ class Script:
         number, case_number = next(self._numbers), self._chance.randrange(CASES)
         scheme = (Scheme.DAGPENGER, Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER)[case_number % 4]
         case = f"C{case_number}"
-        key = next(key for key in (f"{case}/{number}/{salt}" for salt in count()) if partition_of(key.encode()) == case_number % 3)
+        key = next(
+            key
+            for key in (f"{case}/{number}/{salt}" for salt in count())
+            if input_partition_of(key.encode()) == case_number % EMBEDDED_INPUT_PARTITIONS
+        )
         if self._chance.random() < 0.03:
             return Fed(key, scheme, case, None, f"broken {key}".encode())
         wanted, body = self._message(scheme, case)

@@ -10,7 +10,7 @@ from kvitt.contracts.helved import topics as helved_topics
 from kvitt.contracts.helved.outputs import decode_status
 from kvitt.disbursement.answers import Answer, Status
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import partition_of
+from kvitt.formats.topics import input_partition_of
 from kvitt.testing import Hub
 from support.hub_messages import PLAIN, Json, text
 
@@ -44,8 +44,8 @@ class Way:
     def good_behind(self, scheme: Scheme, *bad: tuple[bytes | None, bytes | None], headers: bytes = b"[]") -> None:
         """Puts records and right behind them, in the same partition, a good one, which is answered OK."""
         case = self.case()
-        wanted = partition_of(bad[0][0]) if bad[0][0] else 0
-        key = next(each for each in (f"{case}-{n}".encode() for n in count()) if partition_of(each) == wanted)
+        wanted = input_partition_of(bad[0][0]) if bad[0][0] else 0
+        key = next(each for each in (f"{case}-{n}".encode() for n in count()) if input_partition_of(each) == wanted)
         self.send(scheme, *bad, (key, text(PLAIN[scheme](case))), headers=headers)
         assert self.final(key).status is Status.OK
 

@@ -16,7 +16,7 @@ from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.source import bind_database
 from kvitt.disbursement.submit import Outcome
 from kvitt.errors import LeaseLost
-from kvitt.formats.topics import OF_PAYOUTS, PAYOUT_EVENTS, RAPID, TopicTerms
+from kvitt.formats.topics import EMBEDDED_INPUT_PARTITIONS, OF_PAYOUTS, PAYOUT_EVENTS, RAPID, TopicTerms
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import LOCK_MS, PATIENCE_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper
@@ -117,6 +117,7 @@ class EmbeddedTransport:
         """Makes what is missing. Raises OtherLog when the database belongs to another log."""
         with connect(self._conninfo, lock_timeout_ms=PATIENCE_MS) as connection:
             bind_database(connection, EMBEDDED)
+            make_topics(connection, self._contracts.inputs(), EMBEDDED_INPUT_PARTITIONS)
             make_topics(connection, [terms.name for terms in topics_of(self._contracts)])
 
     def require_start_offset(self) -> None:

@@ -18,7 +18,7 @@ import kvitt
 from kvitt.cli.ids import SHORT
 from kvitt.cli.submit import FINAL, Client, PublishedStatus
 from kvitt.disbursement.answers import Answer
-from kvitt.formats.topics import partition_of
+from kvitt.formats.topics import input_partition_of
 from kvitt.transports.log.embedded_log import NewRecord
 
 _KEYS: Final = uuid.UUID("c2d6a0a4-6f8e-5a35-9f1c-0f3a7b1e9d44")
@@ -44,7 +44,7 @@ def key_for(case: str, number: int, behind: bytes | None = None) -> bytes:
     A message that follows at once must lie in the partition of the one that it is `behind`, or nobody knows which is handled first.
     """
     keys = (str(uuid.uuid5(_KEYS, f"{case}/{number}/{salt}")).encode() for salt in count())
-    return next(key for key in keys if behind is None or partition_of(key) == partition_of(behind))
+    return next(key for key in keys if behind is None or input_partition_of(key) == input_partition_of(behind))
 
 
 class Feed:

@@ -9,6 +9,9 @@ import msgspec
 from msgspec import Struct
 
 PARTITIONS = 3
+EMBEDDED_INPUT_PARTITIONS = 12
+"""Of a topic that comes in on the embedded log: enough to share out evenly among workers. A multiple, so that what shares one of these
+shares one on the brokers."""
 RAPID = "tbd.rapid.v1"
 """The topic that is shared with everybody, whatever its configured name outside (rapid §1)."""
 PAYOUT_EVENTS = "pm-events-payout"
@@ -90,3 +93,8 @@ def murmur2(data: bytes) -> int:
 def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
     """The partition of a key: its murmur2 without the sign bit, modulo the number of partitions."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def input_partition_of(key: bytes) -> int:
+    """The partition of a key in an input topic of the embedded log; keys that share one there share one on brokers."""
+    return partition_of(key, EMBEDDED_INPUT_PARTITIONS)

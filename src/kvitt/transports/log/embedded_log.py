@@ -4,7 +4,7 @@ Appending locks the partition's row until commit, so positions become visible in
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from kvitt.formats.topics import PARTITIONS, TopicPartition, partition_of
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -55,15 +55,20 @@ class _Reserved(NamedTuple):
     position: int
 
 
+class _Partitions(NamedTuple):
+    topic: str
+    partitions: int
+
+
 class _Unrelayed(Struct, frozen=True):
     outbox_no: int
     topic: str
     key: bytes | None
 
 
-def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str]) -> None:
-    """Makes the topics that are not there yet; does nothing otherwise."""
-    connection.execute(_SQL.make_partitions, (list(topics), PARTITIONS))
+def make_topics(connection: psycopg.Connection[Any], topics: Iterable[str], partitions: int = PARTITIONS) -> None:
+    """Makes the topics that are not there yet; one that is keeps the partitions that it has, or its keys would change theirs."""
+    connection.execute(_SQL.make_partitions, {"topics": list(topics), "partitions": partitions})
 
 
 class _EndOfPartition(NamedTuple):
@@ -76,9 +81,15 @@ def ends_of(connection: psycopg.Connection[Any], topic: str) -> dict[int, int]:
     return {each.partition: each.next_position for each in fetch(connection, _EndOfPartition, _SQL.ends_of_topic, (topic,))}
 
 
+def partitions_of(source: Source, topics: Collection[str]) -> dict[str, int]:
+    """How many partitions each of these topics has; those that are not there are left out."""
+    return {each.topic: each.partitions for each in fetch(source, _Partitions, _SQL.partitions_of_topics, (list(topics),))}
+
+
 def reserve(cursor: psycopg.Cursor[Any], records: Sequence[tuple[str, bytes | None]]) -> list[tuple[int, int]]:
     """Reserves a (partition, position) for each (topic, key) in this transaction, in order; a record without key goes to partition 0."""
-    wanted = [TopicPartition(topic, partition_of(key) if key else 0) for topic, key in records]
+    partitions = partitions_of(cursor, {topic for topic, _ in records})
+    wanted = [TopicPartition(topic, partition_of(key, partitions[topic]) if key else 0) for topic, key in records]
     counts = Counter(wanted)
     asked = [[topic for topic, _ in counts], [partition for _, partition in counts], list(counts.values())]
     following = {

@@ -14,11 +14,11 @@ from typing import Final
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.submit import Outcome
 from kvitt.disbursement.values import Scheme
-from kvitt.formats.topics import PARTITIONS, TopicPartition
+from kvitt.formats.topics import TopicPartition
 from kvitt.kernel.database import LOCK_MS, Connection, connect
 from kvitt.kernel.leases import Lease, LeaseKeeper, held_leases, release_lease
 from kvitt.kernel.loop import LoopStep
-from kvitt.transports.log.embedded_log import CHANNEL, read
+from kvitt.transports.log.embedded_log import CHANNEL, partitions_of, read
 
 Hand = Callable[[Incoming, int], "Future[Outcome]"]
 """Hands a record to the hub on a lane; records of one lane are handled in order."""
@@ -71,12 +71,7 @@ class Intake:
         """`topics` are read, each with its scheme. A step that finds nothing waits `look_seconds` for something to be appended."""
         self._conninfo, self._keeper, self._hand = conninfo, keeper, hand
         self._limit, self._max_outstanding, self._look_seconds = limit, max_outstanding, look_seconds
-        # All partitions of a scheme's topics share a lane, so that one intake handles them as they were appended: keys are free, so
-        # the messages of a case may lie in any of them. Several intakes promise what Kafka does, the order of each partition.
-        schemes = list(Scheme)
-        self._lanes: dict[TopicPartition, int] = {
-            TopicPartition(topic, partition): schemes.index(scheme) for topic, scheme in topics.items() for partition in range(PARTITIONS)
-        }
+        self._topics = topics
         self._seats = [f"{_SEAT}:{min(topics, default='')}:{number}" for number in range(MOST_INTAKES)]
 
     @contextmanager
@@ -85,11 +80,19 @@ class Intake:
         outstanding = _Outstanding()
         with connect(self._conninfo, application="kvitt intake", lock_timeout_ms=LOCK_MS) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            partitions = _LeasedPartitions(connection, self._keeper, self._lanes, self._seats, outstanding.finish)
+            partitions = _LeasedPartitions(connection, self._keeper, self._lanes(connection), self._seats, outstanding.finish)
             try:
                 yield lambda: self._step(partitions, outstanding)
             finally:
                 outstanding.finish()
+
+    def _lanes(self, connection: Connection) -> Mapping[TopicPartition, int]:
+        """All partitions of a scheme's topics share a lane, so that one intake handles them as they were appended: keys are free, so the
+        messages of a case may lie in any of them. Several intakes promise what Kafka does, the order of each partition."""
+        schemes, partitions = list(Scheme), partitions_of(connection, self._topics)
+        return {
+            TopicPartition(topic, at): schemes.index(scheme) for topic, scheme in self._topics.items() for at in range(partitions[topic])
+        }
 
     def _step(self, partitions: "_LeasedPartitions", outstanding: _Outstanding) -> int:
         outstanding.settle(self._max_outstanding)

@@ -1,9 +1,14 @@
 -- name: make_partitions
--- Makes the partitions of a topic that are not there yet.
+-- Makes the partitions of topics that are not there yet.
 INSERT INTO log_partitions (topic, partition)
-SELECT t.topic, p.partition FROM unnest(%b::text[]) AS t (topic), generate_series(0, %b::integer - 1) AS p (partition)
+SELECT t.topic, p.partition FROM unnest(%(topics)b::text[]) AS t (topic), generate_series(0, %(partitions)b::integer - 1) AS p (partition)
+WHERE NOT EXISTS (SELECT FROM log_partitions AS l WHERE l.topic = t.topic)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING;
+
+-- name: partitions_of_topics
+-- How many partitions topics have.
+SELECT topic, count(*)::integer AS partitions FROM log_partitions WHERE topic = ANY (%b::text[]) GROUP BY topic;
 
 -- name: reserve_positions
 -- Takes the next positions of partitions for this transaction; the rows stay locked, in sorted order, until it ends.

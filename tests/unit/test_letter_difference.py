@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kvitt.disbursement.letter_difference import difference
+from kvitt.disbursement.letter_acts import difference
 
 PERSON = "03412983857"
 LONG = (

@@ -5,10 +5,9 @@ import click
 from kvitt.api.people.claims import ConsolePerson
 from kvitt.api.people.device_login import begin, token_of
 from kvitt.api.people.identity import person_of_token
-from kvitt.cli.kept_token import forget_token, keep_token
 from kvitt.cli.shell import example, located
 from kvitt.cli.text import shown
-from kvitt.cli.who import logged_in, refuse_token_file, require_issuer, token_option
+from kvitt.cli.who import forget_token, keep_token, logged_in, refuse_token_file, require_issuer, token_option
 from kvitt.console_settings import are_people_made_up
 from kvitt.kernel.clock import utc_now
 from kvitt.settings import Settings

@@ -1,14 +1,20 @@
-"""Who acts: whoever a token says, or, where people are made up, whoever is typed (design §11)."""
+"""Who acts: whoever a token says, or, where people are made up, whoever is typed (design §11).
 
+The token by which somebody is logged in on this machine is in their own directory of states, and for their eyes only.
+"""
+
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from stat import S_IMODE
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import uuid4
 
 import click
 
 from kvitt.cli.arguments import content_of, existing_file
-from kvitt.console_settings import are_people_made_up
+from kvitt.console_settings import ConsoleSettings, are_people_made_up
 from kvitt.environment import TOKEN
 from kvitt.errors import BadSettings, NeedsSecondPerson, NotLoggedIn, TypedName
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 _PERSON, _TOKEN_FILE = "kvitt.person", "kvitt.token_file"
 _LOG_IN: Final = f"log in with kvitt login, or have a token in {TOKEN} or a file (--token-file)"
+_OTHERS: Final = 0o077
 
 
 class ByOption(click.Option):
@@ -147,10 +154,46 @@ def _keep_token_file(context: click.Context, _parameter: click.Parameter, value:
 
 
 def _token(settings: "Settings") -> str:
-    from kvitt.cli.kept_token import kept_token
-
     file = click.get_current_context().meta.get(_TOKEN_FILE)
     given = content_of(file, "--token-file").decode("ascii", "replace") if file else os.environ.get(TOKEN)
     if token := kept_token(settings.console) if given is None else given.strip():
         return token
     raise NotLoggedIn(f"nobody is logged in: {_LOG_IN}")
+
+
+def keep_token(given: ConsoleSettings, token: str) -> None:
+    """Keeps a token in place of the one before."""
+    file = _file_of(given)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f".{uuid4().hex}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as output:
+        output.write(token)
+    draft.replace(file)
+
+
+def kept_token(given: ConsoleSettings) -> str | None:
+    """The token that is kept; None where there is none. Raises NotLoggedIn where others may have read or written it."""
+    file = _file_of(given)
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    if found.st_uid != os.geteuid() or S_IMODE(found.st_mode) & _OTHERS:
+        raise NotLoggedIn(f"{file} is not yours alone: take it away, and log in again (kvitt login)")
+    return file.read_text("ascii", "replace").strip()
+
+
+def forget_token(given: ConsoleSettings) -> bool:
+    """Takes the token away; returns whether there was one."""
+    try:
+        _file_of(given).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _file_of(given: ConsoleSettings) -> Path:
+    """One file for each issuer and client: whoever works at two installations is logged in at both."""
+    states = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    of = hashlib.sha256(f"{given.issuer}\n{given.device_client_id or given.client_id}".encode()).hexdigest()[:16]
+    return Path(states) / "kvitt" / f"token-{of}"

@@ -21,8 +21,7 @@ from kvitt.cli.listing import (
     terminal_width,
 )
 from kvitt.cli.operator import Command, acting, approved, ask, is_asked_for, is_left_to_another, operating, operator_of
-from kvitt.cli.order_check import CHECK, check_lines
-from kvitt.cli.order_effect import EFFECT, effect_lines
+from kvitt.cli.order_page import CHECK, EFFECT, check_lines, effect_lines
 from kvitt.cli.shell import connected, example, located, opened, print_page
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.approvable import OrderDecided, OrderNamed

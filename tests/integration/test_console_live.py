@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kvitt.api.console.faults import RoleSeen, faults_of
 from kvitt.api.console.pages import PAGES
+from kvitt.api.console.watch import RoleSeen, faults_of
 from kvitt.disbursement.limit_acts import LimitSet, set_limit
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection

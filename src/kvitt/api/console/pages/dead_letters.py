@@ -1,16 +1,20 @@
-"""Dead letters: records that could not be read or handled, with the reason; one of them with its bytes."""
+"""Dead letters: records that could not be read or handled, with the reason; one of them with its bytes, and where these stop being JSON."""
 
+import json
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, listed, place_in
-from kvitt.api.console.pages.letter_place import place_of_fault
 from kvitt.errors import DeadLetterNotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("dead_letters", "kvitt.api.console.pages")
+_AROUND: Final = 40
+"""So many characters on either side of it are enough to find it by."""
 
 
 class DeadLetterOnPage(NamedTuple):
@@ -72,6 +76,35 @@ def read_one(visit: Visit) -> Values:
 def version(visit: Visit) -> str:
     """That of a dead letter: its state."""
     return fetch_value(visit.connection, _SQL.letter_version, {"dead_no": visit.path["dead_no"]}) or ""
+
+
+class FaultPlace(Struct, frozen=True):
+    """A place in a text, both counted from one, and what stands `before` and `after` it."""
+
+    line: int
+    character: int
+    before: str
+    after: str
+
+
+def place_of_fault(body: bytes) -> FaultPlace | None:
+    """Returns where it stops being JSON; None where all of it is, or where it can not be read for another reason."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as broken:
+        return _place(body[: broken.start].decode(), body[broken.start :].decode(errors="replace"))
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as broken:
+        return _place(text[: broken.pos], text[broken.pos :])
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def _place(before: str, after: str) -> FaultPlace:
+    line = before.rpartition("\n")[2]
+    return FaultPlace(before.count("\n") + 1, len(line) + 1, before[-_AROUND:], after[:_AROUND])
 
 
 PAGES: Final = (

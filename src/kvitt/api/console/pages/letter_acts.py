@@ -4,8 +4,7 @@ from typing import Final, NamedTuple
 
 from kvitt.api.console.acting import ActOnPage, offered, taken
 from kvitt.api.console.frame import ConsolePage, Redirect, Values, Visit
-from kvitt.api.console.pages.dead_letters import DeadLetterText, letter_on_page, text_of, version
-from kvitt.api.console.pages.letter_place import place_of_fault
+from kvitt.api.console.pages.dead_letters import DeadLetterText, letter_on_page, place_of_fault, text_of, version
 from kvitt.api.console.showing import visible
 from kvitt.api.people.claims import ConsoleRole
 from kvitt.disbursement.letter_acts import LetterNamed, LetterReplayed

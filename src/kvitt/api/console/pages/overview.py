@@ -1,5 +1,5 @@
 """Overview: all that needs a person, in one list from one view, the highest check sum first and then the oldest; below it how the rails,
-sending and open orders stand, and what waits for its turn.
+sending and open orders stand, what waits for its turn, and whether we keep up.
 """
 
 from collections.abc import Container, Sequence
@@ -9,15 +9,16 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from kvitt.api.console.charts import BarValue, bar_chart
+from kvitt.api.console import showing
+from kvitt.api.console.charts import BarValue, StepChart, bar_chart, step_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.hours import RailHours, rail_hours
 from kvitt.api.console.pages.case_notes import newest_notes
 from kvitt.api.console.pages.health import Backlog
-from kvitt.api.console.pages.keeping_up import HOURS, keeping_up
 from kvitt.api.console.pages.open_orders import AGES, OpenSum, behind, by_open_age, by_place, counted_out, leaving, open_sums, stops
 from kvitt.api.console.pages.rates import rates_today
 from kvitt.disbursement.catalogue import AREAS
+from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
@@ -35,6 +36,8 @@ _PLACES: Final = {
     "payout at another ledger": "/payouts",
 }
 _LIVE: Final = "orders messages receipts published approvals alarms notes reconciliation simulations payouts"
+_HOURS: Final = 6
+_MINUTE: Final = 60
 
 
 class NeedsPerson(NamedTuple):
@@ -112,7 +115,7 @@ def read(visit: Visit) -> Values:
         "most": _MOST_COUNTED,
         "rates": rates_today(connection, visit.now),
         "keeping_up": keeping_up(connection, visit.now),
-        "keeping_up_hours": HOURS,
+        "keeping_up_hours": _HOURS,
         "runs": fetch(connection, LastRun, _SQL.last_runs, areas),
         "not_taken_in": fetch(connection, NotTakenIn, _SQL.not_taken_in),
         "backlogs": [*fetch(connection, Backlog, _SQL.backlogs), *_open_orders(sums, cut)],
@@ -147,6 +150,43 @@ def _rail_now(visit: Visit, rail: str, receipt_at: datetime | None, sums: Sequen
     hours, an_hour_ago = rail_hours(rail, schedule, visit.now), schedule.open_time_ago(visit.now, _SILENT)
     owes = any(each.rail == rail and each.state == "sent" and each.oldest < an_hour_ago for each in sums)
     return RailNow(hours, receipt_at, hours.is_open and owes and (receipt_at is None or receipt_at < an_hour_ago))
+
+
+class BehindInSpan(NamedTuple):
+    """The worst of ten minutes; `not_taken_in` None: the brokers could not be asked."""
+
+    at: datetime
+    not_taken_in: int | None
+    unpublished_seconds: int
+    unanswered_seconds: int
+
+
+class KeepingUp(Struct, frozen=True):
+    """The last that was noted of the last hours, and each figure over them; None: nothing was."""
+
+    last: BehindInSpan | None
+    not_taken_in: StepChart | None
+    unpublished: StepChart | None
+    unanswered: StepChart | None
+
+
+def keeping_up(connection: Connection, now: datetime) -> KeepingUp:
+    """How far the hub was behind in the last hours."""
+    spans: Sequence[BehindInSpan] = fetch(connection, BehindInSpan, _SQL.keeping_up, {"since": now - timedelta(hours=_HOURS)})
+    return KeepingUp(
+        spans[-1] if spans else None,
+        step_chart([(each.at, each.not_taken_in) for each in spans if each.not_taken_in is not None]),
+        step_chart([(each.at, each.unpublished_seconds) for each in spans], _seconds),
+        step_chart([(each.at, each.unanswered_seconds // _MINUTE) for each in spans], _minutes),
+    )
+
+
+def _seconds(number: int) -> str:
+    return f"{showing.grouped(number)} s"
+
+
+def _minutes(number: int) -> str:
+    return f"{showing.grouped(number)} min"
 
 
 PAGES: Final = (ConsolePage("/", "Overview", "overview.html", read, nav="Overview", key="o", live=_LIVE),)

@@ -1,17 +1,17 @@
 """The ledger: accounts with what they have, at least and at most, the open plans that make the difference, and a plan with its batches."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from kvitt.api.console.charts import step_chart
 from kvitt.api.console.frame import ConsolePage, Values, Visit
 from kvitt.api.console.keyset import AFTER, kept_of, listed, place_in, text_asked
-from kvitt.api.console.pages.ledger_period import AccountOnPage, entries_between, period_asked
 from kvitt.api.console.pages.payouts import asker_of
 from kvitt.api.console.showing import amount_text
-from kvitt.errors import AccountNotFound, NotFound
+from kvitt.errors import AccountNotFound, BadRequest, NotFound
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value
 from kvitt.kernel.money import Minor
 from kvitt.kernel.queries import load
@@ -23,6 +23,21 @@ _LOOKED_THROUGH: Final = 1_000
 _MOST_PLANS: Final = 200
 _MOST_STEPS: Final = 200
 _MOST_POSTINGS: Final = 1_000
+_OSLO: Final = ZoneInfo("Europe/Oslo")
+
+
+class AccountOnPage(NamedTuple):
+    """An account with its amounts."""
+
+    account_id: int
+    currency: str
+    description: str | None
+    posted_minor: Minor
+    available_min_minor: Minor
+    available_max_minor: Minor
+    entries: int
+    created_at: datetime
+    request_key: str | None
 
 
 class EntryOnPage(NamedTuple):
@@ -138,6 +153,51 @@ def read_plan(visit: Visit) -> Values:
         "batches": [(batch_id, list(found)) for batch_id, found in groupby(postings, lambda each: each.batch_id)],
         "most": _MOST_POSTINGS if len(postings) == _MOST_POSTINGS else None,
     }
+
+
+class DaysAsked(NamedTuple):
+    """Days of Oslo, both included; None: without that bound."""
+
+    since: date | None
+    until: date | None
+
+
+def period_asked(visit: Visit) -> DaysAsked:
+    """The period that an address names. Raises BadRequest."""
+    return DaysAsked(_day(visit, "since"), _day(visit, "until"))
+
+
+def entries_between(visit: Visit, account: AccountOnPage, period: DaysAsked) -> tuple[int, int]:
+    """The number of the first entry of a period, and that of the first one behind it."""
+    first = _first_at(visit, account, period.since) if period.since else 1
+    last = period.until.toordinal() if period.until else None
+    return first, account.entries + 1 if last is None else _first_at(visit, account, date.fromordinal(last + 1))
+
+
+def _first_at(visit: Visit, account: AccountOnPage, day: date) -> int:
+    """The first entry of a day or later; the next one to come, where there is none.
+
+    Entries are numbered in the order of time without a gap, so it is found by halving.
+    """
+    moment, low, high = datetime.combine(day, time(), _OSLO), 1, account.entries + 1
+    while low < high:
+        middle = (low + high) // 2
+        if fetch_value(visit.connection, _SQL.moment_of_entry, {"account_id": account.account_id, "entry": middle}) < moment:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _day(visit: Visit, name: str) -> date | None:
+    text = visit.query.get(name)
+    try:
+        found = date.fromisoformat(text) if text else None
+    except ValueError:
+        found = date.min
+    if found and not 1990 < found.year < 2200:
+        raise BadRequest((name, "is a day, such as 2026-05-04"))
+    return found
 
 
 PAGES: Final = (

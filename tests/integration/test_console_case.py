@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from kvitt.api.console.pages.answers import failure
+from kvitt.api.console.pages.records import failure
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.values import Scheme

@@ -20,7 +20,7 @@ from kvitt.api.rest.problems import PROBLEM, RETRY_SECONDS, FormedProblem, Probl
 from kvitt.api.rest.routes import CHECK, PROBLEM_OF, Repeatable, RouteWork, actor_of, may_touch
 from kvitt.api.rest.simulation_form import REQUEST
 from kvitt.api.rest.watch import RowWatch
-from kvitt.contracts.rapid.ask import ask
+from kvitt.contracts.rapid.derive import ask
 from kvitt.contracts.rapid.needs import Need
 from kvitt.contracts.rapid.wire.simulation import PATH, HttpAnswer, ServiceProblem, SimulationShape, http_answer
 from kvitt.contracts.rapid.wire.simulation import problem as service_problem

@@ -1,14 +1,18 @@
 """The forwarded order of a need: its sender's own lines, in the line model that all orders share (rapid §2.3, design §7)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kvitt.contracts.rapid.needs import (
     RATE_TYPES,
     Need,
     NeedLine,
     priority,
+    reconciliation_key,
 )
 from kvitt.disbursement.derive.micro_chained import order_id
+from kvitt.disbursement.rail import Rails
+from kvitt.disbursement.simulation import SimulationFailure
+from kvitt.disbursement.simulation_requests import by_call, request
 from kvitt.disbursement.values import (
     DecisionId,
     ForwardedLine,
@@ -19,6 +23,8 @@ from kvitt.disbursement.values import (
     OrderLine,
     Scheme,
 )
+from kvitt.kernel.clock import oslo
+from kvitt.kernel.database import Connection
 
 _FREQUENCY = "MND"
 
@@ -80,3 +86,13 @@ def _line(need: Need, line: NeedLine) -> OrderLine:
 def _name(case_id: str, number: int) -> str:
     """The name of a line over all cases: senders count their lines anew in each case."""
     return f"{case_id}#{number}"
+
+
+def ask(connection: Connection, rails: Rails, question: Need, caller: str, *, now: datetime, seconds: float) -> int | SimulationFailure:
+    """Stores the question and returns the number of its request, or why it is not asked; after so many seconds nobody waits for it.
+
+    Its order is never made, so its number in the case says nothing. Raises psycopg errors.
+    """
+    order = forwarded_order(question, 1, reconciliation_key(now, 0), oslo(now))
+    asked = by_call("rapid", caller, now + timedelta(seconds=seconds))
+    return request(connection, rails, (Scheme.SYKEPENGER, question.case_id), asked, [order], now=now)

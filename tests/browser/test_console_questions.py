@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
-from kvitt.disbursement.check.runs import note_run
+from kvitt.disbursement.check.report import note_run
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.testing import TestServer

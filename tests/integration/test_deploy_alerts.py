@@ -25,7 +25,7 @@ from kvitt.app.ports import PORTS
 from kvitt.app.process import operations
 from kvitt.contracts.helved.topics import primary_input
 from kvitt.disbursement.check import check
-from kvitt.disbursement.check.runs import note_run
+from kvitt.disbursement.check.report import note_run
 from kvitt.disbursement.values import Scheme
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect

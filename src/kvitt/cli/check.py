@@ -14,7 +14,7 @@ from kvitt.cli.text import shown
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.check import Report
 from kvitt.disbursement.check import check as check_all
-from kvitt.disbursement.check.runs import note_run
+from kvitt.disbursement.check.report import note_run
 from kvitt.disbursement.limit_acts import LimitShown, limits_shown
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect

@@ -2,12 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from msgspec import Struct
+import psycopg
+from msgspec import Struct, json
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+
+import kvitt
+from kvitt.kernel.queries import load
 
 KEPT = 1000
 """How many differences are described; all are counted."""
+_SQL: Final = load("check_runs", "kvitt.disbursement")
 
 
 class Kind(StrEnum):
@@ -104,3 +112,24 @@ class Findings:
     def report(self) -> Report:
         """Returns what was found until now."""
         return Report(Counts(**self._looked_at), tuple(self._kept), dict(self._by_kind))
+
+
+def note_run(connection: psycopg.Connection[object], report: Report, began_at: datetime, *, of_rail: int, found: list[str]) -> bool:
+    """Stores the outcome; `of_rail` counts differences from the rail's books, `found` are the first ones in words.
+
+    Returns False where this user may only read: then nothing is noted.
+    """
+    by_kind = {kind.value: rows for kind, rows in report.by_kind.items()} | ({"rail": of_rail} if of_rail else {})
+    noted = {
+        "began_at": began_at,
+        "version": kvitt.__version__,
+        "looked_at": json.encode(report.counts).decode(),
+        "by_kind": json.encode(by_kind).decode(),
+        "differences": sum(by_kind.values()),
+        "found": found,
+    }
+    try:
+        connection.execute(_SQL.note_check, noted)
+    except (InsufficientPrivilege, ReadOnlySqlTransaction):
+        return False
+    return True

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
+from kvitt.disbursement.check.known import forwarded_lines, look_at_rail
 from kvitt.disbursement.check.made import MadeOrder
-from kvitt.disbursement.check.rail import forwarded_lines, look_at_rail
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.compared_pay import PayDifference, PicturePart
 from kvitt.disbursement.expected_pay import pay_by_lines, pay_by_payments

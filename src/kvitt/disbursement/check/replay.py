@@ -12,15 +12,14 @@ from msgspec.structs import replace
 from kvitt.disbursement.case import Case
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.contradicted import CONTRADICTING, said_before
-from kvitt.disbursement.check.decided import look_at_decisions, look_at_pending
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER
+from kvitt.disbursement.check.known import look_at_decisions, look_at_pending, look_at_rail
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
 from kvitt.disbursement.check.message_replay import MessageReplay, step_of
 from kvitt.disbursement.check.order_check import CHECKING, policies, refusal_of
 from kvitt.disbursement.check.outside import FoundBefore
-from kvitt.disbursement.check.rail import look_at_rail
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.simulated import SIMULATING, look_at_open_orders, questions_of_then
 from kvitt.disbursement.check.stored import StoredCase

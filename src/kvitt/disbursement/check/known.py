@@ -1,4 +1,6 @@
-"""Finds what the rail has, and may have, when a message of a replay is handled: by that its orders were held or let go (design §8)."""
+"""Finds what the case of a replay knows when a message of it is handled: what the rail has, and may have, by which orders were held or let
+go (design §8); how far its decisions have come; and what its open orders are to pay.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -8,10 +10,11 @@ from msgspec.structs import replace
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.check.made import MadeOrder
+from kvitt.disbursement.decisions import DecisionState, ReceivedDecision
 from kvitt.disbursement.derive.micro_chained import AtRail
 from kvitt.disbursement.rows import LineRow
-from kvitt.disbursement.states import OrderState
-from kvitt.disbursement.values import LineAtRail
+from kvitt.disbursement.states import OPEN_ORDER, OrderState
+from kvitt.disbursement.values import LineAtRail, PaymentId
 
 if TYPE_CHECKING:
     from kvitt.disbursement.check.replay import Replay
@@ -61,3 +64,25 @@ def _wanted(replay: "Replay", order: MadeOrder, lines: _Lines) -> Iterator[AtRai
         first = next(line for line in lines[order.made.order_id] if line.payment_id == version.made.payment_id)
         continues = first.refers_to is not None or first.ceased_from is not None
         yield AtRail(order.made.number, payment_document.decode(version.made.document), continues)
+
+
+def look_at_decisions(replay: "Replay") -> None:
+    """Has the case's chain say how far each decision has come by now."""
+    replay.case.received = {key: replace(each, state=_state(replay, each)) for key, each in replay.case.received.items()}
+
+
+def look_at_pending(replay: "Replay") -> None:
+    """Has the case know which payments its open orders are to make true."""
+    orders = (each.made.order_id for each in replay.orders.values() if each.state in OPEN_ORDER) if replay.case.open_orders else ()
+    replay.case.pending = frozenset(PaymentId(each.made.payment_id) for order_id in orders for each in replay.by_order.get(order_id, ()))
+
+
+def _state(replay: "Replay", decision: ReceivedDecision) -> DecisionState:
+    if decision.message_no not in replay.message_replays:
+        return decision.state  # It was taken over with its case, and nothing changes it any more.
+    states = {replay.orders[order_id].state for order_id in replay.message_replays[decision.message_no].order_ids}
+    if not states:
+        return DecisionState.WITHOUT_PAYMENT
+    if states & OPEN_ORDER:
+        return DecisionState.OPEN
+    return DecisionState.ACCEPTED if OrderState.ACCEPTED in states else DecisionState.REJECTED

@@ -8,9 +8,9 @@ import pytest
 
 from kvitt.app.ports import PORTS
 from kvitt.disbursement.check import check
+from kvitt.disbursement.reconcile.jobs import Triggers, trigger_job
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, Run
-from kvitt.disbursement.reconcile.triggers import Triggers, trigger_job
 from kvitt.disbursement.submit import Outcome
 from kvitt.formats.topics import RAPID
 from kvitt.kernel.jobs import Scheduler, list_jobs

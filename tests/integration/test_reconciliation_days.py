@@ -9,9 +9,9 @@ from psycopg.errors import QueryCanceled
 from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.order_page import order_page
 from kvitt.disbursement.reconcile import reconcile as making
+from kvitt.disbursement.reconcile.jobs import ReconciliationTimetable, reconciliation_jobs
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import DayRange, RunState, messages
-from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs
 from kvitt.errors import NotAWorkingDay, NotInThatState, NotReconciled
 from kvitt.formats.times import OSLO
 from kvitt.kernel.database import connect

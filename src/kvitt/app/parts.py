@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvitt.disbursement.order_checks import ask_due_checks
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.reconcile.schedule import ReconciliationTimetable, reconciliation_jobs, scheduled_areas
-from kvitt.disbursement.reconcile.triggers import trigger_job
+from kvitt.disbursement.reconcile.jobs import ReconciliationTimetable, reconciliation_jobs, scheduled_areas, trigger_job
 from kvitt.errors import NotUpgraded
 from kvitt.kernel.approvals import Approvals
 from kvitt.kernel.clock import Clock, utc_now

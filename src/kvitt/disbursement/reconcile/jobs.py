@@ -1,21 +1,26 @@
-"""Reconciliation that a record of a topic asked for: its runs are made soon after it came in, each record once (design §15, rapid §4.3)."""
+"""The jobs that make runs of reconciliation: of each area on each working day, where a missed day is part of the next run; and soon after a
+record of a topic asked for it, each record once (design §15, rapid §4.3).
+"""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
+from msgspec import Struct
 
+from kvitt.disbursement.calendar import is_working_day
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.reconcile.reconcile import Reconcile
+from kvitt.disbursement.reconcile.reconcile import Reconcile, areas_of
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Trigger
 from kvitt.disbursement.values import Area
 from kvitt.errors import AlreadyReconciled
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection, is_connection_lost
 from kvitt.kernel.fetch import fetch
-from kvitt.kernel.jobs import Every, Job
+from kvitt.kernel.jobs import At, Every, Job
 from kvitt.kernel.queries import load
 
 _SQL: Final = load("triggers", "kvitt.disbursement")
@@ -24,6 +29,54 @@ _EVERY: Final = timedelta(seconds=5)
 _AT_ONCE: Final = 20
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
 _NOTHING_LEFT: Final = "all days up to that one are reconciled"
+_WORKING_DAYS: Final = "working days"
+_EARLIEST: Final = time(0, 1)
+"""Before, an order of the day that is over may still be about to be stored: that day would be reported a day late."""
+
+
+class ReconciliationTimetable(Struct, frozen=True):
+    """When areas are reconciled, in Oslo's time: `at`, or at their own in `areas`; never those that are `off`, nor any if `at` is None.
+
+    Never before a minute past midnight: only then is the day before over for certain.
+    """
+
+    at: time | None
+    areas: Mapping[str, time] = {}
+    off: Collection[str] = ()
+    first_day: date | None = None
+
+
+def scheduled_areas(ports: Ports, timetable: ReconciliationTimetable) -> Mapping[Area, str]:
+    """The areas that have a job, with its name."""
+    if timetable.at is None:
+        return {}
+    return {area: f"reconcile {area}" for area, _, _ in areas_of(ports.contracts, ports.rails) if area not in timetable.off}
+
+
+def reconciliation_jobs(ports: Ports, clock: Clock, timetable: ReconciliationTimetable) -> Sequence[Job]:
+    """A job for each area whose orders are reported."""
+    if timetable.at is None:
+        return ()
+    return [
+        Job(
+            name,
+            At((max(_EARLIEST, timetable.areas.get(area, timetable.at)),), _WORKING_DAYS, is_working_day),
+            partial(_reconcile, ports, clock, timetable.first_day, area),
+            act="reconcile run",
+        )
+        for area, name in scheduled_areas(ports, timetable).items()
+    ]
+
+
+def _reconcile(ports: Ports, clock: Clock, first_day: date | None, area: str, connection: Connection, _due: datetime) -> str:
+    reconcile = Reconcile(connection, ports, clock, first_day=first_day)
+    if not is_working_day(oslo(clock()).date()):
+        return "today is no working day: the next one covers it"
+    days = reconcile.next_range(area)
+    if days is None:
+        return "all days up to yesterday are reconciled"
+    run = reconcile.make(area, days, Cause(Trigger.SCHEDULE))
+    return f"run {run.run_no} about {days}: {run.orders} orders in {run.messages} messages"
 
 
 class _DueTrigger(NamedTuple):

@@ -13,8 +13,7 @@ from kvitt.app.transports import records_behind_at_brokers
 from kvitt.broker_settings import KafkaSettings
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
-from kvitt.ops.keeping_up import keeping_up_job, records_behind
-from kvitt.ops.rates import rates_job
+from kvitt.ops.figure_jobs import keeping_up_job, rates_job, records_behind
 from kvitt.testing import HandClock
 from support.console_stage import LOOKS, console_site
 

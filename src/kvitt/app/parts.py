@@ -17,8 +17,7 @@ from kvitt.kernel.jobs import Every, Job
 from kvitt.kernel.leases import release_every_lease
 from kvitt.kernel.migrate import pending, upgrade
 from kvitt.ops.alarms import ReceiptDeadline, ReconciliationDeadline, SimulationDeadline, alarm_job
-from kvitt.ops.keeping_up import keeping_up_job, records_behind
-from kvitt.ops.rates import rates_job
+from kvitt.ops.figure_jobs import keeping_up_job, rates_job, records_behind
 from kvitt.settings import PayoutsSettings, Settings
 from kvitt.tracing_settings import TracingSettings
 

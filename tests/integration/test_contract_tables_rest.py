@@ -1,28 +1,24 @@
 """The tables and examples of decisions and single payments, each through HTTP on a hub with the rail (iverksetting §1, §3)."""
 
 import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-from lxml import etree
 
 from kvitt.contracts.iverksetting.decision import DecisionForm
 from kvitt.contracts.iverksetting.texts import NOT_READ
 from kvitt.disbursement.values import Scheme
-from kvitt.rails.oppdrag.order_xml import validate
 from kvitt.testing import TestServer
+from support.contract_calls import called, found, leaves, said, without
 from support.contract_tables import BROKEN, BROKEN_PAYMENTS, DP, JOINED, TP, TS, V2
 from support.iverksetting_bodies import Body, dagpenger, days, last, last_day, old, old_day, person_of, previous, tiltakspenger, v2
 from support.iverksetting_stage import OLD, DecisionSite, decision_site
 from support.iverksetting_stage import V2 as V2_PATH
 from support.single_payments import days as single_days
-from support.single_payments import single, span, supplement, text
+from support.single_payments import single, span, supplement
 
 AAP = Scheme.AAP
 BASE = "https://helved-docs.ansatt.dev.nav.no"
@@ -53,34 +49,6 @@ def uid() -> str:
     return str(UUID(int=0x6666 << 96 | 0x4 << 76 | 0x8 << 60 | next(_numbers)))
 
 
-def said(answer: httpx.Response) -> tuple[int, str, str]:
-    """Status, text and page of a refusal."""
-    body = answer.json()
-    assert [*body] == ["statusCode", "msg", "doc", "system"]
-    return answer.status_code, body["msg"], body["doc"]
-
-
-def called(site: DecisionSite, method: str, uid: str, body: Body, **headers: str) -> httpx.Response:
-    """The answer to a call on a single payment."""
-    scheme = Scheme.AAP if body["stønad"].startswith("AAP") else TS
-    named = {**site.headers(scheme), "content-type": "application/json", **headers}
-    return site.client.request(method, f"/utbetalinger/{uid}", content=text(body), headers=named)
-
-
-def leaves(site: DecisionSite) -> etree._Element:
-    """The order that leaves next, and is taken; its bytes are the schema's."""
-    before = len(site.hub.sent())
-    site.hub.run()
-    (order,) = site.hub.sent()[before:]
-    validate(order.message)
-    return etree.fromstring(order.message)
-
-
-def found(inside: etree._Element, wanted: Mapping[str, str | None]) -> dict[str, str | None]:
-    """What stands under these paths."""
-    return {path: inside.findtext(path) for path in wanted}
-
-
 @pytest.mark.parametrize(("form", "scheme", "body", "newest", "older"), BROKEN)
 def test_each_rule_of_a_decision(
     site: DecisionSite, *, form: DecisionForm, scheme: Scheme, body: Body, newest: str, older: str | None
@@ -88,17 +56,6 @@ def test_each_rule_of_a_decision(
     del older
     status, message, _ = said(site.post(body, scheme, path=V2_PATH if form is V2 else OLD))
     assert (status, message.startswith(newest)) == (403 if "hører ikke til" in newest else 400, True), message
-
-
-def without(body: Body, path: str) -> Body:
-    """The body without one member."""
-    copied: Any = json.loads(json.dumps(body))
-    inner = copied
-    *outer, name = path.split(".")
-    for step in outer:
-        inner = inner[int(step)] if step.isdigit() else inner[step]
-    del inner[name]
-    return copied  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(

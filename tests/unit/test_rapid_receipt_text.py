@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from kvitt.contracts.rapid.wire.receipt_text import normalised
+from kvitt.contracts.rapid.wire.events import normalised
 from kvitt.rails.oppdrag.emulator import DamageForm
 from kvitt.rails.oppdrag.emulator.answers import ACCEPTED, WARNING, unparsable
 from kvitt.rails.oppdrag.emulator.batch import echo, unechoed

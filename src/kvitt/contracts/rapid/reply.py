@@ -14,7 +14,6 @@ from kvitt.contracts.rapid.needs import Need, NeedKind
 from kvitt.contracts.rapid.wire import events, packet, simulation, simulation_question, solutions
 from kvitt.contracts.rapid.wire import need as needs
 from kvitt.contracts.rapid.wire.packet import Trace
-from kvitt.contracts.rapid.wire.receipt_text import normalised
 from kvitt.contracts.rapid.wire.solutions import TEXTS, Solution, SolutionStatus
 from kvitt.disbursement.editions import Edition
 from kvitt.disbursement.events import (
@@ -180,7 +179,7 @@ class _Answered(_Question):
         """Returns what the rail said, under the person's key."""
         event = event_id(self.order_id, f"status {settled.receipt.raw_severity}{suffix}")
         value = events.transaction_status(
-            self.need, self.reconciliation_key, settled.receipt, original=normalised(settled.body), event_id=event, at=self.at
+            self.need, self.reconciliation_key, settled.receipt, original=events.normalised(settled.body), event_id=event, at=self.at
         )
         return OutboxRecord(topics.RAPID, self.need.person.encode(), value, _PLAIN, event)
 
@@ -291,7 +290,9 @@ _REPLIES: Mapping[type, Callable[[Any, ReplyTo, datetime], Reply]] = {
 
 def copy_of(event: ReceiptArrived, at: datetime) -> OutboxRecord:
     """A copy of a receipt as it came, before anything is made of it; it has no key and belongs to no need (rapid §3.3 step 2)."""
-    return OutboxRecord(topics.RAPID, None, events.raw_receipt(normalised(event.body), event.event_id, oslo(at)), _PLAIN, event.event_id)
+    return OutboxRecord(
+        topics.RAPID, None, events.raw_receipt(events.normalised(event.body), event.event_id, oslo(at)), _PLAIN, event.event_id
+    )
 
 
 def reconciled(event: ReconciliationGood, at: datetime) -> OutboxRecord:

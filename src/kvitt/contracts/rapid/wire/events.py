@@ -3,6 +3,7 @@
 Each is built whole from stored facts, so that the same facts give the same bytes. Times are Oslo local times without zone.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Final
@@ -29,6 +30,10 @@ _TRANSFERRED: Final = "Meldingen er videresendt på MQ til Oppdrag"
 
 Leaf = str | int | date | None
 _encoder = msgspec.json.Encoder()
+_START: Final = re.compile(r"<oppdrag", re.IGNORECASE)
+_END: Final = re.compile(r"</oppdrag\s*>", re.IGNORECASE)
+_EMPTY_ORDER: Final = re.compile(r"<oppdrag-110></oppdrag-110>", re.IGNORECASE)
+_PREFIXED_START: Final = re.compile(r"<([A-Za-z_][\w.-]{0,40}):oppdrag(?=[\s/>])", re.IGNORECASE)
 
 
 def payment_order(need: Need, key: int, event_id: str, at: datetime, cause: Trace) -> bytes:
@@ -145,3 +150,40 @@ def _line(line: NeedLine) -> Mapping[str, Leaf]:
         "refFagsystemId": line.ref_case,
     }
     return always | {name: value for name, value in known.items() if value is not None}
+
+
+def normalised(body: bytes) -> str:
+    """The receipt's text with a lower-case root that ends, and without an empty order (rapid §3.3 step 1); never raises.
+
+    It is for people and for other systems to keep; what a receipt means is read from its bytes, by the rail. Bytes that are no UTF-8 are
+    taken for Latin-1, as the mainframe writes. A root with a prefix gets the same care under its own name, so that nothing is put behind
+    its end.
+    """
+    text = _START.sub("<oppdrag", _characters(body))
+    prefix = _prefix(text)
+    text = _prefixed(text, prefix) if prefix else _ended(text, "</oppdrag>", _END)
+    return _EMPTY_ORDER.sub("", text)
+
+
+def _characters(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body.decode("iso-8859-1")
+
+
+def _prefix(text: str) -> str:
+    """The prefix of the root; empty when the root has none, or when there is none."""
+    start = _PREFIXED_START.search(text)
+    plain = text.find("<oppdrag")
+    return start[1] if start and (plain < 0 or start.start() < plain) else ""
+
+
+def _prefixed(text: str, prefix: str) -> str:
+    name = re.escape(prefix)
+    lowered = re.sub(f"<{name}:oppdrag(?=[\\s/>])", f"<{prefix}:oppdrag", text, flags=re.IGNORECASE)
+    return _ended(lowered, f"</{prefix}:oppdrag>", re.compile(f"</(?:{name}:)?oppdrag\\s*>", re.IGNORECASE))
+
+
+def _ended(text: str, end: str, any_case: re.Pattern[str]) -> str:
+    return any_case.sub(end, text) if any_case.search(text) else text + end

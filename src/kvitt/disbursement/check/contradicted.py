@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version
-from kvitt.disbursement.check.message_replay import MessageReplay
+from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, MessageReplay, Version
 from kvitt.disbursement.check.report import Kind
 from kvitt.disbursement.events import AreaOutcome, Corrected, PaymentVersion, Settled
 from kvitt.disbursement.rail import Observation, ReceiptOutcome

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.answers import Status
 from kvitt.disbursement.case import Case
-from kvitt.disbursement.check.message_replay import MessageReplay
+from kvitt.disbursement.check.made import MessageReplay
 from kvitt.disbursement.contract import WhenOrderIsOpen
 from kvitt.disbursement.handle import Handler
 from kvitt.disbursement.outside import Outside

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from kvitt.disbursement.check.chain import Chain
 from kvitt.disbursement.check.earlier import says_the_same
-from kvitt.disbursement.check.message_replay import MessageReplay, step_of
+from kvitt.disbursement.check.made import MessageReplay, step_of
 from kvitt.disbursement.check.published import match_published
 from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import (

@@ -16,8 +16,7 @@ from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.handling import Handling, IdsOfOtherCases, agrees
 from kvitt.disbursement.check.imports import TAKING_OVER
 from kvitt.disbursement.check.known import look_at_decisions, look_at_pending, look_at_rail
-from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, Version, VersionKey
-from kvitt.disbursement.check.message_replay import MessageReplay, step_of
+from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, MessageReplay, Version, VersionKey, step_of
 from kvitt.disbursement.check.order_check import CHECKING, policies, refusal_of
 from kvitt.disbursement.check.outside import FoundBefore
 from kvitt.disbursement.check.report import Findings, Kind

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import chain, count
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 import psycopg
@@ -85,13 +85,19 @@ def packed(column: Sequence[Any], nulls_as: str | None = None) -> PackedArray | 
     has_null = type(None) in kinds
     kinds.discard(type(None))
     if not kinds and nulls_as is not None:
-        return PackedArray(nulls_as, struct.pack("!iiIii", 1, 1, types[nulls_as].oid, len(column), 1) + _NULL * len(column))
-    packing = _PACKING.get(kinds.pop()) if len(kinds) == 1 else None
+        return PackedArray(nulls_as, _head(nulls_as, len(column), has_null=True) + _NULL * len(column))
+    packing = _packing_of(kinds.pop()) if len(kinds) == 1 else None
     if packing is None:
         return [*column]
     element, pack = packing
-    head = struct.pack("!iiIii", 1, has_null, types[element].oid, len(column), 1)
-    return PackedArray(element, head + pack(column))
+    # Most columns of a batch say the same in every row.
+    same = not has_null and column.count(column[0]) == len(column)
+    values = pack(column[:1]) * len(column) if same else pack(column)
+    return PackedArray(element, _head(element, len(column), has_null=has_null) + values)
+
+
+def _head(element: str, count: int, *, has_null: bool) -> bytes:
+    return struct.pack("!iiIii", 1, has_null, types[element].oid, count, 1)
 
 
 def write(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
@@ -134,12 +140,25 @@ def joined(statements: tuple[str, ...]) -> str:
     return _MARK.sub(lambda _: f"${next(numbers)}", text).replace("%%", "%")
 
 
+class _Lengths(dict[int, bytes]):
+    """Lengths as they stand before values; the usual ones are at hand."""
+
+    def __missing__(self, length: int) -> bytes:
+        return _length(length)
+
+
+_LENGTHS: Final = _Lengths({length: _length(length) for length in range(4096)})
+
+
 def _texts(column: Sequence[str | None]) -> bytes:
     return _bytes([None if each is None else each.encode() for each in column])
 
 
 def _bytes(column: Sequence[bytes | None]) -> bytes:
-    return b"".join(chain.from_iterable([(_NULL,) if each is None else (_length(len(each)), each) for each in column]))
+    if None in column:
+        return b"".join([_NULL if each is None else _LENGTHS[len(each)] + each for each in column])
+    values = cast("Sequence[bytes]", column)
+    return b"".join(chain.from_iterable(zip(map(_LENGTHS.__getitem__, map(len, values)), values, strict=True)))
 
 
 def _wholes(column: Sequence[int | None]) -> bytes:
@@ -172,3 +191,9 @@ _PACKING: Final[Mapping[type, tuple[str, Callable[[Sequence[Any]], bytes]]]] = {
     datetime: ("timestamptz", _moments),
 }
 """The type of the server that each kind of values is packed for, and how."""
+
+
+@cache
+def _packing_of(kind: type) -> tuple[str, Callable[[Sequence[Any]], bytes]] | None:
+    """How values of a kind are packed: as those of the first plain kind that it is, such as words of an enum; None: not here."""
+    return next((_PACKING[each] for each in kind.__mro__ if each in _PACKING), None)

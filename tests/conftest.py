@@ -19,6 +19,7 @@ import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
+from kvitt.rails.oppdrag import order_xml
 from kvitt.testing import TestServer
 from kvitt.testing.scratch import scratch_directory
 from support.tried import tried
@@ -39,6 +40,9 @@ settings.load_profile("kvitt")
 
 # What is collected stays: while it is, nobody need look again and again for what may go.
 gc.set_threshold(100_000, 50, 100)
+
+# Each order that a test has made is read by the schema, also those that are known to be valid without.
+order_xml.sampled_every = 1
 
 # A hub of one process starts with less; what is about several says how many.
 os.environ.setdefault("KVITT_WORKERS", "1")

@@ -7,7 +7,9 @@ the way out is kvitt's own, written from the contract's element tables (iverkset
 import re
 from binascii import b2a_base64
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
+from itertools import count
 from typing import Final
 
 from lxml import etree
@@ -21,6 +23,7 @@ from kvitt.disbursement.values import (
     RateType,
 )
 from kvitt.errors import InvalidOrderMessage
+from kvitt.formats.schema_pattern import pattern_of
 from kvitt.formats.times import date_with_offset
 from kvitt.formats.xml_reading import parse
 
@@ -42,6 +45,9 @@ _OF_SEVERAL: Final = b"""
 _SCHEMA_OF_SEVERAL = etree.XMLSchema(etree.XML(_TEXT.replace(b"</xs:schema>", _OF_SEVERAL)))
 _MOST_BYTES: Final = 1_000_000
 """So much is validated at once, or a single order that is longer."""
+sampled_every = 64
+"""Of so many messages that are known to be valid, one is read all the same."""
+_numbers = count()
 _SPECIAL = re.compile("[&<>\r]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
@@ -110,10 +116,22 @@ def validate(xml: bytes) -> None:
 
 
 def validate_all(messages: Sequence[bytes]) -> None:
-    """Raises InvalidOrderMessage, as `validate`, unless the schema takes every one. Many at once cost little more than one.
+    """Raises InvalidOrderMessage, as `validate`, unless the schema takes every one.
 
-    While XML is read other threads go on, and each time its own has to wait for its turn; so it is better read once.
+    Most are seen to be valid by the schema's pattern alone; the schema itself is asked about the others, and about a sample.
     """
+    fits = _pattern().fullmatch
+    _validate_read([each for number, each in enumerate(messages, next(_numbers)) if number % sampled_every == 0 or not fits(each)])
+
+
+@cache
+def _pattern() -> re.Pattern[bytes]:
+    """Made when it is needed first: it takes a tenth of a second."""
+    return pattern_of(_TEXT, "oppdrag", "ns2")
+
+
+def _validate_read(messages: Sequence[bytes]) -> None:
+    """While XML is read other threads go on, and each time its own has to wait for its turn; so it is better read once."""
     gathered: list[bytes] = []
     size = 0
     for each in messages:

@@ -26,7 +26,10 @@ HOT["orders"] = {
     "end_of_look": BEHIND,
     "exempts": {"order_id": IDS[0]},
     "exempt_pairs": {"case_no": 7, "other_case_no": 8, "class_code": "DPORAS", "limit": 51},
-    **{name: {"order_id": IDS[0], "limit": 100} for name in ("order", "lines", "reasons", "receipts", "order_text", "order_version")},
+    **{
+        name: {"order_id": IDS[0], "limit": 100}
+        for name in ("order", "lines", "reasons", "receipts", "cancellations", "order_text", "order_version")
+    },
 }
 OF_A_CASE = ("attention_of_case", "paid", "orders_of_case", "lines_of_case", "receipts_of_case", "messages_of_case", "has_payments")
 BEHIND_EVENT = {**A_CASE, "kind": None, "at": NOW, "place": 1, "no": 7}

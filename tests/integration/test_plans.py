@@ -33,6 +33,7 @@ GROWING = {
         "decisions",
         "imported_decisions",
     ),
+    "cancellations",
     *("simulation_requests", "simulation_questions"),
     *("ledger.accounts", "ledger.plans", "ledger.postings", "ledger.steps", "ledger.entries"),
     *("reconciled_orders", "reconciliation_messages", "reconciliation_remarks"),
@@ -41,6 +42,7 @@ GROWING = {
 }
 OPEN_WORK = {
     "reconciliation_runs_open",
+    *("cancellations_to_send", "cancellations_open"),
     *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
     *("orders_held_by_sum", "orders_unknown_by_sum", "alarms_by_sum", "dead_letters_open_since", "order_checks_in_vain"),
     *("orders_held", "simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
@@ -204,6 +206,18 @@ HOT[SINGLE, "payments"] = {
     "cases_of_payments": {"payment_ids": IDS, "owner": "utbetalinger", "moved_to": "helved"},
     "newest_correction": {"scheme": "DAGPENGER", "case_id": "case-7", "contract": "utbetalinger", "key": b"k"},
 }
+HOT[HUB, "cancel"] = {
+    "dequeue_cancellations": {"rail": "oppdrag", "sender": "canceller:1:1", "limit": 64},
+    "mark_cancellations_sent": {"ids": IDS, "sender": "canceller:1:1", "now": NOW},
+    "give_cancellations_back": {"ids": IDS, "sender": "canceller:1:1"},
+    "cancellations_to_unknown": {"rail": "oppdrag", "sender": "canceller:1:2"},
+    "unknown_cancellations": {"rail": "oppdrag", "but": [], "limit": 64},
+    "unknown_cancellations_to_sending": {"ids": IDS, "sender": "canceller:1:1"},
+    "answer_cancellations": {"order_ids": IDS, "states": ["agreed"] * BATCH, "receipts": NUMBERS, "moments": MOMENTS},
+    "last_cancellation": {"order_id": IDS[0]},
+    "cancellations_of_order": {"order_id": IDS[0]},
+    "order_to_cancel": {"order_id": IDS[0]},
+}
 HOT[HUB, "deferred"] = {
     "lock_free_cases": NAMED_CASES,
     "known_cases": NAMED_CASES,
@@ -239,6 +253,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "source_limits"): {"limits_of_people", "limits_set", "set_limit", "clear_limit"},  # people's, of a few sources
     (HUB, "take_over"): {"add_accepted", "add_decisions"},  # plain inserts
     (HUB, "orders"): set(),
+    (HUB, "cancel"): {"add_cancellation", "cancellation_ready_again"},  # a plain insert, and a key
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {
         *("make_partitions", "partitions_of_topics", "reserve_positions", "append", "ends_of_topic"),  # the small table of partitions, and a plain insert

@@ -28,7 +28,7 @@ class TransferRail(ToyRail):
     """The toy rail, if each line of an order were a transfer: `transfer ORDER/NUMBER CODE` comes back."""
 
     name = "transfers"
-    capabilities = Capabilities(answers_parts=True)
+    capabilities = Capabilities(cancels=True, answers_parts=True)
 
     def read(self, answer: bytes) -> Sequence[Observation]:
         """Each line says something of one transfer."""

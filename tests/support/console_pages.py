@@ -59,6 +59,8 @@ _FIELDS = (
               '[{"kind": "not_paid", "class_code": "<script>alert(1)</script>", "first_day": "2026-06-01", "last_day": "2026-06-12",
                  "expected_kroner": 500}]'
        FROM simulation_questions AS q JOIN simulation_requests AS r ON r.request_no = q.request_no""",
+    """INSERT INTO cancellations (cancellation_id, order_id, number, rail, reason, message, asked_at, state)
+       SELECT gen_random_uuid(), order_id, 1, rail, %(text)s, %(bytes)s, now(), 'unknown' FROM orders ORDER BY order_id LIMIT 1""",
     "INSERT INTO log_partitions (topic, partition, next_position) VALUES (%(text)s, 0, 1)",
     """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
        VALUES (%(text)s, 0, 0, now(), %(bytes)s, %(bytes)s, %(bytes)s)""",

@@ -34,6 +34,10 @@ FILL = (
     """INSERT INTO receipts (message_id, digest, body, received_at, order_id, outcome)
        SELECT md5('receipt ' || n), sha256('x'), convert_to(repeat(md5(n::text), 60), 'UTF8'), %(now)s, md5('order ' || n)::uuid, 'accepted'
        FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO cancellations (cancellation_id, order_id, number, rail, reason, message, asked_at, state, receipt_no)
+       SELECT md5('cancellation ' || n)::uuid, md5('order ' || n)::uuid, 1, 'oppdrag', 'x', convert_to(repeat(md5(n::text), 10), 'UTF8'),
+              %(now)s, CASE WHEN n %% 500 = 0 THEN 'ready' ELSE 'refused' END, CASE WHEN n %% 500 > 0 THEN n END
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO outbox (topic, key, value, headers, event_id, message_no, made_at, relayed_at)
        SELECT 'status', 'key', convert_to(repeat(md5(n::text), 10), 'UTF8'), '[]', md5('event ' || n)::uuid, n, %(now)s,
               CASE WHEN n <= %(rows)s - 500 THEN %(now)s::timestamptz END

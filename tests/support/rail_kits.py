@@ -54,6 +54,7 @@ class ToyKit:
 
     damaged = b"answer me"
     accepted, rejected, unknown = "TAKEN", "NO", "PERHAPS"
+    cancelled, kept = "CANCELLED", "KEPT"
 
     @staticmethod
     def ports_of_hub() -> Ports:
@@ -77,6 +78,10 @@ class ToyKit:
             for delivery in deliveries:
                 self._put(delivery)
             self._requests.acknowledge()
+
+    def keeps(self, order_id: str) -> None:
+        """The bank will cancel an order no more."""
+        self.bank.paid.add(order_id)
 
     def _put(self, delivery: Delivery) -> None:
         replies: Queue = TableQueue(self._conninfo, delivery.reply_to)

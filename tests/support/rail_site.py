@@ -1,6 +1,8 @@
 """A hub whose orders leave on the rail of a kit, stepped by hand: what the promises of rails are tried on."""
 
 from kvitt.contracts.helved import topics as helved_topics
+from kvitt.disbursement.cancel.ask import cancel
+from kvitt.disbursement.cancel.send import cancellation_sender
 from kvitt.disbursement.check import check
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.operate import Operate
@@ -53,6 +55,15 @@ class Site:
             reply_to=REPLIES,
             rail=kit.rail.name,
         )
+        self._canceller = cancellation_sender(
+            conninfo,
+            self.keeper,
+            lambda: self._queue(conninfo, REQUESTS),
+            self.clock,
+            rail=kit.rail.name,
+            reply_to=REPLIES,
+            wake_up=Awake(),  # type: ignore[arg-type]
+        )
 
     def close(self) -> None:
         self.kit.close()
@@ -73,6 +84,20 @@ class Site:
         self._queue = queue
         with self._sender.steps() as step:
             until_idle(step)
+
+    def cancel(self, order_id: str, operator: Operator = TWO) -> None:
+        """Has the rail asked to cancel an order."""
+        cancel(self.connection, self.clock, self.kit.ports, order_id, operator)
+
+    def send_requests(self, queue: type[TableQueue] = TableQueue) -> None:
+        """Sends requests to cancel; as a sender that begins."""
+        self._queue = queue
+        with self._canceller.steps() as step:
+            until_idle(step)
+
+    def requests(self) -> list[tuple[int, str]]:
+        """The requests to cancel, oldest first, and how each stands."""
+        return self.connection.execute("SELECT number, state FROM cancellations ORDER BY asked_at, number").fetchall()
 
     def receive(self) -> None:
         """Lets the other end answer, and settles."""
@@ -106,6 +131,10 @@ class Site:
     def parts(self, answer: bytes) -> list[bytes]:
         """An answer for each order that it is about."""
         return answer.split(b"\n") if self.kit.rail.name == "toy" else [answer]
+
+    def orders(self) -> list[str]:
+        """The ids of the orders, oldest first."""
+        return [str(each) for (each,) in self.connection.execute("SELECT order_id::text FROM orders ORDER BY message_no, number")]
 
     def states(self) -> list[str]:
         return [str(state) for (state,) in self.connection.execute("SELECT state FROM orders ORDER BY message_no, number")]

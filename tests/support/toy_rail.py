@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from kvitt.disbursement.cancel.request import CancellationRequest
 from kvitt.disbursement.rail import (
     Candidate,
     Capabilities,
@@ -23,7 +24,16 @@ from kvitt.disbursement.values import Order
 from kvitt.errors import UnreadableReceipt
 
 _ANSWER: Final = re.compile(r"answer ([0-9a-f-]{36}) (\S+) (\S+)(?: (.*))?")
-_SEVERITIES: Final = {"TAKEN": Severity.OK, "PAID": Severity.OK, "NOTE": Severity.WARNING, "NO": Severity.REJECTED}
+_SEVERITIES: Final = {
+    "TAKEN": Severity.OK,
+    "PAID": Severity.OK,
+    "NOTE": Severity.WARNING,
+    "NO": Severity.REJECTED,
+    "CANCELLED": Severity.REJECTED,
+    "KEPT": Severity.OK,
+}
+_LATER: Final = {"PAID": ReceiptOutcome.SETTLED, "CANCELLED": ReceiptOutcome.CANCELLED, "KEPT": ReceiptOutcome.NOTED}
+_REASONS: Final = {"CANCELLED": Reason.CANCELLED, "KEPT": Reason.NOT_CANCELLED}
 _KNOWN: Final = "I know this order"
 
 
@@ -40,10 +50,13 @@ class Always:
 
 
 class ToyRail:
-    """The rail. `order ID CASE PERSON TIME AMOUNT…` goes out, many lines to a file; `answer ID TIME CODE WORDS` comes back."""
+    """The rail. `order ID CASE PERSON TIME AMOUNT…` goes out, many lines to a file; `answer ID TIME CODE WORDS` comes back.
+
+    `cancel ID TIME WORDS` asks for an order to be cancelled; the code of the answer is `CANCELLED` or `KEPT`.
+    """
 
     name = "toy"
-    capabilities = Capabilities(answers_duplicates=True)
+    capabilities = Capabilities(cancels=True, answers_duplicates=True)
     schedule = Always()
 
     def encode(self, order: Order) -> Encoded:
@@ -61,6 +74,11 @@ class ToyRail:
         together = [order for order in orders if not order.resend]
         alone = [[order] for order in orders if order.resend]
         return [TransportFile.of(group, b"\n".join([order.message for order in group])) for group in (together, *alone) if group]
+
+    def encode_cancellation(self, request: CancellationRequest) -> bytes:
+        """A line that names the order and its time."""
+        time = request.message.split(b" ")[4].decode()
+        return f"cancel {request.order_id} {time} {' '.join(request.reason.split())}".encode()
 
     def read(self, answer: bytes) -> Sequence[Observation]:
         """What each line says that is an answer; orders may be echoed between them. Raises UnreadableReceipt."""
@@ -81,8 +99,8 @@ class ToyRail:
         """What an answer says: money that has arrived is said once more, later; a refused copy means that the first one was taken."""
         if observation.severity is Severity.UNKNOWN:
             return ReceiptOutcome.UNCLEAR
-        if observation.raw_severity == "PAID":
-            return ReceiptOutcome.SETTLED
+        if observation.raw_severity in _LATER:
+            return _LATER[observation.raw_severity]
         if observation.severity in (Severity.OK, Severity.WARNING) or (order.may_have_copies and observation.answers_copy):
             return ReceiptOutcome.ACCEPTED
         return ReceiptOutcome.REJECTED
@@ -106,7 +124,8 @@ def _observation(line: str) -> Observation:
     order_id, time, code, words = found[1], found[2], found[3], found[4] or ""
     severity = _SEVERITIES.get(code, Severity.UNKNOWN)
     said = Observation(None, "", b"", time, severity, code, text=words, order_id=order_id)
-    return replace(said, reasons=frozenset({Reason.ORDER_EXISTS})) if words == _KNOWN else said
+    reason = Reason.ORDER_EXISTS if words == _KNOWN else _REASONS.get(code)
+    return replace(said, reasons=frozenset({reason})) if reason else said
 
 
 class ToyBank:
@@ -115,14 +134,24 @@ class ToyBank:
     def __init__(self) -> None:
         self.taken: dict[str, str] = {}
         """What it has taken, by order: the amounts."""
+        self.paid: set[str] = set()
+        """Orders that it has paid already, and does not cancel any more."""
 
     def answer(self, file: bytes) -> bytes:
-        """The answers to the orders of a file, a line each."""
+        """The answers to the orders of a file, or to a request to cancel one, a line each."""
         return "\n".join([self._answer(line) for line in file.decode().splitlines()]).encode()
 
     def _answer(self, line: str) -> str:
+        if line.startswith("cancel "):
+            return self._cancelled(*line.split(" ")[1:3])
         _, order_id, _, _, time, amounts = line.split(" ", 5)
         if order_id in self.taken:
             return f"answer {order_id} {time} NO {_KNOWN}"
         self.taken[order_id] = amounts
         return f"answer {order_id} {time} TAKEN"
+
+    def _cancelled(self, order_id: str, time: str) -> str:
+        if order_id not in self.taken or order_id in self.paid:
+            return f"answer {order_id} {time} KEPT {'it is paid' if order_id in self.paid else 'I have no such order'}"
+        del self.taken[order_id]
+        return f"answer {order_id} {time} CANCELLED as you asked"

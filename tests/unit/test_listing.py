@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kvitt.cli.listing import READ_AHEAD, Column, Fit, cell_width, described, print_list, table
-from kvitt.cli.order import ORDERS
+from kvitt.cli.order_page import ORDERS
 from kvitt.disbursement.holding import HoldKind, HoldReason
 from kvitt.disbursement.operate import OpenOrder
 

@@ -11,6 +11,7 @@ from kvitt.disbursement.approvable import (
     order_acts,
     pairs_act,
 )
+from kvitt.disbursement.cancel.ask import cancel_act
 from kvitt.disbursement.closing_acts import closing_acts
 from kvitt.disbursement.dead import Put, Replayed
 from kvitt.disbursement.letter_acts import letter_act, unchanged_letter_act
@@ -32,6 +33,7 @@ def acts_of(settings: Settings, clock: Clock = utc_now) -> Sequence[ApprovableAc
     puts_on, ports = partial(put_of, settings), ports_as_set(settings, ())
     return (
         *order_acts(clock, ports),
+        cancel_act(clock, ports),
         pairs_act(clock, ports),
         resend_many_act(clock, ports),
         *sending_acts(clock, ports),

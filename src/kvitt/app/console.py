@@ -90,13 +90,15 @@ class Console:
             browser = self._browser()
             if browser:
                 opened.callback(browser.close)
+            rails = ports_as_set(self._settings, [CONSOLE]).rails
             operations = Operations(
                 lambda connection: approvals_of(self._settings, connection, self._clock),
-                {rail.name: rail.schedule for rail in ports_as_set(self._settings, [CONSOLE]).rails},
+                {rail.name: rail.schedule for rail in rails},
                 lambda connection: reconcile_of(self._settings, connection, self._clock),
                 StepUp(self._settings.console.step_up),
                 limits_of(self._settings.limits),
                 browser,
+                rails.cancelling,
             )
             tokens = self._tokens(terms, issuer)
             app = make_console(terms, tokens, looks, self._clock, threads, operations=operations, local=local, watch=watch)

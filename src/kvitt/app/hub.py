@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from kvitt.app.ports import limits_of_nobody, ports_as_set
-from kvitt.app.roles import APIS, CONSOLE, RESUME, ROLES, loops_of, on_rail, roles_of, roles_without_people
+from kvitt.app.roles import APIS, CANCELLER, CONSOLE, RESUME, ROLES, loops_of, on_rail, roles_of, roles_without_people
 from kvitt.app.transports import QueuePair, RelayRole, log_of, queue_named, queues_of, sleep
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.ports import Ports
@@ -99,7 +99,7 @@ class HubProcess:
         self._threads: list[threading.Thread] = []
         self._owner, self._line = owner, line or WakeLine()
         self._orders, self._outbox, self._questions = self._line.wake_up(), self._line.wake_up(), self._line.wake_up()
-        self._deferred, self._jobs, self._runs = WakeUp(), WakeUp(), WakeUp()
+        self._deferred, self._jobs, self._runs, self._cancellations = WakeUp(), WakeUp(), WakeUp(), WakeUp()
         self.log.prepare()
         self.apis = self._take_addresses() if APIS in self._loops else None
         self.console = self._take_console_address() if CONSOLE in self._loops else None
@@ -182,6 +182,7 @@ class HubProcess:
         self._deferred.notify()
         self._jobs.notify()
         self._runs.notify()
+        self._cancellations.notify()
 
     def _notify_work(self) -> None:
         """There are orders to send, records to publish, and questions to ask."""
@@ -203,6 +204,7 @@ class HubProcess:
             APIS: self._api_loop,
             CONSOLE: self._console_loop,
             **{on_rail("sender", rail.name, self.ports.rails): partial(self._sender_loop, rail.name) for rail in self.ports.rails},
+            **{on_rail(CANCELLER, rail, self.ports.rails): partial(self._canceller_loop, rail) for rail in self.ports.rails.cancelling},
             **{on_rail("receiver", rail.name, self.ports.rails): partial(self._receiver_loop, rail.name) for rail in self.ports.rails},
         }
 
@@ -236,6 +238,14 @@ class HubProcess:
         requests, wake_up = self._queue(queues.requests), self._orders
         sender = Sender(self.conninfo, self._keeper, requests, utc_now, self.ports, rail=rail, wake_up=wake_up, reply_to=queues.replies)
         return sender.steps
+
+    def _canceller_loop(self, rail: str) -> MakeStep:
+        from kvitt.disbursement.cancel.send import cancellation_sender
+
+        queues = self._queues_of(rail)
+        requests = self._queue(queues.requests)
+        wake_up, reply_to = self._cancellations, queues.replies
+        return cancellation_sender(self.conninfo, self._keeper, requests, utc_now, rail=rail, reply_to=reply_to, wake_up=wake_up).steps
 
     def _receiver_loop(self, rail: str) -> MakeStep:
         replies, wake_up = self._queue(self._queues_of(rail).replies), _WakeUps(self._orders, self._outbox)

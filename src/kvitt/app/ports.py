@@ -77,12 +77,14 @@ def ports_as_set(settings: Settings, roles: Sequence[str]) -> Ports:
 
 def _checks(contracts: Contracts, rails: Rails) -> Sequence[SubjectCheck]:
     # Imported here: a process that proves nothing need not hold it in memory.
+    from kvitt.disbursement.cancel.check import cancellation_check
     from kvitt.disbursement.reconcile.check import reconciliation_check
     from kvitt.ledger import check as ledger_check
     from kvitt.payouts import check as payout_check
 
     return (
         reconciliation_check(contracts, rails),
+        cancellation_check(rails),
         SubjectCheck(ledger_check.ANYTHING, ledger_check.STATEMENTS),
         SubjectCheck(payout_check.ANYTHING, payout_check.STATEMENTS, payout_check.check_payouts),
     )

@@ -16,12 +16,13 @@ APIS: Final = "apis"
 CONSOLE: Final = "console"
 APPROVALS: Final = "approvals"
 RESUME: Final = "resume"
+CANCELLER: Final = "canceller"
 ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "intake": ("intake", RESUME),
         "rapid": ("rapid", RESUME),
         "relay": ("relay",),
-        "sender": ("sender",),
+        "sender": ("sender", CANCELLER),
         "receiver": ("receiver", RESUME),
         "simulator": ("simulator",),
         "reconciler": ("reconciler",),
@@ -39,6 +40,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 """The roles that a process may play, and the loops that each needs, every loop in a thread of its own.
 
 `resume` handles what came in while its case was locked: it runs wherever messages or receipts come in. Roles that answer calls share one.
+Where orders leave, requests to cancel them do: each rail that can be asked has a `canceller`.
 """
 _ON_RAILS: Final = ("sender", "receiver")
 """The loops that each rail has for itself."""
@@ -98,6 +100,8 @@ def on_rail(loop: str, rail: str, rails: Rails) -> str:
 
 
 def _names(loop: str, rails: Rails) -> list[str]:
+    if loop == CANCELLER:
+        return [on_rail(loop, rail, rails) for rail in rails.cancelling]
     return [on_rail(loop, rail.name, rails) for rail in rails] if loop in _ON_RAILS else [loop]
 
 

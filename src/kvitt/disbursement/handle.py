@@ -20,27 +20,19 @@ from kvitt.disbursement.decisions import RECEIVED, DecisionOutcome, DecisionStat
 from kvitt.disbursement.derive.forwarded import reasons_to_hold_lines
 from kvitt.disbursement.derive.micro_chained import CaseState
 from kvitt.disbursement.editions import Edition
-from kvitt.disbursement.events import (
-    Event,
-    Ordered,
-    Queued,
-    Refused,
-    Repeated,
-    Reply,
-    Simulated,
-    Unchanged,
-)
+from kvitt.disbursement.events import Event, Ordered, Queued, Refused, Repeated, Reply, Simulated, Unchanged
 from kvitt.disbursement.holding import HoldReason, reasons_to_hold
 from kvitt.disbursement.inbox import IdempotencyRecord, InboxMessage, Incoming, Interpreted, ParsedRecord, failed
 from kvitt.disbursement.order_checks import CheckedMessage, check_first
 from kvitt.disbursement.outside import Outside, OutsideFindings, look_outside
-from kvitt.disbursement.rail import Rails, Unvalidated
+from kvitt.disbursement.rail import Rails
 from kvitt.disbursement.refusals import BASE, NOT_SIMULATED
 from kvitt.disbursement.rows import IdempotencyRow, LineOfOtherCase, MessageRow, MessageStep, OtherCase, PaymentOfOtherCase
 from kvitt.disbursement.simulation import SimulationFailure
 from kvitt.disbursement.simulation_requests import by_message, open_order_failure, questions_of, request_rows
 from kvitt.disbursement.states import MessageState, What
 from kvitt.disbursement.unit_of_work import UnitOfWork, publish, store_order
+from kvitt.disbursement.validate import Unvalidated
 from kvitt.disbursement.values import InvalidForm, LineAtRail, Order, Refusal, Scheme
 from kvitt.kernel.audit import digest
 from kvitt.kernel.fetch import Lookup, fetch, fetch_values_later

@@ -375,6 +375,8 @@ def _not_moved(cursor: psycopg.Cursor[Any], order_id: str, what: str) -> str:
     """Why an order can not be released or sent again, and what can be done."""
     found = order_in_short(cursor, order_id)
     state, held_for = found.state, found.held_for
+    if what == "resend" and state in (OrderState.SENT, OrderState.UNKNOWN):
+        return f"the rail is asked to cancel order {order_id}: it is sent once more only where the rail refuses"
     if what == "resend":
         return f"order {order_id} is {state}; only one that is sent or unknown, without an outcome, can be sent once more"
     if state == OrderState.READY and held_for:

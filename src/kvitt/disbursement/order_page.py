@@ -27,7 +27,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 
-_SQL = load("order_page", "kvitt.disbursement")
+_SQL, _CANCEL = load("order_page", "kvitt.disbursement"), load("cancel", "kvitt.disbursement")
 
 
 class AlarmShown(Struct, frozen=True):
@@ -61,6 +61,20 @@ class CheckShown(Struct, frozen=True):
     leaves_before: datetime | None
     differences: tuple[PayDifference, ...]
     picture: tuple[PicturePart, ...]
+
+
+class CancellationShown(Struct, frozen=True):
+    """A request to the rail to cancel the order: when it was asked for, when it left, and what the rail answered in which receipt."""
+
+    cancellation_id: str
+    number: int
+    state: str
+    reason: str
+    asked_at: datetime
+    sent_at: datetime | None
+    receipt_no: int | None
+    answered_at: datetime | None
+    message: bytes
 
 
 class OrderOnPage(Struct, frozen=True):
@@ -106,6 +120,7 @@ class OrderShown(OrderOnPage, frozen=True):
     receipts: tuple[ReceiptOfCase, ...]
     alarms: tuple[AlarmShown, ...]
     contradictions: tuple[ContradictionOfCase, ...]
+    cancellations: tuple[CancellationShown, ...]
     checks: tuple[CheckShown, ...]
     noted: tuple[ChainEntry, ...]
     acts: tuple[Act, ...]
@@ -131,6 +146,7 @@ def _read(cursor: psycopg.Cursor[Any], rails: Rails, order_id: str) -> OrderShow
         receipts=receipts_of(cursor, about),
         alarms=tuple(fetch(cursor, AlarmShown, _SQL.alarms_of_order, about)),
         contradictions=contradictions_of(cursor, about),
+        cancellations=tuple(fetch(cursor, CancellationShown, _CANCEL.cancellations_of_order, about)),
         checks=tuple(fetch(cursor, CheckShown, _SQL.check_of_order, about, differences=decode_differences, picture=decode_picture)),
         noted=entries_about(cursor, about),
         acts=acts_on(cursor, about),

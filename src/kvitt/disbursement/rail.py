@@ -13,6 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from kvitt.disbursement.cancel.request import CancellationRequest
 from kvitt.disbursement.catalogue import SCHEMES
 from kvitt.disbursement.reconciliation import ActiveCase, ConsistencyRun, ConsistencyTotal, InterfaceRun, ReportedOrder
 from kvitt.disbursement.simulation import SimulationOutcome
@@ -31,6 +32,8 @@ class Capabilities(Struct, frozen=True):
     `simulates`: it can be asked what it would do, and is a `SimulatingRail`.
 
     `reconciles`: it compares what is reported to it with its own books, and is a `ReconcilingRail`.
+
+    `cancels`: it can be asked to cancel an order that it may have, and is a `CancellingRail`.
 
     `answers_duplicates`: it refuses what it has already, and says so; else a copy might be paid twice.
 
@@ -62,6 +65,10 @@ class Reason(StrEnum):
     """It has no order that this one could change."""
     ORDER_EXISTS = "order exists"
     LINE_EXISTS = "line exists"
+    CANCELLED = "cancelled"
+    """It answers a request to cancel (`CancellingRail`): the order, or the part of it, is cancelled."""
+    NOT_CANCELLED = "not cancelled"
+    """It answers a request to cancel: the order stays as it is, and the rail's word decides nothing else."""
 
 
 COPY_REASONS = frozenset({Reason.ORDER_EXISTS, Reason.LINE_EXISTS})
@@ -305,6 +312,14 @@ class ReconcilingRail(Rail, Protocol):
         """The message of an order with the key of another day; all else is as it was."""
 
 
+@runtime_checkable
+class CancellingRail(Rail, Protocol):
+    """A rail that can be asked to cancel an order that has left. What it answers is read, matched and decided as all its answers."""
+
+    def encode_cancellation(self, request: CancellationRequest) -> bytes:
+        """The request as it leaves. Raises InvalidOrderMessage when the rail has no form for it."""
+
+
 class _ByScheme(dict[Scheme, Rail]):
     def __init__(self, rails: Mapping[str, Rail], names: Mapping[Scheme, str]) -> None:
         super().__init__({scheme: rails[name] for scheme, name in names.items() if name in rails})
@@ -330,10 +345,13 @@ class Rails:
         for rail in rails:
             assert rail.capabilities.simulates == isinstance(rail, SimulatingRail), f"{rail.name} simulates, or does not"
             assert rail.capabilities.reconciles == isinstance(rail, ReconcilingRail), f"{rail.name} reconciles, or does not"
+            assert rail.capabilities.cancels == isinstance(rail, CancellingRail), f"{rail.name} cancels, or does not"
         self.of = _ByScheme(self._by_name, {scheme: terms.rail for scheme, terms in SCHEMES.items()} | {**(of_scheme or {})})
         """The rail on which the orders of a scheme leave; raises UnknownRail where it is none of these."""
         self._simulating = {rail.name: rail for rail in rails if isinstance(rail, SimulatingRail)}
         self._reconciling = {rail.name: rail for rail in rails if isinstance(rail, ReconcilingRail)}
+        self.cancelling = {rail.name: rail for rail in rails if isinstance(rail, CancellingRail)}
+        """The rails that can be asked to cancel an order, by name."""
         self.default = rails[0]
         self.checks: Mapping[Scheme, CheckPolicy] = checks or {}
 
@@ -367,16 +385,3 @@ class Rails:
     def simulating(self, scheme: Scheme) -> SimulatingRail | None:
         """The rail of a scheme, if it can be asked what it would do. Raises UnknownRail."""
         return self._simulating.get(self.of[scheme].name)
-
-
-Unvalidated = tuple[Rail, tuple[Order, Encoded]]
-"""An order that is made, and that its rail has not validated yet."""
-
-
-def validate_together(made: Iterable[Unvalidated]) -> None:
-    """Has each rail validate what is made for it. Raises InvalidOrderMessage."""
-    by_rail: dict[str, list[Unvalidated]] = {}
-    for each in made:
-        by_rail.setdefault(each[0].name, []).append(each)
-    for of_rail in by_rail.values():
-        of_rail[0][0].validate([order for _, order in of_rail])

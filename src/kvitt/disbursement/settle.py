@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from psycopg.errors import LockNotAvailable
 
+from kvitt.disbursement.cancel.answer import CancellationAnswer, answer_requests, answered_state
 from kvitt.disbursement.case import (
     Case,
     CaseKey,
@@ -196,6 +197,7 @@ class Settle:
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             _close_receipts(cursor, decided_receipts.closed)
+            answer_requests(cursor, decided_receipts.answers, now)
             work.write(cursor)
         return SettledBatch(decided_receipts.outcomes, decided_receipts.settled, work, now)
 
@@ -299,6 +301,7 @@ class _DecidedReceipts(Struct):
     settled: list[Settled]
     contradicted: list[Contradicted]
     closed: list[ClosedReceipt]
+    answers: list[CancellationAnswer]
 
 
 def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _DecidedReceipts:
@@ -306,7 +309,7 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
     asked = {index: (each.rail, each.receipt) for index, each in enumerate(batch) if each.receipt}
     candidates = find_candidates(cursor, asked)
     decisions = _Decisions()
-    decided_receipts = _DecidedReceipts([], [], [], [])
+    decided_receipts = _DecidedReceipts([], [], [], [], [])
     for index, (each, number) in enumerate(zip(batch, numbers, strict=True)):
         if number is None:
             decided_receipts.outcomes.append(ReceiptOutcome.REPEAT)
@@ -321,6 +324,8 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
         if decided in _FOR_A_PERSON:
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
+        if order and decided is not ReceiptOutcome.UNMATCHED and (answered := answered_state(each.receipt)):
+            decided_receipts.answers.append(CancellationAnswer(order.order_id, answered, number))
         decided_receipts.outcomes.append(decided)
         decided_receipts.closed.append(
             ClosedReceipt(

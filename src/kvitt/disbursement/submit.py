@@ -39,10 +39,10 @@ from kvitt.disbursement.inbox import (
 )
 from kvitt.disbursement.outside import LookedUp, Outside
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.rail import Unvalidated, validate_together
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
 from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
+from kvitt.disbursement.validate import Unvalidated, validate_together
 from kvitt.disbursement.values import Refusal
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass

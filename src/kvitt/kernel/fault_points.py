@@ -34,6 +34,12 @@ OF_RECONCILIATION = (
     "reconcile.after_sent_commit",
 )
 """Those that only a message of reconciliation comes to."""
+OF_CANCELLATIONS = (
+    "cancel.before_dequeue_commit",
+    "cancel.after_dequeue_commit",
+    "cancel.after_sent_commit",
+)
+"""Those that only a request to cancel an order comes to."""
 _place, _, _times = os.environ.get("KVITT_DIE_AT", "").partition(":")
 _die_at_visit = int(_times or 1)
 _visits: Counter[str] = Counter()

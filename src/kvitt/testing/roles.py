@@ -8,6 +8,7 @@ from typing import Final, LiteralString
 
 from kvitt.app.simulation import places_of, simulator_of
 from kvitt.app.transports import QueuePair, queues_of
+from kvitt.disbursement.cancel.send import cancellation_sender
 from kvitt.disbursement.inbox import Incoming
 from kvitt.disbursement.order_check_ends import OrderChecks
 from kvitt.disbursement.ports import Ports
@@ -36,6 +37,7 @@ _LEASE_SECONDS: Final = 3600.0
 _SEED: Final = 7
 _WORKS_ON: Final[Mapping[str, LiteralString]] = {
     "sender": "SELECT EXISTS (SELECT FROM orders)",
+    "canceller": "SELECT EXISTS (SELECT FROM cancellations)",
     "emulator": "SELECT EXISTS (SELECT FROM queue.message) OR EXISTS (SELECT FROM rail.receipt)",
     "receiver": "SELECT EXISTS (SELECT FROM queue.message)",
     "resume": "SELECT EXISTS (SELECT FROM deferred)",
@@ -72,6 +74,7 @@ class Roles:
         self.makers: Mapping[str, MakeStep] = {
             "intake": self._intake,
             **{self._on_rail("sender", rail.name): partial(self._sender, rail.name) for rail in ports.rails},
+            **{self._on_rail("canceller", rail): partial(self._canceller, rail) for rail in ports.rails.cancelling},
             "emulator": self._emulator,
             **{self._on_rail("receiver", rail.name): partial(self._receiver, rail.name) for rail in ports.rails},
             "resume": self._resume,
@@ -134,13 +137,15 @@ class Roles:
                 yield lambda: gathered.after(read)
 
     def _sender(self, rail: str) -> AbstractContextManager[LoopStep]:
-        queues = self.queues_of(rail)
-
-        def requests() -> RequestQueue:
-            return RequestQueue(self._conninfo, queues.requests, self._put)
-
-        awake, reply_to = _Awake(), queues.replies
+        requests, awake, reply_to = self._requests(rail), _Awake(), self.queues_of(rail).replies
         return Sender(self._conninfo, self._leases, requests, self._clock, self._ports, rail=rail, wake_up=awake, reply_to=reply_to).steps()
+
+    def _canceller(self, rail: str) -> AbstractContextManager[LoopStep]:
+        requests, awake, reply_to = self._requests(rail), _Awake(), self.queues_of(rail).replies
+        return cancellation_sender(self._conninfo, self._leases, requests, self._clock, rail=rail, reply_to=reply_to, wake_up=awake).steps()
+
+    def _requests(self, rail: str) -> Callable[[], RequestQueue]:
+        return lambda: RequestQueue(self._conninfo, self.queues_of(rail).requests, self._put)
 
     @contextmanager
     def _emulator(self) -> Iterator[LoopStep]:

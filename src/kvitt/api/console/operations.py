@@ -1,6 +1,6 @@
 """The acts of the installation, as pages that act are given them (design §11, §17)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ class Operations(Struct, frozen=True):
 
     `schedules` are the hours of its rails by their names, `reconcile` makes runs of reconciliation, `step_up` says which approvals want a
     login of minutes ago, `limits` are those of sources that have one; `browser` looks at topics where they are at brokers, None: the log is
-    embedded.
+    embedded. `cancelling` names the rails that can be asked to cancel an order.
     """
 
     approvals: Callable[[Connection], Approvals]
@@ -30,6 +30,7 @@ class Operations(Struct, frozen=True):
     step_up: StepUp
     limits: Mapping[str, SourceLimit] = {}
     browser: "KafkaBrowser | None" = None
+    cancelling: Collection[str] = ()
 
     @property
     def rails(self) -> Sequence[str]:

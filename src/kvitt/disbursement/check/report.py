@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PUBLISHED = "published"
     SIMULATION = "simulation"
     RECONCILIATION = "reconciliation"
+    CANCELLATION = "cancellation"
     STUCK = "stuck"
     ORPHAN = "orphan"
     DOUBLE = "double"
@@ -71,6 +72,7 @@ class Counts(Struct, frozen=True):
     simulations: int = 0
     reconciliations: int = 0
     reconciliation_triggers: int = 0
+    cancellations: int = 0
     records_published: int = 0
     audit_entries: int = 0
     payouts: int = 0

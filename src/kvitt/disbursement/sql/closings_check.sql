@@ -40,3 +40,15 @@ SELECT NULL::bigint, coalesce(s.source, n.source), 'is a source whose limit is n
 FROM stands AS s
 FULL JOIN (SELECT * FROM noted WHERE what = 'set limit') AS n ON n.source = s.source
 WHERE (s.subject, s.set_by, s.approved_by) IS DISTINCT FROM (n.subject, n.by, n.approved_by);
+
+-- name: cancellations_not_as_noted
+-- Requests to cancel orders without an entry of two people who asked for just that one, in these words; and entries without a request.
+WITH noted AS MATERIALIZED (
+    SELECT a.note::json ->> 'subject' AS order_id, row_number() OVER (PARTITION BY a.note::json ->> 'subject' ORDER BY a.seq) AS number,
+           a.note::json ->> 'reason' AS reason, a.note::json ->> 'approved_by' IS NOT NULL AS by_two, a.at
+    FROM audit AS a WHERE a.chain = 0 AND a.what = 'cancel'
+)
+SELECT NULL::bigint, coalesce(k.order_id::text, n.order_id), 'is not asked to be cancelled as the operators'' chain says'
+FROM cancellations AS k
+FULL JOIN noted AS n ON n.order_id = k.order_id::text AND n.number = k.number
+WHERE (k.reason, true) IS DISTINCT FROM (n.reason, n.by_two) OR n.at < k.asked_at;

@@ -91,9 +91,11 @@ RETURNING area;
 
 -- name: ready_again
 -- Lets an order that is unknown, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; returns how
--- many resends that makes; no row: it is not with the rail without an answer. That a copy may be at the rail is never forgotten.
+-- many resends that makes; no row: it is not with the rail without an answer, or the rail is asked to cancel it. That a copy may be at the rail is
+-- never forgotten.
 UPDATE orders SET state = 'ready', sender = NULL, was_unknown = true, resends = resends + 1, file_id = NULL
 WHERE order_id = %s AND state IN ('unknown', 'sent')
+  AND NOT EXISTS (SELECT FROM cancellations AS k WHERE k.order_id = orders.order_id AND k.state <> 'refused')
 RETURNING resends;
 
 -- name: odd_receipts

@@ -36,6 +36,9 @@ WITH held AS (
     SELECT DISTINCT 'reconciliation unknown', NULL::bigint, NULL::uuid, NULL::bigint, n.area, n.made_at, NULL::bigint
     FROM reconciliation_messages AS m JOIN reconciliation_runs AS n USING (run_no) WHERE m.state = 'unknown' AND n.state = 'made'
     UNION ALL
+    SELECT 'cancellation unknown', o.case_no, o.order_id, NULL, o.area, k.asked_at, o.sum_kroner
+    FROM cancellations AS k JOIN orders AS o USING (order_id) WHERE k.state = 'unknown'
+    UNION ALL
     SELECT 'approval asked', NULL, NULL, a.approval_no, NULL, a.asked_at, NULL FROM approvals AS a WHERE a.state = 'asked' AND a.lapses_at > now()
     UNION ALL
     SELECT 'rail silent', NULL, NULL, NULL, NULL, r.since, NULL FROM rail_alarms AS r WHERE r.cleared_at IS NULL

@@ -176,6 +176,15 @@ FULL JOIN orders AS o USING (order_id)
 WHERE (v.sending_at, v.sent_at, v.resends, v.key_day, v.was_unknown) IS DISTINCT FROM
       (o.sending_at, o.sent_at, o.resends, o.key_day, o.was_unknown);
 
+-- name: cancellations
+-- Requests to cancel that the view shows in another state than theirs, or at other times.
+SELECT v.case_no, cancellation_id::text, 'stands otherwise in the view of cancellations'
+FROM kvitt_views.cancellations AS v
+FULL JOIN cancellations AS k USING (cancellation_id)
+LEFT JOIN receipts AS r ON r.receipt_no = k.receipt_no
+WHERE (v.state, v.number, v.asked_at, v.sent_at, v.answered_at, v.receipt_no) IS DISTINCT FROM
+      (k.state, k.number, k.asked_at, k.sent_at, r.received_at, k.receipt_no);
+
 -- name: as_many_rows
 -- Views that show more or fewer rows than there are: a row that is shown twice is twice in every sum.
 SELECT NULL::bigint, n.view, 'shows ' || n.shown || ' rows, and there are ' || n.there
@@ -189,6 +198,7 @@ FROM (
     SELECT 'reconciled_orders', (SELECT count(*) FROM kvitt_views.reconciled_orders), (SELECT count(*) FROM reconciled_orders) UNION ALL
     SELECT 'dead_letters', (SELECT count(*) FROM kvitt_views.dead_letters), (SELECT count(*) FROM dead_letters) UNION ALL
     SELECT 'order_sendings', (SELECT count(*) FROM kvitt_views.order_sendings), (SELECT count(*) FROM orders) UNION ALL
+    SELECT 'cancellations', (SELECT count(*) FROM kvitt_views.cancellations), (SELECT count(*) FROM cancellations) UNION ALL
     SELECT 'simulations', (SELECT count(*) FROM kvitt_views.simulations), (SELECT count(*) FROM simulation_requests)
 ) AS n (view, shown, there)
 WHERE n.shown <> n.there;

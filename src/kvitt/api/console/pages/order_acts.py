@@ -18,6 +18,7 @@ ACTS: Final[Mapping[str, tuple[str, Callable[[str], OrderNamed]]]] = {
     "release": ("order release", OrderNamed),
     "resend": ("order resend", OrderNamed),
     "withdraw": ("order withdraw", OrderNamed),
+    "cancel": ("order cancel", OrderNamed),
     "accept": ("order decide", partial(OrderDecided, accepted=True)),
     "reject": ("order decide", partial(OrderDecided, accepted=False)),
     "adopt": ("order adopt", OrderNamed),

@@ -21,6 +21,7 @@ _SQL: Final = load("orders", "kvitt.api.console.pages")
 STATES: Final = ("ready", "sending", "sent", "unknown", "accepted", "rejected", "withdrawn")
 HELD: Final = ("yes", "twice")
 _OPEN: Final = frozenset(STATES[:4])
+_MAY_BE_THERE: Final = ("sending", "sent", "unknown", "accepted")
 _LOOKED_THROUGH: Final = 2_000
 _LAST: Final = (9_223_372_036_854_775_807, UUID(int=2**128 - 1))
 _MOST_LINES: Final = 1_000
@@ -99,6 +100,17 @@ class ReceiptInList(NamedTuple):
     code: str | None
     note: str | None
     outcome: str
+
+
+class CancellationInList(NamedTuple):
+    """A request to the rail to cancel the order."""
+
+    asked_at: datetime
+    state: str
+    sent_at: datetime | None
+    answered_at: datetime | None
+    receipt_no: int | None
+    reason: str
 
 
 class HeldReason(NamedTuple):
@@ -196,6 +208,8 @@ def read_one(visit: Visit) -> Values:
         "lines": fetch(visit.connection, LineOnPage, _SQL.lines, asked),
         "reasons": fetch(visit.connection, HeldReason, _SQL.reasons, asked),
         "receipts": fetch(visit.connection, ReceiptInList, _SQL.receipts, asked),
+        "cancels": order.rail in visit.operations.cancelling and order.state in _MAY_BE_THERE,
+        "cancellations": fetch(visit.connection, CancellationInList, _SQL.cancellations, asked),
         "text": fetch_one(visit.connection, OrderText, _SQL.order_text, asked),
     }
 
@@ -208,7 +222,7 @@ def version(visit: Visit) -> str:
 def version_of(visit: Visit, order_id: UUID) -> str:
     """That of an order: its state, its receipts, and how far the chain of its case goes."""
     found = fetch_one(visit.connection, _OrderVersion, _SQL.order_version, {"order_id": order_id})
-    return "" if found is None else f"{found.state}-{found.is_held}-{found.receipt_no}-{found.seq}"
+    return "" if found is None else f"{found.state}-{found.is_held}-{found.receipt_no}-{found.seq}-{found.cancellation}"
 
 
 class _OrderVersion(NamedTuple):
@@ -216,6 +230,7 @@ class _OrderVersion(NamedTuple):
     is_held: bool
     receipt_no: int | None
     seq: int | None
+    cancellation: str | None
 
 
 class OrderText(NamedTuple):

@@ -88,6 +88,11 @@ ORDER BY r.place;
 SELECT receipt_no, received_at, severity, code, note, outcome
 FROM kvitt_views.receipts WHERE order_id = %(order_id)s ORDER BY receipt_no;
 
+-- name: cancellations
+-- The requests to cancel it, oldest first.
+SELECT asked_at, state, sent_at, answered_at, receipt_no, reason
+FROM kvitt_views.cancellations WHERE order_id = %(order_id)s ORDER BY number;
+
 -- name: order_text
 -- Its bytes.
 SELECT message FROM kvitt_views.order_texts WHERE order_id = %(order_id)s;
@@ -95,7 +100,8 @@ SELECT message FROM kvitt_views.order_texts WHERE order_id = %(order_id)s;
 -- name: order_version
 -- Whether anything about an order has changed.
 SELECT o.state, o.is_held, (SELECT max(r.receipt_no) FROM kvitt_views.receipts AS r WHERE r.order_id = o.order_id) AS receipt_no,
-       (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = o.case_no) AS seq
+       (SELECT max(a.seq) FROM kvitt_views.audit_entries AS a WHERE a.chain = o.case_no) AS seq,
+       (SELECT k.number || k.state FROM kvitt_views.cancellations AS k WHERE k.order_id = o.order_id ORDER BY k.number DESC LIMIT 1) AS cancellation
 FROM kvitt_views.orders AS o WHERE o.order_id = %(order_id)s;
 
 -- name: exempts

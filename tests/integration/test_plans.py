@@ -256,7 +256,13 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "cancel"): {"add_cancellation", "cancellation_ready_again"},  # a plain insert, and a key
     (LEDGER, "ledger"): {"add_plans", "add_postings", "add_steps", "add_entries", "add_accounts"},  # plain inserts
     (LOG, "log"): {
-        *("make_partitions", "partitions_of_topics", "reserve_positions", "append", "ends_of_topic"),  # the small table of partitions, and a plain insert
+        *(
+            "make_partitions",
+            "partitions_of_topics",
+            "reserve_positions",
+            "append",
+            "ends_of_topic",
+        ),  # the small table of partitions, and a plain insert
     },
     (HUB, "write"): {
         "add_messages",

@@ -182,12 +182,12 @@ class TableQueue:
     def _producing(self) -> psycopg.Connection:
         """The connection for everything outside a hand-out: what is put must be durable at once, not when the hand-out ends."""
         if self._producer is None or self._producer.closed:
-            self._producer = connect(self._conninfo)
+            self._producer = connect(self._conninfo, application="kvitt queue")
         return self._producer
 
     def _consuming(self) -> psycopg.Connection:
         if self._consumer is None or self._consumer.closed:
-            self._consumer = connect(self._conninfo)
+            self._consumer = connect(self._conninfo, application="kvitt queue")
             self._consumer.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         return self._consumer
 

@@ -1,6 +1,7 @@
 """Payouts over REST."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from litestar import Request, get, post
@@ -52,12 +53,26 @@ _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
 
 
+class PayoutCalls(NamedTuple):
+    """Has the calls of payouts done. One value for all routes: several would be given to each call by tasks of their own."""
+
+    payouts: PayoutService
+    work: RouteWork
+
+    async def ended(self, end: Callable[[], None], payout_id: str) -> PayoutView:
+        """The payout when `end` was done with it."""
+
+        def done() -> Payout:
+            end()
+            return self.payouts.get(payout_id)
+
+        return payout_view(await self.work.on_thread(done))
+
+
 def router(payouts: PayoutService, work: RouteWork) -> Router:
     """The routes of payouts."""
-    dependencies = {
-        "payouts": Provide(lambda: payouts, sync_to_thread=False, use_cache=True),
-        "work": Provide(lambda: work, sync_to_thread=False, use_cache=True),
-    }
+    calls = PayoutCalls(payouts, work)
+    dependencies = {"calls": Provide(lambda: calls, sync_to_thread=False, use_cache=True)}
     handlers = [create, show, page, confirm, cancel, events]
     return Router("/payouts", route_handlers=handlers, dependencies=dependencies, tags=["payouts"])
 
@@ -73,8 +88,7 @@ def router(payouts: PayoutService, work: RouteWork) -> Router:
 async def create(
     request: Request[Any, Any, Any],
     data: JSONBody[NewPayoutBody],
-    payouts: NamedDependency[PayoutService],
-    work: NamedDependency[RouteWork],
+    calls: NamedDependency[PayoutCalls],
 ) -> PayoutView:
     """A new payout; with an Idempotency-Key and no id, the id follows from the key."""
     refuse_flawed(
@@ -88,7 +102,7 @@ async def create(
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
     wanted = NewPayout(data.party_id, data.shop_id, Cash(Minor(data.cash.amount), data.cash.currency), payout_id, data.payout_tool_id)
     actor = actor_of(request)
-    return payout_view(await work.on_thread(lambda: _create(payouts, wanted, repeat.begun if repeat else None, actor)))
+    return payout_view(await calls.work.on_thread(lambda: _create(calls.payouts, wanted, repeat.begun if repeat else None, actor)))
 
 
 def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
@@ -107,15 +121,14 @@ def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, acto
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
-async def show(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> PayoutView:
+async def show(payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> PayoutView:
     """The payout as it stands."""
-    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+    return payout_view(await calls.work.on_thread(lambda: calls.payouts.get(payout_id)))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")
 async def page(
-    payouts: NamedDependency[PayoutService],
-    work: NamedDependency[RouteWork],
+    calls: NamedDependency[PayoutCalls],
     *,
     after: Cursor = None,
     limit: Limit = 100,
@@ -129,7 +142,7 @@ async def page(
     ]:
         raise BadRequest(*wrong)
     place = decode_cursor(after, (str, str), _place)
-    found = await work.on_thread(lambda: payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
+    found = await calls.work.on_thread(lambda: calls.payouts.page(place, limit + 1, party_id=party_id, shop_id=shop_id, status=status))
     shown, following = cut(found, limit, lambda last: (instant_text(last.created_at), last.payout_id))
     return PayoutPage([payout_view(each) for each in shown], following)
 
@@ -142,13 +155,10 @@ async def page(
     status_code=200,
     summary="Confirm a payout",
 )
-async def confirm(
-    request: Request[Any, Any, Any], payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]
-) -> PayoutView:
+async def confirm(request: Request[Any, Any, Any], payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     actor = actor_of(request)
-    await work.on_thread(lambda: payouts.confirm(payout_id, actor=actor))
-    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+    return await calls.ended(lambda: calls.payouts.confirm(payout_id, actor=actor), payout_id)
 
 
 @post(
@@ -163,20 +173,18 @@ async def cancel(
     request: Request[Any, Any, Any],
     payout_id: NamedPayout,
     data: JSONBody[CancelBody],
-    payouts: NamedDependency[PayoutService],
-    work: NamedDependency[RouteWork],
+    calls: NamedDependency[PayoutCalls],
 ) -> PayoutView:
     """Releases what was held, and moves back what had moved; a payout that is cancelled already keeps its details."""
     refuse_flawed(("details", wrong_text(data.details, required=True)))
     actor = actor_of(request)
-    await work.on_thread(lambda: payouts.cancel(payout_id, data.details, actor=actor))
-    return payout_view(await work.on_thread(lambda: payouts.get(payout_id)))
+    return await calls.ended(lambda: calls.payouts.cancel(payout_id, data.details, actor=actor), payout_id)
 
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")
-async def events(payout_id: NamedPayout, payouts: NamedDependency[PayoutService], work: NamedDependency[RouteWork]) -> EventList:
+async def events(payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> EventList:
     """The published events, in order, each sequence number once."""
-    found = await work.on_thread(lambda: payouts.events(payout_id))
+    found = await calls.work.on_thread(lambda: calls.payouts.events(payout_id))
     return EventList([EventView(each.sequence, each.at, each.status) for each in found])
 
 

@@ -49,8 +49,8 @@ Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
 Cursor = Annotated[str | None, Parameter(max_length=512, description="the `next` of the page before")]
 _NOT_ASKED: Final = frozenset(
     {
-        *("payouts", "simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs", "moves", "approvals"),
-        *("work", "access", "request", "data"),
+        *("simulations", "reconciliations", "consistency", "iverksetting", "utbetalinger", "dry_runs", "moves", "approvals"),
+        *("calls", "work", "access", "request", "data"),
     }
 )
 """Parameters that routes are given and no caller can name."""

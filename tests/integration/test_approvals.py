@@ -66,7 +66,7 @@ def test_what_one_asks_for_another_confirms_and_it_is_done_at_once(stage: Contra
     before = stage.rows("SELECT * FROM outbox ORDER BY outbox_no")
     approval = asked(stage, order_id)
     assert (approval.state, approval.subject, approval.asked_by) == ("asked", order_id, "Kari Nordmann")
-    assert f"order {order_id} of DP, 1 lines, " in approval.effect
+    assert f"order {order_id} of DP, 1 line, " in approval.effect
     assert "would be made" in approval.effect, "the message that waits would be derived"
     assert stage.rows("SELECT * FROM outbox ORDER BY outbox_no") == before, "what was looked at is taken back"
     assert stage.order_states("A") == ["sent"]

@@ -310,7 +310,7 @@ def test_runs_are_looked_at_made_and_made_again(kvitt_server: TestServer, tmp_pa
         left = hans.get(hans.get("/reconciliation").link("Report what is left"))
         assert "AAP" in left.words
         form = hans.get("/reconciliation/report?area=AAP")
-        assert "accepted: 1 orders" in form.words
+        assert "accepted: 1 order," in form.words
         asked = hans.post("/reconciliation/report", form.fields(reason=REASON))
         assert hub.connection.execute("SELECT count(*) FROM reconciliation_runs").fetchone() == (0,)
         assert "is made" in approve(guro, asked).words
@@ -335,7 +335,7 @@ def test_totals_that_a_receipt_moves_are_shown_and_make_no_other_effect(kvitt_se
         hans, guro = site.browser(ACTS), site.browser(APPROVES)
         path = urlsplit(ask(hans, f"/reconciliation/{run.run_no}/again").url).path
         seen = guro.get(path)
-        assert "missing: 1 orders" in seen.words
+        assert "missing: 1 order," in seen.words
         hub.clock.advance(hours=3)
         hub.run()
         guro = site.browser(APPROVES)

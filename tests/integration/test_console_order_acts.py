@@ -78,7 +78,7 @@ def end_of_chain(connection: Connection) -> int:
 def test_an_order_that_has_not_left_is_taken_back_by_two_people(site: ConsoleSite, connection: Connection, ready: str) -> None:
     hans, guro, before = site.browser(ACTS), site.browser(APPROVES), end_of_chain(connection)
     form = hans.get(hans.get(f"/orders/{ready}").link("Take back"))
-    assert "1 lines, check sum 500 kr, is ready and would be withdrawn" in form.words
+    assert "1 line, check sum 500 kr, is ready and would be withdrawn" in form.words
     assert "its sender would hear that it failed: [409] Utbetalingen er trukket tilbake før den ble sendt" in form.words
     assert "It is done when another person approves it." in form.words
     approval = urlsplit(hans.post(f"/orders/{ready}/withdraw", form.fields(reason="sent twice by mistake")).url).path

@@ -96,7 +96,7 @@ def test_a_schedule_at_midnight_reports_the_day_that_has_just_ended(site: Hub) -
     assert {*due.values()} == {datetime(2026, 6, 29, 22, 1, tzinfo=UTC)}
     (job,) = (each for each in jobs if each.name == "reconcile AAP")
     site.clock.set(due[job.name])
-    assert "about 2026-06-29: 1 orders" in job.run(site.connection, due[job.name])
+    assert "about 2026-06-29: 1 order " in job.run(site.connection, due[job.name])
 
 
 def test_an_order_that_is_stored_while_its_day_is_reported_early_is_no_difference(site: Hub) -> None:

@@ -18,6 +18,7 @@ from kvitt.disbursement.case_facts import DeferredOfCase, OrderOfCase, PaymentOf
 from kvitt.disbursement.history import CaseHistory, Happening, HistoryEntry, history
 from kvitt.disbursement.schedule import PaymentSchedule, expand
 from kvitt.disbursement.values import Scheme
+from kvitt.formats.counts import counted
 from kvitt.settings import Settings
 
 
@@ -78,7 +79,8 @@ def case_lines(found: CaseHistory) -> Iterator[str]:
     """The parts of the page, top to bottom. It names no person that is paid; `--json` has the whole messages."""
     areas = f", known to the rail in {', '.join(found.areas)}" if found.areas else ", not known to the rail"
     yield from prose(f"{found.scheme.value} case {found.case_id}{areas}")
-    yield f"{len(found.messages)} messages, {len(found.orders)} orders, {len(found.receipts)} receipts; {found.open_orders} orders open"
+    had = ((len(found.messages), "message"), (len(found.orders), "order"), (len(found.receipts), "receipt"))
+    yield f"{', '.join(counted(*each) for each in had)}; {counted(found.open_orders, 'order')} open"
     for each in found.contradictions:
         if each.resolved_at is None:
             yield from prose(

@@ -15,6 +15,7 @@ from kvitt.disbursement.refusals import WITHDRAWN
 from kvitt.disbursement.resolve import Resolve
 from kvitt.disbursement.values import Scheme
 from kvitt.errors import OrderNotFound
+from kvitt.formats.counts import counted
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -228,7 +229,8 @@ def _look_at(connection: Connection, case_no: int) -> _ShownCase:
 
 def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:
     for order_id, now in after.orders.items():
-        was, order = before.orders.get(order_id), f"order {order_id} of {now.area}, {now.lines} lines, check sum {now.sum_kroner} kr,"
+        was = before.orders.get(order_id)
+        order = f"order {order_id} of {now.area}, {counted(now.lines, 'line')}, check sum {now.sum_kroner} kr,"
         held = f", held for: {now.held_for}" if now.held_for else ""
         if was is None:
             yield f"{order} would be made{held}"

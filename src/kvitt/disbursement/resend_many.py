@@ -13,6 +13,7 @@ from kvitt.disbursement.operate import Operate
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.states import OrderState
 from kvitt.errors import NotInThatState
+from kvitt.formats.counts import counted
 from kvitt.kernel.approvals import ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -54,9 +55,9 @@ def resend_many_act(clock: Clock, ports: Ports) -> ApprovableAct[OrdersResent]:
     def run(connection: Connection, asked: OrdersResent, operator: Operator) -> str:
         operate = Operate(connection, clock, ports)
         sent = sum(_resent(operate, each.order_id, operator) for each in _waiting(_found(connection, asked)))
-        return f"{sent} orders will be sent once more, {len(asked.order_ids) - sent} were left out"
+        return f"{counted(sent, 'order')} will be sent once more, {len(asked.order_ids) - sent} were left out"
 
-    return ApprovableAct("orders resend", OrdersResent, lambda asked: f"{len(asked.order_ids)} orders", preview, run)
+    return ApprovableAct("orders resend", OrdersResent, lambda asked: counted(len(asked.order_ids), "order"), preview, run)
 
 
 def _found(connection: Connection, asked: OrdersResent) -> Sequence[_OrderInBatch]:
@@ -79,8 +80,8 @@ def _lines(asked: OrdersResent, waiting: Sequence[_OrderInBatch]) -> Sequence[st
         kroner[each.area] += each.sum_kroner
     left_out = len(asked.order_ids) - len(waiting)
     return [
-        f"{len(waiting)} orders, check sum {sum(kroner.values())} kr in all, would be sent once more",
-        *(f"{area}: {orders[area]} orders, check sum {kroner[area]} kr" for area in sorted(orders)),
+        f"{counted(len(waiting), 'order')}, check sum {sum(kroner.values())} kr in all, would be sent once more",
+        *(f"{area}: {counted(orders[area], 'order')}, check sum {kroner[area]} kr" for area in sorted(orders)),
         *([f"{left_out} that were listed do not wait for the rail's word any more, and are left out"] if left_out else []),
         *(f"order {each.order_id} of {each.scheme} case {each.case_id}: {each.state}, check sum {each.sum_kroner} kr" for each in waiting),
     ]

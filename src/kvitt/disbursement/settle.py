@@ -197,7 +197,8 @@ class Settle:
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
             _close_receipts(cursor, decided_receipts.closed)
-            answer_requests(cursor, decided_receipts.answers, now)
+            if decided_receipts.answers:
+                answer_requests(cursor, decided_receipts.answers, now)
             work.write(cursor)
         return SettledBatch(decided_receipts.outcomes, decided_receipts.settled, work, now)
 
@@ -324,7 +325,7 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
         if decided in _FOR_A_PERSON:
             about = {"order_id": order.order_id, "area": order.area} if order else {}
             _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
-        if order and decided is not ReceiptOutcome.UNMATCHED and (answered := answered_state(each.receipt)):
+        if each.receipt.reasons and order and decided is not ReceiptOutcome.UNMATCHED and (answered := answered_state(each.receipt)):
             decided_receipts.answers.append(CancellationAnswer(order.order_id, answered, number))
         decided_receipts.outcomes.append(decided)
         decided_receipts.closed.append(

@@ -30,11 +30,10 @@ def answered_state(receipt: Observation) -> str | None:
 def answer_requests(cursor: psycopg.Cursor[Any], answers: Iterable[CancellationAnswer], now: datetime) -> None:
     """Ends the requests that receipts answer, each by the first of them. Part of a transaction that holds their cases."""
     first = {each.order_id: each for each in reversed([*answers])}
-    if first:
-        columns = {
-            "order_ids": [*first],
-            "states": [each.state for each in first.values()],
-            "receipts": [each.receipt_no for each in first.values()],
-            "moments": [now] * len(first),
-        }
-        cursor.execute(_SQL.answer_cancellations, columns)
+    columns = {
+        "order_ids": [*first],
+        "states": [each.state for each in first.values()],
+        "receipts": [each.receipt_no for each in first.values()],
+        "moments": [now] * len(first),
+    }
+    cursor.execute(_SQL.answer_cancellations, columns)

@@ -14,6 +14,7 @@ from kvitt.disbursement.reconcile.consistency import Consistency
 from kvitt.disbursement.reconcile.reconcile import Reconcile
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Run, Trigger
 from kvitt.disbursement.reconcile.send import resolve
+from kvitt.formats.counts import counted
 from kvitt.kernel.approvals import LOOKING, ApprovableAct, ShownEffect
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
@@ -55,8 +56,8 @@ def reconcile_acts(clock: Clock, ports: Ports, first_day: date | None) -> Sequen
 
 def reported(run: Run) -> str:
     """The totals of a run in words."""
-    totals = [f"{bucket.value}: {total.orders} orders, {total.kroner} kr" for bucket, total in run.totals.items()]
-    return "\n".join([f"{run.area}, {run.days}: {run.orders} orders, in {run.messages} messages", *totals])
+    totals = [f"{bucket.value}: {counted(total.orders, 'order')}, {total.kroner} kr" for bucket, total in run.totals.items()]
+    return "\n".join([f"{run.area}, {run.days}: {counted(run.orders, 'order')}, in {counted(run.messages, 'message')}", *totals])
 
 
 def _make_act(reconciling: ReconcileOn) -> ApprovableAct[RangeReported]:
@@ -93,7 +94,7 @@ def _resolve_act(clock: Clock, ports: Ports) -> ApprovableAct[RunResolved]:
         with connection.transaction(force_rollback=True):
             messages = done(connection, asked, LOOKING)
         would = "would count as put" if asked.was_put else "would be sent again"
-        return ShownEffect.of(f"{messages} messages of run {asked.run_no} {would}, and the run goes on")
+        return ShownEffect.of(f"{counted(messages, 'message')} of run {asked.run_no} {would}, and the run goes on")
 
     def run(connection: Connection, asked: RunResolved, operator: Operator) -> str:
         return f"{done(connection, asked, operator)} messages {'were put' if asked.was_put else 'are sent again'}"

@@ -17,6 +17,7 @@ from kvitt.disbursement.reconcile.reconcile import Reconcile, areas_of
 from kvitt.disbursement.reconcile.runs import Cause, DayRange, Trigger
 from kvitt.disbursement.values import Area
 from kvitt.errors import AlreadyReconciled
+from kvitt.formats.counts import counted
 from kvitt.kernel.clock import Clock, oslo
 from kvitt.kernel.database import Connection, is_connection_lost
 from kvitt.kernel.fetch import fetch
@@ -76,7 +77,7 @@ def _reconcile(ports: Ports, clock: Clock, first_day: date | None, area: str, co
     if days is None:
         return "all days up to yesterday are reconciled"
     run = reconcile.make(area, days, Cause(Trigger.SCHEDULE))
-    return f"run {run.run_no} about {days}: {run.orders} orders in {run.messages} messages"
+    return f"run {run.run_no} about {days}: {counted(run.orders, 'order')} in {counted(run.messages, 'message')}"
 
 
 class _DueTrigger(NamedTuple):
@@ -153,7 +154,7 @@ class Triggers:
         except AlreadyReconciled:
             return _NOTHING_LEFT
         self._connection.execute(_SQL.caused_run, {"run_no": run.run_no, "trigger_no": asked.trigger_no})
-        return f"{days}: run {run.run_no} with {run.orders} orders"
+        return f"{days}: run {run.run_no} with {counted(run.orders, 'order')}"
 
     def _days(self, area: Area, up_to: date) -> DayRange | None:
         """From where the last run ended to the day asked for, or to yesterday: a day that is not over comes with the next run."""

@@ -136,10 +136,9 @@ WHERE (v.received_at, v.outcome, v.size) IS DISTINCT FROM (g.received_at, g.outc
 -- name: source_hours
 -- Hours in which a source used more or less of its limit than its orders count, from where each order says what it counts.
 WITH given AS (
-    SELECT h.source, h.hour, CASE WHEN h.hour < p.from_hour THEN h.kroner ELSE 0 END AS kroner
-    FROM source_hours AS h CROSS JOIN source_hours_proved AS p
+    SELECT source, hour, CASE WHEN hour < (SELECT from_hour FROM source_hours_proved) THEN kroner ELSE 0 END AS kroner FROM source_hours
     UNION ALL
-    SELECT o.source, o.hour, o.kroner FROM limited_orders AS o CROSS JOIN source_hours_proved AS p WHERE o.hour >= p.from_hour
+    SELECT source, hour, kroner FROM limited_orders WHERE hour >= (SELECT from_hour FROM source_hours_proved)
 )
 SELECT NULL::bigint, concat_ws(' ', source, hour), 'adds up otherwise in the view of limits used'
 FROM (SELECT source, hour, sum(kroner) AS kroner, count(*) AS rows FROM kvitt_views.source_hours GROUP BY source, hour) AS v

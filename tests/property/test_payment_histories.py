@@ -325,7 +325,7 @@ def site(kvitt_server: TestServer) -> Iterator[PaymentSite]:
 
 
 def test_each_call_is_answered_as_its_case_stands_and_the_rail_pays_what_was_accepted_last(site: PaymentSite) -> None:
-    @settings(tried(25), phases=(Phase.generate, Phase.shrink))
+    @settings(tried(15), phases=(Phase.generate, Phase.shrink))
     @given(st.lists(STEPS, min_size=10, max_size=30))
     def holds(history: Sequence[Step]) -> None:
         play = Play(site)

@@ -85,7 +85,7 @@ class Line:
             return None
 
 
-@tried(100)
+@tried(60)
 @given(begin=st.sampled_from([[], ["create"], ["create", "confirm"]]), history=acts())
 def test_in_the_end_the_ledger_holds_what_the_payouts_say(stage: RemoteStage, begin: list[str], history: list[Act]) -> None:
     line = Line(stage)
@@ -123,7 +123,7 @@ def _ends_well(line: Line) -> None:
         assert all(PayoutStatus(later) in PAYOUT_ARCS[PayoutStatus(earlier)] for (_, earlier), (_, later) in pairwise(heard))
 
 
-@tried(50)
+@tried(30)
 @given(faults=st.lists(st.lists(st.sampled_from(list(Fault)), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_a_caller_that_goes_on_asking_gets_its_payout_once(stage: RemoteStage, faults: list[list[Fault]]) -> None:
     line = Line(stage)

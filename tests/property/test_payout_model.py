@@ -104,7 +104,7 @@ def _renamed(draft: Any, payout_id: str) -> Any:
     return replace(draft, payout=replace(draft.payout, payout_id=payout_id))
 
 
-@tried(100)
+@tried(60)
 @given(batches=asked())
 def test_payouts_are_what_the_model_says(database_of_all: str, batches: list[list[Asked]]) -> None:
     run = Run(database_of_all)

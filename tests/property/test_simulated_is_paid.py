@@ -20,6 +20,7 @@ from kvitt.rails.oppdrag.emulator.payments import posted_rows
 from kvitt.rails.oppdrag.simulation_answer import read_simulation
 from support.emulator_orders import Line, order_xml
 from support.simulation_stage import Answer, Row, SimulatedRail, simulated_rail
+from support.tried import tried
 
 CASES = (("AAP", "SAK-1"), ("DP", "SAK-2"))
 """Two of one person in one benefit group, so that each comes along with the other."""
@@ -283,6 +284,7 @@ def rail(database: str) -> Iterator[SimulatedRail]:
 TABLES = "received, conflict, known_case, entry, hold_back, receipt, payment_run, paid, recovery, run_row, simulated, violation"
 
 
+@tried(60)
 @given(published=st.lists(steps, min_size=1, max_size=6))
 def test_every_simulation_agrees_with_the_runs_to_the_krone(rail: SimulatedRail, published: list[Step]) -> None:
     rail.conn.execute("TRUNCATE " + ", ".join(f"rail.{name}" for name in TABLES.split(", ")))

@@ -30,7 +30,7 @@ def stages(kvitt_server: TestServer) -> Iterator[list[Stage]]:
 
 @pytest.mark.parametrize("scheme", list(AREAS))
 def test_what_is_paid_is_what_was_accepted_and_equal_inputs_give_equal_bytes(stages: list[Stage], scheme: Scheme) -> None:
-    @settings(tried(30), phases=(Phase.generate, Phase.shrink))
+    @settings(tried(15), phases=(Phase.generate, Phase.shrink))
     @given(histories(scheme))
     def holds(history: History) -> None:
         number = next(_numbers)

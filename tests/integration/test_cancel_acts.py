@@ -9,16 +9,22 @@ import pytest
 from msgspec import json
 
 from kvitt.app import ports
+from kvitt.app.hub import HubProcess
 from kvitt.contracts.helved.topics import primary_input
+from kvitt.disbursement.cancel.ask import cancel
+from kvitt.kernel.operators import Operator
+from kvitt.settings import Settings
 from kvitt.testing import Hub, hub
 from support.console_script import command
 from support.console_stage import ACTS, APPROVES, LOOKS, console_site
 from support.hub_messages import aap
+from support.patience import PATIENCE_SECONDS, until
 from support.rail_kits import SCHEME, ToyKit
 from support.toy_rail import ToyBank, ToyRail
 
 pytestmark = pytest.mark.usefixtures("made_up_people")
 
+TWO = Operator("kari", "the payee has another account", "ola")
 WHY = ("--by", "kari", "--reason", "the payee has another account")
 
 
@@ -66,6 +72,19 @@ def test_by_command_two_people_have_an_order_cancelled_and_see_what_came_of_it(s
     (request,) = page["cancellations"]
     assert (request["state"], request["receipt_no"], request["message"]) == ("agreed", 2, site.sent()[-1].message.decode())
     assert [each["what"] for each in page["acts"]] == ["cancel"]
+
+
+def test_a_process_that_sends_orders_sends_requests_to_cancel_them(site: Hub, database: str, tmp_path: Path) -> None:
+    order_id = sent(site, ToyBank())
+    cancel(site.connection, site.clock, site.ports, order_id, TWO)
+    process = HubProcess(database, Settings(data=tmp_path, lease_seconds=2.0), ("sender",))
+    process.start()
+    try:
+        until(lambda: site.connection.execute("SELECT state FROM cancellations").fetchone() == ("sent",))
+    finally:
+        assert process.stop(PATIENCE_SECONDS) == []
+    put = "SELECT count(*) FROM queue.message AS q JOIN cancellations AS k ON q.body = k.message AND q.message_id = k.cancellation_id::text"
+    assert site.connection.execute(put).fetchone() == (1,)
 
 
 def test_a_rail_that_can_not_be_asked_says_so(kvitt_hub: Hub) -> None:

@@ -8,9 +8,11 @@ import pytest
 from kvitt.app.ports import ports_of
 from kvitt.broker_settings import RapidSettings
 from kvitt.contracts.helved import topics
+from kvitt.disbursement.cancel.ask import cancel
 from kvitt.disbursement.operate import Operate
-from kvitt.disbursement.rail import Candidate, Capabilities, Observation, ReceiptOutcome, Severity
-from kvitt.errors import UnreadableReceipt
+from kvitt.disbursement.rail import Candidate, Capabilities, Observation, Reason, ReceiptOutcome, Severity
+from kvitt.disbursement.states import OrderState
+from kvitt.errors import NotInThatState, UnreadableReceipt
 from kvitt.kernel.operators import Operator
 from kvitt.settings import OpsSettings
 from kvitt.testing import Hub, hub
@@ -19,9 +21,16 @@ from support.rail_kits import SCHEME
 from support.toy_rail import ToyRail
 
 KARI = Operator("kari", "the payee has another account now")
+TWO = Operator("kari", "the payee has another account now", "ola")
 _ANSWER = re.compile(r"transfer ([0-9a-f-]{36})/(\d+) (\w+)")
 _FINAL = {"TAKEN": Severity.OK, "NO": Severity.REJECTED}
-_LATER = {"PAID": ReceiptOutcome.SETTLED, "BACK": ReceiptOutcome.RETURNED}
+_LATER = {
+    "PAID": ReceiptOutcome.SETTLED,
+    "BACK": ReceiptOutcome.RETURNED,
+    "CANCELLED": ReceiptOutcome.CANCELLED,
+    "KEPT": ReceiptOutcome.NOTED,
+}
+_REASONS = {"CANCELLED": Reason.CANCELLED, "KEPT": Reason.NOT_CANCELLED}
 
 
 class TransferRail(ToyRail):
@@ -36,18 +45,26 @@ class TransferRail(ToyRail):
         if not found or None in found:
             raise UnreadableReceipt("has a line that is no answer")
         said = [each.groups() for each in found if each]
-        return [
-            Observation(None, "", b"", "", _FINAL.get(code, Severity.OK), code, order_id=order, part=part) for order, part, code in said
-        ]
+        return [_observation(*each) for each in said]
 
     def decide(self, observation: Observation, order: Candidate) -> ReceiptOutcome:
-        """Accepted once each transfer has its answer and one of them is taken; what is booked, or comes back, is said later."""
+        """Accepted once each transfer has its answer and one of them is taken; what is booked, or comes back, is said later.
+
+        A transfer may fail after its order was accepted: nothing is booked of it, as if the money had come back.
+        """
         if observation.raw_severity in _LATER:
             return _LATER[observation.raw_severity]
+        if order.state is OrderState.ACCEPTED and observation.raw_severity == "NO":
+            return ReceiptOutcome.RETURNED
         answers = {each.part: _FINAL[each.raw_severity] for each in (*order.said, observation) if each.raw_severity in _FINAL}
         if observation.raw_severity not in _FINAL or len(answers) < order.message.count(b"="):
             return ReceiptOutcome.NOTED
         return ReceiptOutcome.ACCEPTED if Severity.OK in answers.values() else ReceiptOutcome.REJECTED
+
+
+def _observation(order: str, part: str, code: str) -> Observation:
+    reasons = frozenset(each for each in (_REASONS.get(code),) if each)
+    return Observation(None, "", b"", "", _FINAL.get(code, Severity.OK), code, reasons=reasons, order_id=order, part=part)
 
 
 @pytest.fixture
@@ -125,3 +142,40 @@ def test_money_that_came_back_waits_for_a_person(site: Hub) -> None:
     operate.close_receipt(waiting.receipt_no, KARI)
     assert operate.odd_receipts() == []
     assert [each.is_open for each in operate.odd_receipts(everything=True)] == [False]
+
+
+def test_a_transfer_that_fails_after_its_order_was_accepted_waits_for_a_person_and_contradicts_nothing(site: Hub) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/0 TAKEN", f"{order}/1 TAKEN")
+    answer(site, f"{order}/0 PAID", f"{order}/1 NO")
+    assert (outcomes(site), states(site)) == (["noted", "accepted", "settled", "returned"], {"A": "accepted"})
+    assert site.connection.execute("SELECT count(*) FROM contradictions").fetchone() == (0,)
+    assert [each.outcome for each in Operate(site.connection, site.clock, site.ports).odd_receipts()] == ["returned"]
+
+
+def test_money_that_comes_back_before_anybody_has_accepted_it_leaves_its_order_unknown(site: Hub) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/1 BACK")
+    assert (outcomes(site), states(site)) == (["unclear"], {"A": "unknown"})
+    answer(site, f"{order}/0 TAKEN", f"{order}/1 TAKEN")
+    assert (outcomes(site)[1:], states(site)) == (["noted", "accepted"], {"A": "accepted"})
+
+
+def test_each_transfer_is_cancelled_or_kept_and_what_is_kept_may_be_asked_for_anew(site: Hub) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/0 TAKEN", f"{order}/1 TAKEN")
+    cancel(site.connection, site.clock, site.ports, order, TWO)
+    site.run()
+    answer(site, f"{order}/0 CANCELLED", f"{order}/1 KEPT")
+    assert (outcomes(site)[2:], requests(site), states(site)) == (["cancelled", "noted"], ["agreed"], {"A": "accepted"})
+    with pytest.raises(NotInThatState, match="is accepted; only one that is sent or unknown"):
+        Operate(site.connection, site.clock, site.ports).resend(order, TWO)
+    site.clock.advance(hours=1)
+    cancel(site.connection, site.clock, site.ports, order, TWO)
+    site.run()
+    answer(site, f"{order}/1 CANCELLED")
+    assert (outcomes(site)[4:], requests(site)) == (["cancelled"], ["agreed", "agreed"])
+
+
+def requests(site: Hub) -> list[str]:
+    return [str(state) for (state,) in site.connection.execute("SELECT state FROM cancellations ORDER BY number")]

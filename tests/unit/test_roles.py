@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from kvitt.app import roles as roles_module
+from kvitt.app.ports import PORTS
 from kvitt.app.process import USUAL
-from kvitt.app.roles import LISTENERS, ROLES, processors, spread, workers_of
+from kvitt.app.roles import LISTENERS, ROLES, loops_of, processors, spread, workers_of
 from kvitt.settings import Settings
+from support.rail_kits import ToyKit
 
 ALONE = {"relay", "sender", "simulator", "reconciler", "scheduler", "emulator"}
 
@@ -27,6 +29,11 @@ def test_every_role_is_played_and_what_has_one_owner_by_one_worker(roles: tuple[
     assert set(counts) == set(roles)
     assert all(counts[role] == 1 for role in ALONE & set(roles))
     assert all(counts[role] == len(played) for role in LISTENERS if role in roles)
+
+
+def test_each_rail_that_cancels_has_a_loop_for_that_where_orders_leave() -> None:
+    assert loops_of(("sender", "relay"), PORTS.rails) == ["sender", "relay"]
+    assert loops_of(("sender",), ToyKit.rails()) == ["sender", "sender toy", "canceller toy"]
 
 
 def test_the_emulator_is_where_the_simulator_is_that_asks_it() -> None:

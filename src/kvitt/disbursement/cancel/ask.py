@@ -57,7 +57,7 @@ def cancel(connection: Connection, clock: Clock, ports: Ports, order_id: str, op
             cursor.execute(_SQL.cancellation_ready_again, {"cancellation_id": last.cancellation_id})
             note(cursor, clock(), "cancel again", operator, order_id)
             return
-        if last is not None and last.state != "refused":
+        if last is not None and not _may_be_asked_anew(last, rail):
             raise NotInThatState(_asked_already(order_id, last))
         number, message, now = last.number + 1 if last else 1, ports.rails.leaving(order.rail, order.message, order.key_day), clock()
         _store(cursor, rail, CancellationRequest(order_id, number, message, operator.reason, now), order.key_day)
@@ -102,6 +102,11 @@ def _order_to_cancel(cursor: psycopg.Cursor[Any], ports: Ports, order_id: str) -
     if order.came_back is not None and not rail.capabilities.answers_parts:
         raise NotInThatState(f"order {order_id} is {order.came_back} at the rail already")
     return order, rail
+
+
+def _may_be_asked_anew(last: _LastRequest, rail: CancellingRail) -> bool:
+    """Whether the last request is answered, and leaves something to cancel: of a rail that answers by parts perhaps all but one."""
+    return last.state == "refused" or (last.state == "agreed" and rail.capabilities.answers_parts)
 
 
 def _asked_already(order_id: str, last: _LastRequest) -> str:

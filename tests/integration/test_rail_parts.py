@@ -177,5 +177,15 @@ def test_each_transfer_is_cancelled_or_kept_and_what_is_kept_may_be_asked_for_an
     assert (outcomes(site)[4:], requests(site)) == (["cancelled"], ["agreed", "agreed"])
 
 
+@pytest.mark.parametrize("other", ["settled", "cancelled", "noted", "repeat"])
+def test_the_check_finds_a_receipt_that_is_taken_for_another_word_than_its_rails(site: Hub, other: str) -> None:
+    order = ask(site, "A")
+    answer(site, f"{order}/0 TAKEN", f"{order}/1 TAKEN")
+    answer(site, f"{order}/1 BACK")
+    site.connection.execute("UPDATE receipts SET outcome = %s WHERE receipt_no = 3", [other])
+    assert any(f"is {other}, which its words do not say" in each for each in site.findings())
+    site.connection.execute("UPDATE receipts SET outcome = 'returned' WHERE receipt_no = 3")
+
+
 def requests(site: Hub) -> list[str]:
     return [str(state) for (state,) in site.connection.execute("SELECT state FROM cancellations ORDER BY number")]

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
 
 from msgspec.structs import replace
 
+from kvitt.disbursement.check.contradicted import said_before
 from kvitt.disbursement.check.earlier import says_the_same
 from kvitt.disbursement.check.made import MadeContradiction, MadeOrder, unequal
 from kvitt.disbursement.check.order_check import possible_holds
@@ -14,10 +16,14 @@ from kvitt.disbursement.check.report import Findings, Kind
 from kvitt.disbursement.check.stored import StoredOrder, StoredReceipt
 from kvitt.disbursement.holding import GUARD, IN_CONTRADICTION, decode_all, encode_all
 from kvitt.disbursement.rail import ReceiptOutcome
+from kvitt.disbursement.receipts import decide
 from kvitt.disbursement.rows import LineRow, OrderRow
 from kvitt.disbursement.states import OPEN_ORDER, MessageState, OrderState
 
 _SETTLING = frozenset({ReceiptOutcome.ACCEPTED, ReceiptOutcome.REJECTED})
+_MOVES_NOTHING = frozenset(
+    {ReceiptOutcome.SETTLED, ReceiptOutcome.RETURNED, ReceiptOutcome.CANCELLED, ReceiptOutcome.NOTED, ReceiptOutcome.REPEAT}
+)
 _OF_A_CASE = (
     *("person", "areas", "orders_made", "open_orders", "queued", "contradictions", "unknown"),
     *("contract", "frame", "numbered", "ordered_for", "opened_for"),
@@ -218,6 +224,22 @@ class _Comparison:
             self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, and {'contradicts' if contradicts else 'no entry says'} what stood")
         elif stored.outcome == ReceiptOutcome.REPEAT and (order is None or order.state in OPEN_ORDER):
             self._differs(Kind.RECEIPT, number, "repeats what never was answered")
+        elif stored.outcome in _MOVES_NOTHING and not (order and stored.outcome in self._possible(number, order)):
+            self._differs(Kind.RECEIPT, number, f"is {stored.outcome}, which its words do not say")
+
+    def _possible(self, number: int, order: MadeOrder) -> set[ReceiptOutcome]:
+        """Returns the outcomes that a receipt may have had which moved nothing: how far its order had come by then is not kept."""
+        receipt = self._replay.receipts.get(number)
+        if receipt is None:
+            return set()
+        against = [each for each in self._replay.contradictions if each.order_id == order.made.order_id]
+        states = {*OPEN_ORDER, order.state, *(each.ours for each in against), *(each.rails for each in against)}
+        found = replace(order.as_candidate, said=said_before(self._replay, order, number))
+        tried = product(states, (False, True), {None, *(each.rails.value for each in against)})
+        return {
+            decide(self._replay.rail, receipt, replace(found, state=state, was_unknown=was_unknown, contradicted=contradicted))
+            for state, was_unknown, contradicted in tried
+        }
 
     def contradictions(self) -> None:
         """Who resolved them and why is compared with the operators' chain, over all cases at once."""

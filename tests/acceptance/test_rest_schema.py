@@ -21,7 +21,7 @@ from support.tried import tried
 OPERATIONS = 49
 BODY_TOO_LONG, ADDRESS_TOO_LONG, GIVEN_UP, NOT_MOVED, NOT_IN_TIME = 413, 414, 408, 501, 503
 SIMULATIONS = "/api/simulering"
-DECISIONS, OF_LONG, OF_OTHERS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v"), 6, 25
+DECISIONS, OF_LONG, OF_OTHERS = ("/api/iverksetting", "/utbetalinger", "/api/dryrun", "/api/simulering/v"), 4, 12
 CONSISTENCY, REFUSED = ("/api/v2/konsistensavstemming", "/api/konsistensavstemming"), 500
 PLANS = "/plans"
 LONG = (*DECISIONS, *CONSISTENCY, PLANS)

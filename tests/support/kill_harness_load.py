@@ -28,7 +28,7 @@ from support.kill_harness import Watch
 CASES = 60
 PER_APPEND = 10
 MOST_UNANSWERED = 150
-PAUSE_SECONDS = float(os.environ.get("KVITT_SOAK_PAUSE_SECONDS", "0.2"))
+PAUSE_SECONDS = float(os.environ.get("KVITT_SOAK_PAUSE_SECONDS", "0.4"))
 """Between two batches: enough for work to be under way whenever something dies, and little enough for tests that run beside. 0: as much
 as the hub can take.
 """

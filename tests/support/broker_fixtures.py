@@ -1,4 +1,4 @@
-"""Real brokers for tests: one of each for the run, started when the first test asks for it.
+"""Real brokers for tests: one of each for the tests of a file, started when the first of them asks for it: idle ones cost, too.
 
     kafka     address for `bootstrap.servers`; KVITT_TEST_KAFKA=host:port names one to use instead
     artemis   host and port of STOMP; KVITT_TEST_STOMP=host:port names one to use instead
@@ -18,9 +18,9 @@ from brokers.kafka import Kafka
 from kvitt.testing.scratch import scratch_directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka() -> Iterator[str]:
-    """Address of a Kafka broker for this run."""
+    """Address of a Kafka broker for this file."""
     if given := os.environ.get("KVITT_TEST_KAFKA"):
         yield given
         return
@@ -28,9 +28,9 @@ def kafka() -> Iterator[str]:
         yield broker.address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def artemis() -> Iterator[tuple[str, int]]:
-    """Host and port of a STOMP broker for this run."""
+    """Host and port of a STOMP broker for this file."""
     if given := os.environ.get("KVITT_TEST_STOMP"):
         host, _, port = given.rpartition(":")
         yield host, int(port)

@@ -89,15 +89,15 @@ def test_three_processes_share_the_roles_and_end_when_asked_with_nothing_lost(
     parts = ("intake,relay", "sender,receiver", "emulator,intake")
     with connect(database) as connection:
         with process(config, log, parts[0]) as one, process(config, log, parts[1]) as two, process(config, log, parts[2]) as three:
-            send(kafka, run, range(60))
-            until(lambda: answered(connection, run) == 60, what="not everything was answered")
-            send(kafka, run, range(60, 300))
-            until(lambda: answered(connection, run) > 80, what="no progress under load")
+            send(kafka, run, range(40))
+            until(lambda: answered(connection, run) == 40, what="not everything was answered")
+            send(kafka, run, range(40, 150))
+            until(lambda: answered(connection, run) > 55, what="no progress under load")
             for each in (one, two, three):
                 each.send_signal(signal.SIGTERM)
             assert [each.wait(PATIENCE_SECONDS) for each in (one, two, three)] == [0, 0, 0], log.read_text()[-2000:]
         with process(config, log, "intake,relay,sender,receiver,emulator"):
-            until(lambda: answered(connection, run) == 300, what="what was left was not answered")
+            until(lambda: answered(connection, run) == 150, what="what was left was not answered")
             untold = "SELECT count(*) FROM outbox WHERE relayed_at IS NULL"
             until(lambda: connection.execute(untold).fetchone() == (0,), what="not everything was told")
         doubled = connection.execute("SELECT event_id FROM outbox GROUP BY event_id HAVING count(*) > 1").fetchall()
@@ -105,7 +105,7 @@ def test_three_processes_share_the_roles_and_end_when_asked_with_nothing_lost(
             'SELECT count(*) FROM outbox WHERE topic = %s AND key LIKE %s AND value LIKE \'{"status":"OK"%%\'',
             (STATUSES, f"{run}/%".encode()),
         ).fetchone()
-    assert (doubled, statuses) == ([], (300,))
+    assert (doubled, statuses) == ([], (150,))
     assert check(database, PORTS).differences == ()
 
 

@@ -1,7 +1,7 @@
 """The hub on Kafka, Artemis and PostgreSQL survives the loss of each of them, and of its own processes, under load.
 
 KVITT_BROKER_KILLS says how often a process is killed (default 10), KVITT_BROKER_DOWN_SECONDS how long the queue broker is away (4),
-KVITT_BROKER_BEHIND how many records wait for a hub that was away (300), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED
+KVITT_BROKER_BEHIND how many records wait for a hub that was away (150), KVITT_SOAK_SECONDS ends the killing after that time, KVITT_SEED
 makes another sequence. All the time records come twice and late. After each test every record has its one final status, the rail got
 every order once, and `kvitt check` is clean.
 """
@@ -22,7 +22,7 @@ from support.kill_harness_load import TROUBLE
 
 KILLS = int(os.environ.get("KVITT_BROKER_KILLS", "10"))
 DOWN_SECONDS = float(os.environ.get("KVITT_BROKER_DOWN_SECONDS", "4"))
-BEHIND = int(os.environ.get("KVITT_BROKER_BEHIND", "300"))
+BEHIND = int(os.environ.get("KVITT_BROKER_BEHIND", "150"))
 SOAK_SECONDS = float(os.environ.get("KVITT_SOAK_SECONDS", "inf"))
 SEED = int(os.environ.get("KVITT_SEED", "1"))
 

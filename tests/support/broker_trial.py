@@ -30,7 +30,7 @@ MOST_UNANSWERED = 80
 _PAUSE_SECONDS = 2 * PAUSE_SECONDS
 """Members of a consumer group are missed only after seconds, in which the load goes on: half as much is still under way at any death."""
 _MOST_DEATHS_AT_ONCE = 5
-_STEPS_BETWEEN_KILLS = 150
+_STEPS_BETWEEN_KILLS = 75
 _ANY_MOMENT = "any moment"
 _OPEN_ENDS = """
 SELECT %s - (SELECT count(*) FROM messages WHERE state = 'answered') + (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
@@ -24,6 +25,7 @@ def oslo_moment(local: datetime) -> datetime:
     return local.replace(tzinfo=_OSLO)
 
 
+@lru_cache(maxsize=64)
 def oslo(now: datetime) -> datetime:
-    """Local time in Oslo, without zone."""
+    """Local time in Oslo, without zone. Much of a transaction happens at one moment."""
     return now.astimezone(_OSLO).replace(tzinfo=None)

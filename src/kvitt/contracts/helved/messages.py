@@ -1,16 +1,21 @@
 """The six input forms as values with English names; `read.py` makes them from JSON (helved §2.6).
 
-Every form is the sender's word for what shall be paid; `read.py` turns it into instructions.
+Every form is the sender's word for what shall be paid; `read.py` turns it into instructions. Entries that need nothing but other names are
+decoded as they are here: a case may have thousands of them.
 """
 
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 from kvitt.disbursement.values import HoldBack, RateType
 from kvitt.kernel.money import Kroner
+
+Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
+"""An amount as the stream contract lets it be."""
 
 
 class MessageHeader(Struct, frozen=True):
@@ -35,11 +40,11 @@ class DpKind(StrEnum):
 class DpDay(Struct, frozen=True, gc=False):
     """One day of a reporting period; `amount` is what is paid that day, in kroner."""
 
-    reporting_period: str
-    day: date
-    decided_rate: Kroner
-    amount: Kroner
-    kind: DpKind
+    reporting_period: str = field(name="meldeperiode")
+    day: date = field(name="dato")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
+    kind: DpKind = field(name="utbetalingstype")
 
 
 class DpMessage(Struct, frozen=True):
@@ -52,11 +57,11 @@ class DpMessage(Struct, frozen=True):
 class AapEntry(Struct, frozen=True):
     """A span of days of one payment (one reporting card); several entries may share the payment."""
 
-    payment_id: UUID
-    start: date
-    end: date
-    decided_rate: Kroner
-    amount: Kroner
+    payment_id: UUID = field(name="id")
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    decided_rate: Amount = field(name="sats")
+    amount: Amount = field(name="utbetaltBeløp")
 
 
 class AapMessage(Struct, frozen=True):
@@ -70,19 +75,19 @@ class AapMessage(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """From, to, amount and paying office, as given."""
 
-    start: date
-    end: date
-    amount: Kroner
-    office: str | None = None
+    start: date = field(name="fom")
+    end: date = field(name="tom")
+    amount: Amount = field(name="beløp")
+    office: str | None = field(name="betalendeEnhet", default=None)
 
 
 class TsPayment(Struct, frozen=True):
     """One supplementary benefit; no spans means that it ceases."""
 
-    payment_id: UUID
-    benefit: str
-    spans: tuple[Span, ...]
-    use_umbrella_area: bool
+    payment_id: UUID = field(name="id")
+    benefit: str = field(name="stønad")
+    spans: tuple[Span, ...] = field(name="perioder")
+    use_umbrella_area: bool = field(name="brukFagområdeTillst", default=False)
 
 
 class TsMessage(Struct, frozen=True):

@@ -16,7 +16,8 @@ from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
-from kvitt.contracts.helved.shapes import RATE_NAMES, Amount, RateName
+from kvitt.contracts.helved.messages import Amount
+from kvitt.contracts.helved.shapes import RATE_NAMES, RateName
 from kvitt.disbursement.answers import Answer, DetailLine, Details, Status
 from kvitt.disbursement.catalogue import AREA_OF_NAME, AREAS
 from kvitt.disbursement.values import (

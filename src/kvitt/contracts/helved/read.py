@@ -7,13 +7,13 @@ leaves out is not here either: only the stored case can say.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 
 from msgspec.json import Decoder
 
 from kvitt.contracts.helved.messages import (
-    AapEntry,
     AapMessage,
-    DpDay,
     DpKind,
     DpMessage,
     HistoriskMessage,
@@ -70,30 +70,19 @@ def decode(scheme: Scheme, body: bytes, edition: Edition = CURRENT) -> StreamMes
 
 def _read_dp(body: bytes) -> DpMessage:
     shape = read(_dp_decoder, body)
-    days = tuple([DpDay(day.reporting_period, day.day, day.decided_rate, day.amount, day.kind) for day in shape.days])
-    return DpMessage(_header(shape, "vedtakstidspunktet"), days)
+    return DpMessage(_header(shape, "vedtakstidspunktet"), shape.days)
 
 
 def _read_aap(body: bytes) -> AapMessage:
     shape = read(_aap_decoder, body)
-    entries = tuple([AapEntry(entry.payment_id, entry.start, entry.end, entry.decided_rate, entry.amount) for entry in shape.entries])
-    return AapMessage(_header(shape, "vedtakstidspunktet"), entries, shape.hold_back.value() if shape.hold_back else None)
+    return AapMessage(_header(shape, "vedtakstidspunktet"), shape.entries, shape.hold_back.value() if shape.hold_back else None)
 
 
 def _read_ts(body: bytes) -> TsMessage:
     shape = read(_ts_decoder, body)
     for position, payment in enumerate(shape.payments):
         _refuse_unknown(payment.benefit, Scheme.TILLEGGSSTONADER, f"utbetalinger[{position}].stønad")
-    payments = [
-        TsPayment(
-            payment.payment_id,
-            payment.benefit,
-            tuple([Span(span.start, span.end, span.amount, span.office) for span in payment.spans]),
-            payment.use_umbrella_area,
-        )
-        for payment in shape.payments
-    ]
-    return TsMessage(_header(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, tuple(payments))
+    return TsMessage(_header(shape, "vedtakstidspunkt"), shape.rate_name.rate_type, shape.payments)
 
 
 def _read_tp(body: bytes) -> TpMessage:
@@ -155,6 +144,7 @@ _READERS: dict[Scheme, Callable[[bytes], StreamMessage]] = {
     Scheme.VALP: _read_valp,
 }
 _JAVA_BITS = 32
+_period_and_kind = attrgetter("reporting_period", "kind")
 
 
 def _decision(scheme: Scheme, key: str, header: MessageHeader, hold_back: HoldBack | None = None) -> Decision:
@@ -177,15 +167,15 @@ def _decision(scheme: Scheme, key: str, header: MessageHeader, hold_back: HoldBa
 def _dagpenger(message: DpMessage, key: str) -> PaymentInstructions:
     decision = _decision(Scheme.DAGPENGER, key, message.header)
     groups: dict[tuple[str, DpKind], list[Given]] = {}
-    for day in message.days:
-        if day.amount > 0:
-            groups.setdefault((day.reporting_period, day.kind), []).append((day.day, day.day, day.amount, None, day.decided_rate))
+    paid = [day for day in message.days if day.amount > 0]
+    for period_and_kind, days in groupby(paid, _period_and_kind):
+        groups.setdefault(period_and_kind, []).extend([(day.day, day.day, day.amount, None, day.decided_rate) for day in days])
     payments = []
-    for (reporting_period, kind), days in groups.items():
+    for (reporting_period, kind), given in groups.items():
         benefit = _DP_BENEFIT[kind]
         payment_id = derived_payment_id(decision.scheme, decision.case_id, reporting_period, benefit.class_code)
         # Days of either kind join from Friday to Monday: the holiday supplement differs only in what the rail pays per period.
-        payments.append(PaymentInstruction(InstructionKind.PAY, payment_id, benefit, _DP_RATE[kind], merge(days, RateType.WEEKDAY)))
+        payments.append(PaymentInstruction(InstructionKind.PAY, payment_id, benefit, _DP_RATE[kind], merge(given, RateType.WEEKDAY)))
     return PaymentInstructions(decision, tuple(payments))
 
 

@@ -1,21 +1,17 @@
 """The JSON shapes of the stream contract, field by field in the contract's order, with the wire's names (helved §2.6, §2.7).
 
-They live only in this contract: a shape is decoded, turned into a value of the core, and forgotten.
+They live only in this contract: a shape is decoded, turned into a value of the core, and forgotten. Its entries may be those of
+`messages.py`.
 """
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
-from kvitt.contracts.helved.messages import DpKind
+from kvitt.contracts.helved.messages import AapEntry, Amount, DpDay, TsPayment
 from kvitt.disbursement.values import HoldBackShape, RateType
-from kvitt.kernel.money import Kroner
-
-Amount = Annotated[Kroner, Meta(ge=0, le=4_294_967_295)]
-"""An amount as the stream contract lets it be."""
 
 
 class RateName(StrEnum):
@@ -41,37 +37,17 @@ _RATES = {
 RATE_NAMES = {rate_type: name for name, rate_type in _RATES.items()}
 
 
-class DpDayShape(Struct, gc=False):
-    """An entry of `utbetalinger` of DpUtbetaling."""
-
-    reporting_period: str = field(name="meldeperiode")
-    day: date = field(name="dato")
-    decided_rate: Amount = field(name="sats")
-    amount: Amount = field(name="utbetaltBeløp")
-    kind: DpKind = field(name="utbetalingstype")
-
-
 class DpShape(Struct):
     """DpUtbetaling."""
 
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")
     person: str = field(name="ident")
-    days: list[DpDayShape] = field(name="utbetalinger")
+    days: tuple[DpDay, ...] = field(name="utbetalinger")
     decided_at: str = field(name="vedtakstidspunktet")
     dry_run: bool = field(name="dryrun", default=False)
     caseworker: str | None = field(name="saksbehandler", default=None)
     approver: str | None = field(name="beslutter", default=None)
-
-
-class AapEntryShape(Struct):
-    """An entry of `utbetalinger` of AapUtbetaling."""
-
-    payment_id: UUID = field(name="id")
-    start: date = field(name="fom")
-    end: date = field(name="tom")
-    decided_rate: Amount = field(name="sats")
-    amount: Amount = field(name="utbetaltBeløp")
 
 
 class AapShape(Struct):
@@ -80,30 +56,12 @@ class AapShape(Struct):
     case_id: str = field(name="sakId")
     decision_id: str = field(name="behandlingId")
     person: str = field(name="ident")
-    entries: list[AapEntryShape] = field(name="utbetalinger")
+    entries: tuple[AapEntry, ...] = field(name="utbetalinger")
     decided_at: str = field(name="vedtakstidspunktet")
     dry_run: bool = field(name="dryrun", default=False)
     caseworker: str | None = field(name="saksbehandler", default=None)
     approver: str | None = field(name="beslutter", default=None)
     hold_back: HoldBackShape | None = field(name="avvent", default=None)
-
-
-class SpanShape(Struct):
-    """An entry of `perioder` of TsDto."""
-
-    start: date = field(name="fom")
-    end: date = field(name="tom")
-    amount: Amount = field(name="beløp")
-    office: str | None = field(name="betalendeEnhet", default=None)
-
-
-class TsPaymentShape(Struct):
-    """An entry of `utbetalinger` of TsDto."""
-
-    payment_id: UUID = field(name="id")
-    benefit: str = field(name="stønad")
-    spans: list[SpanShape] = field(name="perioder")
-    use_umbrella_area: bool = field(name="brukFagområdeTillst", default=False)
 
 
 class TsShape(Struct):
@@ -114,7 +72,7 @@ class TsShape(Struct):
     person: str = field(name="personident")
     decided_at: str = field(name="vedtakstidspunkt")
     rate_name: RateName = field(name="periodetype")
-    payments: list[TsPaymentShape] = field(name="utbetalinger")
+    payments: tuple[TsPayment, ...] = field(name="utbetalinger")
     dry_run: bool = field(name="dryrun", default=False)
     caseworker: str | None = field(name="saksbehandler", default=None)
     approver: str | None = field(name="beslutter", default=None)

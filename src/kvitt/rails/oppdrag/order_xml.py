@@ -7,7 +7,8 @@ the way out is kvitt's own, written from the contract's element tables (iverkset
 import re
 from binascii import b2a_base64
 from collections.abc import Sequence
-from functools import cache
+from datetime import datetime
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import count
 from typing import Final
@@ -86,7 +87,13 @@ def _key(order: Order, area: str) -> str:
 
 def correlation_time(order: Order) -> str:
     """`tidspktMelding`: when the order was made, to the microsecond; the rail echoes it in the receipt."""
-    made = order.made_at.isoformat(timespec="microseconds")
+    return _moment_text(order.made_at)
+
+
+@lru_cache(maxsize=64)
+def _moment_text(at: datetime) -> str:
+    """Orders of a batch are made at one moment."""
+    made = at.isoformat(timespec="microseconds")
     return f"{made[:10]}-{made[11:13]}.{made[14:16]}.{made[17:26]}"
 
 

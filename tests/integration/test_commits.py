@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg.errors import UniqueViolation
 
 from kvitt.app.main import main
 from kvitt.app.ports import PORTS
@@ -128,6 +129,21 @@ def test_a_transaction_that_is_still_open_at_the_server_is_waited_for(database: 
         stalled.execute("COMMIT")
         assert commits._look(marker, marker.number + 1, 30.0) is True
         assert commits._look(marker, marker.number + 2, 30.0) is False
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_transaction_begins_with_is_a_part_of_it(database: str, nested: bool) -> None:
+    with connect(database) as connection, connect(database) as other:
+        connection.execute("CREATE TABLE begun (number integer UNIQUE)")
+        with contextlib.ExitStack() as stack:
+            if nested:
+                stack.enter_context(transaction(connection))
+            with transaction(connection, first=lambda: connection.execute("INSERT INTO begun VALUES (1)")):
+                assert connection.execute("SELECT count(*) FROM begun").fetchone() == (1,)
+                assert other.execute("SELECT count(*) FROM begun").fetchone() == (0,)
+        with pytest.raises(UniqueViolation), transaction(connection, first=lambda: connection.execute("INSERT INTO begun VALUES (2), (1)")):
+            pytest.fail("what it begins with is refused")
+        assert other.execute("SELECT number FROM begun").fetchall() == [(1,)]
 
 
 def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None:

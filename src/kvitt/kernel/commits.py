@@ -8,7 +8,7 @@ PostgreSQL itself gives to transactions don't: after a crash it may give one tha
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
@@ -54,25 +54,34 @@ _lock = threading.Lock()
 
 @contextmanager
 def transaction(
-    connection: psycopg.Connection[Any], kind: str = "", identity: str = "", *, seconds: float | None = None
+    connection: psycopg.Connection[Any],
+    kind: str = "",
+    identity: str = "",
+    *,
+    seconds: float | None = None,
+    first: Callable[[], object] = lambda: None,
 ) -> Iterator[psycopg.Transaction]:
     """A transaction as `connection.transaction()`, on a connection in autocommit mode; inside another one it is a part of that.
 
+    `first` sends its first statements, in the round trip that begins it, and reads nothing of what they find.
     When the block ends without an error, all of it was done, though the connection may be closed now. Any psycopg error means that
     nothing was done. Raises ResultUnknown, with what to look for, where that could not be found out within `seconds` (LOOK_SECONDS).
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         with connection.transaction() as inner:
+            with connection.pipeline():
+                first()
             yield inner
         return
     marker = _marker_of(connection)
     number, committing = marker.next(), False
     try:
         with ExitStack() as stack:
-            # One round trip for both; what follows, COMMIT above all, is in no pipeline.
+            # One round trip for all of it; what follows, COMMIT above all, is in no pipeline.
             with connection.pipeline():
                 outer = stack.enter_context(psycopg.Transaction(connection))
                 connection.execute(_SQL.mark, (marker.key, number))
+                first()
             yield outer
             committing = True
     except psycopg.Error as error:

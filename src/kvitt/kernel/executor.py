@@ -21,9 +21,9 @@ _log = structlog.get_logger(__name__)
 _MOST_LOCKED: Final = 10_000
 
 
-def wait_shortly(cursor: psycopg.Cursor[Any]) -> None:
+def wait_shortly(source: psycopg.Cursor[Any] | Connection) -> None:
     """Has the rest of the transaction wait for a lock for a moment only."""
-    cursor.execute(_SQL.wait_shortly)
+    source.execute(_SQL.wait_shortly)
 
 
 class Locks(Enum):

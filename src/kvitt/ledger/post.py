@@ -268,8 +268,13 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
     The clock is read under the locks. Raises UniqueViolation when another transaction held one of the plans for the first time
     meanwhile: begin anew.
     """
-    connection = cursor.connection
-    ledger = _locked(connection, [call for _, call in calls], clock)
+    with cursor.connection.pipeline():
+        locked = _lock(cursor.connection, [call for _, call in calls], clock)
+    return _post_under(locked(), cursor, calls)
+
+
+def _post_under(ledger: LedgerTransaction, cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]]) -> dict[int, CallResult]:
+    """Does calls under the locks of what they name."""
     results: dict[int, CallResult] = {}
     repeated: dict[int, StepKey] = {}
     for place, call in calls:
@@ -278,31 +283,33 @@ def post(cursor: psycopg.Cursor[Any], calls: Sequence[tuple[int, Call]], clock: 
         except AnsweredBefore:
             repeated[place] = step_key(call)
     if repeated:
-        stored = stored_results(connection, set(repeated.values()))
+        stored = stored_results(cursor.connection, set(repeated.values()))
         results.update({place: stored[key] for place, key in repeated.items()})
     ledger.write(cursor)
     return results
 
 
-def _locked(connection: Connection, calls: Sequence[Call], clock: Clock) -> LedgerTransaction:
-    """Locks the plans, then the accounts, that calls name and that their plans have, and reads the clock.
+def _lock(connection: Connection, calls: Sequence[Call], clock: Clock) -> Callable[[], LedgerTransaction]:
+    """Locks, in a pipeline, the plans, then the accounts, that calls name; returns what takes them in and reads the clock.
 
-    One round trip, unless plans have accounts that no call names. A plan that nobody has held yet has no state.
+    Accounts that plans have and no call names are locked then. A plan that nobody has held yet has no state.
     """
     plan_ids = sorted({call.plan_id for call in calls})
     named = {call.solvent for call in calls if call.solvent is not None}.union(*map(accounts_of, calls))
-    with connection.pipeline():
-        locked = fetch_later(connection, LockedPlanRow, SQL.lock_plans, [plan_ids])
-        postings = fetch_later(connection, StoredPosting, SQL.postings_of_plans, [plan_ids])
-        known = fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(named)], account=Account, totals=Totals)
-    held = postings()
-    batches = batches_by_plan(held) if held else {}
-    plans = {plan_id: LockedPlan(None) for plan_id in plan_ids}
-    plans |= {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in locked()}
-    accounts = known()
-    if others := set[int]().union(*(plan.net for plan in plans.values())) - named:
-        accounts += lock_accounts(connection, others)
-    return LedgerTransaction(plans, {row.account.account_id: LockedAccount(row) for row in accounts}, clock())
+    locked = fetch_later(connection, LockedPlanRow, SQL.lock_plans, [plan_ids])
+    postings = fetch_later(connection, StoredPosting, SQL.postings_of_plans, [plan_ids])
+    known = fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(named)], account=Account, totals=Totals)
+
+    def taken_in() -> LedgerTransaction:
+        batches = batches_by_plan(postings())
+        plans = {plan_id: LockedPlan(None) for plan_id in plan_ids}
+        plans |= {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in locked()}
+        accounts = known()
+        if others := set[int]().union(*(plan.net for plan in plans.values())) - named:
+            accounts += lock_accounts(connection, others)
+        return LedgerTransaction(plans, {row.account.account_id: LockedAccount(row) for row in accounts}, clock())
+
+    return taken_in
 
 
 class LedgerWriter:
@@ -325,13 +332,11 @@ class LedgerWriter:
 
     def run(self, batch: Sequence[Command], locks: Locks) -> list[Result | Exception]:
         """Does commands in one transaction. Raises UniqueViolation where another one held a plan of ours for the first time meanwhile."""
-        results: dict[int, Result] = {}
+        calls = {place: each for place, each in enumerate(batch) if isinstance(each, Call)}
+        results: dict[int, Result] = {**refused_at_once(self._connection, calls, self._reserved)}
+        sound = [(place, each) for place, each in calls.items() if place not in results]
         try:
-            with transaction(self._connection), self._connection.cursor() as cursor:
-                if locks is Locks.FREE:
-                    wait_shortly(cursor)
-                self._do(cursor, batch, results)
-                fault_point("ledger.before_commit")
+            self._transact(batch, sound, locks, results)
         except ResultUnknown as unknown:
             return [_unknown(command, results[place], unknown) for place, command in enumerate(batch)]
         fault_point("ledger.after_commit")
@@ -341,16 +346,23 @@ class LedgerWriter:
         """The error is the result; those before it have been done."""
         return error
 
-    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command], results: dict[int, Result]) -> None:
-        """Puts the result of each command into `results`, by its place."""
-        new = {place: each for place, each in enumerate(batch) if isinstance(each, NewAccount)}
-        if new:
-            results.update(zip(new, make_accounts(self._connection, list(new.values()), self._clock()), strict=True))
-        calls = {place: each for place, each in enumerate(batch) if isinstance(each, Call)}
-        results.update(refused_at_once(self._connection, calls, self._reserved))
-        sound = [(place, each) for place, each in calls.items() if place not in results]
-        if sound:
-            results.update(post(cursor, sound, self._clock))
+    def _transact(self, batch: Sequence[Command], sound: Sequence[tuple[int, Call]], locks: Locks, results: dict[int, Result]) -> None:
+        """Puts the result of each command that is no refusal yet into `results`, by its place. `sound` are the calls among them."""
+        locked: list[Callable[[], LedgerTransaction]] = []
+
+        def lock() -> None:
+            if locks is Locks.FREE:
+                wait_shortly(self._connection)
+            if sound:
+                locked.append(_lock(self._connection, [call for _, call in sound], self._clock))
+
+        with transaction(self._connection, first=lock), self._connection.cursor() as cursor:
+            new = {place: each for place, each in enumerate(batch) if isinstance(each, NewAccount)}
+            if new:
+                results.update(zip(new, make_accounts(self._connection, list(new.values()), self._clock()), strict=True))
+            if sound:
+                results.update(_post_under(locked[0](), cursor, sound))
+            fault_point("ledger.before_commit")
 
 
 def refused_at_once(connection: Connection, calls: Mapping[int, Call], reserved: ReservedPlans | None) -> dict[int, CallResult]:

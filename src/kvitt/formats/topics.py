@@ -1,5 +1,6 @@
 """Names what every topic has, whatever its contract: terms, the headers of its records, and the partition of each (helved §1, rapid §1)."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -76,16 +77,15 @@ class StateRecord(Struct, frozen=True):
 
 def murmur2(data: bytes) -> int:
     """The 32-bit murmur2 of Kafka's default partitioner, unsigned."""
+    multiplier, mask = _MULTIPLIER, _MASK
     length = len(data)
-    hashed = _SEED ^ length
-    whole = length - length % 4
-    for index in range(0, whole, 4):
-        word = int.from_bytes(data[index : index + 4], "little") * _MULTIPLIER & _MASK
-        word = (word ^ (word >> 24)) * _MULTIPLIER & _MASK
-        hashed = (hashed * _MULTIPLIER & _MASK) ^ word
-    if length > whole:
-        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * _MULTIPLIER & _MASK
-    hashed = (hashed ^ (hashed >> 13)) * _MULTIPLIER & _MASK
+    words, hashed = length // 4, _SEED ^ length
+    for each in struct.unpack_from(f"<{words}I", data):
+        word = each * multiplier & mask
+        hashed = (hashed * multiplier & mask) ^ ((word ^ (word >> 24)) * multiplier & mask)
+    if length % 4:
+        hashed = (hashed ^ int.from_bytes(data[4 * words :], "little")) * multiplier & mask
+    hashed = (hashed ^ (hashed >> 13)) * multiplier & mask
     return hashed ^ (hashed >> 15)
 
 

@@ -301,7 +301,8 @@ def _lock(connection: Connection, calls: Sequence[Call], clock: Clock) -> Callab
     known = fetch_later(connection, LockedAccountRow, SQL.lock_accounts, [sorted(named)], account=Account, totals=Totals)
 
     def taken_in() -> LedgerTransaction:
-        batches = batches_by_plan(postings())
+        held = postings()
+        batches = batches_by_plan(held) if held else {}
         plans = {plan_id: LockedPlan(None) for plan_id in plan_ids}
         plans |= {row.plan_id: LockedPlan(PlanState(row.state), row.changed_at, batches.get(row.plan_id, ())) for row in locked()}
         accounts = known()

@@ -13,11 +13,11 @@ from kvitt.disbursement.preview import preview
 from kvitt.disbursement.simulation import FailureReason, NothingComputed, SimulationFailure
 from kvitt.disbursement.simulation_requests import (
     SIMULATION_ARCS,
+    AskedBy,
     Asker,
     SimulationState,
     ask_again,
     by_call,
-    by_check,
     listing,
     questions_of,
     read,
@@ -90,7 +90,10 @@ def test_the_orders_of_a_message_are_one_request_to_check_them(database: str) ->
         questions = questions_of(RAIL, orders)
         assert not isinstance(questions, SimulationFailure)
         with site.connection.cursor() as cursor:
-            write(cursor, request_rows(by_check("helved", 7), 1, RAIL.name, orders=orders, questions=questions, now=utc_now()))
+            write(
+                cursor,
+                request_rows(AskedBy(Asker.CHECK, "helved", "check 7", 7), 1, RAIL.name, orders=orders, questions=questions, now=utc_now()),
+            )
         (order_id,) = site.connection.execute("SELECT order_id::text FROM simulation_questions").fetchone() or ()
         assert order_id == orders[0].order_id
 

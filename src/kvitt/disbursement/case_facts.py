@@ -1,7 +1,7 @@
 """Values that are read of a case or of one of its orders, and the reads that both pages share."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -10,7 +10,7 @@ from msgspec import Struct
 from kvitt.disbursement.answers import Answer
 from kvitt.disbursement.holding import HoldReason
 from kvitt.disbursement.rows import LineRow
-from kvitt.disbursement.schedule import Owed, expand
+from kvitt.disbursement.schedule import Owed
 from kvitt.disbursement.values import (
     Area,
     Payment,
@@ -18,7 +18,6 @@ from kvitt.disbursement.values import (
     Period,
 )
 from kvitt.kernel.fetch import fetch
-from kvitt.kernel.money import Kroner
 from kvitt.kernel.queries import load
 
 _SQL = load("history", "kvitt.disbursement")
@@ -127,13 +126,6 @@ class PublishedAnswer(PublishedFacts, frozen=True):
     answer: Answer
 
 
-class AmountOfDay(Struct, frozen=True):
-    """The pay of one day; a one-off amount stands on its first day, a monthly one there and on the first of each month after it."""
-
-    day: date
-    amount: Kroner
-
-
 class PaymentOfCase(Struct, frozen=True):
     """One version of a payment: accepted, or pending until the receipt of its order."""
 
@@ -146,11 +138,6 @@ class PaymentOfCase(Struct, frozen=True):
     def periods(self) -> tuple[Period, ...]:
         """Returns what is paid; nothing once it has ceased."""
         return self.document.wanted
-
-    @property
-    def schedule_days(self) -> tuple[AmountOfDay, ...]:
-        """Returns what is paid day by day, in order of days, as far as a schedule is expanded; only days that the rate type pays for."""
-        return tuple(AmountOfDay(due.day, due.amount) for due in expand(self.owed).days)
 
     @property
     def owed(self) -> tuple[Owed, ...]:

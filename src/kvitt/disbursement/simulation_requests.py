@@ -89,11 +89,6 @@ def by_call(contract: str, caller: str, deadline: datetime | None = None, call_i
     return AskedBy(Asker.CALL, contract, f"call {caller} {call_id or uuid4()}", None, caller, deadline)
 
 
-def by_check(contract: str, message_no: int, again: int = 0) -> AskedBy:
-    """The orders of a message are checked before they leave; `again` counts further checks of them."""
-    return AskedBy(Asker.CHECK, contract, f"check {message_no}{f' {again}' if again else ''}", message_no)
-
-
 class SimulationQuestionRow(Struct, frozen=True):
     """One order as a question, and what came back; `reason` says why nothing did, or why what did is not read."""
 

@@ -207,7 +207,7 @@ HOT[SINGLE, "payments"] = {
     "newest_correction": {"scheme": "DAGPENGER", "case_id": "case-7", "contract": "utbetalinger", "key": b"k"},
 }
 HOT[HUB, "cancel"] = {
-    "dequeue_cancellations": {"rail": "oppdrag", "sender": "canceller:1:1", "limit": 64},
+    "dequeue_cancellations": {"rail": "oppdrag", "sender": "canceller:1:1", "limit": 64, "waits": True},
     "mark_cancellations_sent": {"ids": IDS, "sender": "canceller:1:1", "now": NOW},
     "give_cancellations_back": {"ids": IDS, "sender": "canceller:1:1"},
     "cancellations_to_unknown": {"rail": "oppdrag", "sender": "canceller:1:2"},

@@ -1,7 +1,7 @@
 """What every rail that can be asked to cancel an order promises, and the core with it (docs/rail-port.md)."""
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,8 +16,7 @@ from kvitt.disbursement.values import Order
 from kvitt.errors import NeedsSecondPerson, NotInThatState, OrderNotFound
 from kvitt.kernel.fault_points import OF_CANCELLATIONS
 from kvitt.kernel.operators import Operator
-from kvitt.kernel.queue import Outgoing
-from kvitt.transports.queue.table_queue import TableQueue
+from support.broken_queues import Dying, Forgetful, Losing, LosingAndForgetful, Put
 from support.cancel_process import send_requests
 from support.doomed_process import ended
 from support.rail_kits import OppdragKit, ToyKit
@@ -27,38 +26,6 @@ from support.wire_values import orders
 
 CANCELLING = {"toy": ToyKit}
 """The kits of the rails that cancel; each keeps the promises of this file."""
-
-
-class Dying(ConnectionError):
-    """The connection ended while messages were put."""
-
-
-class Losing(TableQueue):
-    """A queue to which nothing comes."""
-
-    def put(self, messages: Sequence[Outgoing]) -> None:  # noqa: ARG002 - they are lost
-        raise Dying
-
-
-class Put(TableQueue):
-    """A queue to which all comes, and that does not say so."""
-
-    def put(self, messages: Sequence[Outgoing]) -> None:
-        super().put(messages)
-        raise Dying
-
-
-class Forgetful(TableQueue):
-    """A queue that can not tell what came to it, and drops no repeat."""
-
-    drops_repeats = False
-
-    def was_put(self, queue_ids: Sequence[str]) -> Mapping[str, bool] | None:  # noqa: ARG002 - it can not tell
-        return None
-
-
-class LosingAndForgetful(Losing, Forgetful):
-    """Both."""
 
 
 AGAIN = Operator("Kari Nordmann", "the payee has another account", "Ola Hansen")

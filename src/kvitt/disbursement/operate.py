@@ -276,17 +276,22 @@ class Operate:
         operator.need_second_person()
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             order_in_short(cursor, order_id)
+            cursor.execute(_SQL.lock_order, (order_id,))
             if fetch_value(cursor, _SQL.ready_again, (order_id,)) is None:
                 raise NotInThatState(_not_moved(cursor, order_id, "resend"))
             note(cursor, self._clock(), "resend", operator, order_id)
 
     def withdraw(self, order_id: str, operator: Operator) -> None:
-        """Takes back an order that has not left: its message is answered FEILET, the case goes on. Raises OrderNotFound, NotInThatState."""
+        """Takes back an order that has not left, with a request to cancel it: its message is answered FEILET, the case goes on.
+
+        Raises OrderNotFound, NotInThatState.
+        """
         with transaction(self._connection, "order", order_id), self._connection.cursor() as cursor:
             found = order_in_short(cursor, order_id)
             message_no, case = found.message_no, load_cases(cursor, [found.case_key])[0]
             asked = lock_messages(cursor, [message_no], self._ports.contracts)[message_no]
             now = case.moment(max(self._clock(), asked.last_at))
+            cursor.execute(_SQL.lock_order, (order_id,))
             area = fetch_value(cursor, _SQL.withdraw_order, (now, order_id))
             if area is None:
                 raise NotInThatState(f"order {order_id} has left, or may have, or was taken back before")

@@ -80,14 +80,14 @@ class QueueSender:
         conninfo: str,
         keeper: LeaseKeeper,
         open_queue: Callable[[], Queue],
-        steps_of: Callable[[Connection, Lease, int], Outbound],
+        steps_of: Callable[[Connection, Lease, int, Queue], Outbound],
         *,
         lease: str,
         wake_up: WakeUp,
         what: str = "orders",
         max_batch: int = 256,
     ) -> None:
-        """`what` is sent, by the steps on a connection under the lease, in each attempt of its own number."""
+        """`what` is sent to the queue, by the steps on a connection under the lease, in each attempt of its own number."""
         self._conninfo, self._keeper, self._open_queue, self._steps_of = conninfo, keeper, open_queue, steps_of
         self._lease, self._wake_up, self._what, self._max_batch = lease, wake_up, what, max_batch
         self._term = 0
@@ -109,7 +109,7 @@ class QueueSender:
             try:
                 # While the broker is down nothing is touched: what is ready stays ready.
                 queue.connect()
-                send = self._steps_of(connection, grant.lease, self._term)
+                send = self._steps_of(connection, grant.lease, self._term, queue)
                 self._unnoted = {}
                 self._clear_unknown(send, queue)
                 yield lambda: self._step(send, queue)
@@ -219,10 +219,15 @@ class Sender(QueueSender):
         """`rail` None: the default one. Raises UnknownRail."""
         name = (ports.rails.default if rail is None else ports.rails.named(rail)).name
 
-        def steps_of(connection: Connection, lease: Lease, term: int) -> Send:
+        def steps_of(connection: Connection, lease: Lease, term: int, _queue: Queue) -> Send:
             return Send(connection, clock, ports, lease, term, rail=name, reply_to=reply_to)
 
         super().__init__(conninfo, keeper, open_queue, steps_of, lease=lease_of(name), wake_up=wake_up, max_batch=max_batch)
+
+
+def puts_again(queue: Queue) -> bool:
+    """Whether what is unknown may be put again without a person: the queue can tell that it never got it, or drops it if it did."""
+    return queue.drops_repeats or queue.was_put(()) is not None
 
 
 def lease_of(rail: str) -> str:

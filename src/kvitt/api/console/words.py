@@ -129,6 +129,7 @@ STATES: Final[Mapping[str, Mapping[str, ShownState]]] = {
         "unknown": _person("unknown: it may be at the rail or not"),
         "agreed": _good("the rail has agreed"),
         "refused": _ended("the rail has refused"),
+        "withdrawn": _ended("not sent: the order was taken back"),
     },
     "simulation": {
         "requested": _waits("waits for the rail"),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kvitt.disbursement.sender import QueueSender
+from kvitt.disbursement.sender import QueueSender, puts_again
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import wait_shortly
@@ -55,16 +55,22 @@ class UnknownCancellation(Struct, frozen=True):
 class SendCancellations:
     """The steps of sending requests over one rail, on one connection and under one lease, whose fencing token every write carries."""
 
-    def __init__(self, connection: Connection, clock: Clock, lease: Lease, term: int = 1, *, rail: str, reply_to: str) -> None:
-        """`term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too."""
+    def __init__(
+        self, connection: Connection, clock: Clock, lease: Lease, term: int, *, rail: str, reply_to: str, waits_for_unknown: bool
+    ) -> None:
+        """`term` distinguishes the attempts of one owner: what an earlier one left half sent is unknown too.
+
+        `waits_for_unknown`: the sender of orders may put an unknown one again of its own accord, and the request would overtake it.
+        """
         self._connection, self._clock, self._lease, self._rail, self._reply_to = connection, clock, lease, rail, reply_to
+        self._waits_for_unknown = waits_for_unknown
         self._sender = f"{lease.name}:{lease.token}:{term}"
 
     def dequeue(self, limit: int) -> list[CancellationToSend]:
         """Takes up to `limit` requests, oldest first. Raises LeaseLost."""
         with self._connection.transaction():
             hold(self._connection, self._lease)
-            taken = self._fetch(CancellationToSend, _SQL.dequeue_cancellations, limit=limit)
+            taken = self._fetch(CancellationToSend, _SQL.dequeue_cancellations, limit=limit, waits=self._waits_for_unknown)
             fault_point("cancel.before_dequeue_commit")
         fault_point("cancel.after_dequeue_commit")
         return _in_order(taken)
@@ -128,8 +134,8 @@ def cancellation_sender(
 ) -> QueueSender:
     """The sender of the requests of one rail, which answers on `reply_to`."""
 
-    def steps_of(connection: Connection, lease: Lease, term: int) -> SendCancellations:
-        return SendCancellations(connection, clock, lease, term, rail=rail, reply_to=reply_to)
+    def steps_of(connection: Connection, lease: Lease, term: int, queue: Queue) -> SendCancellations:
+        return SendCancellations(connection, clock, lease, term, rail=rail, reply_to=reply_to, waits_for_unknown=puts_again(queue))
 
     lease = f"canceller:{rail}"
     return QueueSender(conninfo, keeper, open_queue, steps_of, lease=lease, wake_up=wake_up, what="requests to cancel", max_batch=_AT_ONCE)

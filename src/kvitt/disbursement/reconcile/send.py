@@ -143,7 +143,7 @@ def run_sender(
 ) -> QueueSender:
     """The sender of the runs of one rail."""
 
-    def steps_of(connection: Connection, lease: Lease, term: int) -> SendRuns:
+    def steps_of(connection: Connection, lease: Lease, term: int, _queue: Queue) -> SendRuns:
         return SendRuns(connection, clock, ports, lease, term, rail=rail)
 
     lease = f"reconciler:{rail}"

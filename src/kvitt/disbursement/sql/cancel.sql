@@ -37,11 +37,13 @@ FROM unnest(%(order_ids)s::uuid[], %(states)s::text[], %(receipts)s::bigint[], %
 WHERE k.order_id = s.order_id AND k.state IN ('sending', 'sent', 'unknown');
 
 -- name: dequeue_cancellations
--- Takes up to so many requests of a rail for sending, oldest first; one whose order is on its way to the queue waits, so that it comes behind it.
+-- Takes up to so many requests of a rail for sending, oldest first; one whose order is on its way to the queue waits, so that it comes behind it,
+-- and where the sender of orders may put an unknown one again (`waits`), until it has.
 WITH r AS MATERIALIZED (
     SELECT k.cancellation_id
     FROM cancellations AS k JOIN orders AS o ON o.order_id = k.order_id
-    WHERE k.rail = %(rail)s AND k.state = 'ready' AND o.state NOT IN ('ready', 'sending')
+    WHERE k.rail = %(rail)s AND k.state = 'ready' AND o.state NOT IN ('ready', 'sending', 'withdrawn')
+      AND NOT (%(waits)s AND o.state = 'unknown' AND o.sender IS NOT NULL)
     ORDER BY k.asked_at, k.cancellation_id
     LIMIT %(limit)s
     FOR UPDATE OF k SKIP LOCKED

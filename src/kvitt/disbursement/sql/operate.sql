@@ -83,11 +83,21 @@ FROM h
 WHERE o.order_id = h.order_id AND EXISTS (SELECT FROM jsonb_array_elements(o.held_for) AS r (reason) WHERE r.reason ->> 'kind' = ANY (h.kinds))
 RETURNING o.held_for::text;
 
+-- name: lock_order
+-- Locks an order for this transaction: what is looked up after this sees all that whoever had it locked before has written.
+SELECT FROM orders WHERE order_id = %s FOR UPDATE;
+
 -- name: withdraw_order
--- Takes back an order that has never left; no row: it is no longer ready, or a copy of it may be at the rail.
-UPDATE orders SET state = 'withdrawn', settled_at = %s
-WHERE order_id = %s AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL
-RETURNING area;
+-- Takes back an order that has never left, and the request to cancel it, which has not either; no row: it is no longer ready, or a copy of it
+-- may be at the rail.
+WITH o AS (
+    UPDATE orders SET state = 'withdrawn', settled_at = %s
+    WHERE order_id = %s AND state = 'ready' AND NOT was_unknown AND sent_at IS NULL
+    RETURNING order_id, area
+), k AS (
+    UPDATE cancellations AS k SET state = 'withdrawn' FROM o WHERE k.order_id = o.order_id AND k.state = 'ready'
+)
+SELECT area FROM o;
 
 -- name: ready_again
 -- Lets an order that is unknown, or whose receipt does not come, be sent once more, the stored bytes, as a copy of its own; returns how

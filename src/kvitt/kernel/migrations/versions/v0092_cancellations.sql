@@ -9,7 +9,7 @@ CREATE TABLE cancellations (
     reason          text        NOT NULL,
     message         bytea       NOT NULL,
     asked_at        timestamptz NOT NULL,
-    state           text        NOT NULL CHECK (state IN ('ready', 'sending', 'sent', 'unknown', 'agreed', 'refused')),
+    state           text        NOT NULL CHECK (state IN ('ready', 'sending', 'sent', 'unknown', 'agreed', 'refused', 'withdrawn')),
     sender          text,
     sent_at         timestamptz,
     receipt_no      bigint,

@@ -21,12 +21,14 @@ OPEN_WORK = {
         "contradictions_open",
         "simulation_requests_open",
         "reconciliation_runs_open",
+        "cancellations_open",
         "reconciliation_messages_open",
     ),
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "raise_alarms": {"now": NOW, "before": NOW, "limit": 1000, "rail": "oppdrag"},
     "clear_alarms": {"now": NOW},
+    "mark_late_cancellations": {"before": NOW, "rail": "oppdrag"},
     "open_alarms": {},
     "open_orders": {"now": NOW, "ages": [60.0, 3600.0]},
     "count_messages": {"limit": 1000},

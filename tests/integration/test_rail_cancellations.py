@@ -219,7 +219,7 @@ def test_two_people_ask_and_only_for_what_the_rail_may_have(site: Site) -> None:
         site.cancel(order_id)
     site.send()
     site.cancel(order_id)
-    with pytest.raises(NotInThatState, match=r"was asked to cancel order .* and has not answered"):
+    with pytest.raises(NotInThatState, match=r"was asked to be cancelled at .* and that request is about to leave"):
         site.cancel(order_id)
     site.send_requests()
     answers = site.answers()
@@ -267,6 +267,11 @@ FALSIFIED = {
     "another answer": ("UPDATE cancellations SET state = 'refused'", "which receipt 2 does not say"),
     "another receipt": ("UPDATE cancellations SET receipt_no = 1", "which receipt 1 does not say"),
     "nobody asked": ("UPDATE audit SET what = 'other' WHERE what = 'cancel'", "is not asked to be cancelled as the operators' chain says"),
+    "put once more of nobody's will": ("UPDATE cancellations SET resends = 1", "were not put once more as the operators' chain says"),
+    "put once more by people, and never": (
+        "UPDATE audit SET what = 'cancel again' WHERE what = 'cancel'",
+        "were not put once more as the operators' chain says",
+    ),
     "nobody stored": ("DELETE FROM cancellations", "is not asked to be cancelled as the operators' chain says"),
 }
 

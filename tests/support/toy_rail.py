@@ -136,6 +136,8 @@ class ToyBank:
         """What it has taken, by order: the amounts."""
         self.paid: set[str] = set()
         """Orders that it has paid already, and does not cancel any more."""
+        self.cancelled: set[str] = set()
+        """Orders that it has cancelled; it says so as often as it is asked."""
 
     def answer(self, file: bytes) -> bytes:
         """The answers to the orders of a file, or to a request to cancel one, a line each."""
@@ -151,7 +153,10 @@ class ToyBank:
         return f"answer {order_id} {time} TAKEN"
 
     def _cancelled(self, order_id: str, time: str) -> str:
+        if order_id in self.cancelled:
+            return f"answer {order_id} {time} CANCELLED before"
         if order_id not in self.taken or order_id in self.paid:
             return f"answer {order_id} {time} KEPT {'it is paid' if order_id in self.paid else 'I have no such order'}"
         del self.taken[order_id]
+        self.cancelled.add(order_id)
         return f"answer {order_id} {time} CANCELLED as you asked"

@@ -160,7 +160,8 @@ def withdraw(settings: Settings, *, order_id: str, by: str, reason: str, approve
 def cancel(settings: Settings, *, order_id: str, by: str, reason: str, approved_by: str | None) -> None:
     """Have the rail asked to cancel an ORDER that it may have; the reason goes with it, and the rail may refuse.
 
-    Until it answers nothing changes. An order that has not left is withdrawn; not every rail can be asked.
+    Until it answers nothing changes; a request that it does not answer is put once more by this command, as it was. An order that has not
+    left is withdrawn; not every rail can be asked.
     """
 
     with operating(settings) as operate:
@@ -168,8 +169,8 @@ def cancel(settings: Settings, *, order_id: str, by: str, reason: str, approved_
         if is_asked_for():
             ask(settings, operate.connection, CANCEL, OrderNamed(order_id), operator)
             return
-        ask_rail_to_cancel(operate.connection, utc_now, wiring().acting(settings), order_id, operator)
-    click.echo(f"the rail will be asked to cancel order {order_id}")
+        done = ask_rail_to_cancel(operate.connection, utc_now, wiring().acting(settings), order_id, operator)
+    click.echo(done)
 
 
 @order.command(epilog=example('kvitt order resend 5f2c0d3a --by kari --approved-by ola --reason "the rail never got it"'))

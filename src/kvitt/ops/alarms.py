@@ -123,6 +123,16 @@ def raise_and_clear(connection: Connection, now: datetime, deadline: ReceiptDead
     return raised, cleared
 
 
+def watch_cancellations(connection: Connection, now: datetime, deadline: ReceiptDeadline) -> list[Alarm]:
+    """Marks the requests to cancel that an open rail has not answered for so long: they need a person. Returns each once."""
+    late: list[Alarm] = []
+    for rail, schedule in deadline.schedules.items():
+        if schedule.is_open(now):
+            arguments = {"rail": rail, "before": schedule.open_time_ago(now, deadline.waits)}
+            late += fetch(connection, Alarm, _SQL.mark_late_cancellations, arguments)
+    return _longest_first(late)
+
+
 class _SilentSpan(NamedTuple):
     answered_at: datetime | None
     first_at: datetime | None
@@ -176,7 +186,9 @@ def list_alarms(connection: psycopg.Connection[Any], *, cleared: bool, limit: in
 def alarm_job(
     clock: Clock, deadline: ReceiptDeadline, simulations: SimulationDeadline, reconciliation: ReconciliationDeadline, every: timedelta
 ) -> Job:
-    """Looks now and then for orders without a receipt, rails without simulations, and areas without reconciliation; reports each once."""
+    """Looks now and then for orders without a receipt, requests to cancel without an answer, rails without simulations, and areas without
+    reconciliation; reports each once.
+    """
 
     def run(connection: Connection, _due: datetime) -> str:
         now = clock()
@@ -184,13 +196,17 @@ def alarm_job(
         raised, cleared = raise_and_clear(connection, now, deadline)
         _log_each("order has no receipt", _log.error, raised, now)
         _log_each("order without receipt is settled", _log.info, cleared, now)
+        unanswered = watch_cancellations(connection, now, deadline)
+        _log_each("a request to cancel an order has no answer", _log.error, unanswered, now)
         silent, speaking = watch_simulations(connection, now, simulations)
         _log_rails("the rail answers no simulation in its opening hours", _log.error, silent)
         _log_rails("the rail answers simulations again", _log.info, speaking)
         late, done = watch_reconciliation(connection, now, reconciliation)
         _log_areas("an area is not reconciled in time", _log.error, late)
         _log_areas("an area is reconciled again", _log.info, done)
-        return f"{len(raised) + len(silent) + len(late)} alarms raised, {len(cleared) + len(speaking) + len(done)} cleared"
+        return (
+            f"{len(raised) + len(unanswered) + len(silent) + len(late)} alarms raised, {len(cleared) + len(speaking) + len(done)} cleared"
+        )
 
     return Job("alarms", Every(every), run)
 

@@ -15,7 +15,7 @@ from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.leases import Lease, LeaseKeeper, hold
 from kvitt.kernel.loop import WakeUp
 from kvitt.kernel.queries import load
-from kvitt.kernel.queue import Outgoing, Queue
+from kvitt.kernel.queue import Outgoing, Queue, queue_id
 
 _SQL: Final = load("cancel", "kvitt.disbursement")
 _AT_ONCE: Final = 64
@@ -28,6 +28,7 @@ class CancellationToSend(Struct, frozen=True):
     number: int
     asked_at: datetime
     message: bytes
+    resends: int
 
     @property
     def place(self) -> tuple[str, int]:
@@ -40,6 +41,7 @@ class UnknownCancellation(Struct, frozen=True):
 
     cancellation_id: str
     number: int
+    resends: int
 
     @property
     def place(self) -> tuple[str, int]:
@@ -48,8 +50,8 @@ class UnknownCancellation(Struct, frozen=True):
 
     @property
     def queue_id(self) -> str:
-        """Its id, by which the queue knows it too."""
-        return self.cancellation_id
+        """The id by which the queue knows its last copy."""
+        return queue_id(self.cancellation_id, self.resends)
 
 
 class SendCancellations:
@@ -77,7 +79,7 @@ class SendCancellations:
 
     def outgoing(self, taken: Sequence[CancellationToSend]) -> Sequence[Outgoing]:
         """They leave as they are stored; the rail answers where it answers orders."""
-        return [Outgoing(each.cancellation_id, each.message, self._reply_to) for each in taken]
+        return [Outgoing(each.cancellation_id, each.message, self._reply_to, resend=each.resends) for each in taken]
 
     def sent(self, places: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
         """The queue has these; returns how many moved. One that is answered already stays so. Raises LeaseLost, LockNotAvailable."""

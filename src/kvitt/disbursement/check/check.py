@@ -66,6 +66,7 @@ _OVER_ALL = (
     (Kind.ENTRY, _CLOSINGS.receipts_not_closed_as_noted),
     (Kind.ENTRY, _CLOSINGS.limits_not_set_as_noted),
     (Kind.CANCELLATION, _CLOSINGS.cancellations_not_as_noted),
+    (Kind.CANCELLATION, _CLOSINGS.cancellations_not_put_again_as_noted),
     (Kind.CHAIN, _MOMENTS.chains_going_back),
     (Kind.CHAIN, _MOMENTS.chains_behind),
     (Kind.PUBLISHED, _MOMENTS.published_going_back),

@@ -8,10 +8,11 @@ WHERE o.order_id = %(order_id)s
 FOR UPDATE OF o;
 
 -- name: last_cancellation
--- The newest request to cancel an order.
-SELECT k.cancellation_id::text, k.number, k.state, k.asked_at
+-- The newest request to cancel an order, its row locked.
+SELECT k.cancellation_id::text, k.number, k.state, k.asked_at, k.sent_at, k.resends, k.reason
 FROM cancellations AS k WHERE k.order_id = %(order_id)s
-ORDER BY k.number DESC LIMIT 1;
+ORDER BY k.number DESC LIMIT 1
+FOR UPDATE OF k;
 
 -- name: add_cancellation
 -- Stores a request to cancel an order; it leaves once the order has.
@@ -19,8 +20,10 @@ INSERT INTO cancellations (cancellation_id, order_id, number, rail, key_day, rea
 VALUES (%(cancellation_id)s, %(order_id)s, %(number)s, %(rail)s, %(key_day)s, %(reason)s, %(message)s, %(asked_at)s, 'ready');
 
 -- name: cancellation_ready_again
--- Lets a request be put once more of which nobody knows whether it came to the queue: the same bytes, under the same id.
-UPDATE cancellations SET state = 'ready', sender = NULL WHERE cancellation_id = %(cancellation_id)s AND state = 'unknown';
+-- Lets a request be put once more that is unknown, or is not answered: the stored bytes, as a copy that no queue drops. That a copy may be at the
+-- rail is never forgotten.
+UPDATE cancellations SET state = 'ready', sender = NULL, resends = resends + 1, is_late = false
+WHERE cancellation_id = %(cancellation_id)s AND state IN ('unknown', 'sent');
 
 -- name: cancellations_of_order
 -- The requests to cancel an order, oldest first, and when the rail answered each.
@@ -30,11 +33,12 @@ FROM cancellations AS k WHERE k.order_id = %(order_id)s
 ORDER BY k.number;
 
 -- name: answer_cancellations
--- The rail has agreed to, or refused, what it was asked about these orders.
+-- The rail has agreed to, or refused, what it was asked about these orders; one that is ready to be put once more may be answered all the same.
 UPDATE cancellations AS k
 SET state = s.state, receipt_no = s.receipt_no, sent_at = coalesce(k.sent_at, s.at), sender = NULL
 FROM unnest(%(order_ids)s::uuid[], %(states)s::text[], %(receipts)s::bigint[], %(moments)s::timestamptz[]) AS s (order_id, state, receipt_no, at)
-WHERE k.order_id = s.order_id AND k.state IN ('sending', 'sent', 'unknown');
+WHERE k.order_id = s.order_id
+  AND (k.state IN ('sending', 'sent', 'unknown') OR (k.state = 'ready' AND (k.was_unknown OR k.sent_at IS NOT NULL)));
 
 -- name: dequeue_cancellations
 -- Takes up to so many requests of a rail for sending, oldest first; one whose order is on its way to the queue waits, so that it comes behind it,
@@ -50,7 +54,7 @@ WITH r AS MATERIALIZED (
 )
 UPDATE cancellations AS k SET state = 'sending', sender = %(sender)s
 FROM r WHERE k.cancellation_id = r.cancellation_id AND k.state = 'ready'
-RETURNING k.cancellation_id::text, k.number, k.asked_at, k.message;
+RETURNING k.cancellation_id::text, k.number, k.asked_at, k.message, k.resends;
 
 -- name: mark_cancellations_sent
 -- The queue has these requests; returns those that moved.
@@ -67,13 +71,13 @@ RETURNING cancellation_id::text;
 
 -- name: cancellations_to_unknown
 -- Requests that a sender which is no more had begun to send: they may have reached the queue or not.
-UPDATE cancellations SET state = 'unknown'
+UPDATE cancellations SET state = 'unknown', was_unknown = true
 WHERE rail = %(rail)s AND state = 'sending' AND sender <> %(sender)s
 RETURNING cancellation_id::text;
 
 -- name: unknown_cancellations
 -- Requests of which nobody knows whether they came to the queue, oldest first; some are left out.
-SELECT cancellation_id::text, number FROM cancellations
+SELECT cancellation_id::text, number, resends FROM cancellations
 WHERE rail = %(rail)s AND state = 'unknown' AND sender IS NOT NULL AND cancellation_id <> ALL (%(but)s::uuid[])
 ORDER BY asked_at, cancellation_id LIMIT %(limit)s;
 
@@ -81,4 +85,4 @@ ORDER BY asked_at, cancellation_id LIMIT %(limit)s;
 -- Takes unknown requests, to put them again.
 UPDATE cancellations SET state = 'sending', sender = %(sender)s
 WHERE cancellation_id = ANY (%(ids)s::uuid[]) AND state = 'unknown'
-RETURNING cancellation_id::text, number, asked_at, message;
+RETURNING cancellation_id::text, number, asked_at, message, resends;

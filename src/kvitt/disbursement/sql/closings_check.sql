@@ -52,3 +52,17 @@ SELECT NULL::bigint, coalesce(k.order_id::text, n.order_id), 'is not asked to be
 FROM cancellations AS k
 FULL JOIN noted AS n ON n.order_id = k.order_id::text AND n.number = k.number
 WHERE (k.reason, true) IS DISTINCT FROM (n.reason, n.by_two) OR n.at < k.asked_at;
+
+-- name: cancellations_not_put_again_as_noted
+-- Orders whose requests to cancel were put once more otherwise than two people had it done each time, as the entries say.
+WITH noted AS MATERIALIZED (
+    SELECT a.note::json ->> 'subject' AS order_id, count(*) AS times, bool_and(a.note::json ->> 'approved_by' IS NOT NULL) AS by_two, min(a.at) AS at
+    FROM audit AS a WHERE a.chain = 0 AND a.what = 'cancel again'
+    GROUP BY 1
+), stands AS (
+    SELECT order_id::text, sum(resends) AS times, min(asked_at) AS asked_at FROM cancellations WHERE resends > 0 GROUP BY 1
+)
+SELECT NULL::bigint, coalesce(k.order_id, n.order_id), 'has requests to cancel it that were not put once more as the operators'' chain says'
+FROM stands AS k
+FULL JOIN noted AS n ON n.order_id = k.order_id
+WHERE (k.times, true) IS DISTINCT FROM (n.times, n.by_two) OR n.at < k.asked_at;

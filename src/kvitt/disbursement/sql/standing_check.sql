@@ -37,7 +37,10 @@ WITH held AS (
     FROM reconciliation_messages AS m JOIN reconciliation_runs AS n USING (run_no) WHERE m.state = 'unknown' AND n.state = 'made'
     UNION ALL
     SELECT 'cancellation unknown', o.case_no, o.order_id, NULL, o.area, k.asked_at, o.sum_kroner
-    FROM cancellations AS k JOIN orders AS o USING (order_id) WHERE k.state = 'unknown'
+    FROM cancellations AS k JOIN orders AS o USING (order_id) WHERE k.state = 'unknown' AND o.state NOT IN ('rejected', 'withdrawn')
+    UNION ALL
+    SELECT 'cancellation late', o.case_no, o.order_id, NULL, o.area, k.sent_at, o.sum_kroner
+    FROM cancellations AS k JOIN orders AS o USING (order_id) WHERE k.state = 'sent' AND k.is_late AND o.state NOT IN ('rejected', 'withdrawn')
     UNION ALL
     SELECT 'approval asked', NULL, NULL, a.approval_no, NULL, a.asked_at, NULL FROM approvals AS a WHERE a.state = 'asked' AND a.lapses_at > now()
     UNION ALL

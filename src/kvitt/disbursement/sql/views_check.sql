@@ -182,8 +182,8 @@ SELECT v.case_no, cancellation_id::text, 'stands otherwise in the view of cancel
 FROM kvitt_views.cancellations AS v
 FULL JOIN cancellations AS k USING (cancellation_id)
 LEFT JOIN receipts AS r ON r.receipt_no = k.receipt_no
-WHERE (v.state, v.number, v.asked_at, v.sent_at, v.answered_at, v.receipt_no) IS DISTINCT FROM
-      (k.state, k.number, k.asked_at, k.sent_at, r.received_at, k.receipt_no);
+WHERE (v.state, v.number, v.asked_at, v.sent_at, v.answered_at, v.receipt_no, v.resends) IS DISTINCT FROM
+      (k.state, k.number, k.asked_at, k.sent_at, r.received_at, k.receipt_no, k.resends);
 
 -- name: as_many_rows
 -- Views that show more or fewer rows than there are: a row that is shown twice is twice in every sum.

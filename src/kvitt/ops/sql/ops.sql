@@ -28,6 +28,13 @@ FROM settled AS s
 WHERE a.alarm_no = s.alarm_no AND a.cleared_at IS NULL
 RETURNING a.order_id::text, a.area, a.sent_at;
 
+-- name: mark_late_cancellations
+-- Marks each request to cancel an order that was put on its rail's queue before a moment and is not answered, once; returns them.
+UPDATE cancellations AS k SET is_late = true
+FROM orders AS o
+WHERE k.rail = %(rail)s AND k.state = 'sent' AND NOT k.is_late AND k.sent_at <= %(before)s AND o.order_id = k.order_id
+RETURNING k.order_id::text, o.area, k.sent_at;
+
 -- name: unanswered_simulations
 -- Of the simulations that a rail was asked for since a moment: when the last ended that it answered, and those that ended after it, which
 -- it did not: the first and the last of them. Reads the ends backwards, as far as the last that was answered. And since when one waits that

@@ -12,6 +12,9 @@ CREATE TABLE cancellations (
     state           text        NOT NULL CHECK (state IN ('ready', 'sending', 'sent', 'unknown', 'agreed', 'refused', 'withdrawn')),
     sender          text,
     sent_at         timestamptz,
+    resends         integer     NOT NULL DEFAULT 0,
+    was_unknown     boolean     NOT NULL DEFAULT false,
+    is_late         boolean     NOT NULL DEFAULT false,
     receipt_no      bigint,
     UNIQUE (order_id, number),
     CHECK ((receipt_no IS NOT NULL) = (state IN ('agreed', 'refused')))
@@ -20,24 +23,31 @@ CREATE INDEX cancellations_to_send ON cancellations (rail, asked_at) WHERE state
 CREATE UNIQUE INDEX cancellations_open ON cancellations (order_id) WHERE state IN ('ready', 'sending', 'sent', 'unknown');
 COMMENT ON TABLE cancellations IS 'Requests to a rail to cancel an order: what was sent, and what the rail answered.';
 COMMENT ON COLUMN cancellations.key_day IS 'The day under whose key the order had left when it was asked to be cancelled, where that is another than its own.';
+COMMENT ON COLUMN cancellations.sent_at IS 'When it was sent last.';
+COMMENT ON COLUMN cancellations.resends IS 'How often two people have had it put once more; each time it is a message of its own to the queue.';
+COMMENT ON COLUMN cancellations.was_unknown IS 'It may have come to the queue at some time, though nobody knows.';
+COMMENT ON COLUMN cancellations.is_late IS 'The rail has not answered within the time in which it should since it was sent last.';
 COMMENT ON COLUMN cancellations.receipt_no IS 'What the rail answered, first; the order has become what its receipts say, whatever this says.';
 
 CREATE VIEW kvitt_views.cancellations AS
 SELECT k.cancellation_id, k.order_id, o.case_no, k.number, k.rail, o.area, k.state, k.reason, k.asked_at, k.sent_at, r.received_at AS answered_at,
-       k.receipt_no
+       k.receipt_no, k.resends
 FROM public.cancellations AS k
 JOIN public.orders AS o ON o.order_id = k.order_id
 LEFT JOIN public.receipts AS r ON r.receipt_no = k.receipt_no;
 
--- One of which nobody knows whether it left waits for the rail's answer, or for a person.
+-- One of which nobody knows whether it left, or that is not answered in time, waits for the rail's answer, or for a person; as long as the order
+-- may be paid.
 CREATE VIEW kvitt_views.attention_cancellations AS
-SELECT 'cancellation unknown' AS what, o.case_no, c.scheme, c.case_id, o.area, k.order_id, o.message_no, NULL::bigint AS approval_no,
-       k.asked_at AS since, o.sum_kroner, 'nobody knows whether the request to cancel it reached the rail' AS why, 'kvitt order cancel' AS ends_by,
-       NULL::bigint AS dead_no
+SELECT CASE k.state WHEN 'unknown' THEN 'cancellation unknown' ELSE 'cancellation late' END AS what, o.case_no, c.scheme, c.case_id, o.area,
+       k.order_id, o.message_no, NULL::bigint AS approval_no, CASE k.state WHEN 'unknown' THEN k.asked_at ELSE k.sent_at END AS since, o.sum_kroner,
+       CASE k.state WHEN 'unknown' THEN 'nobody knows whether the request to cancel it reached the rail'
+                    ELSE 'the rail has not answered the request to cancel it since' END AS why,
+       'kvitt order cancel' AS ends_by, NULL::bigint AS dead_no
 FROM public.cancellations AS k
 JOIN public.orders AS o ON o.order_id = k.order_id
 JOIN public.cases AS c ON c.case_no = o.case_no
-WHERE k.state = 'unknown';
+WHERE (k.state = 'unknown' OR (k.state = 'sent' AND k.is_late)) AND o.state NOT IN ('rejected', 'withdrawn');
 
 DO $$
 BEGIN

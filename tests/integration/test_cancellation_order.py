@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kvitt.disbursement.approvable import OrderNamed, order_acts
 from kvitt.disbursement.operate import Operate
+from kvitt.disbursement.resend_many import OrdersResent, resend_many_act
 from kvitt.errors import NotInThatState
 from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import connect
@@ -66,6 +68,9 @@ def asked_while_it_is_put(site: Site) -> str:
 
 def test_an_order_that_is_taken_back_before_it_left_takes_the_request_with_it(site: Site) -> None:
     order_id = asked_while_it_is_put(site)
+    (withdraw,) = [each for each in order_acts(site.clock, site.kit.ports) if each.name == "order withdraw"]
+    effect = withdraw.preview(site.connection, OrderNamed(order_id)).text
+    assert f"the request to cancel order {order_id}, which has not left, would be withdrawn with it" in effect
     site.operate.withdraw(order_id, TWO)
     site.send_requests()
     assert (site.states(), site.requests(), on_queue(site)) == (["withdrawn"], [(1, "withdrawn")], [])
@@ -107,3 +112,23 @@ def test_a_request_leaves_for_an_unknown_order_that_nobody_puts_again(site: Site
     site.cancel(site.orders()[0])
     site.send_requests(Forgetful)
     assert (site.states(), site.requests(), on_queue(site)) == (["unknown"], [(1, "sent")], ["order", "cancel"])
+
+
+def test_of_many_orders_that_are_sent_once_more_those_are_left_out_that_are_asked_to_be_cancelled(site: Site) -> None:
+    site.ask("A", "B")
+    site.send()
+    asked, act = OrdersResent(tuple(site.orders())), resend_many_act(site.clock, site.kit.ports)
+    before = act.preview(site.connection, asked)
+    assert "2 orders, check sum" in before.text
+    site.cancel(asked.order_ids[0])
+    shown = act.preview(site.connection, asked)
+    assert "1 order, check sum" in shown.text
+    assert "1 that the rail is asked to cancel are left out" in shown.text
+    assert asked.order_ids[0] not in shown.text
+    site.send_requests()
+    assert act.preview(site.connection, asked).basis not in {before.basis, shown.basis}, "who had approved that has not approved this"
+    assert act.run(site.connection, asked, TWO) == "1 order will be sent once more, 1 were left out"
+    site.send()
+    site.cancel(asked.order_ids[1])
+    with pytest.raises(NotInThatState, match="without a request to cancel it"):
+        act.preview(site.connection, asked)

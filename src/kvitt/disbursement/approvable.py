@@ -74,7 +74,9 @@ class PaymentForgotten(Struct, frozen=True):
 
 
 class _ShownOrder(NamedTuple):
-    """An order of a case; `held_for` are the reasons in one line, `rail_says` what a receipt says against its state."""
+    """An order of a case; `held_for` are the reasons in one line, `rail_says` what a receipt says against its state, `cancellation` how the
+    newest request to cancel it stands.
+    """
 
     order_id: str
     area: str
@@ -84,6 +86,7 @@ class _ShownOrder(NamedTuple):
     held_for: str
     lines: int
     rail_says: str | None
+    cancellation: str | None
 
 
 class _ShownPayment(NamedTuple):
@@ -239,6 +242,8 @@ def _changes(before: _ShownCase, after: _ShownCase) -> Iterator[str]:
             yield f"{order} is {was.state} and would be {now.state}{again}{held}"
         elif was.held_for != now.held_for:
             yield f"{order} is held for: {was.held_for}; {held[2:] or 'it would be sent'}"
+        if was and was.cancellation != now.cancellation == "withdrawn":
+            yield f"the request to cancel order {order_id}, which has not left, would be withdrawn with it"
         if was and was.rail_says and not now.rail_says:
             yield f"order {order_id} of {now.area}: that the rail says {was.rail_says} would hold up the case no more"
     for payment_id, then in after.payments.items():

@@ -42,6 +42,12 @@ class _OrderInBatch(NamedTuple):
     state: str
     resends: int
     sum_kroner: Kroner
+    cancellation: str | None
+
+    @property
+    def is_resendable(self) -> bool:
+        """It waits for the rail's word, and the rail is not asked to cancel it."""
+        return self.state in _WAITING and self.cancellation is None
 
 
 def resend_many_act(clock: Clock, ports: Ports) -> ApprovableAct[OrdersResent]:
@@ -50,7 +56,7 @@ def resend_many_act(clock: Clock, ports: Ports) -> ApprovableAct[OrdersResent]:
     def preview(connection: Connection, asked: OrdersResent) -> ShownEffect:
         found = _found(connection, asked)
         waiting = _waiting(found)
-        return ShownEffect.of("\n".join(_lines(asked, waiting)), *((each.order_id, each.state, each.resends) for each in found))
+        return ShownEffect.of("\n".join(_lines(asked, found, waiting)), *found)
 
     def run(connection: Connection, asked: OrdersResent, operator: Operator) -> str:
         operate = Operate(connection, clock, ports)
@@ -67,22 +73,24 @@ def _found(connection: Connection, asked: OrdersResent) -> Sequence[_OrderInBatc
 
 
 def _waiting(found: Sequence[_OrderInBatch]) -> Sequence[_OrderInBatch]:
-    """Those that wait for the rail's word still. Raises NotInThatState where none does."""
-    waiting = [each for each in found if each.state in _WAITING]
+    """Those that wait for the rail's word still, and are not asked to be cancelled. Raises NotInThatState where none does."""
+    waiting = [each for each in found if each.is_resendable]
     if not waiting:
-        raise NotInThatState("none of these orders waits for the rail's word")
+        raise NotInThatState("none of these orders waits for the rail's word, without a request to cancel it")
     return waiting
 
 
-def _lines(asked: OrdersResent, waiting: Sequence[_OrderInBatch]) -> Sequence[str]:
+def _lines(asked: OrdersResent, found: Sequence[_OrderInBatch], waiting: Sequence[_OrderInBatch]) -> Sequence[str]:
     orders, kroner = Counter(each.area for each in waiting), Counter[str]()
     for each in waiting:
         kroner[each.area] += each.sum_kroner
-    left_out = len(asked.order_ids) - len(waiting)
+    asked_to_cancel = sum(each.state in _WAITING and each.cancellation is not None for each in found)
+    left_out = len(asked.order_ids) - len(waiting) - asked_to_cancel
     return [
         f"{counted(len(waiting), 'order')}, check sum {sum(kroner.values())} kr in all, would be sent once more",
         *(f"{area}: {counted(orders[area], 'order')}, check sum {kroner[area]} kr" for area in sorted(orders)),
         *([f"{left_out} that were listed do not wait for the rail's word any more, and are left out"] if left_out else []),
+        *([f"{asked_to_cancel} that the rail is asked to cancel are left out"] if asked_to_cancel else []),
         *(f"order {each.order_id} of {each.scheme} case {each.case_id}: {each.state}, check sum {each.sum_kroner} kr" for each in waiting),
     ]
 

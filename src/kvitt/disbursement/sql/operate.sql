@@ -151,12 +151,14 @@ LIMIT %s;
 SELECT c.case_no, c.scheme, c.case_id, c.last_event_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
 
 -- name: orders_in_short
--- Each order of a case with its state, what holds it, how many lines it has, and what a receipt says against it, oldest first.
+-- Each order of a case with its state, what holds it, how many lines it has, what a receipt says against it, and the newest request to cancel
+-- it, oldest first.
 SELECT o.order_id::text, o.area, o.state, o.resends, o.sum_kroner,
        (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
         FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
        (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines,
-       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says
+       (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says,
+       (SELECT k.state FROM cancellations AS k WHERE k.order_id = o.order_id ORDER BY k.number DESC LIMIT 1) AS cancellation
 FROM orders AS o
 WHERE o.case_no = %s
 ORDER BY o.number;
@@ -173,8 +175,9 @@ WHERE p.case_no = %s
 ORDER BY p.payment_id, p.version DESC;
 
 -- name: orders_of_batch
--- Orders by their ids, in the order in which their cases are locked.
-SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.resends, o.sum_kroner
+-- Orders by their ids, in the order in which their cases are locked, each with the request to cancel it that keeps it from being sent once more.
+SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.state, o.resends, o.sum_kroner,
+       (SELECT k.state FROM cancellations AS k WHERE k.order_id = o.order_id AND k.state <> 'refused' ORDER BY k.number DESC LIMIT 1) AS cancellation
 FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no
 WHERE o.order_id = ANY (%(order_ids)s::uuid[])
 ORDER BY o.case_no, o.order_id;

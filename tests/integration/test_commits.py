@@ -146,6 +146,15 @@ def test_what_a_transaction_begins_with_is_a_part_of_it(database: str, nested: b
         assert other.execute("SELECT number FROM begun").fetchall() == [(1,)]
 
 
+def test_a_transaction_inside_another_one_begins_with_one_message_where_nothing_is_sent_with_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(database) as connection, transaction(connection):
+        monkeypatch.setattr(connection, "pipeline", lambda: pytest.fail("a pipeline ends with a round trip of its own"))
+        with transaction(connection):
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_markers_that_nobody_uses_any_more_are_taken_over(database: str) -> None:
     with connect(database) as connection:
         connection.execute("INSERT INTO commit_markers VALUES (gen_random_uuid(), 7, now() - interval '2 days')")

@@ -1,6 +1,7 @@
 """The ledger on PostgreSQL: the worked examples, repeats, what is append-only, and many at once."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ from kvitt.ledger.rules import (
     Totals,
 )
 from support.ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
+from support.patience import until
 
 
 @pytest.fixture
@@ -110,3 +112,20 @@ def test_a_request_key_makes_one_account(post: Execute) -> None:
     assert one == two == post([asked])[0]
     assert other == InvalidRequest("The request key was used for another account")
     assert isinstance(post([NewAccount("RUBLES")])[0], InvalidRequest)
+
+
+def test_who_waits_for_a_request_key_has_locked_no_account_that_its_owner_may_need(
+    ledger_database: str, post: Execute, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    asked = NewAccount("RUB", request_key="k-2")
+    a, b = made(post, 2)
+    with connect(ledger_database) as other, ThreadPoolExecutor(1) as pool:
+        with connection.transaction():
+            (first,) = post([asked])
+            batch = pool.submit(LedgerWriter(other, clock).execute, [hold("k.other", moved(a, b, 5)), asked])
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s"
+            until(lambda: connection.execute(waits, (other.info.backend_pid,)).fetchone() != (0,))
+            free = "SELECT account_id FROM ledger.accounts WHERE account_id = ANY (%s) ORDER BY account_id FOR UPDATE NOWAIT"
+            assert connection.execute(free, ([a, b],)).fetchall() == [(a,), (b,)]
+        held, second = batch.result()
+    assert (totals(held), second) == ({a: (0, -5, 0), b: (0, 0, 5)}, first)

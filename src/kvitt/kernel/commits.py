@@ -59,7 +59,7 @@ def transaction(
     identity: str = "",
     *,
     seconds: float | None = None,
-    first: Callable[[], object] = lambda: None,
+    first: Callable[[], object] | None = None,
 ) -> Iterator[psycopg.Transaction]:
     """A transaction as `connection.transaction()`, on a connection in autocommit mode; inside another one it is a part of that.
 
@@ -69,8 +69,9 @@ def transaction(
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         with connection.transaction() as inner:
-            with connection.pipeline():
-                first()
+            if first is not None:
+                with connection.pipeline():
+                    first()
             yield inner
         return
     marker = _marker_of(connection)
@@ -81,7 +82,8 @@ def transaction(
             with connection.pipeline():
                 outer = stack.enter_context(psycopg.Transaction(connection))
                 connection.execute(_SQL.mark, (marker.key, number))
-                first()
+                if first is not None:
+                    first()
             yield outer
             committing = True
     except psycopg.Error as error:

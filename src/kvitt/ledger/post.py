@@ -49,6 +49,7 @@ from kvitt.ledger.rules import (
     after_final,
     after_hold,
     differing,
+    incomparable,
     malformed,
     net_by_account,
     out_of_order,
@@ -149,7 +150,7 @@ class LedgerTransaction:
         fresh = [batch for batch in call.batches if batch.batch_id not in plan.batches]
         if not fresh and plan.state is STATE_AFTER[call.operation]:
             return self._result_of(call)
-        if refusal := unknown_accounts(fresh, self._currencies) or self._incomparable(call):
+        if refusal := unknown_accounts(fresh, self._currencies) or incomparable(call.solvent, call.batches, self._currencies):
             return refusal
         totals = self._totals_after_hold(plan, fresh) if call.operation is Operation.HOLD else self._totals_after_end(plan, call.operation)
         if call.solvent is not None and not self._is_solvent(call.solvent, totals):
@@ -157,16 +158,6 @@ class LedgerTransaction:
         if refusal := overflow(call.plan_id, totals):
             return refusal
         return self._note(call, plan, fresh, totals)
-
-    def _incomparable(self, call: Call) -> InvalidRequest | None:
-        """An account that has to stay solvent is compared with what moves, and so is in the same currency."""
-        expected = None if call.solvent is None else self._currencies.get(call.solvent)
-        if expected is None:
-            return None
-        actual = {posting.currency for batch in call.batches for posting in batch.postings} - {expected}
-        if not actual:
-            return None
-        return InvalidRequest(f"Account ({call.solvent}) currency code is not equal: expected: {expected}, actual: {min(actual)}")
 
     def _is_solvent(self, account_id: int, after: Mapping[int, Totals]) -> bool:
         locked = self._accounts.get(account_id)
@@ -348,21 +339,25 @@ class LedgerWriter:
         return error
 
     def _transact(self, batch: Sequence[Command], sound: Sequence[tuple[int, Call]], locks: Locks, results: dict[int, Result]) -> None:
-        """Puts the result of each command that is no refusal yet into `results`, by its place. `sound` are the calls among them."""
+        """Puts the result of each command that is no refusal yet into `results`, by its place. `sound` are the calls among them.
+
+        Calls alone are locked in the round trip that begins it. Where accounts are made these come first: who waits for a request key has
+        locked nothing that its owner may need.
+        """
+        new = {place: each for place, each in enumerate(batch) if isinstance(each, NewAccount)}
         locked: list[Callable[[], LedgerTransaction]] = []
 
-        def lock() -> None:
+        def begin() -> None:
             if locks is Locks.FREE:
                 wait_shortly(self._connection)
-            if sound:
+            if sound and not new:
                 locked.append(_lock(self._connection, [call for _, call in sound], self._clock))
 
-        with transaction(self._connection, first=lock), self._connection.cursor() as cursor:
-            new = {place: each for place, each in enumerate(batch) if isinstance(each, NewAccount)}
+        with transaction(self._connection, first=begin), self._connection.cursor() as cursor:
             if new:
                 results.update(zip(new, make_accounts(self._connection, list(new.values()), self._clock()), strict=True))
             if sound:
-                results.update(_post_under(locked[0](), cursor, sound))
+                results.update(_post_under(locked[0](), cursor, sound) if locked else post(cursor, sound, self._clock))
             fault_point("ledger.before_commit")
 
 

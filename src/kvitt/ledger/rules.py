@@ -219,6 +219,17 @@ def unknown_accounts(batches: Sequence[Batch], currencies: Mapping[int, str]) ->
     return wrongs.refusal()
 
 
+def incomparable(account_id: int | None, batches: Sequence[Batch], currencies: Mapping[int, str]) -> InvalidRequest | None:
+    """An account that has to stay solvent, if there is one, is compared with what moves, and so is in the same currency."""
+    expected = None if account_id is None else currencies.get(account_id)
+    if expected is None:
+        return None
+    actual = {posting.currency for batch in batches for posting in batch.postings} - {expected}
+    if not actual:
+        return None
+    return InvalidRequest(f"Account ({account_id}) currency code is not equal: expected: {expected}, actual: {min(actual)}")
+
+
 def net_by_account(postings: Sequence[Posting]) -> dict[int, Minor]:
     """Nets postings: what each account gains (or, negative, loses), in the order in which they name the accounts."""
     net: dict[int, Minor] = {}

@@ -16,14 +16,14 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.ledger.calls import (
     Call,
-    Command,
     Done,
-    Result,
+    LedgerCommand,
+    LedgerResult,
 )
 from kvitt.ledger.post import LedgerWriter
 
 CALLERS = 256
-Writers = GroupCommit[Command, Result | Exception]
+Writers = GroupCommit[LedgerCommand, LedgerResult | Exception]
 
 
 class Taken(Struct, frozen=True):
@@ -73,7 +73,7 @@ class Callers:
     def _call(self, call: Call, after: Callable[[], None]) -> None:
         began = time.perf_counter()
 
-        def answered(future: "Future[Result | Exception]") -> None:
+        def answered(future: "Future[LedgerResult | Exception]") -> None:
             self._milliseconds.append(1000 * (time.perf_counter() - began))
             result = future.exception() or future.result()
             if isinstance(result, Done):

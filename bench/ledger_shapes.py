@@ -8,13 +8,13 @@ from kvitt.kernel.money import Minor
 from kvitt.ledger.calls import (
     Account,
     Call,
-    Command,
+    LedgerCommand,
+    LedgerResult,
     NewAccount,
-    Result,
 )
 from kvitt.ledger.rules import Batch, Operation, Posting
 
-Execute = Callable[[Sequence[Command]], list[Result | Exception]]
+Execute = Callable[[Sequence[LedgerCommand]], list[LedgerResult | Exception]]
 
 _CURRENCY, _AMOUNT = "RUB", 1000
 _MADE_AT_ONCE = 1000

@@ -21,7 +21,7 @@ from kvitt.kernel.state_log import Level, StateLog
 RESTRICTED: Final = "kvitt.restricted"
 RESTRICTED_FILE: Final = "restricted.log"
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "exception": 40, "warn": 30, "msg": 20}
-_Event = MutableMapping[str, Any]
+_LogFields = MutableMapping[str, Any]
 
 
 class LogForm(StrEnum):
@@ -81,7 +81,7 @@ class _Threshold:
     def __init__(self, level: str) -> None:
         self._least = _LEVELS[level]
 
-    def __call__(self, logger: _Logger, method: str, event: _Event) -> _Event:
+    def __call__(self, logger: _Logger, method: str, event: _LogFields) -> _LogFields:
         if not logger.restricted and _LEVELS.get(method, 20) < self._least:
             raise structlog.DropEvent
         return event
@@ -93,7 +93,7 @@ class _OfWorker:
     def __init__(self, worker: int | None) -> None:
         self._worker = worker
 
-    def __call__(self, logger: _Logger, method: str, event: _Event) -> _Event:  # noqa: ARG002 - as structlog has it
+    def __call__(self, logger: _Logger, method: str, event: _LogFields) -> _LogFields:  # noqa: ARG002 - as structlog has it
         if self._worker is not None:
             event.setdefault("worker", self._worker)
         return event
@@ -111,7 +111,7 @@ class _Renderer:
             else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         )
 
-    def __call__(self, logger: _Logger, method: str, event: _Event) -> Any:
+    def __call__(self, logger: _Logger, method: str, event: _LogFields) -> Any:
         render = self._json if logger.restricted else self._ordinary
         return render(logger, method, event)
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kvitt.api.console.frame import Asked, ConsolePage, PageFrame, Redirect, Surroundings
+from kvitt.api.console.frame import ConsolePage, PageFrame, PageRequest, Redirect, Surroundings
 from kvitt.api.console.sessions import Sessions, SessionTerms
 from kvitt.api.people.claims import ConsolePerson, ConsoleRole
 from kvitt.app.console import Console
@@ -292,13 +292,13 @@ def test_who_acts_has_logged_in_within_the_hour(conninfo: str) -> None:
         frame = PageFrame(looks, clock, threads, [page], Surroundings("demo", "emulator"))
         session = sessions.find(sessions.begin(ConsolePerson("i", "A1", "Anne", frozenset({ConsoleRole.ACT})), None))
         assert session
-        assert frame.answer(page, session, Asked()).status_code == 303
+        assert frame.answer(page, session, PageRequest()).status_code == 303
         clock.advance(minutes=61)
         with pytest.raises(NotPermitted, match="log in again"):
-            frame.answer(page, session, Asked())
+            frame.answer(page, session, PageRequest())
         other = replace(session, who=replace(session.who, roles=frozenset({ConsoleRole.LOOK, ConsoleRole.APPROVE})))
         with pytest.raises(NotPermitted, match="role act"):
-            frame.answer(page, other, Asked())
+            frame.answer(page, other, PageRequest())
 
 
 def test_a_no_of_the_issuer_that_is_no_json_is_a_no(site: ConsoleSite) -> None:

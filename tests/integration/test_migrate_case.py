@@ -11,7 +11,7 @@ from kvitt.app.main import main
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved.topics import STATUSES, primary_input
 from kvitt.disbursement.check import check
-from kvitt.disbursement.migrate_case import OPEN_ORDER, TAKEN, TAKEN_HERE, Before, MigrateCase, Move, MovedChains
+from kvitt.disbursement.migrate_case import OPEN_ORDER, TAKEN, TAKEN_HERE, IdsAfterMoves, MigrateCase, Move, MovedChains
 from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.database import connect
 from kvitt.rails.oppdrag.comparison import compare
@@ -47,7 +47,7 @@ def move(
     scheme: Scheme = AAP,
     dry_run: bool = False,
 ) -> MovedChains | Refusal:
-    def choose(payments: Sequence[Payment], _: Before) -> Sequence[Move]:
+    def choose(payments: Sequence[Payment], _: IdsAfterMoves) -> Sequence[Move]:
         return [Move(each.payment_id, PaymentId(to), "key") for each in payments if each.payment_id == of]
 
     return MigrateCase(stage.connection, stage.clock, PORTS.contracts).run(
@@ -203,7 +203,7 @@ def test_chains_of_decisions_go_on_in_the_stream_where_their_counter_stood(datab
         site.take(v2("C1", "B1", [days("2026-06-01", "2026-06-05"), days("2026-06-08", "2026-06-12", 700)]))
         hub.run()
 
-        def choose(payments: Sequence[Payment], _: Before) -> Sequence[Move]:
+        def choose(payments: Sequence[Payment], _: IdsAfterMoves) -> Sequence[Move]:
             return [Move(each.payment_id, PaymentId(NEW), "B1") for each in payments]
 
         way = ("iverksetting", "helved")

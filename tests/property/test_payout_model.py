@@ -17,11 +17,11 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.payouts.model import (
     CancelPayout,
-    Command,
     ConfirmPayout,
     CreatePayout,
     MarkPaid,
     Payout,
+    PayoutCommand,
     RepublishEvents,
 )
 from kvitt.payouts.service import PayoutService
@@ -86,7 +86,7 @@ class Run:
             return known.status if known else "PayoutNotFound"
         return str(getattr(model, what)(payout_id, *([] if value is None else [value])))
 
-    def command(self, what: str, name: str, value: Any) -> Command | str:
+    def command(self, what: str, name: str, value: Any) -> PayoutCommand | str:
         """The command; or how it is refused before it becomes one."""
         payout_id = self.payout_id(name)
         if what == "create":

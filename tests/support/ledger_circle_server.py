@@ -14,7 +14,7 @@ import psycopg
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.migrate import upgrade
 from kvitt.kernel.postgres import EmbeddedServer
-from kvitt.ledger.calls import Call, Done, Result
+from kvitt.ledger.calls import Call, Done, LedgerResult
 from kvitt.ledger.rules import Batch, Operation, Posting
 from kvitt.ledger.service import LedgerService
 from kvitt.logs import set_up
@@ -34,7 +34,7 @@ def _call(line: str) -> Call:
     return Call(plan_id, Operation(operation), (Batch(1, (Posting(int(source), int(target), AMOUNT, "RUB", "circle"),)),))
 
 
-def _answer(line: str, future: "Future[Result | Exception]") -> None:
+def _answer(line: str, future: "Future[LedgerResult | Exception]") -> None:
     error = future.exception()
     result = error or future.result()
     if isinstance(result, Done):

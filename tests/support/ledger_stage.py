@@ -8,14 +8,14 @@ import psycopg
 from kvitt.ledger.calls import (
     Account,
     Call,
-    Command,
     Done,
+    LedgerCommand,
+    LedgerResult,
     NewAccount,
-    Result,
 )
 from kvitt.ledger.rules import Batch, Operation, Posting
 
-Execute = Callable[[Sequence[Command]], list[Result | Exception]]
+Execute = Callable[[Sequence[LedgerCommand]], list[LedgerResult | Exception]]
 
 
 def clock() -> datetime:

@@ -45,6 +45,17 @@ SAID_OTHERWISE = {
     "woody": "Thrift",
 }
 """Words that no name in the code has a part of, and what is said in their place."""
+OTHER_TYPES = {
+    "Asked": "MessageInProgress, PageRequest",
+    "Facts": "UnitOfWork",
+    "Held": "LeaseGrant",
+    "Intent": "SagaStep",
+    "Patience": "RetryPolicy",
+    "Reading": "ParsedRecord, ParsedOrder",
+    "Share": "AssignedPartition",
+    "Taken": "InboxMessage, RequestsToAsk",
+}
+"""Names that no type has, and what is said in their place; within other names they are words like any."""
 PROSE = {
     "aside": "skipped",
     "buried|bury": "dead letter",
@@ -108,26 +119,36 @@ def names() -> Mapping[str, frozenset[str]]:
     return {name: frozenset(paths) for name, paths in found.items()}
 
 
-def aliases_in(tree: ast.Module) -> Iterator[str]:
-    """The names that a module gives to types; what stands for any type, as a TypeVar does, names none."""
+def aliases_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The names that a module gives to types, each with its type; what stands for any type, as a TypeVar does, names none."""
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=value):
                 placeholder = isinstance(value, ast.Call) and ast.unparse(value.func) in {"TypeVar", "ParamSpec"}
                 if re.match(r"_?[A-Z]\w*[a-z]", name) and not placeholder:
-                    yield name
+                    yield name, ast.unparse(value)
 
 
-def test_a_class_name_means_one_thing() -> None:
-    found = defaultdict(list)
+@cache
+def types() -> Mapping[str, frozenset[str]]:
+    """Each name of a type, without "_" before it, with its meanings: where a class is, or the type that an alias stands for."""
+    found = defaultdict(set)
     for path, node in nodes():
         if isinstance(node, ast.ClassDef):
-            found[node.name.lstrip("_")].append(path)
-    for path, tree in modules().items():
-        for name in aliases_in(tree):
-            if (plain := name.lstrip("_")) in found:
-                found[plain].append(path)
-    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+            found[node.name.lstrip("_")].add(f"{path}:{node.lineno}")
+    for tree in modules().values():
+        for name, meant in aliases_in(tree):
+            found[name.lstrip("_")].add(meant)
+    return {name: frozenset(meanings) for name, meanings in found.items()}
+
+
+def test_a_name_of_a_type_means_one_thing() -> None:
+    assert {name: meanings for name, meanings in types().items() if len(meanings) > 1} == {}
+
+
+@pytest.mark.parametrize("name", OTHER_TYPES)
+def test_a_type_has_the_trades_name(name: str) -> None:
+    assert types().get(name) is None
 
 
 @pytest.mark.parametrize("word", SAID_OTHERWISE)

@@ -16,7 +16,7 @@ from kvitt.cli.text import kroner
 from kvitt.cli.wiring import wiring
 from kvitt.disbursement.decision_listing import CaseTerms, DecisionShown, decision_in, decisions_of, terms_of
 from kvitt.disbursement.decisions import DecisionKey
-from kvitt.disbursement.migrate_case import Before, MigrateCase, Move
+from kvitt.disbursement.migrate_case import IdsAfterMoves, MigrateCase, Move
 from kvitt.disbursement.values import Payment, PaymentId, Refusal, Scheme
 from kvitt.errors import CaseNotFound, NotFound
 from kvitt.kernel.clock import utc_now
@@ -175,7 +175,7 @@ def migrate(
     ids = dict(map(_renamed, payments))
     operator = Operator(by, reason)
 
-    def choose(found: Sequence[Payment], _: Before) -> Sequence[Move]:
+    def choose(found: Sequence[Payment], _: IdsAfterMoves) -> Sequence[Move]:
         return [Move(each.payment_id, PaymentId(new), new) for each in found if (new := ids.get(each.payment_id))]
 
     with opened(settings) as conninfo, connected(conninfo, application="kvitt decision") as connection:

@@ -20,7 +20,7 @@ from kvitt.cli.wiring import wiring
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.reconcile.acts import RangeReported, RunNamed, RunResolved
 from kvitt.disbursement.reconcile.consistency import read_lines_run
-from kvitt.disbursement.reconcile.reconcile import Progress, Reconcile
+from kvitt.disbursement.reconcile.reconcile import Reconcile, RunProgress
 from kvitt.disbursement.reconcile.runs import (
     Cause,
     DayRange,
@@ -297,7 +297,7 @@ def _behind(reconcile: Reconcile, first: date | None, last: date | None) -> list
     return found
 
 
-def _progress(what: str) -> Progress:
+def _progress(what: str) -> RunProgress:
     def say(made: int) -> None:
         if made > 1:
             click.echo(f"{what}: {made} messages are made", err=True)

@@ -140,11 +140,11 @@ class Twice(Struct, frozen=True, order=True):
         return f"{self.class_code} {when}: {self.one_amount} by {self.one}, and {self.other_amount} by {self.other}"
 
 
-Before = Callable[[], Mapping[str, Sequence[Paid]]]
+FindPaidBefore = Callable[[], Mapping[str, Sequence[Paid]]]
 """Returns what each source paid before an order. Asked for only when something meets, which is seldom."""
 
 
-def paid_twice(after: Iterable[Paid], before: Before, touched: AbstractSet[str], policy: PaidTwice) -> tuple[Twice, ...]:
+def paid_twice(after: Iterable[Paid], before: FindPaidBefore, touched: AbstractSet[str], policy: PaidTwice) -> tuple[Twice, ...]:
     """Finds what pays days twice `after` an order and did not `before` it, by first day, at most MOST_FOUND; of each two one is `touched`.
 
     Of what is not touched, `after` needs no more than can meet what is. What meets nothing costs a comparison or two.
@@ -208,7 +208,7 @@ def _has_weekday(start: int, end: int) -> bool:
 class _PaidBefore:
     """Holds what was paid twice before, by two sources, made up when it is asked for."""
 
-    def __init__(self, before: Before, policy: PaidTwice) -> None:
+    def __init__(self, before: FindPaidBefore, policy: PaidTwice) -> None:
         self._make, self._policy = before, policy
         self._before: Mapping[str, Sequence[Paid]] | None = None
         self._pairs: dict[tuple[str, str, str], list[DayNumbers]] = {}
@@ -281,7 +281,7 @@ class OwnPay(Struct, frozen=True):
     """The pay that orders change: what the sources that they touch pay after them, and what every source of the case paid before."""
 
     after: tuple[Paid, ...]
-    before: Before
+    before: FindPaidBefore
     touched: AbstractSet[str]
 
 

@@ -80,9 +80,9 @@ class _MovedBefore(NamedTuple):
     moved_to: str
 
 
-Before = Mapping[str, str]
+IdsAfterMoves = Mapping[str, str]
 """The ids under which payments of a case went on that moved before, by those that they had."""
-Choose = Callable[[Sequence[Payment], Before], Sequence[Move] | Refusal]
+Choose = Callable[[Sequence[Payment], IdsAfterMoves], Sequence[Move] | Refusal]
 """Returns which of the payments of a case are moved, or why none. The payments have the ids that they had before they moved."""
 
 
@@ -237,12 +237,12 @@ def note_in(entry: AuditRow) -> MoveNote:
     return msgspec.json.decode(entry.note or "", type=MoveNote)
 
 
-def _is_unnamed(case: Case, move: Move, before: Before) -> bool:
+def _is_unnamed(case: Case, move: Move, before: IdsAfterMoves) -> bool:
     """Whether a chain went on under its own id, with a case that had ceased, and so may be given a name later."""
     return before[move.payment_id] == move.payment_id and is_chain(case.payments[move.payment_id])
 
 
-def _as_before(case: Case, before: Before) -> Sequence[Payment]:
+def _as_before(case: Case, before: IdsAfterMoves) -> Sequence[Payment]:
     """The payments of a case, those too that were moved before, under the ids that they had."""
     had = {moved: PaymentId(payment_id) for payment_id, moved in before.items()}
     return [replace(each, payment_id=had.get(each.payment_id, each.payment_id)) for each in case.payments.values()]

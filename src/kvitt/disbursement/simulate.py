@@ -78,7 +78,7 @@ CheckEnded = Callable[[psycopg.Cursor[Any], UnitOfWork, Case, EndedRequest, date
 """Hears of a check that has ended, under the lock of its case, in the transaction that ends it."""
 
 
-class Taken(Struct, frozen=True):
+class RequestsToAsk(Struct, frozen=True):
     """Requests that were taken to be asked, and how many others were ended instead, such as those of cases with an open order.
 
     `left` are to be ended when whoever has locked their cases lets go of them.
@@ -126,7 +126,7 @@ class Simulate:
         self._locked_cases = 0
         """Found when requests were taken last: so many more are looked at next time, so that they take no place of others."""
 
-    def take_over(self) -> Taken:
+    def take_over(self) -> RequestsToAsk:
         """Takes what a simulator before us had begun to ask, to be asked again. Raises LeaseLost."""
         with self._connection.transaction():
             hold(self._connection, self._lease)
@@ -140,9 +140,9 @@ class Simulate:
         why = "it broke off every time it was asked"
         broken = [EndedRequest.without_answer(each, FailureReason.BROKEN_OFF, why, at_work=True) for each in tired]
         left = tuple(self.end(broken))
-        return Taken(tuple(each for each in found if each not in tired), len(broken) - len(left), left)
+        return RequestsToAsk(tuple(each for each in found if each not in tired), len(broken) - len(left), left)
 
-    def take(self, limit: int, but: Collection[int] = ()) -> Taken:
+    def take(self, limit: int, but: Collection[int] = ()) -> RequestsToAsk:
         """Takes up to `limit` requests, oldest first, one for each case; they are `asked` when this returns. Raises LeaseLost.
 
         Those of cases with an open order are refused at once, those that waited too long are answered so. Cases that somebody else has
@@ -152,13 +152,13 @@ class Simulate:
             arguments = {"rail": self._rail, "but": list(but), "limit": limit + self._locked_cases}
             found = fetch(cursor, _WaitingRequest, _SQL.candidates, arguments, scheme=Scheme)
             if not found:
-                return Taken((), 0)
+                return RequestsToAsk((), 0)
             hold(cursor, self._lease)
             to_ask, refused = self._take(cursor, found, limit)
             fault_point("simulate.before_take_commit")
         fault_point("simulate.after_take_commit")
         # By themselves, so that one whose refusal fails sinks no other; one that is locked meanwhile is found again.
-        return Taken(to_ask, len(refused) - len(self.end(refused)))
+        return RequestsToAsk(to_ask, len(refused) - len(self.end(refused)))
 
     def _take(
         self, cursor: psycopg.Cursor[Any], found: Sequence[_WaitingRequest], limit: int

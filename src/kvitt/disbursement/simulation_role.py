@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from kvitt.disbursement.ports import Ports
-from kvitt.disbursement.simulate import RAIL_SECONDS, CheckEnded, EndedRequest, Simulate, Taken, nobody_checks
+from kvitt.disbursement.simulate import RAIL_SECONDS, CheckEnded, EndedRequest, RequestsToAsk, Simulate, nobody_checks
 from kvitt.disbursement.simulation import ONCE, Again, AskedSimulation, FailureReason, SimulationFailure, Simulator
 from kvitt.disbursement.simulation_requests import Asker, RequestWithQuestions
 from kvitt.errors import LeaseLost
@@ -157,7 +157,7 @@ class _Asking:
         asked = (each.found for each in self._requests.values())
         return [each.request.case_no for each in (*asked, *(ended.found for ended in self.locked))]
 
-    def begin(self, taken: Taken) -> None:
+    def begin(self, taken: RequestsToAsk) -> None:
         """Asks the first question of each; those that have ended and could not be published wait for that."""
         self.locked += taken.left
         for each in taken.to_ask:

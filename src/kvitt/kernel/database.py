@@ -11,6 +11,8 @@ from psycopg_pool import ConnectionPool
 
 Connection = psycopg.Connection[Any]
 """A connection whose rows are read by whoever asked for them."""
+TupleConnection = psycopg.Connection[tuple[object, ...]]
+"""A connection as it is opened: its rows come as tuples."""
 
 CONNECT_SECONDS: Final = 10
 """How long one attempt to connect may take, so that a dead host is an error and not a standstill."""
@@ -75,7 +77,7 @@ def connect(
     transaction_ms: int = 0,
     lock_timeout_ms: int = 0,
     keeps_plans: bool = False,
-) -> psycopg.Connection[tuple[object, ...]]:
+) -> TupleConnection:
     """A new connection in autocommit mode, so that each transaction is written out as `with connection.transaction()`.
 
     Plans are made for the arguments at hand: a plan that is kept, made while a table was fresh and empty, may scan it whole for ever after.
@@ -97,9 +99,7 @@ def connect(
     return connection
 
 
-def pool(
-    conninfo: str, *, application: str, size: int, seconds: float = 5.0, lock_timeout_ms: int = 0
-) -> ConnectionPool[psycopg.Connection[tuple[object, ...]]]:
+def pool(conninfo: str, *, application: str, size: int, seconds: float = 5.0, lock_timeout_ms: int = 0) -> ConnectionPool[TupleConnection]:
     """At most `size` connections as `connect` makes them, for threads that look something up; opened when first needed.
 
     Who waits longer than `seconds` for one gets psycopg_pool.PoolTimeout, which is a psycopg.OperationalError.

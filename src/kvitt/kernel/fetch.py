@@ -31,11 +31,11 @@ class Part:
         return hash(self._same)
 
 
-Reading = ColumnReader | type[Any] | Part
+FieldReader = ColumnReader | type[Any] | Part
 """How a field is made: from its column by a function, or from the columns of a kind."""
 
 
-def named(kind: type[Row], **readers: Reading) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
+def named(kind: type[Row], **readers: FieldReader) -> Callable[[psycopg.Cursor[Any]], RowMaker[Row]]:
     """A row factory that makes values of `kind`, a struct or a named tuple with a field for each column, in whatever order.
 
     `readers` make what a field has of what its column has; one that is itself such a kind takes the columns of its own fields.
@@ -55,19 +55,21 @@ def named(kind: type[Row], **readers: Reading) -> Callable[[psycopg.Cursor[Any]]
     return factory
 
 
-def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> list[Row]:
+def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: FieldReader) -> list[Row]:
     """All rows of a statement as values of `kind`. Raises psycopg errors, and TypeError where columns and fields differ."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchall()
 
 
-def fetch_later(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> Callable[[], list[Row]]:
+def fetch_later(
+    source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: FieldReader
+) -> Callable[[], list[Row]]:
     """Sends a statement, in a pipeline without waiting for it, and returns what fetches its rows as `fetch` does."""
     cursor = _connection(source).cursor(row_factory=named(kind, **readers))
     return cursor.execute(statement, arguments, binary=True).fetchall
 
 
-def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: Reading) -> Row | None:
+def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: FieldReader) -> Row | None:
     """The first row of a statement as a value of `kind`, or None. Raises as `fetch`."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
         return cursor.execute(statement, arguments, binary=True).fetchone()
@@ -111,14 +113,14 @@ def _fields_of(kind: Any) -> Sequence[str] | None:
     return getattr(kind, "__struct_fields__", None) or getattr(kind, "_fields", None)
 
 
-def _columns_of(kind: type[Any], readers: Mapping[str, Reading]) -> list[str]:
+def _columns_of(kind: type[Any], readers: Mapping[str, FieldReader]) -> list[str]:
     """The columns that a kind is made of: its fields, and in the place of one that is a kind itself the fields of that."""
     nested = {field: _fields_of(reader) for field, reader in readers.items()}
     return list(dict.fromkeys(column for field in _fields_of(kind) or () for column in nested.get(field) or (field,)))
 
 
 @lru_cache(maxsize=1024)
-def _maker_of(kind: type[Any], by_field: tuple[tuple[str, Reading], ...], names: tuple[bytes | None, ...]) -> RowMaker[Any]:
+def _maker_of(kind: type[Any], by_field: tuple[tuple[str, FieldReader], ...], names: tuple[bytes | None, ...]) -> RowMaker[Any]:
     """Makes a statement's rows; remembered, because the same statements come again and again."""
     readers = dict(by_field)
     wanted, columns = _columns_of(kind, readers), [(name or b"").decode() for name in names]
@@ -127,7 +129,7 @@ def _maker_of(kind: type[Any], by_field: tuple[tuple[str, Reading], ...], names:
     return _maker(kind, readers, columns)
 
 
-def _maker(kind: type[Row], readers: Mapping[str, Reading], columns: Sequence[str]) -> RowMaker[Row]:
+def _maker(kind: type[Row], readers: Mapping[str, FieldReader], columns: Sequence[str]) -> RowMaker[Row]:
     fields = _fields_of(kind) or ()
     if any(map(_fields_of, readers.values())):
         parts = [_part(readers.get(field), field, columns) for field in fields]
@@ -154,7 +156,7 @@ def _in_order(fields: Sequence[str], columns: Sequence[str]) -> Callable[[Sequen
     return itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
 
 
-def _part(reader: Reading | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
+def _part(reader: FieldReader | None, field: str, columns: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
     """Returns what takes a field out of a row."""
     if isinstance(reader, Part):
         return _maker(reader.kind, reader.readers, columns)

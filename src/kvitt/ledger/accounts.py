@@ -9,7 +9,7 @@ from kvitt.kernel.actor import encode
 from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.identifiers import wrong_id, wrong_text
-from kvitt.ledger.calls import Account, AccountState, NewAccount, Result
+from kvitt.ledger.calls import Account, AccountState, LedgerResult, NewAccount
 from kvitt.ledger.repository import SQL
 from kvitt.ledger.rules import MAX_CURRENCY, MAX_DESCRIPTION, InvalidRequest, Totals
 
@@ -19,9 +19,9 @@ class _KeyedAccount(Struct, frozen=True):
     account: Account
 
 
-def make_accounts(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[Result]:
+def make_accounts(connection: Connection, wanted: Sequence[NewAccount], now: datetime) -> list[LedgerResult]:
     """One account per request, in order; a request key that was used before leads to the account of then, if it asked for the same."""
-    results: list[Result | None] = [_wrong(each) for each in wanted]
+    results: list[LedgerResult | None] = [_wrong(each) for each in wanted]
     sound = [(place, each) for place, each in enumerate(wanted) if results[place] is None]
     if sound:
         accounts = _accounts_of(connection, [each for _, each in sound], now)

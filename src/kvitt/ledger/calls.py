@@ -71,5 +71,5 @@ class Insolvent(Struct, frozen=True):
 
 
 CallResult = Done | CallRefusal | Insolvent
-Command = Call | NewAccount
-Result = CallResult | Account
+LedgerCommand = Call | NewAccount
+LedgerResult = CallResult | Account

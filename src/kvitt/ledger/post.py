@@ -21,7 +21,7 @@ from kvitt.kernel.fetch import fetch_later
 from kvitt.kernel.money import NOTHING, Minor
 from kvitt.kernel.rows import write_all
 from kvitt.ledger.accounts import make_accounts
-from kvitt.ledger.calls import Account, AccountState, Call, CallResult, Command, Done, Insolvent, NewAccount, Result, StepKey
+from kvitt.ledger.calls import Account, AccountState, Call, CallResult, Done, Insolvent, LedgerCommand, LedgerResult, NewAccount, StepKey
 from kvitt.ledger.repository import (
     SQL,
     AccountStep,
@@ -312,7 +312,7 @@ class LedgerWriter:
         self._connection, self._clock, self._reserved = connection, clock, reserved
         self._executor = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
 
-    def execute(self, batch: Sequence[Command]) -> list[Result | Exception]:
+    def execute(self, batch: Sequence[LedgerCommand]) -> list[LedgerResult | Exception]:
         """One result per command, all of them durable on return; a refused call has done nothing and leaves its neighbours alone.
 
         A command on which kvitt itself fails has the exception as its result: a psycopg error where nothing was done, ResultUnknown where
@@ -322,10 +322,10 @@ class LedgerWriter:
         """
         return self._executor.execute(batch)
 
-    def run(self, batch: Sequence[Command], locks: Locks) -> list[Result | Exception]:
+    def run(self, batch: Sequence[LedgerCommand], locks: Locks) -> list[LedgerResult | Exception]:
         """Does commands in one transaction. Raises UniqueViolation where another one held a plan of ours for the first time meanwhile."""
         calls = {place: each for place, each in enumerate(batch) if isinstance(each, Call)}
-        results: dict[int, Result] = {**refused_at_once(self._connection, calls, self._reserved)}
+        results: dict[int, LedgerResult] = {**refused_at_once(self._connection, calls, self._reserved)}
         sound = [(place, each) for place, each in calls.items() if place not in results]
         try:
             self._transact(batch, sound, locks, results)
@@ -334,11 +334,13 @@ class LedgerWriter:
         fault_point("ledger.after_commit")
         return [results[place] for place in range(len(batch))]
 
-    def failed(self, command: Command, error: Exception) -> Result | Exception:  # noqa: ARG002 - its caller knows what it asked for
+    def failed(self, command: LedgerCommand, error: Exception) -> LedgerResult | Exception:  # noqa: ARG002 - its caller knows what it asked for
         """The error is the result; those before it have been done."""
         return error
 
-    def _transact(self, batch: Sequence[Command], sound: Sequence[tuple[int, Call]], locks: Locks, results: dict[int, Result]) -> None:
+    def _transact(
+        self, batch: Sequence[LedgerCommand], sound: Sequence[tuple[int, Call]], locks: Locks, results: dict[int, LedgerResult]
+    ) -> None:
         """Puts the result of each command that is no refusal yet into `results`, by its place. `sound` are the calls among them.
 
         Calls alone are locked in the round trip that begins it. Where accounts are made these come first: who waits for a request key has
@@ -374,12 +376,12 @@ def refused_at_once(connection: Connection, calls: Mapping[int, Call], reserved:
     }
 
 
-def _names(command: Command) -> set[str | int]:
+def _names(command: LedgerCommand) -> set[str | int]:
     """The plan and the accounts that a command names."""
     return {command.plan_id, *accounts_of(command)} if isinstance(command, Call) else set()
 
 
-def _unknown(command: Command, result: Result, unknown: ResultUnknown) -> ResultUnknown:
+def _unknown(command: LedgerCommand, result: LedgerResult, unknown: ResultUnknown) -> ResultUnknown:
     """Names what to look for after a command of which it is not known whether it was done."""
     if isinstance(command, Call):
         named = ResultUnknown("plan", command.plan_id)

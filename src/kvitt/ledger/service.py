@@ -10,7 +10,7 @@ from kvitt.kernel.database import Connection, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.metrics import METRICS
-from kvitt.ledger.calls import AccountState, Command, Result
+from kvitt.ledger.calls import AccountState, LedgerCommand, LedgerResult
 from kvitt.ledger.post import LedgerWriter, ReservedPlans
 from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Totals
@@ -25,7 +25,7 @@ class LedgerService:
     def __init__(self, conninfo: str, clock: Clock, reserved: ReservedPlans | None = None) -> None:
         """`reserved` finds the plans that are kept for somebody else; see `LedgerWriter`."""
         self._conninfo, self._clock = conninfo, clock
-        self._writers: GroupCommit[Command, Result | Exception] = GroupCommit(
+        self._writers: GroupCommit[LedgerCommand, LedgerResult | Exception] = GroupCommit(
             lambda _: self._writer(reserved), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
         self._readers: GroupCommit[int, AccountState | None] = GroupCommit(
@@ -36,19 +36,19 @@ class LedgerService:
         )
         self._pool = pool(conninfo, application="kvitt ledger", size=_READERS)
 
-    def _writer(self, reserved: ReservedPlans | None) -> Callable[[Sequence[Command]], Sequence[Result | Exception]]:
+    def _writer(self, reserved: ReservedPlans | None) -> Callable[[Sequence[LedgerCommand]], Sequence[LedgerResult | Exception]]:
         writer = ReconnectingWriter(
             self._conninfo, "kvitt ledger", lambda connection: LedgerWriter(connection, self._clock, reserved).execute
         )
 
-        def execute(batch: Sequence[Command]) -> Sequence[Result | Exception]:
+        def execute(batch: Sequence[LedgerCommand]) -> Sequence[LedgerResult | Exception]:
             results = writer.execute(batch)
             METRICS.batch("ledger", len(batch))
             return results
 
         return execute
 
-    def submit(self, command: Command) -> "Future[Result | Exception]":
+    def submit(self, command: LedgerCommand) -> "Future[LedgerResult | Exception]":
         """Hands in a call or a new account; the result is durable when it comes. It is an exception when kvitt itself failed on it;
         the future fails with a psycopg error when the database is away, and the same command may then be given again.
         """

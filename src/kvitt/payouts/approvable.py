@@ -15,10 +15,10 @@ from kvitt.ledger.transfer import Transfer, transfer
 from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
 from kvitt.payouts.model import (
-    Command,
     ConfirmPayout,
     Keeper,
     MarkPaid,
+    PayoutCommand,
     RepublishEvents,
 )
 from kvitt.payouts.repository import reserved_plans
@@ -47,7 +47,7 @@ class PartiesLoaded(Struct, frozen=True):
 def payout_acts(clock: Clock) -> Sequence[ApprovableAct[Any]]:
     """Acts of two people on a payout whose plan is in our own ledger."""
 
-    def made(name: str, arguments: type[Any], command: Callable[[Any, Operator], Command]) -> ApprovableAct[Any]:
+    def made(name: str, arguments: type[Any], command: Callable[[Any, Operator], PayoutCommand]) -> ApprovableAct[Any]:
         def preview(connection: Connection, asked: PayoutNamed) -> ShownEffect:
             return _effect_on_payout(connection, command(asked, LOOKING))
 
@@ -121,7 +121,7 @@ def party_act(clock: Clock, *, own_ledger: bool) -> ApprovableAct[PartiesLoaded]
     return ApprovableAct("party load", PartiesLoaded, lambda asked: f"file {sha256(asked.file.encode()).hexdigest()[:12]}", preview, run)
 
 
-def _effect_on_payout(connection: Connection, command: Command) -> ShownEffect:
+def _effect_on_payout(connection: Connection, command: PayoutCommand) -> ShownEffect:
     record, preview = previewed(connection, command)
     payout = preview.payout
     if record.keeper is not Keeper.OWN:

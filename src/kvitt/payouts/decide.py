@@ -17,12 +17,12 @@ from kvitt.ledger.rules import (
 )
 from kvitt.payouts.model import (
     CancelPayout,
-    Command,
     ConfirmPayout,
     CreatePayout,
     Draft,
     MarkPaid,
     NewPayout,
+    PayoutCommand,
     PayoutRecord,
     RepublishEvents,
 )
@@ -137,7 +137,7 @@ def _unpaid(new: NewPayout, payout_id: str, now: datetime, cash_flow: tuple[Cash
     )
 
 
-def decide(command: Command, record: PayoutRecord, attempt: int = 1) -> DecidedPayout:
+def decide(command: PayoutCommand, record: PayoutRecord, attempt: int = 1) -> DecidedPayout:
     """Decides what a command comes to for a payout that exists. `attempt` numbers the reversals that were tried."""
     payout = record.payout
     match command:

@@ -18,10 +18,10 @@ from kvitt.ledger.rules import MAX_CURRENCY, MAX_DESCRIPTION
 from kvitt.payouts.fees import Term, has_unit, wrong_volume
 from kvitt.payouts.rules import AccountType
 
-Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-CurrencyCode = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
-AccountId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-_NAMES: Final = (Id, CurrencyCode, Id | None)
+DirectoryId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+DirectoryCurrency = Annotated[str, Meta(min_length=1, max_length=MAX_CURRENCY, pattern=r"^[^\x00]*$")]
+DirectoryAccountId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_NAMES: Final = (DirectoryId, DirectoryCurrency, DirectoryId | None)
 
 
 PAYS: Final = (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT)
@@ -31,28 +31,28 @@ PAYS: Final = (AccountType.MERCHANT_SETTLEMENT, AccountType.MERCHANT_PAYOUT)
 class Accounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A shop's accounts in the ledger; those that are not named are made when the file is loaded."""
 
-    settlement: AccountId | None = None
-    guarantee: AccountId | None = None
-    payout: AccountId | None = None
+    settlement: DirectoryAccountId | None = None
+    guarantee: DirectoryAccountId | None = None
+    payout: DirectoryAccountId | None = None
 
 
 class HouseAccounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The accounts in one currency that no shop has."""
 
-    currency: CurrencyCode
-    provider_settlement: AccountId | None = None
-    system_settlement: AccountId | None = None
-    external_income: AccountId | None = None
-    external_outcome: AccountId | None = None
+    currency: DirectoryCurrency
+    provider_settlement: DirectoryAccountId | None = None
+    system_settlement: DirectoryAccountId | None = None
+    external_income: DirectoryAccountId | None = None
+    external_outcome: DirectoryAccountId | None = None
 
 
 class ShopEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A shop; its payouts go by `payout_tool` unless they name another one of the contract."""
 
-    id: Id
-    contract: Id
-    currency: CurrencyCode
-    payout_tool: Id | None = None
+    id: DirectoryId
+    contract: DirectoryId
+    currency: DirectoryCurrency
+    payout_tool: DirectoryId | None = None
     accounts: Accounts = Accounts()
     blocked: bool = False
     suspended: bool = False
@@ -61,15 +61,15 @@ class ShopEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A way to pay out."""
 
-    id: Id
-    currency: CurrencyCode
+    id: DirectoryId
+    currency: DirectoryCurrency
 
 
 class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The movements from a moment on until another one; without them for ever. Of payouts in `currency` only, where one is named."""
 
     cash_flow: tuple[Term, ...]
-    currency: CurrencyCode | None = None
+    currency: DirectoryCurrency | None = None
     valid_from: datetime | None = None
     valid_until: datetime | None = None
 
@@ -81,7 +81,7 @@ class TermsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 class ContractEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A contract with its tools, and its terms of which the first that hold count."""
 
-    id: Id
+    id: DirectoryId
     payout_tools: tuple[ToolEntry, ...]
     terms: tuple[TermsEntry, ...]
 
@@ -89,7 +89,7 @@ class ContractEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PartyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A party with all that is its."""
 
-    id: Id
+    id: DirectoryId
     shops: tuple[ShopEntry, ...]
     contracts: tuple[ContractEntry, ...]
     blocked: bool = False

@@ -13,7 +13,6 @@ from kvitt.payouts.rules import Payout, PayoutStatus
 __all__ = [
     "CancelPayout",
     "Cash",
-    "Command",
     "ConfirmPayout",
     "CreatePayout",
     "Draft",
@@ -21,6 +20,7 @@ __all__ = [
     "MarkPaid",
     "NewPayout",
     "Payout",
+    "PayoutCommand",
     "PayoutCursor",
     "PayoutEvent",
     "PayoutRecord",
@@ -131,10 +131,10 @@ class RepublishEvents(Struct, frozen=True):
     operator: Operator
 
 
-Command = CreatePayout | ConfirmPayout | CancelPayout | MarkPaid | RepublishEvents
+PayoutCommand = CreatePayout | ConfirmPayout | CancelPayout | MarkPaid | RepublishEvents
 
 
-def actor_of(command: Command) -> Actor | None:
+def actor_of(command: PayoutCommand) -> Actor | None:
     """The actor behind a command: at an API, or on the command line."""
     if not isinstance(command, CreatePayout) and command.operator is not None:
         return Actor(CLI, command.operator.name)

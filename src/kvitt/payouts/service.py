@@ -37,7 +37,6 @@ from kvitt.payouts.decide import (
 )
 from kvitt.payouts.model import (
     CancelPayout,
-    Command,
     ConfirmPayout,
     CreatePayout,
     Draft,
@@ -45,6 +44,7 @@ from kvitt.payouts.model import (
     MarkPaid,
     NewPayout,
     Payout,
+    PayoutCommand,
     PayoutCursor,
     PayoutEvent,
     PayoutRecord,
@@ -60,7 +60,7 @@ from kvitt.payouts.rules import (
     other_currencies,
 )
 from kvitt.payouts.saga import SagaContext
-from kvitt.payouts.writer import PayoutWriter, Result
+from kvitt.payouts.writer import PayoutResult, PayoutWriter
 
 _MAX_BATCH, _MAX_WAITING = 256, 4096
 _READERS = 8
@@ -107,10 +107,10 @@ class PayoutService:
     ) -> None:
         """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
         self._clock, self._parties = clock, parties
-        self._writer: ReconnectingWriter[Command, Result] = ReconnectingWriter(
+        self._writer: ReconnectingWriter[PayoutCommand, PayoutResult] = ReconnectingWriter(
             conninfo, "kvitt payouts", lambda connection: PayoutWriter(connection, clock).execute
         )
-        self._writers: GroupCommit[Command, Result] = GroupCommit(
+        self._writers: GroupCommit[PayoutCommand, PayoutResult] = GroupCommit(
             lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
@@ -249,7 +249,7 @@ class PayoutService:
             if not (self.remote and self.remote.end(command, deadline)):
                 self._done(command)
 
-    def _done(self, command: Command) -> Payout:
+    def _done(self, command: PayoutCommand) -> Payout:
         result = self._writers.submit(command).result()
         if isinstance(result, Exception):
             raise result
@@ -285,7 +285,7 @@ def cancellation(payout_id: str, details: str | None, operator: Operator | None 
     return CancelPayout(_named(payout_id), details, operator, actor)
 
 
-def previewed(connection: Connection, command: Command) -> tuple[PayoutRecord, PayoutPreview]:
+def previewed(connection: Connection, command: PayoutCommand) -> tuple[PayoutRecord, PayoutPreview]:
     """A payout as it stands, and what a command would make of it. Raises what the command would be refused with, but for lack of funds."""
     record = PayoutReader(connection).record(command.payout_id)
     return record, _preview_of(_possible(decide(command, record)), connection, own=record.keeper is Keeper.OWN)

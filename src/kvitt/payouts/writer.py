@@ -30,12 +30,12 @@ from kvitt.payouts.decide import (
 )
 from kvitt.payouts.model import (
     CancelPayout,
-    Command,
     ConfirmPayout,
     CreatePayout,
     Keeper,
     MarkPaid,
     Payout,
+    PayoutCommand,
     PayoutRecord,
     RepublishEvents,
     actor_of,
@@ -65,7 +65,7 @@ _AUDITED_AS: Final = {
     RepublishEvents: "payout republish",
 }
 
-Result = Payout | Exception
+PayoutResult = Payout | Exception
 """A payout as it stands after its command, also where that had nothing to do; or why the command was refused."""
 
 
@@ -74,15 +74,15 @@ class PayoutWriter:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
-        self._executor: BatchExecutor[Command, Result] = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
+        self._executor: BatchExecutor[PayoutCommand, PayoutResult] = BatchExecutor(self, names=_names, attempts=_ATTEMPTS)
 
-    def execute(self, batch: Sequence[Command]) -> list[Result]:
+    def execute(self, batch: Sequence[PayoutCommand]) -> list[PayoutResult]:
         """One result per command, all of them durable on return; a refused command has done nothing and leaves its neighbours alone.
 
         Commands about one payout are executed one after the other, in transactions of their own. What the database could not do
         has the psycopg error as its result, and nothing was done of it; ResultUnknown names the payout where that could not be found out.
         """
-        results: dict[int, Result] = {}
+        results: dict[int, PayoutResult] = {}
         for places in _rounds(batch):
             try:
                 results.update(zip(places, self._executor.execute([batch[place] for place in places]), strict=True))
@@ -92,7 +92,7 @@ class PayoutWriter:
                 results.update(dict.fromkeys(places, error))
         return [results[place] for place in range(len(batch))]
 
-    def within(self, command: Command) -> Payout:
+    def within(self, command: PayoutCommand) -> Payout:
         """Does one command in the caller's own transaction. Raises what it is refused with."""
         with self._connection.cursor() as cursor:
             (result,) = self._do(cursor, [command])
@@ -100,7 +100,7 @@ class PayoutWriter:
             raise result
         return result
 
-    def run(self, batch: Sequence[Command], locks: Locks) -> list[Result]:
+    def run(self, batch: Sequence[PayoutCommand], locks: Locks) -> list[PayoutResult]:
         """Does commands about different payouts in one transaction."""
         try:
             with transaction(self._connection), self._connection.cursor() as cursor:
@@ -113,11 +113,11 @@ class PayoutWriter:
         fault_point("payouts.after_commit")
         return results
 
-    def failed(self, command: Command, error: Exception) -> Result:  # noqa: ARG002 - its caller knows what it asked for
+    def failed(self, command: PayoutCommand, error: Exception) -> PayoutResult:  # noqa: ARG002 - its caller knows what it asked for
         """The error is the result of the command."""
         return error
 
-    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[Result]:
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[PayoutCommand]) -> list[PayoutResult]:
         decided = self._decided(cursor, batch)
         actors = [actor_of(command) for command in batch]
         answers = self._post(cursor, decided, actors)
@@ -132,7 +132,7 @@ class PayoutWriter:
                 note(cursor, now, _AUDITED_AS[type(command)], operator, command.payout_id)
         return results
 
-    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[Command]) -> list[DecidedPayout]:
+    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[PayoutCommand]) -> list[DecidedPayout]:
         """Decides what each command comes to, under the locks of all their payouts."""
         payout_ids = [command.payout_id for command in batch]
         lock(cursor, payout_ids)
@@ -152,11 +152,11 @@ class PayoutWriter:
         return iter([answers[place] for place in range(len(calls))])
 
 
-def _names(command: Command) -> frozenset[str]:
+def _names(command: PayoutCommand) -> frozenset[str]:
     return frozenset((command.payout_id,))
 
 
-def _rounds(batch: Sequence[Command]) -> Iterator[list[int]]:
+def _rounds(batch: Sequence[PayoutCommand]) -> Iterator[list[int]]:
     """The places of commands in groups in which no payout is named twice, in their order."""
     waiting = list(range(len(batch)))
     while waiting:
@@ -183,7 +183,7 @@ TakenPlans = Mapping[str, PlanState]
 """Plans that others have held under names that ours would have, in some attempt."""
 
 
-def _taken_plans(connection: Connection, batch: Sequence[Command], there: Mapping[str, PayoutRecord]) -> TakenPlans:
+def _taken_plans(connection: Connection, batch: Sequence[PayoutCommand], there: Mapping[str, PayoutRecord]) -> TakenPlans:
     """The first names are looked for of payouts that are to be made; all that may be needed, of those that are to be reversed."""
     first = {plan_id_of(each.payout_id): each.payout_id for each in batch if isinstance(each, CreatePayout) and each.payout_id not in there}
     back = [each.payout_id for each in batch if isinstance(each, CancelPayout) and _is_confirmed(there.get(each.payout_id))]
@@ -217,7 +217,7 @@ def _to_create(command: CreatePayout, taken: TakenPlans) -> DecidedPayout:
     return to_create(command.draft, attempt)
 
 
-def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) -> DecidedPayout:
+def _decide(command: PayoutCommand, record: PayoutRecord | None, taken: TakenPlans) -> DecidedPayout:
     if isinstance(command, CreatePayout):
         if record is not None:
             return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
@@ -233,7 +233,7 @@ def _decide(command: Command, record: PayoutRecord | None, taken: TakenPlans) ->
 
 def _result(
     cursor: psycopg.Cursor[Any], decided: DecidedPayout, actor: Actor | None, answers: Iterator[CallResult], work: PayoutUnitOfWork
-) -> Result:
+) -> PayoutResult:
     """Notes what a command changed, and returns its result."""
     if not isinstance(decided, PayoutChange):
         return decided
@@ -274,7 +274,7 @@ def _of_other_currency(connection: Connection, change: PayoutChange) -> list[str
     return other_currencies(payout.currency, payout.cash_flow, {key: state.account.currency for key, state in states.items()})
 
 
-def _republish(cursor: psycopg.Cursor[Any], work: PayoutUnitOfWork, done: Sequence[Command]) -> None:
+def _republish(cursor: psycopg.Cursor[Any], work: PayoutUnitOfWork, done: Sequence[PayoutCommand]) -> None:
     again = [each.payout_id for each in done if isinstance(each, RepublishEvents)]
     if again:
         for payout_id, published in events(cursor.connection, again).items():

@@ -21,7 +21,7 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.console import showing
-from kvitt.api.console.frame import Asked, Values, Visit, fault_of, on_thread, page_begun, read_once
+from kvitt.api.console.frame import PageRequest, Values, Visit, fault_of, on_thread, page_begun, read_once
 from kvitt.api.console.keyset import AFTER, kept_of, refuse_persons
 from kvitt.api.console.sessions import Session
 from kvitt.api.people import masking
@@ -94,7 +94,7 @@ class Exports:
     def _handler(self, wanted: CsvList) -> HTTPRouteHandler:
         async def answer(request: Request[Any, Any, Any]) -> Stream:
             scope: Any = request.scope
-            asked, session = Asked(request.path_params, read_once(scope["query_string"])), scope["session"]
+            asked, session = PageRequest(request.path_params, read_once(scope["query_string"])), scope["session"]
             refuse_persons(asked.query)
             form = _form_asked(asked)
             first: CsvPart = await on_thread(self._threads, partial(self._part, wanted, session, asked, None))
@@ -104,18 +104,18 @@ class Exports:
 
         return get(wanted.path)(answer)
 
-    def _part(self, wanted: CsvList, session: Session, asked: Asked, place: str | None) -> CsvPart:
+    def _part(self, wanted: CsvList, session: Session, asked: PageRequest, place: str | None) -> CsvPart:
         """The rows behind a place. Raises NotPermitted, and what the page raises."""
         need_role(session.who, wanted.role)
         query = {**kept_of(asked.query), **({AFTER: place} if place else {})}
         with self._pool.connection() as connection, page_begun(connection):
-            visit = Visit(session, connection, self._clock(), Asked(asked.path, query))
+            visit = Visit(session, connection, self._clock(), PageRequest(asked.path, query))
             visit.page_rows, visit.takes_out = _PART_ROWS, True
             if wanted.about_people and place is None:
                 visit.look(f"{wanted.title} as CSV: {_filter_of(asked)}")
             return CsvPart(*wanted.rows(wanted.read(visit)))
 
-    async def _written(self, wanted: CsvList, session: Session, asked: Asked, part: CsvPart, form: CsvForm) -> AsyncIterator[bytes]:
+    async def _written(self, wanted: CsvList, session: Session, asked: PageRequest, part: CsvPart, form: CsvForm) -> AsyncIterator[bytes]:
         """The file, part by part; one that breaks off says so in its last line."""
         yield (form.begins + written(self._head(wanted, session, asked), form)).encode()
         sent = 0
@@ -134,7 +134,7 @@ class Exports:
         if part.older or len(rows) < len(part.rows):
             yield written([[f"Cut here: a file has at most {MOST_ROWS} rows"]], form).encode()
 
-    def _head(self, wanted: CsvList, session: Session, asked: Asked) -> Sequence[Sequence[str]]:
+    def _head(self, wanted: CsvList, session: Session, asked: PageRequest) -> Sequence[Sequence[str]]:
         about = [
             ["kvitt", wanted.title],
             ["As of", self._clock().astimezone(_OSLO).isoformat(" ", "seconds")],
@@ -182,13 +182,13 @@ def _text(text: str, *, is_id: bool = False) -> str:
     return f"'{shown}" if shown.startswith(_FORMULAS) else shown
 
 
-def _filter_of(asked: Asked) -> str:
+def _filter_of(asked: PageRequest) -> str:
     """All that the address asks for, in one line."""
     said = [f"{name} {value}" for name, value in kept_of(asked.query).items() if name != _FORM]
     return masking.masked(showing.visible(", ".join(said))) or "none"
 
 
-def _form_asked(asked: Asked) -> CsvForm:
+def _form_asked(asked: PageRequest) -> CsvForm:
     form = FORMS.get(asked.query.get(_FORM, "plain"))
     if form is None:
         raise BadRequest((_FORM, f"is one of {', '.join(FORMS)}"))

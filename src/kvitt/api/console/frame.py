@@ -64,7 +64,7 @@ class Visit:
     """
 
     def __init__(
-        self, session: Session, connection: Connection, now: datetime, asked: "Asked", operations: Operations | None = None
+        self, session: Session, connection: Connection, now: datetime, asked: "PageRequest", operations: Operations | None = None
     ) -> None:
         self.session, self.connection, self.now, self._operations = session, connection, now, operations
         self.path, self.query, self.form, self.known = asked.path, asked.query, asked.form, asked.version
@@ -118,7 +118,7 @@ class Visit:
         need_role(self.who, role)
 
 
-class Asked(Struct, frozen=True):
+class PageRequest(Struct, frozen=True):
     """All that a request asks beside its method and route; `version` is the one that the browser has."""
 
     path: Mapping[str, Any] = {}
@@ -182,13 +182,13 @@ class PageFrame:
         async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
             scope: Any = request.scope
             version = request.headers.get(BY_ITSELF, "")
-            asked = Asked(request.path_params, read_once(scope["query_string"]), scope.get("form") or {}, version)
+            asked = PageRequest(request.path_params, read_once(scope["query_string"]), scope.get("form") or {}, version)
             answered: Response[bytes] = await on_thread(self._threads, partial(self.answer, page, scope["session"], asked))
             return answered
 
         return (post if page.posted else get)(page.path)(answer)
 
-    def answer(self, page: ConsolePage, session: Session, asked: Asked) -> Response[bytes]:
+    def answer(self, page: ConsolePage, session: Session, asked: PageRequest) -> Response[bytes]:
         """The answer to a request of somebody who is logged in. Raises NotPermitted, BadRequest, and what the page raises."""
         need_role(session.who, page.role)
         refuse_persons(asked.query)

@@ -37,7 +37,7 @@ _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_WRITABLE)]
 """Of a scheme, a person, an organisation or a decision."""
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Rate = Annotated[int, Meta(ge=-(10**11), le=10**11, description="whole kroner")]
+LineAmount = Annotated[int, Meta(ge=-(10**11), le=10**11, description="whole kroner")]
 Starts = Annotated[Literal["true", "false"], Parameter(description="whether it is the first batch")]
 Ends = Annotated[Literal["true", "false"], Parameter(description="whether it is the last batch")]
 Transaction = Annotated[str | None, Parameter(pattern=_UUID, description="the same in all batches of one reconciliation")]
@@ -68,7 +68,7 @@ class SentLineBody(Struct, frozen=True):
     class_code: Name = field(name="klassifisering")
     start: date = field(name="fom")
     end: date = field(name="tom")
-    amount: Rate = field(name="sats")
+    amount: LineAmount = field(name="sats")
     rate: Literal["DAG", "DAG7", "MND", "ENG"] = field(name="satstype")
     recipient: Name = field(name="utbetalesTil")
     decision_id: Name = field(name="behandlingId")

@@ -45,7 +45,7 @@ from kvitt.disbursement.authority import Authority
 from kvitt.disbursement.case import CaseKey
 from kvitt.disbursement.catalogue import BENEFITS
 from kvitt.disbursement.derive.chained import is_chain
-from kvitt.disbursement.migrate_case import NOT_THERE, OPEN_ORDER, Before, MigrateCase, Move, MovedChains
+from kvitt.disbursement.migrate_case import NOT_THERE, OPEN_ORDER, IdsAfterMoves, MigrateCase, Move, MovedChains
 from kvitt.disbursement.values import Action, Payment, PaymentId, Refusal, Scheme
 from kvitt.kernel.database import Connection
 
@@ -63,7 +63,7 @@ def move(
     if status not in _ENDED_WELL:
         return asked.refusal(_refused_for(status), scheme, generation)
 
-    def choose(payments: Sequence[Payment], before: Before) -> Sequence[Move]:
+    def choose(payments: Sequence[Payment], before: IdsAfterMoves) -> Sequence[Move]:
         meant = [_move(each, asked, scheme) for each in payments if asked.means(each, scheme)]
         if any(each.action is not Action.DELETE for each in payments):
             return meant
@@ -97,7 +97,7 @@ def _move(payment: Payment, asked: AskedMove, scheme: Scheme) -> Move:
     return Move(payment.payment_id, to, asked.key.enactment_id or asked.key.decision_id)
 
 
-def _ceased(payment: Payment, asked: AskedMove, scheme: Scheme, before: Before) -> Move:
+def _ceased(payment: Payment, asked: AskedMove, scheme: Scheme, before: IdsAfterMoves) -> Move:
     """A chain that moves with its case, which has ceased: one that no reporting card names keeps its id, which no caller chose."""
     key = asked.key.enactment_id or asked.key.decision_id
     if not payment.reporting_card:

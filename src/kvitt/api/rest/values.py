@@ -22,7 +22,7 @@ from kvitt.payouts.model import Payout
 from kvitt.payouts.rules import MAX_PAYOUT_ID, AccountType, PayoutStatus
 
 _NO_NUL = r"^[^\x00]*$"
-Amount = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
+MinorAmount = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
 AmountToHold = Annotated[int, Meta(ge=0, le=2**63 - 1, description="whole minor units of the currency", examples=[250000])]
 AccountId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[101])]
 BatchId = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 2, examples=[1])]
@@ -36,7 +36,7 @@ DetailsText = Annotated[str, Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL, e
 class CashBody(Struct, frozen=True, forbid_unknown_fields=True):
     """An amount of money."""
 
-    amount: Amount
+    amount: MinorAmount
     currency: CurrencyCode
 
 

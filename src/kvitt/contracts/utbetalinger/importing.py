@@ -57,7 +57,7 @@ class _IdShape(Struct):
     ident: str | None = None
 
 
-_Id = str | _IdShape
+_WrittenId = str | _IdShape
 
 
 class _PaidDaysShape(Struct):
@@ -80,14 +80,14 @@ class _PaidDaysShape(Struct):
 class _DataShape(Struct):
     """`data`; what the payment is paid per stands under one of three names."""
 
-    case_id: _Id = field(name="sakId")
-    decision_id: _Id = field(name="behandlingId")
-    last_line: _Id = field(name="lastPeriodeId")
-    person: _Id = field(name="personident")
+    case_id: _WrittenId = field(name="sakId")
+    decision_id: _WrittenId = field(name="behandlingId")
+    last_line: _WrittenId = field(name="lastPeriodeId")
+    person: _WrittenId = field(name="personident")
     decided_at: str = field(name="vedtakstidspunkt")
     benefit: str = field(name="stønad")
-    approver: _Id = field(name="beslutterId")
-    caseworker: _Id = field(name="saksbehandlerId")
+    approver: _WrittenId = field(name="beslutterId")
+    caseworker: _WrittenId = field(name="saksbehandlerId")
     spans: list[_PaidDaysShape] = field(name="perioder")
     rate: str | None = field(name="satstype", default=None)
     period_type: str | None = field(name="periodeType", default=None)
@@ -299,7 +299,7 @@ def _with_last_line(accepted: OldVersion, newest: OldVersion) -> Payment:
     return replace(payment, last_sent=later.last_sent)
 
 
-def _text(given: _Id) -> str:
+def _text(given: _WrittenId) -> str:
     if isinstance(given, str):
         return given
     return given.value or given.ident or ""

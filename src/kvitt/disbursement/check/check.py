@@ -28,7 +28,7 @@ from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch_value, fetch_values
 from kvitt.kernel.queries import load as load_queries
 
-Progress = Callable[[int, int], None]
+CheckProgress = Callable[[int, int], None]
 """Called after each span: how many cases are done, and how many there are."""
 
 _APPROVALS = load_queries("approvals", "kvitt.kernel")
@@ -78,7 +78,7 @@ _OVER_ALL = (
 )
 
 
-def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> Report:
+def check(conninfo: str, ports: Ports, *, progress: CheckProgress | None = None) -> Report:
     """Proves the whole store in one read-only snapshot, while everything else goes on; changes nothing.
 
     Every case is replayed from the messages and receipts that came in, and every row that is stored of it is compared with what the
@@ -92,7 +92,7 @@ def check(conninfo: str, ports: Ports, *, progress: Progress | None = None) -> R
 
 
 class _Check:
-    def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: Progress | None) -> None:
+    def __init__(self, cursor: psycopg.Cursor[Any], ports: Ports, progress: CheckProgress | None) -> None:
         self._cursor, self._ports, self._progress = cursor, ports, progress
         self._subjects = [each for each in ports.checks() if fetch_value(cursor, each.anything)]
         self._found = Findings()

@@ -35,7 +35,7 @@ _REST_SECONDS: Final = 0.21
 """Taking so many orders of a day is followed by so long a rest while messages come in: submit then keeps its rate beside a long run."""
 _STORED_WITHIN: Final = timedelta(minutes=1)
 """No transaction takes longer (kernel/database.py)."""
-Progress = Callable[[int], None]
+RunProgress = Callable[[int], None]
 """Hears how many messages of a run are made."""
 TakeBody = Callable[[bytes], object]
 """Gets a message of a run."""
@@ -133,7 +133,7 @@ class Reconcile:
         days: DayRange,
         cause: Cause,
         *,
-        progress: Progress = _silent,
+        progress: RunProgress = _silent,
         early: bool = False,
     ) -> Run:
         """Makes the run of an area over a range.
@@ -173,7 +173,7 @@ class Reconcile:
                 messages += 1
             return replace(run, run_no=0, messages=messages)
 
-    def again(self, run_no: int, operator: Operator, *, progress: Progress = _silent) -> Run:
+    def again(self, run_no: int, operator: Operator, *, progress: RunProgress = _silent) -> Run:
         """Reports the range of a run once more, under another id, in its place; what of it has not left does not leave any more.
 
         Raises NotFound; NotInThatState where it was replaced already, is no run over orders, or is just being sent.
@@ -233,7 +233,7 @@ class Reconcile:
             raise NotInThatState(f"reconciliation {run_no} is just being sent, or it is unknown how far it came")
         self._connection.execute(_SQL.drop_messages, {"run_no": run_no})
 
-    def _make(self, found: ReconciledArea, days: DayRange, cause: Cause, progress: Progress, *, replaces: int | None = None) -> Run:
+    def _make(self, found: ReconciledArea, days: DayRange, cause: Cause, progress: RunProgress, *, replaces: int | None = None) -> Run:
         run = self._begin(found, days, cause, replaces=replaces)
         self._write_messages(found, run, progress)
         return read(self._connection, run.run_no)
@@ -307,7 +307,7 @@ class Reconcile:
         assert span is not None, "min and max give a row"
         return {"first_key": str(span.first_key), "last_key": str(span.last_key), "first": span.first, "last": span.last}
 
-    def _write_messages(self, found: ReconciledArea, run: Run, progress: Progress) -> None:
+    def _write_messages(self, found: ReconciledArea, run: Run, progress: RunProgress) -> None:
         bodies, written = iter(self._encoded(found, run)), 0
         while batch := [*islice(bodies, _MESSAGES_AT_ONCE)]:
             written = add_messages(self._connection, run.run_no, run.run_id, written, batch)

@@ -9,19 +9,18 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement import payment_document
 from kvitt.disbursement.catalogue import AREAS
 from kvitt.disbursement.contract import Contracts
 from kvitt.disbursement.values import Area
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch, named
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator import DaySpan, all_spans
 from kvitt.rails.oppdrag.order_xml import RATE_CODES, encode_line_id
 
-Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("comparison", "kvitt.rails.oppdrag")
 _ONE_DAY: Final = timedelta(days=1)
 _SATURDAY: Final = 5
@@ -113,7 +112,7 @@ def _following(day: date, rate: str) -> date | None:
     return _to_monday(day + _ONE_DAY) if rate == _WEEKDAY_RATE else day + _ONE_DAY
 
 
-def compare(connection: Connection, contracts: Contracts) -> Compared:
+def compare(connection: TupleConnection, contracts: Contracts) -> Compared:
     """Compares everything, in a read-only snapshot of its own; changes nothing.
 
     Of forwarded orders no payments are kept: what the rail pays by them is left out.

@@ -11,10 +11,10 @@ from hashlib import sha256
 from uuid import UUID, uuid5
 from xml.sax.saxutils import escape
 
-import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.rails.oppdrag.emulator import answers, store
 from kvitt.rails.oppdrag.emulator.damage import DamageForm, damage
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision, decide
@@ -33,14 +33,12 @@ from kvitt.rails.oppdrag.emulator.reading import (
     ROOT_START,
     Garbled,
     Invalid,
-    Reading,
+    ParsedOrder,
     Unreadable,
 )
 from kvitt.rails.oppdrag.emulator.rows import Receipt
 from kvitt.rails.oppdrag.emulator.store import HandledMessage
 from kvitt.rails.oppdrag.emulator.watch import ViolationKind, add_violations
-
-Connection = psycopg.Connection[tuple[object, ...]]
 
 _RECEIPT_IDS = UUID("5b0f2f0e-6f0c-5c4e-9a53-0d6f4a2d9c11")
 NO_STRIKE = Strike(swallow=False, delay=False, double=False, reorder=False, damage=None, refuse=False, warn=False)
@@ -54,7 +52,7 @@ class Arrival(Struct, frozen=True):
     body: bytes
     reply_to: str
     anew: bool
-    reading: Reading
+    reading: ParsedOrder
 
 
 class Sorted(Struct, frozen=True):
@@ -65,7 +63,7 @@ class Sorted(Struct, frozen=True):
     conflicts: tuple[Arrival, ...]
 
 
-def handle_batch(conn: Connection, arrivals: Sequence[Arrival], *, seed: int, now: datetime) -> None:
+def handle_batch(conn: TupleConnection, arrivals: Sequence[Arrival], *, seed: int, now: datetime) -> None:
     """Decides the batch in order of arrival and commits books, records and receipts together."""
     with conn.transaction():
         store.take_turns(conn, _names(arrivals))
@@ -114,7 +112,7 @@ def _sort(arrivals: Sequence[Arrival], known: Mapping[str, bytes]) -> Sorted:
     return Sorted(tuple(fresh), tuple(repeats), tuple(conflicts))
 
 
-def _faults(conn: Connection) -> Faults:
+def _faults(conn: TupleConnection) -> Faults:
     """The faults for this batch; held when they count down, so that two emulators do not spend the same count."""
     faults = get_faults(conn)
     if not is_counting(faults):
@@ -180,7 +178,7 @@ def _reordered(messages: list[HandledMessage], strikes: list[Strike], dice: Dice
     return moved
 
 
-def _write_known(conn: Connection, batch: Sorted, now: datetime) -> None:
+def _write_known(conn: TupleConnection, batch: Sorted, now: datetime) -> None:
     """Sends stored receipts once more for repeats; rejects a known id with other bytes, under a receipt of its own."""
     if batch.repeats:
         store.repeat(conn, [(arrival.message_id, arrival.anew) for arrival in batch.repeats], now)

@@ -12,7 +12,7 @@ from threading import Event
 
 import psycopg
 
-from kvitt.kernel.database import connect, is_connection_lost
+from kvitt.kernel.database import TupleConnection, connect, is_connection_lost
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Delivery, Outgoing, Queue
 from kvitt.rails.oppdrag.emulator.batch import Arrival, handle_batch
@@ -59,7 +59,7 @@ class Emulator:
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._reconciliation = reconciliation
-        self._conn: psycopg.Connection[tuple[object, ...]] | None = None
+        self._conn: TupleConnection | None = None
         self._reply_queues: dict[str, Queue] = {}
         self._alone = 0
 
@@ -124,12 +124,12 @@ class Emulator:
         self._reply_queues = {}
         self._alone = 0
 
-    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _connected(self) -> TupleConnection:
         if self._conn is None or self._conn.closed:
             self._conn = connect(self._conninfo, application="kvitt emulator")
         return self._conn
 
-    def _put_due(self, conn: psycopg.Connection[tuple[object, ...]]) -> None:
+    def _put_due(self, conn: TupleConnection) -> None:
         """Puts the receipts whose time has come, in order; put and not yet noted they are put again under the same id."""
         while True:
             now = self._clock()

@@ -6,9 +6,9 @@ Whether an order is struck depends on the seed, its message id and the fault's n
 from random import Random
 
 import msgspec
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.answers import WARNING
@@ -111,18 +111,18 @@ class Dice:
         return Random(f"{self._seed}/{purpose}/{message_id}")  # noqa: S311 -- reproducible chance, no secret
 
 
-def get_faults(conn: psycopg.Connection[tuple[object, ...]]) -> Faults:
+def get_faults(conn: TupleConnection) -> Faults:
     """The faults that are switched on now."""
     stored = fetch_value(conn, _SQL.get_faults)
     return Faults() if stored is None else msgspec.json.decode(stored, type=Faults)
 
 
-def set_faults(conn: psycopg.Connection[tuple[object, ...]], faults: Faults) -> None:
+def set_faults(conn: TupleConnection, faults: Faults) -> None:
     """Switches faults on and off from the next batch on; `Faults()` switches all of them off."""
     conn.execute(_SQL.set_faults, {"faults": msgspec.json.encode(faults).decode()})
 
 
-def lock_faults(conn: psycopg.Connection[tuple[object, ...]]) -> None:
+def lock_faults(conn: TupleConnection) -> None:
     """Keeps others from changing or counting down the faults until the transaction ends."""
     conn.execute(_SQL.lock_faults)
 

@@ -8,15 +8,14 @@ from enum import Enum
 from random import Random
 
 import msgspec
-import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.faults import Chance
 
-Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("service", package="kvitt.rails.oppdrag.emulator")
 
 
@@ -161,7 +160,7 @@ class _ServiceDice:
         return Random(f"{self._seed}/{purpose}/{self._message_id}")  # noqa: S311 -- reproducible chance, no secret
 
 
-def service_settings(conn: Connection) -> ServiceSettings:
+def service_settings(conn: TupleConnection) -> ServiceSettings:
     """How the service behaves now, and what goes wrong there."""
     settings = fetch_one(conn, ServiceSettings, _SQL.service_settings, habits=decoded_habits, faults=decoded_faults)
     assert settings is not None, "a migration made the row"
@@ -178,27 +177,27 @@ def decoded_faults(text: str) -> ServiceFaults:
     return msgspec.json.decode(text, type=ServiceFaults)
 
 
-def get_habits(conn: Connection) -> ServiceHabits:
+def get_habits(conn: TupleConnection) -> ServiceHabits:
     """How the service behaves now."""
     return service_settings(conn).habits
 
 
-def set_habits(conn: Connection, habits: ServiceHabits) -> None:
+def set_habits(conn: TupleConnection, habits: ServiceHabits) -> None:
     """Makes the service behave so from the next request on."""
     conn.execute(_SQL.set_habits, {"habits": msgspec.json.encode(habits).decode()})
 
 
-def get_service_faults(conn: Connection) -> ServiceFaults:
+def get_service_faults(conn: TupleConnection) -> ServiceFaults:
     """The faults that are switched on there now."""
     return service_settings(conn).faults
 
 
-def set_service_faults(conn: Connection, faults: ServiceFaults) -> None:
+def set_service_faults(conn: TupleConnection, faults: ServiceFaults) -> None:
     """Switches faults on and off from the next request on; `ServiceFaults()` switches all of them off."""
     conn.execute(_SQL.set_service_faults, {"faults": msgspec.json.encode(faults).decode()})
 
 
-def lock_service(conn: Connection) -> None:
+def lock_service(conn: TupleConnection) -> None:
     """Keeps others from changing or counting down the faults until the transaction ends."""
     conn.execute(_SQL.lock_service)
 

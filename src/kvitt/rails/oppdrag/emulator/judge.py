@@ -7,9 +7,9 @@ from itertools import chain, groupby, islice
 from typing import Final
 
 import msgspec
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch, fetch_one, fetch_value, fetch_values, named
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.bank_days import oslo_day, oslo_moment
@@ -18,7 +18,6 @@ from kvitt.rails.oppdrag.emulator.reported import BUCKETS, StatedLine, StatedTot
 from kvitt.rails.oppdrag.emulator.schedule import in_force
 from kvitt.rails.oppdrag.emulator.store import entry_of
 
-Connection = psycopg.Connection[tuple[object, ...]]
 MOST_DETAILS: Final = 70
 _AT_ONCE: Final = 2000
 _SQL = load("reconciliation", package="kvitt.rails.oppdrag.emulator")
@@ -105,7 +104,7 @@ class _UnevenField(Struct, frozen=True):
     found: str
 
 
-def add_differences(conn: Connection, differences: Iterable[RunDifference]) -> None:
+def add_differences(conn: TupleConnection, differences: Iterable[RunDifference]) -> None:
     """Records differences, in their order."""
     found = [*differences]
     if found:
@@ -120,7 +119,7 @@ def add_differences(conn: Connection, differences: Iterable[RunDifference]) -> N
         conn.execute(_SQL.add_differences, arrays)
 
 
-def judge_run(conn: Connection, run_id: str, now: datetime) -> None:
+def judge_run(conn: TupleConnection, run_id: str, now: datetime) -> None:
     """Ends a run, and records where it differs from the rail's own records."""
     run = fetch_one(conn, _RunRange, _SQL.end_run, {"run_id": run_id, "now": now})
     assert run is not None, "it was opened by its first message"
@@ -141,7 +140,7 @@ def judge_run(conn: Connection, run_id: str, now: datetime) -> None:
             add_differences(conn, some)
 
 
-def _of_messages(conn: Connection, run_id: str, shape: _MessageCounts) -> Iterator[RunDifference]:
+def _of_messages(conn: TupleConnection, run_id: str, shape: _MessageCounts) -> Iterator[RunDifference]:
     what, row = RunDifferenceKind, {"run_id": run_id}
     if shape.first_action != "START":
         yield RunDifference(run_id, what.NO_START, expected="START", found=shape.first_action)
@@ -173,7 +172,7 @@ def _of_totals(run_id: str, run: _RunRange, stated: Sequence[_PlacedTotals], tot
         yield RunDifference(run_id, RunDifferenceKind.NOT_ADDED_UP, about="total", expected=f"{count} orders, {kroner} kr", found=total)
 
 
-def _of_range(conn: Connection, run_id: str, run: _RunRange) -> Iterator[RunDifference]:
+def _of_range(conn: TupleConnection, run_id: str, run: _RunRange) -> Iterator[RunDifference]:
     if run.first_rank[0] != run.last_rank[0] or run.first_rank > run.last_rank:
         yield RunDifference(run_id, RunDifferenceKind.KEYS, found=f"{run.first_key} to {run.last_key}")
     if not _is_of_numbers(run):
@@ -187,7 +186,7 @@ def _is_of_numbers(run: _RunRange) -> bool:
     return run.first_rank.startswith("n")
 
 
-def _of_same_range(conn: Connection, run_id: str) -> Iterator[RunDifference]:
+def _of_same_range(conn: TupleConnection, run_id: str) -> Iterator[RunDifference]:
     for earlier in fetch_values(conn, _SQL.same_range, {"run_id": run_id}):
         yield RunDifference(run_id, RunDifferenceKind.SAME_RANGE, found=earlier)
 
@@ -201,7 +200,9 @@ def _total_arrays(totals: Mapping[str, StatedTotal]) -> dict[str, list[object]]:
     }
 
 
-def _of_line_totals(conn: Connection, run_id: str, shape: _MessageCounts, totals: Mapping[str, StatedTotal]) -> Iterator[RunDifference]:
+def _of_line_totals(
+    conn: TupleConnection, run_id: str, shape: _MessageCounts, totals: Mapping[str, StatedTotal]
+) -> Iterator[RunDifference]:
     """The totals count the cases that were sent, and the sum of their lines' amounts (iverksetting §5.6)."""
     if not totals:
         return
@@ -215,7 +216,7 @@ def _of_line_totals(conn: Connection, run_id: str, shape: _MessageCounts, totals
         yield RunDifference(run_id, RunDifferenceKind.SIGN, about="total", expected=sign, found=stated.sign)
 
 
-def _of_lines(conn: Connection, run_id: str, area: str, at: datetime) -> Iterator[RunDifference]:
+def _of_lines(conn: TupleConnection, run_id: str, area: str, at: datetime) -> Iterator[RunDifference]:
     """Compares what is in force by the rail's own arithmetic with what was reported; both are streamed, case by case."""
     day = oslo_day(at)
     with conn.cursor(name="entries_of_area") as entries, conn.cursor(name="reported_lines", row_factory=named(StatedLine)) as reported:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch, fetch_later, fetch_value
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.bank_days import end_of_month, is_bank_day, next_bank_day
@@ -22,7 +22,6 @@ from kvitt.rails.oppdrag.emulator.reckoning import Recovery, RunPeriod, RunResul
 from kvitt.rails.oppdrag.emulator.store import take_turns
 from kvitt.rails.oppdrag.emulator.withholding import withheld, withholdings
 
-Connection = psycopg.Connection[tuple[object, ...]]
 CASES_PER_TRANSACTION = 200
 _OSLO = ZoneInfo("Europe/Oslo")
 _SQL = load("payments", package="kvitt.rails.oppdrag.emulator")
@@ -81,7 +80,7 @@ class _KnownPerson(Struct, frozen=True):
     person: str
 
 
-def money_of_cases(conn: Connection, cases: Sequence[CaseAtRail], posted_before: datetime | None) -> dict[CaseAtRail, CaseMoney]:
+def money_of_cases(conn: TupleConnection, cases: Sequence[CaseAtRail], posted_before: datetime | None) -> dict[CaseAtRail, CaseMoney]:
     """The money of those cases that exist; `posted_before` None: every accepted line counts."""
     arrays = case_arrays(cases)
     # One way to the database and back for all of it.
@@ -108,23 +107,23 @@ def posting_limit(day: date) -> datetime:
     return datetime.combine(day, time.min, _OSLO)
 
 
-def last_run(conn: Connection) -> date | None:
+def last_run(conn: TupleConnection) -> date | None:
     """The day of the newest payment run that was played."""
     found: date | None = fetch_value(conn, _SQL.last_run)
     return found
 
 
-def next_run(conn: Connection, today: date) -> date:
+def next_run(conn: TupleConnection, today: date) -> date:
     """The run that comes next."""
     return next_bank_day(max(today, last_run(conn) or today))
 
 
-def posted_rows(conn: Connection, area: str, case_id: str) -> tuple[PostedRow, ...]:
+def posted_rows(conn: TupleConnection, area: str, case_id: str) -> tuple[PostedRow, ...]:
     """The rows that runs posted on a case, in order."""
     return tuple(fetch(conn, PostedRow, _SQL.run_rows, {"area": area, "case_id": case_id}))
 
 
-def pay(conn: Connection, day: date, now: datetime) -> PlayedRun:
+def pay(conn: TupleConnection, day: date, now: datetime) -> PlayedRun:
     """Plays the payment run of a day: everything that is due up to the end of its month is paid, and what was paid too much recovered.
 
     Raises CannotPay for a day that is no bank day or lies before the newest run.
@@ -142,7 +141,7 @@ def pay(conn: Connection, day: date, now: datetime) -> PlayedRun:
     return PlayedRun(day, *(sum(each) for each in zip((0, 0, 0), *played, strict=True)))
 
 
-def _batches(conn: Connection) -> Iterator[list[CaseAtRail]]:
+def _batches(conn: TupleConnection) -> Iterator[list[CaseAtRail]]:
     after = CaseAtRail("", "")
     while found := fetch(
         conn, CaseAtRail, _SQL.cases_after, {"area": after.area, "case_id": after.case_id, "limit": CASES_PER_TRANSACTION}
@@ -151,7 +150,7 @@ def _batches(conn: Connection) -> Iterator[list[CaseAtRail]]:
         after = found[-1]
 
 
-def _pay_cases(conn: Connection, cases: Sequence[CaseAtRail], day: date, posted_before: datetime | None) -> tuple[int, int, int]:
+def _pay_cases(conn: TupleConnection, cases: Sequence[CaseAtRail], day: date, posted_before: datetime | None) -> tuple[int, int, int]:
     """Pays these cases; returns how many had something to pay or recover, and the kroner of each."""
     with conn.transaction():
         take_turns(conn, [f"case {case.area} {case.case_id}" for case in cases])
@@ -178,7 +177,7 @@ def _sums(results: Iterable[RunResult]) -> tuple[int, int]:
     return paid, sum(amount for each in found for amount in each.recovered.values())
 
 
-def _write_paid(conn: Connection, due: Mapping[CaseAtRail, Sequence[DayMoney]]) -> None:
+def _write_paid(conn: TupleConnection, due: Mapping[CaseAtRail, Sequence[DayMoney]]) -> None:
     conn.execute(_SQL.forget_paid, case_arrays(list(due)))
     rows = [(case, money) for case, found in due.items() for money in found]
     arrays = {
@@ -195,7 +194,7 @@ def _write_paid(conn: Connection, due: Mapping[CaseAtRail, Sequence[DayMoney]]) 
     conn.execute(_SQL.add_paid, arrays)
 
 
-def _write_recoveries(conn: Connection, changed: Mapping[CaseAtRail, tuple[Mapping[Recovery, int], Mapping[Recovery, int]]]) -> None:
+def _write_recoveries(conn: TupleConnection, changed: Mapping[CaseAtRail, tuple[Mapping[Recovery, int], Mapping[Recovery, int]]]) -> None:
     """Each item: what was under recovery, and by how much that has grown or shrunk."""
     rows = [
         (case, place, before.get(place, 0) + change) for case, (before, changes) in changed.items() for place, change in changes.items()
@@ -213,7 +212,7 @@ def _write_recoveries(conn: Connection, changed: Mapping[CaseAtRail, tuple[Mappi
     conn.execute(_SQL.end_recoveries, arrays)
 
 
-def _write_rows(conn: Connection, day: date, periods: Mapping[CaseAtRail, Sequence[RunPeriod]]) -> None:
+def _write_rows(conn: TupleConnection, day: date, periods: Mapping[CaseAtRail, Sequence[RunPeriod]]) -> None:
     rows = [(case, period, row) for case, found in periods.items() for period in found for row in period.rows]
     arrays = {
         **case_arrays([case for case, _, _ in rows]),

@@ -46,7 +46,7 @@ class Unreadable(Struct, frozen=True):
     problem: str
 
 
-Reading = ReceivedOrder | Invalid | Garbled | Unreadable
+ParsedOrder = ReceivedOrder | Invalid | Garbled | Unreadable
 
 # Atomic and possessive, so that no prolog, however long and odd, is looked at twice.
 _PROLOG = rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+"
@@ -65,7 +65,7 @@ _VALIDATING = threading.Lock()
 """A schema keeps the problems of its last validation on itself."""
 
 
-def read(body: bytes) -> Reading:
+def read(body: bytes) -> ParsedOrder:
     """The order in `body`, or why it is none; never raises, whatever the bytes."""
     if len(body) > LARGEST_ORDER_BYTES:
         return Unreadable(f"{len(body)} bytes is more than {LARGEST_ORDER_BYTES}")

@@ -10,17 +10,16 @@ from itertools import chain
 from typing import Final
 
 import msgspec
-import psycopg
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import Delivery, Queue
 from kvitt.rails.oppdrag.emulator.judge import RunDifference, RunDifferenceKind, add_differences, judge_run
 from kvitt.rails.oppdrag.emulator.reported import StatedMessage, key_rank, read_reported
 
-Connection = psycopg.Connection[tuple[object, ...]]
 _BATCH: Final = 200
 _SQL = load("reconciliation", package="kvitt.rails.oppdrag.emulator")
 _Arrived = tuple[Delivery, StatedMessage]
@@ -55,7 +54,7 @@ class JudgedRun(ReceivedRun, frozen=True):
         return self.ended_at is not None and not self.differences
 
 
-def take_reported(conn: Connection, queue: Queue, now: datetime) -> int:
+def take_reported(conn: TupleConnection, queue: Queue, now: datetime) -> int:
     """Takes the next messages from the queue, unless another emulator does; returns how many. Raises ConnectionError and psycopg errors."""
     if not fetch_value(conn, _SQL.try_turn):
         return 0
@@ -70,7 +69,7 @@ def take_reported(conn: Connection, queue: Queue, now: datetime) -> int:
             conn.execute(_SQL.end_turn)
 
 
-def keep_reported(conn: Connection, deliveries: Sequence[Delivery], now: datetime) -> None:
+def keep_reported(conn: TupleConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Keeps messages in their order, and judges the runs that end with one of them, all in one transaction."""
     once = {(delivery.message_id, delivery.body): delivery for delivery in deliveries}
     arrived = [(delivery, read_reported(delivery.body)) for delivery in once.values()]
@@ -91,7 +90,7 @@ def _up_to_ends(arrived: Sequence[_Arrived]) -> Iterator[Sequence[_Arrived]]:
         yield part
 
 
-def _keep(conn: Connection, arrived: Sequence[_Arrived], now: datetime) -> None:
+def _keep(conn: TupleConnection, arrived: Sequence[_Arrived], now: datetime) -> None:
     fresh_ids = set(fetch_values(conn, _SQL.add_messages, {**_message_arrays(arrived), "now": now}))
     fresh = [message for delivery, message in arrived if delivery.message_id in fresh_ids]
     ended = set(fetch_values(conn, _SQL.ended_runs, {"run_ids": [message.run_id for message in fresh]}))
@@ -128,7 +127,7 @@ def _message_arrays(arrived: Sequence[_Arrived]) -> dict[str, list[object]]:
     }
 
 
-def _add_runs(conn: Connection, messages: Sequence[StatedMessage], now: datetime) -> None:
+def _add_runs(conn: TupleConnection, messages: Sequence[StatedMessage], now: datetime) -> None:
     keys = [_keys(message) for message in messages]
     arrays = {
         "run_ids": [message.run_id for message in messages],
@@ -149,7 +148,7 @@ def _keys(message: StatedMessage) -> tuple[str, str]:
     return message.fields.get("nokkelFom", at), message.fields.get("nokkelTom", at)
 
 
-def _add_content(conn: Connection, messages: Sequence[StatedMessage]) -> None:
+def _add_content(conn: TupleConnection, messages: Sequence[StatedMessage]) -> None:
     details = [(message.run_id, detail) for message in messages for detail in message.details]
     if details:
         names = {
@@ -177,7 +176,7 @@ def _add_content(conn: Connection, messages: Sequence[StatedMessage]) -> None:
         conn.execute(_SQL.add_lines, {**arrays, "run_ids": [run_id for run_id, _ in lines]})
 
 
-def reconciliations(conn: Connection, run_id: str | None = None) -> tuple[JudgedRun, ...]:
+def reconciliations(conn: TupleConnection, run_id: str | None = None) -> tuple[JudgedRun, ...]:
     """All runs that came, or one, in the order in which they began, with where they differ."""
     found: dict[str, list[RunDifference]] = {}
     for each in fetch(conn, RunDifference, _SQL.differences, {"run_id": run_id}, what=RunDifferenceKind):

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.order import LineEntry
 from kvitt.rails.oppdrag.emulator.store import entry_of
@@ -51,13 +51,13 @@ class Day(Struct, frozen=True):
     class_code: str
 
 
-def spans(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[DaySpan, ...]:
+def spans(conn: TupleConnection, area: str, case_id: str) -> tuple[DaySpan, ...]:
     """The valid pieces of the case's chains, sorted by chain and first day; empty for an unknown case."""
     rows = conn.execute(_SQL.entries_of_case, {"area": area, "case_id": case_id}).fetchall()
     return pieces(entry_of(row) for row in rows)
 
 
-def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[str, str, tuple[DaySpan, ...]]]:
+def all_spans(conn: TupleConnection) -> Iterator[tuple[str, str, tuple[DaySpan, ...]]]:
     """As `spans` for every case, in the order of (area, case id) by code points, streamed; each item: area, case id, spans."""
     with conn.transaction(), conn.cursor(name="all_spans") as cursor:
         cursor.itersize = 5000
@@ -66,7 +66,7 @@ def all_spans(conn: psycopg.Connection[tuple[object, ...]]) -> Iterator[tuple[st
             yield case.area, case.case_id, pieces(entries)
 
 
-def schedule(conn: psycopg.Connection[tuple[object, ...]], area: str, case_id: str) -> tuple[Day, ...]:
+def schedule(conn: TupleConnection, area: str, case_id: str) -> tuple[Day, ...]:
     """Returns what falls due day by day, sorted by chain and date; not beyond what `days_of` reads."""
     return days_of(spans(conn, area, case_id))[0]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import write_all
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, OrderDecision
@@ -15,11 +15,10 @@ from kvitt.rails.oppdrag.emulator.order import (
     ReceivedHoldBack,
     ReceivedOrder,
 )
-from kvitt.rails.oppdrag.emulator.reading import Reading
+from kvitt.rails.oppdrag.emulator.reading import ParsedOrder
 from kvitt.rails.oppdrag.emulator.reported import key_rank, moment
 from kvitt.rails.oppdrag.emulator.rows import KnownCaseRow, LineEntryRow, Receipt, ReceivedMessageRow
 
-Connection = psycopg.Connection[tuple[object, ...]]
 _SQL = load("emulator", package="kvitt.rails.oppdrag.emulator")
 
 
@@ -28,7 +27,7 @@ class HandledMessage(Struct, frozen=True):
 
     message_id: str
     digest: bytes
-    reading: Reading
+    reading: ParsedOrder
     decision: OrderDecision
     outcome: str
     receipts: tuple[Receipt, ...]
@@ -40,18 +39,18 @@ class HandledMessage(Struct, frozen=True):
         return self.reading.case if isinstance(self.reading, ReceivedOrder) else CaseAtRail("", "")
 
 
-def take_turns(conn: Connection, names: Sequence[str]) -> None:
+def take_turns(conn: TupleConnection, names: Sequence[str]) -> None:
     """Keeps other emulators away from the names until the transaction ends."""
     conn.execute(_SQL.take_turns, {"names": names})
 
 
-def known_digests(conn: Connection, message_ids: Sequence[str]) -> Mapping[str, bytes]:
+def known_digests(conn: TupleConnection, message_ids: Sequence[str]) -> Mapping[str, bytes]:
     """Digest by message id of those received before."""
     rows = conn.execute(_SQL.known_messages, {"message_ids": message_ids}, binary=True).fetchall()
     return {str(message_id): bytes(digest) for message_id, digest in rows if isinstance(digest, bytes)}
 
 
-def load_known_cases(conn: Connection, orders: Sequence[ReceivedOrder]) -> KnownCases:
+def load_known_cases(conn: TupleConnection, orders: Sequence[ReceivedOrder]) -> KnownCases:
     """Returns what the books say of the orders' cases and of the lines that they name."""
     cases = sorted({order.case for order in orders})
     with_hold_backs = sorted({order.case for order in orders if order.hold_backs})
@@ -78,7 +77,7 @@ def entry_of(row: Sequence[object]) -> LineEntry:
     return LineEntry(CaseAtRail(str(area), str(case_id)), *rest)  # type: ignore[arg-type]
 
 
-def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -> None:
+def write(conn: TupleConnection, messages: Sequence[HandledMessage], now: datetime) -> None:
     """Adds the fresh messages, what the accepted ones change, and all their receipts."""
     received = [_received_row(message, now) for message in messages]
     cases = [_case_row(message) for message in messages if message.decision.opens_case]
@@ -89,14 +88,14 @@ def write(conn: Connection, messages: Sequence[HandledMessage], now: datetime) -
     _write_hold_backs(conn, messages)
 
 
-def repeat(conn: Connection, messages: Sequence[tuple[str, bool]], now: datetime) -> None:
+def repeat(conn: TupleConnection, messages: Sequence[tuple[str, bool]], now: datetime) -> None:
     """Counts repeats and lets their stored receipts leave again; each item: message id, and whether it was put anew."""
     message_ids = [message_id for message_id, _ in messages]
     conn.execute(_SQL.add_repeats, {"message_ids": message_ids})
     conn.execute(_SQL.send_again, {"message_ids": message_ids, "anew": [anew for _, anew in messages], "now": now})
 
 
-def conflict(conn: Connection, messages: Sequence[tuple[str, bytes]], receipts: Sequence[Receipt], now: datetime) -> None:
+def conflict(conn: TupleConnection, messages: Sequence[tuple[str, bytes]], receipts: Sequence[Receipt], now: datetime) -> None:
     """Records message ids that came with other bytes (each item: message id, digest) and answers them."""
     arrays = {"message_ids": [message_id for message_id, _ in messages], "digests": [digest for _, digest in messages], "now": now}
     conn.execute(_SQL.add_conflicts, arrays)
@@ -150,7 +149,7 @@ def _entry_row(entry: LineEntry, message_id: str) -> LineEntryRow:
     )
 
 
-def _write_hold_backs(conn: Connection, messages: Sequence[HandledMessage]) -> None:
+def _write_hold_backs(conn: TupleConnection, messages: Sequence[HandledMessage]) -> None:
     """The last hold-back for a first day of a case is the one that stays."""
     last: dict[tuple[CaseAtRail, date | None], ReceivedHoldBack] = {
         (message.case, hold_back.starts): hold_back for message in messages for hold_back in message.decision.hold_backs
@@ -196,7 +195,7 @@ class Duplicates(Struct, frozen=True):
     same_bytes: tuple[tuple[str, ...], ...]
 
 
-def received(conn: Connection) -> Iterator[Received]:
+def received(conn: TupleConnection) -> Iterator[Received]:
     """Every order received, by time, streamed."""
     with conn.transaction(), conn.cursor(name="received") as cursor:
         cursor.execute(_SQL.received)
@@ -204,7 +203,7 @@ def received(conn: Connection) -> Iterator[Received]:
             yield Received(*row)  # type: ignore[arg-type]
 
 
-def duplicates(conn: Connection) -> Duplicates:
+def duplicates(conn: TupleConnection) -> Duplicates:
     """Returns what came or counts more than once."""
     lines = conn.execute(_SQL.lines_accepted_twice).fetchall()
     conflicts = conn.execute(_SQL.conflicting_messages).fetchall()

@@ -14,12 +14,11 @@ from typing import TypeVar
 import psycopg
 from msgspec import Struct
 
-from kvitt.kernel.database import connect
+from kvitt.kernel.database import TupleConnection, connect
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.order import CaseAtRail
 
-Connection = psycopg.Connection[tuple[object, ...]]
 Made = TypeVar("Made")
 _SQL = load("service", package="kvitt.rails.oppdrag.emulator")
 
@@ -74,7 +73,7 @@ class Watch:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        self._conn: Connection | None = None
+        self._conn: TupleConnection | None = None
         self._turn = threading.Lock()
 
     def begin(self, visit: SimulationVisit, now: datetime) -> SimulationVisit:
@@ -101,7 +100,7 @@ class Watch:
         with self._turn:
             self._close()
 
-    def _begin(self, conn: Connection, visit: SimulationVisit, now: datetime) -> SimulationVisit:
+    def _begin(self, conn: TupleConnection, visit: SimulationVisit, now: datetime) -> SimulationVisit:
         case = {"areas": visit.case.areas, "case_id": visit.case.case_id}
         mark = fetch_one(conn, _Mark, _SQL.begin_simulation, {**case, "now": now})
         assert mark is not None, "the statement has one row"
@@ -112,7 +111,7 @@ class Watch:
             add_violations(conn, ViolationKind.SIMULATION_BEFORE_RECEIPT, [(visit.case, visit.message_id)], now)
         return SimulationVisit(visit.message_id, visit.case, visit.asked_at, is_marked=True, has_waited=not mark.is_free)
 
-    def _with_connection(self, act: Callable[[Connection], Made]) -> Made:
+    def _with_connection(self, act: Callable[[TupleConnection], Made]) -> Made:
         with self._turn:
             if self._conn is None or self._conn.closed:
                 self._conn = connect(self._conninfo, application="kvitt emulator watch")
@@ -128,7 +127,7 @@ class Watch:
             self._conn = None
 
 
-def add_violations(conn: Connection, kind: ViolationKind, met: Sequence[tuple[CaseAtRail, str]], now: datetime) -> None:
+def add_violations(conn: TupleConnection, kind: ViolationKind, met: Sequence[tuple[CaseAtRail, str]], now: datetime) -> None:
     """Records what met; each item: the case, and the message id of what came later."""
     arrays = {
         "areas": [case.area for case, _ in met],
@@ -138,11 +137,11 @@ def add_violations(conn: Connection, kind: ViolationKind, met: Sequence[tuple[Ca
     conn.execute(_SQL.add_violations, {**arrays, "kind": kind.value, "now": now})
 
 
-def violations(conn: Connection) -> tuple[Violation, ...]:
+def violations(conn: TupleConnection) -> tuple[Violation, ...]:
     """Every violation, in order; a hub that keeps its order of things leaves none."""
     return tuple(fetch(conn, Violation, _SQL.violations, how=ViolationKind))
 
 
-def simulated(conn: Connection) -> tuple[SimulatedRequest, ...]:
+def simulated(conn: TupleConnection) -> tuple[SimulatedRequest, ...]:
     """Every simulation that was asked for, in the order of the answers."""
     return tuple(fetch(conn, SimulatedRequest, _SQL.simulated))

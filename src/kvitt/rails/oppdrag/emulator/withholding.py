@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.reckoning import RowType, RunPeriod, RunRow
@@ -27,7 +27,7 @@ class Withholding(Struct, frozen=True):
     deduction_kroner: int = 0
 
 
-def put_withholding(conn: psycopg.Connection[tuple[object, ...]], withholding: Withholding) -> None:
+def put_withholding(conn: TupleConnection, withholding: Withholding) -> None:
     """Sets what is held back from a person from now on."""
     conn.execute(
         _SQL.put_withholding,
@@ -40,7 +40,7 @@ def put_withholding(conn: psycopg.Connection[tuple[object, ...]], withholding: W
     )
 
 
-def withholdings(conn: psycopg.Connection[tuple[object, ...]], persons: Iterable[str]) -> Mapping[str, Withholding]:
+def withholdings(conn: TupleConnection, persons: Iterable[str]) -> Mapping[str, Withholding]:
     """The withholding of each person that has one."""
     return {each.person: each for each in fetch(conn, Withholding, _SQL.withholdings, {"persons": sorted(set(persons))})}
 

@@ -7,10 +7,10 @@ runs have something to do for them. Source: helved §4.8, §5.2.
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.rails.oppdrag.emulator import answers
 from kvitt.rails.oppdrag.emulator.bank_days import end_of_month
 from kvitt.rails.oppdrag.emulator.decide import KnownCases, decide
@@ -24,7 +24,6 @@ from kvitt.rails.oppdrag.emulator.simulation.faults import NO_RUN_PLAN
 from kvitt.rails.oppdrag.emulator.simulation.request import SimulationQuestion
 from kvitt.rails.oppdrag.emulator.withholding import Withholding, withheld
 
-Connection = psycopg.Connection[tuple[object, ...]]
 _MOST_DAYS = 250_000
 _LONGEST = timedelta(days=3660)
 """How far ahead the rail looks: an order may be without end."""
@@ -66,7 +65,7 @@ class Circumstances(Struct, frozen=True):
     has_case: bool = True
 
 
-def simulate(conn: Connection, asked: SimulationQuestion, when: Circumstances) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
+def simulate(conn: TupleConnection, asked: SimulationQuestion, when: Circumstances) -> tuple[SimulatedCase, ...] | EmulatedAnswer:
     """All that the order would lead to, the asked case first; nothing when it would change nothing; or why the rail says no to it."""
     case, today, next_run = asked.order.case, when.today, when.next_run
     others = [other for other in when.others if group_of(other.area) == group_of(case.area)]

@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-import psycopg
 from msgspec import Struct
 from psycopg import IsolationLevel
 
 from kvitt.kernel.clock import oslo
-from kvitt.kernel.database import pool
+from kvitt.kernel.database import TupleConnection, pool
 from kvitt.kernel.fetch import fetch_one
 from kvitt.kernel.queries import load
 from kvitt.rails.oppdrag.emulator.bank_days import is_open, next_bank_day, oslo_day
@@ -46,7 +45,6 @@ from kvitt.rails.oppdrag.emulator.simulation.request import ReadEnvelope, Simula
 from kvitt.rails.oppdrag.emulator.watch import SimulationVisit, Watch
 from kvitt.rails.oppdrag.emulator.withholding import Withholding
 
-Connection = psycopg.Connection[tuple[object, ...]]
 Struck = TypeVar("Struck")
 TOKEN_PATH: Final = "/rest/v1/sts/samltoken"  # noqa: S105 -- a path, no secret
 PROXY_TOKEN_PATH: Final = "/oauth2/v2.0/token"  # noqa: S105 -- likewise
@@ -207,7 +205,7 @@ class SimulationService:
             pending = PendingAnswer(read.found, frame, struck, self._watch.begin(visit, now))
             return pending if struck.slow_seconds else self._finished(conn, pending)
 
-    def _finished(self, conn: Connection, pending: PendingAnswer) -> ServiceAnswer:
+    def _finished(self, conn: TupleConnection, pending: PendingAnswer) -> ServiceAnswer:
         outcome, note = "failed", ""
         try:
             outcome, note, answer = self._worked_out(conn, pending)
@@ -215,7 +213,7 @@ class SimulationService:
             self._watch.end(pending.visit, outcome, note, self._clock())
         return answer
 
-    def _frame(self, conn: Connection, read: ReadEnvelope, proxy_token: str, now: datetime) -> ServiceFrame:
+    def _frame(self, conn: TupleConnection, read: ReadEnvelope, proxy_token: str, now: datetime) -> ServiceFrame:
         order = read.found.order if isinstance(read.found, SimulationQuestion) else None
         case, person = (order.case, order.person) if order else (_NO_CASE, "")
         arguments = {
@@ -231,7 +229,7 @@ class SimulationService:
         assert frame is not None, "a migration made the row"
         return frame
 
-    def _draw(self, conn: Connection, faults: ServiceFaults, draw: Callable[[ServiceFaults], tuple[Struck, ServiceFaults]]) -> Struck:
+    def _draw(self, conn: TupleConnection, faults: ServiceFaults, draw: Callable[[ServiceFaults], tuple[Struck, ServiceFaults]]) -> Struck:
         """Draws what strikes; a count is kept under a lock, so that two requests do not spend the same one."""
         if not counts_down(faults):
             return draw(faults)[0]
@@ -245,7 +243,7 @@ class SimulationService:
         self._watch.end(visit, outcome, note, self._clock())
         return answer
 
-    def _worked_out(self, conn: Connection, pending: PendingAnswer) -> tuple[str, str, ServiceAnswer]:
+    def _worked_out(self, conn: TupleConnection, pending: PendingAnswer) -> tuple[str, str, ServiceAnswer]:
         """The outcome, a note of it, and the answer."""
         now, struck = self._clock(), pending.struck
         if struck.fault is not None:
@@ -266,7 +264,7 @@ class SimulationService:
 
 
 @contextmanager
-def _one_snapshot(conn: Connection) -> Iterator[None]:
+def _one_snapshot(conn: TupleConnection) -> Iterator[None]:
     """A transaction that sees one moment. The connection goes back as it was: what counts faults down waits for locks."""
     conn.isolation_level = IsolationLevel.REPEATABLE_READ
     try:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
 
-import psycopg
 from msgspec import Struct
 
+from kvitt.kernel.database import TupleConnection
 from kvitt.kernel.fetch import fetch_value
 from kvitt.kernel.queries import load
 
@@ -36,7 +36,7 @@ class IssuedAssertion(Struct, frozen=True):
         ).encode()
 
 
-def issue(conn: psycopg.Connection[tuple[object, ...]], user: str, now: datetime, seconds: int) -> IssuedAssertion:
+def issue(conn: TupleConnection, user: str, now: datetime, seconds: int) -> IssuedAssertion:
     """A new assertion for the user."""
     assertion_id, until = f"SAML-{uuid4()}", now + timedelta(seconds=seconds)
     conn.execute(_SQL.add_assertion, {"assertion_id": assertion_id, "user_name": user, "valid_until": until, "now": now})
@@ -54,14 +54,14 @@ class IssuedPass(Struct, frozen=True):
         return json.dumps({"token_type": "Bearer", "access_token": self.token, "expires_in": self.seconds}).encode()
 
 
-def issue_pass(conn: psycopg.Connection[tuple[object, ...]], client_id: str, now: datetime, seconds: int) -> IssuedPass:
+def issue_pass(conn: TupleConnection, client_id: str, now: datetime, seconds: int) -> IssuedPass:
     """A new token of the proxy for the client."""
     token, until = f"PROXY-{uuid4()}", now + timedelta(seconds=seconds)
     conn.execute(_SQL.add_assertion, {"assertion_id": token, "user_name": client_id, "valid_until": until, "now": now})
     return IssuedPass(token, seconds)
 
 
-def may_pass(conn: psycopg.Connection[tuple[object, ...]], token: str, now: datetime) -> bool:
+def may_pass(conn: TupleConnection, token: str, now: datetime) -> bool:
     """Whether it is a token of the proxy, and good."""
     return bool(fetch_value(conn, _SQL.may_pass, {"proxy_token": token, "now": now}))
 

@@ -1,4 +1,4 @@
-"""What the console shows of senders: calls with what was done of them, what fails today, who waits for a busy case, limits used."""
+"""What the console shows of senders: calls with what was done of them, what fails today, who waits for an open order, limits used."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -117,7 +117,7 @@ def test_a_rejected_change_leaves_what_was_accepted(hub: CalledStage, uid: str) 
     assert (hub.status(uid), hub.shown(uid)) == ("OK", [("2026-06-01", "2026-06-05", 640)])
 
 
-def test_a_receipt_that_says_nothing_certain_leaves_the_payment_busy(hub: CalledStage, uid: str) -> None:
+def test_a_receipt_that_says_nothing_certain_leaves_its_order_open(hub: CalledStage, uid: str) -> None:
     hub.done("post", fortnight(uid), uid)
     receipts = hub.exchange()
     hub.settle([type(each)(f"{each.message_id} odd", each.body.replace(b">00<", b">77<")) for each in receipts])

@@ -51,7 +51,7 @@ class ContractKit(ABC):
     knows_repeats = True
     """A repeat hears the stored answer; else it is compared with what is accepted, and changes nothing."""
     queues = True
-    """A message of a busy case waits; else it is refused."""
+    """A message of a case with an open order is queued; else it is refused."""
 
     @property
     def contract(self) -> Contract:

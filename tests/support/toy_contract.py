@@ -37,7 +37,7 @@ PAYMENTS, STATUS = "toy.payments", "toy.status"
 _BENEFIT: Final = BENEFITS["HOYERE_UTDANNING_SKOLEPENGER"]
 _TERMS: Final = SCHEMES[Scheme.VALP]
 _DOC: Final = "docs/contract-port.md"
-_BUSY: Final = Refusal(423, "the case waits for the rail, try again", _DOC)
+_ORDER_IS_OPEN: Final = Refusal(423, "the case waits for the rail, try again", _DOC)
 _STATUSES: Final = {"received": Status.RECEIVED, "paid": Status.OK, "unchanged": Status.OK}
 
 
@@ -68,7 +68,7 @@ class ToyContract(Contract):
 
     def when_order_is_open(self, message: InboxMessage) -> Refusal:  # noqa: ARG002 - all are asked to come again
         """A sender that can send a line can send it twice."""
-        return _BUSY
+        return _ORDER_IS_OPEN
 
     def derive(self, message: InboxMessage, case: CaseState, at: datetime) -> Sequence[Order] | Refusal:
         """The hub makes the lines, by the derivation that corrects each payment on its own."""

@@ -59,6 +59,7 @@ OTHER_TYPES = {
 PROSE = {
     "aside": "skipped",
     "buried|bury": "dead letter",
+    "busy cases?|(?:case|payment) is busy": "has an open order",
     "desks?": "handler",
     "dialects?": "form, contract",
     "doors?": "API, channel",
@@ -156,6 +157,12 @@ def test_what_the_trade_has_a_word_for_has_no_other(word: str) -> None:
     # A word without "_" is a whole part of a name; that it is in the name at all is looked up faster.
     held = [name for name in names() if word in name.lower()]
     assert {name: names()[name] for name in held if "_" in word or word in map(str.lower, _PARTS.findall(name))} == {}
+
+
+def test_a_case_is_not_busy_but_has_an_open_order() -> None:
+    """Elsewhere a connection, a server or the owner of a step may be."""
+    busy = {name: paths for name, paths in names().items() if "busy" in map(str.lower, _PARTS.findall(name))}
+    assert {path for paths in busy.values() for path in paths if path.startswith(("contracts/", "disbursement/"))} == set()
 
 
 @cache

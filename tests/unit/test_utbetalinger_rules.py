@@ -215,10 +215,10 @@ _STORED = _stored(FORTNIGHT)
     ("found", "refusal"),
     [
         (PaymentFound(_STORED), changes.exists_already(_UID)),
-        (PaymentFound(_STORED, busy=True), changes.exists_already(_UID)),
-        (PaymentFound(None, pending=True, busy=True), changes.exists_already(_UID)),
+        (PaymentFound(_STORED, has_open_order=True), changes.exists_already(_UID)),
+        (PaymentFound(None, pending=True, has_open_order=True), changes.exists_already(_UID)),
         (PaymentFound(None, in_other_case=True), changes.exists_already(_UID)),
-        (PaymentFound(None, busy=True), changes.CASE_BUSY),
+        (PaymentFound(None, has_open_order=True), changes.CASE_HAS_OPEN_ORDER),
         (PaymentFound(None), None),
     ],
 )
@@ -231,12 +231,12 @@ def test_a_payment_is_made_once(found: PaymentFound, refusal: Refusal | None) ->
     ("body", "found", "status", "message"),
     [
         (_WEEK, PaymentFound(None), 404, "Fant ikke utbetaling med uid"),
-        (_WEEK, PaymentFound(None, busy=True), 404, "Fant ikke utbetaling med uid"),
+        (_WEEK, PaymentFound(None, has_open_order=True), 404, "Fant ikke utbetaling med uid"),
         (_WEEK, PaymentFound(None, in_other_case=True), 400, "Kan ikke endre 'sakId'"),
-        (_WEEK, PaymentFound(None, pending=True, busy=True), 423, "har et pågående oppdrag, vent til dette er ferdig"),
+        (_WEEK, PaymentFound(None, pending=True, has_open_order=True), 423, "har et pågående oppdrag, vent til dette er ferdig"),
         (
             {**_WEEK, "personident": "12345678910"},
-            PaymentFound(_STORED, busy=True),
+            PaymentFound(_STORED, has_open_order=True),
             423,
             "har et pågående oppdrag, vent til dette er ferdig",
         ),

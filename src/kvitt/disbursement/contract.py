@@ -102,7 +102,7 @@ class Contract(Protocol):
         """The key of the dry run whose simulation an approver saw, if a message names one; it is refused where that is no more so."""
         return None
 
-    def refused_while_busy(self, message: InboxMessage, text: str) -> Refusal:  # noqa: ARG002 - the usual answer looks at nothing
+    def refused_while_order_is_open(self, message: InboxMessage, text: str) -> Refusal:  # noqa: ARG002 - the usual answer looks at nothing
         """The refusal of a dry run whose case has an open order, or is contradicted; `text` says which, and since when."""
         return Refusal(409, text, BASE)
 

@@ -136,7 +136,7 @@ class Handler:
         if self.is_of_another(case, message):
             return self._refuse_of_another(case, message, record)
         if message.dry_run and (waits := open_order_failure(case, self._now)):
-            return self.refuse(case, message, record, self._contract.refused_while_busy(message, waits.text))
+            return self.refuse(case, message, record, self._contract.refused_while_order_is_open(message, waits.text))
         if case.must_queue:
             decided = self._contract.when_order_is_open(message)
             if decided is WhenOrderIsOpen.QUEUE:

@@ -292,9 +292,9 @@ OF_PAYMENTS: Final[Iterable[Refusal]] = (
     refusals.NO_REAL_CHANGE,
     refusals.owned_by_another("iverksetting"),
     changes.NOT_MATCHED,
-    changes.BUSY_TO_UPDATE,
-    changes.BUSY_TO_DELETE,
-    changes.CASE_BUSY,
+    changes.OPEN_ORDER_AT_UPDATE,
+    changes.OPEN_ORDER_AT_DELETE,
+    changes.CASE_HAS_OPEN_ORDER,
     ONE_PERSON,
 )
 """Refusals of single payments."""
@@ -309,7 +309,7 @@ OF_MOVED_PAYMENTS: Final[Iterable[Refusal]] = (
     moved_to(_MOVED_TO),
     TAKEN,
     TAKEN_HERE,
-    changes.BUSY_TO_UPDATE,
+    changes.OPEN_ORDER_AT_UPDATE,
     moving.not_moved(Scheme.TILLEGGSSTONADER),
 )
 """Refusals of payments that are to move."""

@@ -62,7 +62,7 @@ _OF_SIMULATIONS: Final[Mapping[int, str]] = {
     **{status: meaning for status, meaning in _MEANINGS.items() if status in (400, 403, 413, 415, 429, 500)},
     404: "the rail does not know the person, or the case, or the line before",
     408: "the rail did not answer in time",
-    409: "the decision before has not ended well, or the case is busy, or another contract's; the rail has the order already; "
+    409: "the decision before has not ended well, or the case has an open order, or is another contract's; the rail has the order already; "
     "or the `Transaction-ID` was used for another question",
     422: "the order can not be simulated, or breaks a rule of the rail",
     501: "the scheme's rail does not simulate",

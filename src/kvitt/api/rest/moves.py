@@ -29,7 +29,7 @@ from kvitt.contracts.iverksetting.lookup import status_of
 from kvitt.contracts.iverksetting.moving import DECISION_OPEN, DECISION_UNKNOWN, NO_CHAIN, RESULT_UNKNOWN, AskedMove
 from kvitt.contracts.iverksetting.texts import Wording
 from kvitt.contracts.utbetalinger.answers import ErrorObject
-from kvitt.contracts.utbetalinger.changes import BUSY_TO_UPDATE
+from kvitt.contracts.utbetalinger.changes import OPEN_ORDER_AT_UPDATE
 from kvitt.contracts.utbetalinger.contract import NAME as SINGLE_PAYMENTS
 from kvitt.contracts.utbetalinger.moving import (
     AskedIds,
@@ -128,7 +128,7 @@ class PaymentMoves(Struct, frozen=True):
 
         found = await self.work.on_thread(do)
         if isinstance(found, Refusal):
-            return refused(BUSY_TO_UPDATE if found == OPEN_ORDER else found)
+            return refused(OPEN_ORDER_AT_UPDATE if found == OPEN_ORDER else found)
         there = {each.payment_id: each for each in found.payments}
         body = payments_body([there[to] for to in asked.values()]) if dry_run else b""
         return Response(body, status_code=HTTPStatus.OK, media_type=_JSON if dry_run else None)

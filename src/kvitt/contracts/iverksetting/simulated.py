@@ -178,7 +178,7 @@ class SimulatedDecisions(Iverksetting):
         """The decision that a question is about."""
         return as_simulated(super().read(record))
 
-    def refused_while_busy(self, message: InboxMessage, text: str) -> Refusal:  # noqa: ARG002 - the contract has a text of its own
+    def refused_while_order_is_open(self, message: InboxMessage, text: str) -> Refusal:  # noqa: ARG002 - the contract has a text of its own
         """The previous decision has no receipt yet."""
         return NOT_TO_BE_SIMULATED.refusal(enactment_call(message.headers).terms.generation)
 
@@ -232,7 +232,7 @@ def answered(kept: bytes, generation: Generation) -> tuple[int, ContractBody]:
 
 
 def may_pass(kept: bytes) -> bool:
-    """Whether the same question may be answered otherwise by and by: the decision before has not ended well yet, or its case is busy."""
+    """Whether the same question may be answered otherwise by and by: the decision before has not ended well yet, or an order is open."""
     error = None if kept == _NO_CHANGE or kept.startswith(_FIGURES) else decode_document(kept).error
     return error in [NOT_TO_BE_SIMULATED.refusal(generation) for generation in Generation]
 

@@ -21,10 +21,10 @@ from kvitt.disbursement.values import Action, CaseId, Instruction, Order, Paymen
 from kvitt.formats import etags
 from kvitt.formats.etags import may_change
 
-_BUSY_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
-BUSY_TO_UPDATE: Final = Refusal(423, f"U{_BUSY_TEXT}", BASE)
-BUSY_TO_DELETE: Final = Refusal(423, f"u{_BUSY_TEXT}", BASE)
-CASE_BUSY: Final = Refusal(423, "Saken har et pågående oppdrag, vent til dette er ferdig", BASE)
+_OPEN_ORDER_TEXT: Final = "tbetalingen har et pågående oppdrag, vent til dette er ferdig"
+OPEN_ORDER_AT_UPDATE: Final = Refusal(423, f"U{_OPEN_ORDER_TEXT}", BASE)
+OPEN_ORDER_AT_DELETE: Final = Refusal(423, f"u{_OPEN_ORDER_TEXT}", BASE)
+CASE_HAS_OPEN_ORDER: Final = Refusal(423, "Saken har et pågående oppdrag, vent til dette er ferdig", BASE)
 OTHER_RATE_TYPE: Final = Refusal(400, "Kan ikke ha forskjellige satstyper", BASE)
 OTHER_PERIODS: Final = Refusal(400, "Periodene i utbetalingen samsvarer ikke med det som er lagret hos utsjekk.", BASE)
 NOT_MATCHED: Final = Refusal(412, "Utbetalingen er en annen enn den som If-Match navngir", BASE)
@@ -71,14 +71,14 @@ class PaymentCall(Instruction, frozen=True):
 class PaymentFound(Struct, frozen=True):
     """The state that a call finds. `accepted` is None for a payment that the rail never took, or that has ceased.
 
-    `pending`: an open order of its case pays it; `in_other_case`: another case has it; `busy`: nothing may be derived for the case now;
+    `pending`: an open order pays it; `in_other_case`: another case has it; `has_open_order`: its case has one or is contradicted;
     `of_decisions`: a chain of decisions has the id, which no caller chose, for it did not move when its case did.
     """
 
     accepted: Payment | None
     pending: bool = False
     in_other_case: bool = False
-    busy: bool = False
+    has_open_order: bool = False
     of_decisions: bool = False
 
 
@@ -114,8 +114,8 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
     stored = found.accepted
     if stored is None and not found.pending:
         return unchangeable("sakId") if found.in_other_case else _missing(call)
-    if found.busy or stored is None:
-        return BUSY_TO_DELETE if call.operation is PaymentOperation.DELETE else BUSY_TO_UPDATE
+    if found.has_open_order or stored is None:
+        return OPEN_ORDER_AT_DELETE if call.operation is PaymentOperation.DELETE else OPEN_ORDER_AT_UPDATE
     if not may_change(call.if_match, etag_of(stored)):
         return NOT_MATCHED
     return _changed_for_life(call, stored) or _refused_periods(call, stored)
@@ -124,7 +124,7 @@ def refused(call: PaymentCall, found: PaymentFound) -> Refusal | None:
 def _refused_post(call: PaymentCall, found: PaymentFound) -> Refusal | None:
     if found.accepted is not None or found.pending or found.in_other_case or found.of_decisions:
         return exists_already(call.payment.payment_id)
-    return CASE_BUSY if found.busy else None
+    return CASE_HAS_OPEN_ORDER if found.has_open_order else None
 
 
 def _missing(call: PaymentCall) -> Refusal:
@@ -170,7 +170,7 @@ def found_by(call: PaymentCall, state: CaseState) -> PaymentFound:
     payment_id = call.payment.payment_id
     stored, in_other_case = state.payments.get(payment_id), payment_id in state.ids_of_other_cases
     if stored is not None and is_chain(stored):
-        return PaymentFound(None, in_other_case=in_other_case, busy=state.open, of_decisions=True)
+        return PaymentFound(None, in_other_case=in_other_case, has_open_order=state.open, of_decisions=True)
     return PaymentFound(living(state, payment_id), payment_id in state.pending, in_other_case, state.open)
 
 

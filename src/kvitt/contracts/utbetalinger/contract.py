@@ -65,7 +65,7 @@ class Utbetalinger(Contract):
         return as_read(record, (read_avvent if corrects else read_single)(record.body or b""))
 
     def when_order_is_open(self, message: InboxMessage) -> WhenOrderIsOpen:
-        """Whether a payment is there is said before that its case is busy (iverksetting §3.3); a correction of a hold-back waits."""
+        """Whether a payment is there is said before that an order is open (iverksetting §3.3); a correction of a hold-back waits."""
         return WhenOrderIsOpen.QUEUE if isinstance(message.content, AvventCall) else WhenOrderIsOpen.HANDLE
 
     def named_simulation(self, message: InboxMessage) -> bytes | None:

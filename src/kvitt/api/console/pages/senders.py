@@ -1,4 +1,4 @@
-"""How senders fare: whose messages fail today, with which text; who waits longest for a busy case."""
+"""How senders fare: whose messages fail today, with which text; whose message is queued longest."""
 
 from datetime import datetime
 from typing import Final, NamedTuple

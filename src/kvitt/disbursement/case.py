@@ -1,4 +1,4 @@
-"""A locked case in memory: its accepted state and the head of its audit chain while one transaction works on it."""
+"""A locked case in memory: its accepted state and the end of its audit chain while one transaction works on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime

@@ -110,7 +110,7 @@ class Send:
     def sent(self, orders: Sequence[tuple[str, int]], *, hurried: bool = False) -> int:
         """The queue has these (order id, message number): they are `sent`, and messages whose last order this was hear HOS_OPPDRAG.
 
-        Gives how many moved; those that a receipt has overtaken stay as they are. `hurried` waits for locks no longer
+        Returns how many moved; those that a receipt has overtaken stay as they are. `hurried` waits for locks no longer
         than a moment. Raises LeaseLost, LockNotAvailable when somebody else holds one of them.
         """
         if not orders:

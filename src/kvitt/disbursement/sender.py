@@ -171,7 +171,7 @@ class QueueSender:
     def _clear(self, send: Outbound, queue: Queue, *, later: bool) -> set[str]:
         """Asks the queue what it got; one that cannot tell, and drops repeats, is given once more what was under way just now.
 
-        A queue that does neither leaves them unknown: a receipt or an operator will clear them. Gives those to look at later, because
+        A queue that does neither leaves them unknown: a receipt or an operator will clear them. Returns those to look at later, because
         somebody else has locked them.
         """
         left: set[str] = set()

@@ -1,4 +1,4 @@
-"""Settle: receipts accept or reject orders, answer their messages, and let the next message of each case in (design §4 step 7)."""
+"""Settle: receipts accept or reject orders, answer their messages, and dequeue the next message of each case (design §4 step 7)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

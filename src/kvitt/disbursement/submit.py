@@ -41,7 +41,7 @@ from kvitt.disbursement.outside import LookedUp, Outside
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rows import DeadLetterRow, DeferredRow, MessageRow, TriggerRow
 from kvitt.disbursement.simulation_requests import find_open_since
-from kvitt.disbursement.unit_of_work import UnitOfWork, count_taken
+from kvitt.disbursement.unit_of_work import UnitOfWork, count_handled
 from kvitt.disbursement.validate import Unvalidated, validate_together
 from kvitt.disbursement.values import Refusal
 from kvitt.kernel.clock import Clock
@@ -146,7 +146,7 @@ class Submit:
             sorting.write(cursor)
             fault_point("submit.before_commit")
         fault_point("submit.after_commit")
-        count_taken(sorting.work, outcomes)
+        count_handled(sorting.work, outcomes)
         self.committed(sorting.work)
         return outcomes
 
@@ -170,7 +170,7 @@ class Submit:
             outcomes = [sorting.sort(each) for each in records]
             sorting.write(cursor)
             cursor.execute(_DEFERRED.take_deferred, (self._clock(), [row.deferred_no for row in rows]))
-        count_taken(sorting.work, outcomes)
+        count_handled(sorting.work, outcomes)
         return len(rows)
 
     def _lock(self, cursor: psycopg.Cursor[Any], keys: set[CaseKey], *, wait: bool) -> dict[CaseKey, Case]:

@@ -162,7 +162,7 @@ NO_SCHEME = "none"
 """Stands for the scheme where there is none to be known."""
 
 
-def count_taken(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
+def count_handled(work: UnitOfWork, outcomes: Sequence[StrEnum]) -> None:
     """A batch of records was committed with these outcomes."""
     kinds = _by_word(outcomes)
     stored = Counter((message.scheme, message.state) for message in work.messages)

@@ -1,6 +1,6 @@
 """The audit chain: each entry is hashed with the one before, so that nothing can be changed or taken out unseen (design §11).
 
-A case has a chain of its own, whose head stands on the case's row: the lock of the case is the lock of its chain.
+A case has a chain of its own, whose last hash stands on the case's row: the lock of the case is the lock of its chain.
 """
 
 import hashlib

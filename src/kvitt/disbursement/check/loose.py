@@ -153,7 +153,7 @@ class _ConfirmedApproval(NamedTuple):
 
 
 def check_operators(reader: Reader, found: Findings) -> None:
-    """Follows the chain of operator actions to its head."""
+    """Follows the chain of operator actions to its end."""
     chain = Chain(0, found)
     while entries := reader.operators_entries(chain.seq):
         found.looked_at("audit_entries", len(entries))

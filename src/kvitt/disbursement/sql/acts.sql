@@ -91,7 +91,7 @@ LIMIT %(limit)s;
 SELECT account_id, created_at, made_by FROM ledger.accounts WHERE account_id = %(account_id)s;
 
 -- name: chains
--- Every entry of audit chains, each chain in its order, with where the row that holds its head says that it ends; `chain` null means of
+-- Every entry of audit chains, each chain in its order, with where the row of its case, or of the operators, says that it ends; `chain` null means of
 -- all, 0 of the operators.
 SELECT a.chain, a.seq, a.at, a.what, a.message_no, a.order_id::text, a.receipt_no, a.digest, a.note, a.hash,
        coalesce(c.audit_seq, o.audit_seq, 0) AS last_seq, coalesce(c.last_event_hash, o.last_event_hash, '') AS last_hash
@@ -102,7 +102,7 @@ WHERE %(chain)s::bigint IS NULL OR a.chain = %(chain)s
 ORDER BY a.chain, a.seq;
 
 -- name: empty_chains
--- Chains that were begun, by the row that holds their head, and of which no entry is there.
+-- Chains that were begun, by the row of their case, or of the operators, and of which no entry is there.
 SELECT h.chain, h.audit_seq
 FROM (SELECT chain, audit_seq FROM operators UNION ALL SELECT case_no, audit_seq FROM cases) AS h
 WHERE h.audit_seq > 0 AND (%(chain)s::bigint IS NULL OR h.chain = %(chain)s) AND NOT EXISTS (SELECT FROM audit AS a WHERE a.chain = h.chain);

@@ -5,9 +5,9 @@ SELECT * FROM unnest(%b::bigint[], %b::integer[], %b::timestamptz[], %b::text[],
                      %b::text[], %b::bytea[]);
 
 -- name: end_of_operators
--- Locks the head of the operators' audit chain.
+-- Locks the row that says where the operators' audit chain ends.
 SELECT audit_seq, last_event_hash, last_at FROM operators WHERE chain = 0 FOR UPDATE;
 
 -- name: step_operators
--- Writes back the head of the operators' audit chain.
+-- Writes where the operators' audit chain ends.
 UPDATE operators SET audit_seq = %s, last_event_hash = %s, last_at = %s WHERE chain = 0;

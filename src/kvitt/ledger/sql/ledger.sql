@@ -64,7 +64,7 @@ FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]
 WHERE a.account_id = s.account_id;
 
 -- name: add_accounts
--- Makes accounts; one whose request key was used before is not made again. Gives the ids in the order asked for.
+-- Makes accounts; one whose request key was used before is not made again. Returns the ids in the order asked for.
 WITH made AS (
     INSERT INTO ledger.accounts (currency, description, created_at, request_key, made_by)
     SELECT w.currency, w.description, w.created_at, w.request_key, w.made_by

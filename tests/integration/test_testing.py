@@ -123,8 +123,12 @@ def test_nobody_sleeps(kvitt_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_nobody_reads_and_who_is_no_role_are_refused(kvitt_hub: Hub) -> None:
     with pytest.raises(ValueError, match=r"does not read nowhere\.v1"):
         kvitt_hub.put("nowhere.v1", "key", {})
-    with pytest.raises(ValueError, match="no role is called baker"):
+    with pytest.raises(ValueError, match="no role is called baker") as refused:
         kvitt_hub.run("baker")
+    roles = str(refused.value).partition("there are ")[2].split(", ")
+    assert {"intake", "reconciler"} < {*roles}
+    for page in (PAGE, Hub.run.__doc__ or ""):
+        assert [role for role in roles if not re.search(rf"\b{role}\b", page)] == []
 
 
 def test_the_rail_swallows_until_it_is_set_otherwise(kvitt_hub: Hub) -> None:

@@ -113,6 +113,11 @@ def test_the_map_has_every_folder_of_the_code_and_no_other() -> None:
     assert sorted(published) == sorted(there)
 
 
+def test_the_map_names_each_module_beside_the_folders() -> None:
+    beside = (DOCS / "README.md").read_text("utf-8").partition("Beside them: ")[2].partition("\n\n")[0]
+    assert [each.name for each in sorted(SOURCE.glob("[!_]*.py")) if f"`{each.name}`" not in beside] == []
+
+
 def _is_code(file: Path) -> bool:
     return file.is_file() and file.suffix != ".pyc"
 

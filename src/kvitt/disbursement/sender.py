@@ -1,6 +1,6 @@
 """The sender of a queue: takes what is ready, puts it, notes that it is sent, asks for what is unknown (design §6).
 
-Orders leave so, and messages of reconciliation.
+Orders leave so, messages of reconciliation, and requests to cancel orders.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

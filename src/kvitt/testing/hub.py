@@ -162,9 +162,9 @@ class Hub:
         """Lets the hub work until nothing is left to do, and returns how much that was; nothing sleeps, nothing runs beside it.
 
         What waits for the clock (a delayed receipt) or for others (a rail that is closed, a case that somebody has locked) is left.
-        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, simulator,
-        reconciler, relay. Raises what a role raised,
-        ValueError for one that is none, NotDone when there is no end.
+        `roles` are the only ones to work: intake, sender, emulator, receiver, resume, simulator, reconciler, relay; those of a further rail
+        are `sender NAME`, `receiver NAME` and, where orders can be cancelled at it, `canceller NAME`. Raises what a role raised, ValueError
+        for one that is none, NotDone when there is no end.
         """
         if unknown := [role for role in roles if role not in self._roles.makers]:
             raise ValueError(f"no role is called {unknown[0]}; there are {', '.join(self._roles.makers)}")

@@ -151,14 +151,15 @@ LIMIT %s;
 SELECT c.case_no, c.scheme, c.case_id, c.last_event_hash FROM orders AS o JOIN cases AS c ON c.case_no = o.case_no WHERE o.order_id = %s;
 
 -- name: orders_in_short
--- Each order of a case with its state, what holds it, how many lines it has, what a receipt says against it, and the newest request to cancel
--- it, oldest first.
+-- Each order of a case with its state, what holds it, how many lines it has, what a receipt says against it, and how the newest request to
+-- cancel it stands, oldest first: that an open one leaves by itself changes nothing for who approves an act.
 SELECT o.order_id::text, o.area, o.state, o.resends, o.sum_kroner,
        (SELECT coalesce(string_agg(r.reason ->> 'text', '; ' ORDER BY r.place), '')
         FROM jsonb_array_elements(o.held_for) WITH ORDINALITY AS r (reason, place)) AS held_for,
        (SELECT count(*) FROM order_lines AS l WHERE l.order_id = o.order_id) AS lines,
        (SELECT k.rails FROM contradictions AS k WHERE k.order_id = o.order_id AND k.resolved_at IS NULL) AS rail_says,
-       (SELECT k.state FROM cancellations AS k WHERE k.order_id = o.order_id ORDER BY k.number DESC LIMIT 1) AS cancellation
+       (SELECT CASE WHEN k.state IN ('ready', 'sending', 'sent', 'unknown') THEN 'open' ELSE k.state END
+        FROM cancellations AS k WHERE k.order_id = o.order_id ORDER BY k.number DESC LIMIT 1) AS cancellation
 FROM orders AS o
 WHERE o.case_no = %s
 ORDER BY o.number;

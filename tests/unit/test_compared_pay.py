@@ -110,6 +110,27 @@ CASES = {
 }
 
 
+ENDS = {
+    "a single payment ends earlier": Case(
+        [span("2026-06-01", "2026-06-02", 1, RateType.ONE_OFF)], [span("2026-06-01", "2026-06-01", 1, RateType.ONE_OFF)], []
+    ),
+    "a single payment ends in the next year": Case(
+        [span("2026-12-30", "2026-12-31", 1, RateType.ONE_OFF)], [span("2026-12-30", "2027-01-05", 1, RateType.ONE_OFF)], []
+    ),
+    "a single payment of the next year ends later": Case(
+        [span("2027-01-04", "2027-01-05", 1, RateType.ONE_OFF)], [span("2027-01-04", "2027-01-08", 1, RateType.ONE_OFF)], []
+    ),
+}
+"""Changes of which the rail says nothing, as the money falls due on the same day as before."""
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_last_day_of_a_single_payment_changes_nothing_that_is_paid(name: str) -> None:
+    expected = ExpectedPay(tuple(ENDS[name].before), tuple(ENDS[name].after))
+    assert compared_pay(expected, [], TODAY) == ()
+    assert [each.kind for each in compared_pay(expected, [], TODAY, single_ends=True)] != []
+
+
 def pay_differences(expected: ExpectedPay, own: Sequence[SimulatedFigures], today: date) -> tuple[PayDifference, ...]:
     return differences_in(compared_pay(expected, own, today))
 

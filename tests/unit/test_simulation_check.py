@@ -72,6 +72,13 @@ def test_a_check_by_earlier_rules_is_what_it_was() -> None:
     assert (late.finding, [each.kind for each in late.differences]) == (CheckFinding.AGREES, [DifferenceKind.NOT_SIMULATED])
 
 
+def test_an_order_that_only_moves_the_end_of_a_single_payment_needs_no_answer() -> None:
+    one, other = (span("2026-06-01", end, 1, RateType.ONE_OFF, code=CODE) for end in ("2026-06-02", "2026-06-01"))
+    moved = ExpectedPay((one,), (other,))
+    assert check_order(FIRST, moved, NothingComputed(), WHEN).finding is CheckFinding.AGREES
+    assert check_order(FIRST, moved, NothingComputed(), CheckCircumstances(TODAY, rules=2)).finding is CheckFinding.DIFFERS
+
+
 NEXT_YEAR = ExpectedPay((), (span("2027-01-04", "2027-01-08", 500, code=CODE),))
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from kvitt.disbursement.expected_pay import ExpectedPay, PayPiece, end_of_month, is_weekday, pieces_of
 from kvitt.disbursement.holding import Paid
 from kvitt.disbursement.simulation_figures import SimulatedFigures
+from kvitt.disbursement.values import RateType
 from kvitt.kernel.money import Kroner
 
 MOST_DIFFERENCES: Final = 100
@@ -88,14 +89,17 @@ class ComparedPay(Struct, frozen=True):
     changed: bool = True
 
 
-def compared_pay(expected: ExpectedPay, own: Iterable[SimulatedFigures], today: date) -> tuple[ComparedPay, ...]:
+def compared_pay(
+    expected: ExpectedPay, own: Iterable[SimulatedFigures], today: date, *, single_ends: bool = False
+) -> tuple[ComparedPay, ...]:
     """The days of an order and its simulation, by class code, with how the rail would pay other than is expected.
 
-    A day that the order does not change, or on which nothing is wanted, may be missing in the answer.
+    A day that the order does not change, or on which nothing is wanted, may be missing in the answer. A single payment is changed by its
+    first day and its amount; with `single_ends` by its last day too.
     """
     by_code = _by_code(own)
     codes = {*by_code, *(each.class_code for each in (*expected.before, *expected.after))}
-    return tuple([each for code in sorted(codes) for each in _of_code(expected, code, by_code[code], today)])
+    return tuple([each for code in sorted(codes) for each in _of_code(expected, code, by_code[code], today, single_ends=single_ends)])
 
 
 def differences_in(compared: Iterable[ComparedPay]) -> tuple[PayDifference, ...]:
@@ -109,31 +113,38 @@ def differences_in(compared: Iterable[ComparedPay]) -> tuple[PayDifference, ...]
     return tuple(_joined(found))
 
 
-def _of_code(expected: ExpectedPay, code: str, own: Sequence[SimulatedFigures], today: date) -> Iterator[ComparedPay]:
+def _of_code(expected: ExpectedPay, code: str, own: Sequence[SimulatedFigures], today: date, *, single_ends: bool) -> Iterator[ComparedPay]:
     before, after = ([each for each in spans if each.class_code == code] for spans in (expected.before, expected.after))
     turn = date(today.year, 12, 31).toordinal()
     last = max([turn, *(end_of_month(each.end.toordinal()) for each in own)])
     first = min([each.start for each in (*before, *after)] + [each.start.toordinal() for each in own])
     were, will = ([piece for span in spans for piece in pieces_of(span, first, last)] for spans in (before, after))
     for days in _compared_days(were, will, _simulated(own)):
-        kind = days.difference(turn=turn)
+        changed = days.changed(single_ends=single_ends)
+        kind = days.difference(turn=turn, changed=changed)
         if kind and not expected.complete and days.pays_more:
             kind = None if days.paid_before(own) else DifferenceKind.NOT_KNOWN
         if kind or days.simulated:
             start, end = date.fromordinal(days.start), date.fromordinal(days.end)
             sums = _sum(days.before), _sum(days.after), _sum(days.simulated)
-            yield ComparedPay(kind, PicturePart(code, start, end, *sums, _recovered(own, start, end)), days.changed)
-    yield from _beyond(code, before, after, last)
+            yield ComparedPay(kind, PicturePart(code, start, end, *sums, _recovered(own, start, end)), changed)
+    yield from _beyond(code, before, after, last, single_ends=single_ends)
 
 
-def _beyond(code: str, before: Sequence[Paid], after: Sequence[Paid], last: int) -> Iterator[ComparedPay]:
+def _beyond(code: str, before: Sequence[Paid], after: Sequence[Paid], last: int, *, single_ends: bool) -> Iterator[ComparedPay]:
     """The days after the last one that was compared which the order changes."""
-    were, will = ({(max(each.start, last + 1), each.end, each.amount) for each in spans if each.end > last} for spans in (before, after))
+    ends = [{(each, each.end if single_ends else _last_due(each)) for each in spans} for spans in (before, after)]
+    were, will = ({(max(each.start, last + 1), end, each.amount) for each, end in of_side if end > last} for of_side in ends)
     if days := will - were:
         first, end = min(start for start, _, _ in days), max(end for _, end, _ in days)
         nothing = Kroner(0)
         part = PicturePart(code, date.fromordinal(first), date.fromordinal(end), nothing, nothing, nothing)
         yield ComparedPay(DifferenceKind.NOT_SIMULATED, part)
+
+
+def _last_due(paid: Paid) -> int:
+    """The last day on which something of it may fall due."""
+    return paid.start if paid.rate is RateType.ONE_OFF else paid.end
 
 
 def alike(compared: Iterable[ComparedPay]) -> Iterator[PicturePart]:
@@ -173,10 +184,10 @@ class _ComparedDays:
         self.after: list[PayPiece] = []
         self.simulated: list[PayPiece] = []
 
-    @property
-    def changed(self) -> bool:
-        """Whether the order changes these days."""
-        return sorted(self.before) != sorted(self.after)
+    def changed(self, *, single_ends: bool) -> bool:
+        """Whether the order changes what is due on these days, or, if asked for, the last day of a single payment."""
+        before, after = ([each if single_ends else _due(each) for each in pieces] for pieces in (self.before, self.after))
+        return sorted(before) != sorted(after)
 
     @property
     def pays_more(self) -> bool:
@@ -188,16 +199,16 @@ class _ComparedDays:
         paid = sum(each.paid_before for each in own if self.start <= each.start.toordinal() <= self.end)
         return paid - _sum(self.before) == _sum(self.simulated) - _sum(self.after)
 
-    def difference(self, *, turn: int) -> DifferenceKind | None:
+    def difference(self, *, turn: int, changed: bool) -> DifferenceKind | None:
         """How the rail would pay other than is expected; None when it would not."""
         expected, simulated = _sum(self.after), _sum(self.simulated)
         if expected == simulated:
             return None
-        if not self.simulated and not self.changed:
+        if not self.simulated and not changed:
             return None
         if not self.simulated and self.start > turn:
             return DifferenceKind.NOT_SIMULATED
-        if not self.changed:
+        if not changed:
             return DifferenceKind.UNTOUCHED
         if not simulated:
             return DifferenceKind.NOT_PAID
@@ -217,6 +228,10 @@ def _compared_days(before: Iterable[PayPiece], after: Iterable[PayPiece], simula
         (stretch.before, stretch.after, stretch.simulated)[side].append(piece)
     if stretch:
         yield stretch
+
+
+def _due(piece: PayPiece) -> PayPiece:
+    return replace(piece, end=piece.start) if piece.single else piece
 
 
 def _sum(pieces: Iterable[PayPiece]) -> Kroner:

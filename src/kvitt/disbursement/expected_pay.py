@@ -26,11 +26,15 @@ class ExpectedPay(Struct, frozen=True):
 
 
 class PayPiece(Struct, frozen=True, order=True):
-    """An amount for days (ordinals, both included) that no rate can part: a day, the part of a line in a month, or a single payment."""
+    """An amount for days (ordinals, both included) that no rate can part: a day, the part of a line in a month, or a single payment.
+
+    What is `single` falls due on its first day, whatever its last one is.
+    """
 
     start: int
     end: int
     amount: Kroner
+    single: bool = False
 
 
 def expected_pay(order: Order, state: CaseState) -> ExpectedPay:
@@ -69,7 +73,7 @@ def pieces_of(paid: Paid, first: int, last: int) -> Iterator[PayPiece]:
     start, end = max(paid.start, first), min(paid.end, last)
     if paid.rate is RateType.ONE_OFF:
         if first <= paid.start <= last:
-            yield PayPiece(paid.start, min(paid.end, end_of_month(paid.start)), paid.amount)
+            yield PayPiece(paid.start, min(paid.end, end_of_month(paid.start)), paid.amount, single=True)
         return
     while start <= end:
         until = min(paid.end, end_of_month(start)) if paid.rate is RateType.MONTH else start

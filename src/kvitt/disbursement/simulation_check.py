@@ -37,7 +37,8 @@ from kvitt.disbursement.values import Order
 from kvitt.kernel.money import Kroner
 
 _FIRST_RULES: Final = 1
-RULES: Final = 2
+_SECOND_RULES: Final = 2
+RULES: Final = 3
 """By which orders are compared now; a check that was made by earlier ones stands as it was."""
 
 
@@ -99,7 +100,8 @@ class CheckCircumstances(Struct, frozen=True):
     """When an order is checked, and what of it is allowed.
 
     `most_recovered` None: any recovery. Not `posted`: the rail may not have posted what the case had before, and simulates without it.
-    `rules`: by which it is compared; by the first, what can not be compared was no difference.
+    `rules`: by which it is compared. By the first, what can not be compared was no difference; until the second, the last day of a single
+    payment was a change of what is paid.
     """
 
     today: date
@@ -156,7 +158,7 @@ def _checked(order: CheckedOrder | Order, expected: ExpectedPay, outcome: Simula
     today = max(when.today, outcome.computed_on) if isinstance(outcome, Simulation) else when.today
     recovered = Kroner(sum(each.recovered for each in own))
     limit = Kroner(0) if order.is_first_order else when.most_recovered
-    compared = compared_pay(expected, own, today)
+    compared = compared_pay(expected, own, today, single_ends=when.rules <= _SECOND_RULES)
     differences = [*_recoveries(own, recovered, limit), *differences_in(compared)]
     if when.rules == _FIRST_RULES:
         differences = [each for each in differences if each.kind is not DifferenceKind.NOT_KNOWN]

@@ -18,7 +18,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.operators import Operator
 from kvitt.ledger.service import LedgerService
-from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.service import PayoutService
 from kvitt.testing import TestServer
 from support.payout_remote_stage import remote_stage

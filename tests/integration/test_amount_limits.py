@@ -19,7 +19,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.service import LedgerService
-from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.rules import TOO_MUCH
 from kvitt.payouts.service import PayoutService
 from support.console_script import inside, kvitt

@@ -21,8 +21,9 @@ from kvitt.ledger.rules import (
     Operation,
     Posting,
 )
-from kvitt.payouts.directory import LocalParties, load_directory
+from kvitt.payouts.directory import load_directory
 from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.ports import Party, Shop
 from kvitt.payouts.rules import CashFlowPosting

@@ -16,12 +16,12 @@ from kvitt.ledger.calls import Account, NewAccount
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.read import LedgerReader
 from kvitt.payouts.directory import (
-    LocalParties,
     all_known,
     known,
     load_directory,
 )
 from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash
 from kvitt.payouts.rules import AccountType, worth_of
 from support.party_records import TYPES, a_cash_flow, a_party

@@ -10,7 +10,7 @@ from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import decode_event
 from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
-from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
 from kvitt.settings import Settings

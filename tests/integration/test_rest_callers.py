@@ -26,7 +26,7 @@ from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun, begin
-from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
 from support.issuer import ANOTHERS_KEY, Issuer

@@ -1,9 +1,11 @@
 """Requests that come twice, where it matters who asks, what broke off, and how far the first one came (design §11, §12)."""
 
+import asyncio
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,15 +21,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kvitt.api.rest import gate, tokens
 from kvitt.api.rest.callers import Grants, Permission
 from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
-from kvitt.api.rest.payouts import _create
+from kvitt.api.rest.payouts import PayoutCalls
 from kvitt.api.rest.problems import ProblemForms
+from kvitt.api.rest.routes import RouteWork
 from kvitt.api.rest.tokens import Tokens
 from kvitt.errors import NotAuthenticated, PayoutInProgress
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
 from kvitt.kernel.requests import Begun
-from kvitt.payouts.model import Cash, NewPayout
+from kvitt.payouts.model import Cash, NewPayout, PayoutCommand
 from kvitt.settings import RestSettings
 from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
@@ -97,14 +100,19 @@ def test_a_request_that_broke_off_is_not_taken_for_what_it_would_have_been(site:
 class _BeingMade:
     """Payouts at another's ledger, where a first call is at work under the id: there is no payout yet."""
 
+    def submit(self, _: PayoutCommand) -> None:
+        """It takes a thread."""
+
     def create(self, _: NewPayout, *, actor: Actor) -> Any:  # noqa: ARG002 - as Payouts has it
         raise PayoutInProgress("it is being made")
 
 
 def test_a_payout_that_is_still_being_made_at_another_ledger_asks_to_come_again() -> None:
     wanted = NewPayout("party-1", "shop-1", Cash(1, "RUB"), "p")
-    with pytest.raises(PayoutInProgress) as raised:
-        _create(_BeingMade(), wanted, Begun(utc_now(), True), Actor("rest", "tests"))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as threads:
+        calls = PayoutCalls(_BeingMade(), RouteWork(threads))  # type: ignore[arg-type]
+        with pytest.raises(PayoutInProgress) as raised:
+            asyncio.run(calls.created(wanted, Begun(utc_now(), True), Actor("rest", "tests")))
     status, published = ProblemForms({}).answered("/payouts", raised.value, {})
     assert (status, published.headers["retry-after"]) == (503, "1")
 

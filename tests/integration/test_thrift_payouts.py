@@ -19,8 +19,9 @@ from kvitt.ledger.calls import Call
 from kvitt.ledger.post import LedgerWriter
 from kvitt.ledger.read import LedgerReader
 from kvitt.ledger.rules import Batch, Operation, Posting
-from kvitt.payouts.directory import LocalParties, known, load_directory
+from kvitt.payouts.directory import known, load_directory
 from kvitt.payouts.directory_file import read_directory
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.service import PayoutService
 from support.thrift_stage import apache_client, post, serving, thriftpy_client
 

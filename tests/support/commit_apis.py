@@ -12,7 +12,7 @@ from kvitt.formats.thrift.messages import Service
 from kvitt.kernel.database import connect
 from kvitt.kernel.fetch import fetch_value
 from kvitt.ledger.read import LedgerReader
-from kvitt.payouts.directory import LocalParties
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.service import PayoutService
 from support.commit_proxy import Proxy
 from support.ledger_stage import clock

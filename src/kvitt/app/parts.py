@@ -73,7 +73,7 @@ def payouts_of(conninfo: str, settings: PayoutsSettings, clock: Clock = utc_now)
 
 def _parties(conninfo: str, settings: PayoutsSettings, opened: ExitStack) -> "Parties":
     if not settings.parties_url:
-        from kvitt.payouts.directory import LocalParties
+        from kvitt.payouts.local_parties import LocalParties
 
         parties = LocalParties(conninfo)
         opened.callback(parties.close)

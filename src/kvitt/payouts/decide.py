@@ -25,6 +25,7 @@ from kvitt.payouts.model import (
     PayoutCommand,
     PayoutRecord,
     RepublishEvents,
+    RequestPayout,
 )
 from kvitt.payouts.ports import (
     LedgerRefused,
@@ -149,7 +150,7 @@ def decide(command: PayoutCommand, record: PayoutRecord, attempt: int = 1) -> De
             if PayoutStatus.PAID not in PAYOUT_ARCS[payout.status]:
                 return PayoutInOtherState(out_of_state(payout.payout_id, payout.status, "paid"))
             return PayoutChange("note", after(payout, PayoutStatus.PAID), (), record)
-        case RepublishEvents() | CreatePayout():
+        case RepublishEvents() | CreatePayout() | RequestPayout():
             return payout
 
 

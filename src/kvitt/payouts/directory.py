@@ -1,4 +1,4 @@
-"""The local directory: parties are loaded from a file into tables, and answer as PartyManagement would (design §9; payouts §3).
+"""The local directory: parties are loaded from a file into tables (design §9; payouts §3).
 
 Ledger accounts that its file names are looked up; all others are made when it is loaded, under a request key such as
 `party/party-1/shop-1/settlement`, so that a repeated loading finds them again.
@@ -10,15 +10,13 @@ from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
-from msgspec.json import Decoder
 from msgspec.json import encode as to_json
 from msgspec.structs import asdict, replace
 
-from kvitt.errors import BadDirectory, InvalidPayout, PartyNotFound, PayoutNotFound, PayoutsFailed
-from kvitt.formats.times import instant_text
+from kvitt.errors import BadDirectory, PartyNotFound
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.commits import transaction
-from kvitt.kernel.database import LOCK_MS, Connection, pool
+from kvitt.kernel.database import Connection
 from kvitt.kernel.fetch import fetch, fetch_one
 from kvitt.kernel.operators import Operator, note
 from kvitt.kernel.queries import load
@@ -27,7 +25,6 @@ from kvitt.ledger.calls import Account, NewAccount
 from kvitt.ledger.post import LedgerWriter
 from kvitt.payouts.directory_file import (
     Accounts,
-    ContractEntry,
     Directory,
     HouseAccounts,
     PartyEntry,
@@ -35,14 +32,9 @@ from kvitt.payouts.directory_file import (
     decode_party,
     encode_party,
 )
-from kvitt.payouts.fees import TermsDoNotFit, cash_flow_of
-from kvitt.payouts.model import Cash
-from kvitt.payouts.ports import Party, Shop, params_text
-from kvitt.payouts.rules import TOO_MUCH, AccountType, CashFlowPosting
+from kvitt.payouts.rules import AccountType
 
-_SQL = load("parties", "kvitt.payouts")
-_READERS: Final = 4
-_house_decoder = Decoder(HouseAccounts)
+SQL: Final = load("parties", "kvitt.payouts")
 SHOP_ACCOUNTS: Final = {
     "settlement": AccountType.MERCHANT_SETTLEMENT,
     "guarantee": AccountType.MERCHANT_GUARANTEE,
@@ -64,14 +56,18 @@ class DirectoryEntry(Struct, frozen=True):
     loaded_at: datetime
 
 
-class _PartyRow(Struct, frozen=True):
+class PartyRow(Struct, frozen=True):
+    """A party as it is stored."""
+
     party_id: str
     revision: int
     loaded_at: datetime
     document: bytes
 
 
-class _HouseRow(Struct, frozen=True):
+class HouseRow(Struct, frozen=True):
+    """The house's accounts in one currency as they are stored."""
+
     currency: str
     document: bytes
 
@@ -94,80 +90,6 @@ class LoadResult(Struct, frozen=True):
     unchanged: tuple[str, ...]
     accounts: tuple[str, ...]
     house: tuple[str, ...]
-
-
-class LocalParties:
-    """The directory as payouts ask it. Safe for use by several threads; close it when done."""
-
-    def __init__(self, conninfo: str) -> None:
-        self._pool = pool(conninfo, application="kvitt parties", size=_READERS, lock_timeout_ms=LOCK_MS)
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._pool.close()
-
-    def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:  # noqa: ARG002 - it is at hand
-        """The party as it was loaded last, or None."""
-        with self._pool.connection() as connection:
-            entry = _entry(connection, party_id)
-        if entry is None:
-            return None
-        shops = {shop.id: Shop(shop.id, shop.contract, shop.payout_tool, shop.accounts.settlement, shop.currency) for shop in entry.shops}
-        tools = {contract.id: frozenset(tool.id for tool in contract.payout_tools) for contract in entry.contracts}
-        return Party(entry.id, shops, tools)
-
-    def cash_flow(
-        self,
-        party_id: str,
-        shop_id: str,
-        cash: Cash,
-        created_at: datetime,
-        payout_tool_id: str,
-        *,
-        deadline: datetime | None = None,  # noqa: ARG002 - it is at hand
-    ) -> tuple[CashFlowPosting, ...]:
-        """The movements by the terms that hold at `created_at`. Raises PayoutNotFound, InvalidPayout, PayoutsFailed."""
-        with self._pool.connection() as connection:
-            entry, house = _entry(connection, party_id), _house(connection, cash.currency)
-        asked = f"partyId='{party_id}', payoutParams='{params_text(shop_id, cash, instant_text(created_at), payout_tool_id)}'"
-        if entry is None:
-            raise PayoutNotFound(f"PartyNotFound, {asked}")
-        shop = next((shop for shop in entry.shops if shop.id == shop_id), None)
-        if shop is None:
-            raise PayoutNotFound(f"ShopNotFound, {asked}")
-        contract = next(contract for contract in entry.contracts if contract.id == shop.contract)
-        tool = next((tool for tool in contract.payout_tools if tool.id == payout_tool_id), None)
-        if tool is None:
-            raise PayoutNotFound(f"PayoutToolNotFound, {asked}")
-        if wrong := _not_permitted(entry, shop, cash.currency, tool.currency):
-            raise InvalidPayout(f"OperationNotPermitted: {wrong}, partyId='{party_id}', shopId='{shop_id}'")
-        return _computed(contract, shop, house, cash, created_at)
-
-
-def _not_permitted(party: PartyEntry, shop: ShopEntry, currency: str, tool_currency: str) -> str | None:
-    """Why a shop may not be paid, or None."""
-    for whose, entry in (("party", party), ("shop", shop)):
-        if entry.blocked or entry.suspended:
-            return f"the {whose} is {'blocked' if entry.blocked else 'suspended'}"
-    for whose, other in (("shop", shop.currency), ("payout tool", tool_currency)):
-        if other != currency:
-            return f"the {whose} is in {other}, not in {currency}"
-    return None
-
-
-def _computed(
-    contract: ContractEntry, shop: ShopEntry, house: HouseAccounts | None, cash: Cash, at: datetime
-) -> tuple[CashFlowPosting, ...]:
-    terms = next((terms for terms in contract.terms if terms.holds_at(at) and terms.currency in (None, cash.currency)), None)
-    if terms is None:
-        in_it = f" in {cash.currency}" if any(terms.holds_at(at) for terms in contract.terms) else ""
-        raise InvalidPayout(f"OperationNotPermitted: contract {contract.id} has no terms{in_it} at {instant_text(at)}")
-    found = cash_flow_of(terms.cash_flow, cash.amount, cash.currency, by_type(shop, house))
-    if isinstance(found, TermsDoNotFit):
-        if found.too_much:
-            raise InvalidPayout(TOO_MUCH)
-        raise PayoutsFailed(f"the terms of contract {contract.id} give no cash flow: {found.reason}")
-    return found
 
 
 def load_directory(
@@ -202,7 +124,7 @@ def load_directory(
 
 def known(connection: Connection, party_id: str) -> DirectoryEntry:
     """A party of the directory. Raises PartyNotFound."""
-    row = fetch_one(connection, _PartyRow, _SQL.party, (party_id,))
+    row = fetch_one(connection, PartyRow, SQL.party, (party_id,))
     if row is None:
         raise PartyNotFound(f"the directory has no party {party_id}")
     return DirectoryEntry(decode_party(row.document), row.revision, row.loaded_at)
@@ -210,24 +132,14 @@ def known(connection: Connection, party_id: str) -> DirectoryEntry:
 
 def all_known(connection: Connection) -> list[DirectoryEntry]:
     """All parties of the directory by id."""
-    rows = fetch(connection, _PartyRow, _SQL.parties)
+    rows = fetch(connection, PartyRow, SQL.parties)
     return [DirectoryEntry(decode_party(row.document), row.revision, row.loaded_at) for row in rows]
-
-
-def _entry(connection: Connection, party_id: str) -> PartyEntry | None:
-    row = fetch_one(connection, _PartyRow, _SQL.party, (party_id,))
-    return decode_party(row.document) if row else None
-
-
-def _house(connection: Connection, currency: str) -> HouseAccounts | None:
-    row = fetch_one(connection, _HouseRow, _SQL.house, (currency,))
-    return _house_decoder.decode(row.document) if row else None
 
 
 def _houses(connection: Connection, found: Directory) -> list[HouseAccounts]:
     """The house's accounts that the file has, and fresh ones in every other currency of a shop in which there are none yet."""
     wanted = {shop.currency for party in found.parties for shop in party.shops} - {each.currency for each in found.house}
-    there = {row.currency for row in fetch(connection, _HouseRow, _SQL.houses, (sorted(wanted),))}
+    there = {row.currency for row in fetch(connection, HouseRow, SQL.houses, (sorted(wanted),))}
     return [*found.house, *(HouseAccounts(currency=currency) for currency in sorted(wanted - there))]
 
 
@@ -242,9 +154,9 @@ def _put(
     with transaction(connection, "the directory of parties"), connection.cursor() as cursor:
         now = clock()
         columns = {"ids": list(parties), "documents": list(parties.values()), "now": now}
-        changed = {row.party_id: row.revision for row in fetch(connection, _Changed, _SQL.put_parties, columns)}
+        changed = {row.party_id: row.revision for row in fetch(connection, _Changed, SQL.put_parties, columns)}
         columns = {"currencies": list(houses), "documents": list(houses.values()), "now": now}
-        currencies = {row.currency for row in fetch(connection, _Currency, _SQL.put_house, columns)}
+        currencies = {row.currency for row in fetch(connection, _Currency, SQL.put_house, columns)}
         if operator:
             subjects = [f"{key} {sha256(parties[key]).hexdigest()}" for key in sorted(changed)]
             subjects += [f"house/{key} {sha256(houses[key]).hexdigest()}" for key in sorted(currencies)]
@@ -255,9 +167,9 @@ def _put(
 
 def _differing(connection: Connection, parties: Documents, houses: Documents) -> tuple[dict[str, int], set[str]]:
     """Compares documents with the stored ones. One that lacks an account which is still to be made is never as before."""
-    rows = fetch(connection, _PartyRow, _SQL.some_parties, (list(parties),))
+    rows = fetch(connection, PartyRow, SQL.some_parties, (list(parties),))
     before = {row.party_id: (row.document, row.revision) for row in rows}
-    stored = {row.currency: row.document for row in fetch(connection, _HouseRow, _SQL.houses, (list(houses),))}
+    stored = {row.currency: row.document for row in fetch(connection, HouseRow, SQL.houses, (list(houses),))}
     before_each = {key: before.get(key, (None, 0)) for key in parties}
     changed = {key: revision + 1 for key, (document, revision) in before_each.items() if document != parties[key]}
     return changed, {key for key, document in houses.items() if stored.get(key) != document}

@@ -25,6 +25,7 @@ __all__ = [
     "PayoutEvent",
     "PayoutRecord",
     "RepublishEvents",
+    "RequestPayout",
     "actor_of",
 ]
 
@@ -100,6 +101,14 @@ class CreatePayout(Struct, frozen=True):
         return self.draft.payout.payout_id
 
 
+class RequestPayout(Struct, frozen=True):
+    """Draft a payout under this id by the local directory, and create it."""
+
+    new: NewPayout
+    payout_id: str
+    actor: Actor | None = None
+
+
 class ConfirmPayout(Struct, frozen=True):
     """Commit its plan. `operator` is who does it, where a person does, `actor` who asked by an API."""
 
@@ -131,11 +140,11 @@ class RepublishEvents(Struct, frozen=True):
     operator: Operator
 
 
-PayoutCommand = CreatePayout | ConfirmPayout | CancelPayout | MarkPaid | RepublishEvents
+PayoutCommand = CreatePayout | RequestPayout | ConfirmPayout | CancelPayout | MarkPaid | RepublishEvents
 
 
 def actor_of(command: PayoutCommand) -> Actor | None:
     """The actor behind a command: at an API, or on the command line."""
-    if not isinstance(command, CreatePayout) and command.operator is not None:
+    if not isinstance(command, CreatePayout | RequestPayout) and command.operator is not None:
         return Actor(CLI, command.operator.name)
     return None if isinstance(command, MarkPaid | RepublishEvents) else command.actor

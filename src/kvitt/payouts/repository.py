@@ -4,10 +4,9 @@ Each change is a row, an event linked to the one before, and a record in the out
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 from msgspec import Struct
@@ -17,19 +16,13 @@ from kvitt.formats.topics import PAYOUT_EVENTS
 from kvitt.kernel.actor import Actor, encode
 from kvitt.kernel.audit import event_link
 from kvitt.kernel.database import Connection
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import Source, fetch, fetch_later
 from kvitt.kernel.money import Minor
 from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
-from kvitt.kernel.rows import Row, write
+from kvitt.kernel.rows import Row, write_all
 from kvitt.payouts.event import encode_event
-from kvitt.payouts.model import (
-    Keeper,
-    Payout,
-    PayoutCursor,
-    PayoutEvent,
-    PayoutRecord,
-)
+from kvitt.payouts.model import Keeper, Payout, PayoutCursor, PayoutEvent, PayoutRecord
 from kvitt.payouts.rules import (
     AccountType,
     CashFlowPosting,
@@ -134,6 +127,7 @@ class PayoutRow(Row, frozen=True):
     """A new payout."""
 
     statement = SQL.add_payouts
+    joins = True
     payout_id: str
     sequence: int
     created_at: datetime
@@ -154,6 +148,7 @@ class MovementRow(Row, frozen=True):
     """A movement of a new payout's cash flow."""
 
     statement = SQL.add_cash_flow
+    joins = True
     payout_id: str
     position: int
     source_type: str
@@ -182,6 +177,7 @@ class EventRow(Row, frozen=True):
     """The event of a change, with the hash that links it to the event before, and who asked for the change."""
 
     statement = SQL.add_events
+    joins = True
     payout_id: str
     sequence: int
     at: datetime
@@ -191,9 +187,9 @@ class EventRow(Row, frozen=True):
     actor: str | None
 
 
-def lock(cursor: psycopg.Cursor[Any], payout_ids: Collection[str]) -> None:
+def lock(source: Source, payout_ids: Collection[str]) -> None:
     """Waits until nobody else makes or changes payouts under these ids, whether they exist or not, and keeps everybody out."""
-    cursor.execute(SQL.lock_payouts, [sorted({_lock_key(each) for each in payout_ids})], binary=True)
+    source.execute(SQL.lock_payouts, [sorted({_lock_key(each) for each in payout_ids})], binary=True)
 
 
 def _lock_key(payout_id: str) -> int:
@@ -203,12 +199,24 @@ def _lock_key(payout_id: str) -> int:
 
 def records(connection: Connection, payout_ids: Collection[str]) -> dict[str, PayoutRecord]:
     """Those of the payouts that exist, by id; who has locked them may change them. Raises ValueError for rows that no payout has."""
-    stored = fetch(connection, _StoredPayout, SQL.payouts, [list(dict.fromkeys(payout_ids))])
-    flows: dict[str, list[CashFlowPosting]] = {row.payout_id: [] for row in stored}
-    if stored:
-        for row in fetch(connection, _StoredMovement, SQL.cash_flows, [list(flows)]):
-            flows[row.payout_id].append(row.posting())
-    return {row.payout_id: row.record(tuple(flows[row.payout_id])) for row in stored}
+    with connection.pipeline():
+        found = records_later(connection, payout_ids)
+    return found()
+
+
+def records_later(connection: Connection, payout_ids: Collection[str]) -> Callable[[], dict[str, PayoutRecord]]:
+    """Asks for payouts, in a pipeline without waiting for them, and returns what takes them in as `records`."""
+    wanted = list(dict.fromkeys(payout_ids))
+    stored = fetch_later(connection, _StoredPayout, SQL.payouts, [wanted])
+    moved = fetch_later(connection, _StoredMovement, SQL.cash_flows, [wanted])
+
+    def taken_in() -> dict[str, PayoutRecord]:
+        flows: dict[str, list[CashFlowPosting]] = {}
+        for row in moved():
+            flows.setdefault(row.payout_id, []).append(row.posting())
+        return {row.payout_id: row.record(tuple(flows.get(row.payout_id, ()))) for row in stored()}
+
+    return taken_in
 
 
 def events(connection: Connection, payout_ids: Collection[str]) -> dict[str, list[PayoutEvent]]:
@@ -322,14 +330,10 @@ class PayoutUnitOfWork:
         )
 
     def write(self, cursor: psycopg.Cursor[Any]) -> None:
-        """One statement per kind of row that there is. Raises NotAsItWas when a payout could not take its step."""
-        write(cursor, self._payouts)
-        write(cursor, self._movements)
-        write(cursor, self._steps)
+        """All rows in one round trip. Raises NotAsItWas when a payout could not take its step."""
+        write_all(cursor, (self._payouts, self._movements, self._events, self._outbox, self._steps))
         if self._steps and cursor.rowcount != len(self._steps):
             raise NotAsItWas
-        write(cursor, self._events)
-        write(cursor, self._outbox)
 
 
 def _movement(payout_id: str, position: int, posting: CashFlowPosting) -> MovementRow:
@@ -348,7 +352,8 @@ def _movement(payout_id: str, position: int, posting: CashFlowPosting) -> Moveme
 
 def event_id(payout_id: str, sequence: int, time: int) -> str:
     """The id of a record: of an event that is published for the first time (0) or again. The check makes the same in SQL."""
-    return str(UUID(hashlib.md5(f"{payout_id} {sequence} {time}".encode(), usedforsecurity=False).hexdigest()))
+    name = hashlib.md5(f"{payout_id} {sequence} {time}".encode(), usedforsecurity=False).hexdigest()
+    return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
 
 
 class PayoutReader:

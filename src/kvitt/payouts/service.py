@@ -1,6 +1,7 @@
 """Serves payouts to the APIs and the command line: the four methods, what operators do, and what can be read (payouts §2; design §9)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
@@ -35,6 +36,7 @@ from kvitt.payouts.decide import (
     draft,
     to_create,
 )
+from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import (
     CancelPayout,
     ConfirmPayout,
@@ -49,6 +51,7 @@ from kvitt.payouts.model import (
     PayoutEvent,
     PayoutRecord,
     RepublishEvents,
+    RequestPayout,
 )
 from kvitt.payouts.ports import Parties, RemoteLedger
 from kvitt.payouts.remote import RemotePayouts
@@ -62,7 +65,7 @@ from kvitt.payouts.rules import (
 from kvitt.payouts.saga import SagaContext
 from kvitt.payouts.writer import PayoutResult, PayoutWriter
 
-_MAX_BATCH, _MAX_WAITING = 256, 4096
+_MAX_BATCH, _MAX_WAITING = 256, 8192
 _READERS = 8
 _MOST_ACTS = 100
 
@@ -107,6 +110,7 @@ class PayoutService:
     ) -> None:
         """`ledger` None: plans are in our own. Who is at work at another's is left alone `busy_seconds`; `sleep` waits between tries."""
         self._clock, self._parties = clock, parties
+        self._parties_here = isinstance(parties, LocalParties)
         self._writer: ReconnectingWriter[PayoutCommand, PayoutResult] = ReconnectingWriter(
             conninfo, "kvitt payouts", lambda connection: PayoutWriter(connection, clock).execute
         )
@@ -129,19 +133,25 @@ class PayoutService:
 
         Raises InsufficientFunds, InvalidPayout, PayoutAlreadyExists, PayoutNotFound, PayoutsFailed, ResultUnknown.
         """
-        command = CreatePayout(self.drafted(new, deadline), actor)
+        command = requested(new, actor)
+        if (future := self.submit(command)) is not None:
+            return _payout(future.result())
         with _named_if_unknown(command.payout_id):
-            return self.remote.create(command, deadline) if self.remote else self._done(command)
+            drafted = CreatePayout(self.drafted(new, deadline, command.payout_id), actor)
+            return self.remote.create(drafted, deadline) if self.remote else self._done(drafted)
 
-    def drafted(self, new: NewPayout, deadline: datetime | None = None) -> Draft:
+    def submit(self, command: "RequestPayout | ConfirmPayout | CancelPayout") -> "Future[PayoutResult] | None":
+        """Hands in a command, without waiting for anything; its result is durable when it comes, as the writer's.
+
+        None where it takes other services than the database, and so a thread that waits for them: `create`, `confirm`, `cancel`.
+        """
+        if self.remote or (isinstance(command, RequestPayout) and not self._parties_here):
+            return None
+        return self._writers.submit(command)
+
+    def drafted(self, new: NewPayout, deadline: datetime | None = None, payout_id: str | None = None) -> Draft:
         """Drafts what `create` would hold and store; whether the shop has that much is not looked at. Raises as `create`."""
-        if new.cash.amount <= 0:
-            raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
-        if new.cash.amount > INT64_MAX:
-            raise InvalidPayout(f"cash.amount must be at most {INT64_MAX}")
-        payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
-        if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
-            raise InvalidPayout(f"Payout id {wrong}")
+        payout_id = payout_id or requested(new).payout_id
         if new.payout_id is not None:
             with self._reading() as reading:
                 if reading.exists(payout_id):
@@ -155,7 +165,7 @@ class PayoutService:
 
     def confirm(
         self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
-    ) -> None:
+    ) -> Payout:
         """The money moves; of a payout that is confirmed already, nothing does. `operator` is who does it, where a person does, `actor` who
         asked for it by an API.
 
@@ -163,7 +173,7 @@ class PayoutService:
         """
         if operator:
             operator.need_second_person()
-        self._end(ConfirmPayout(_named(payout_id), operator, actor), deadline)
+        return self._ended(confirmation(payout_id, operator, actor), deadline)
 
     def cancel(
         self,
@@ -173,14 +183,14 @@ class PayoutService:
         *,
         operator: Operator | None = None,
         actor: Actor | None = None,
-    ) -> None:
+    ) -> Payout:
         """Nothing is held any more, or what had moved moves back; of a payout that is cancelled already, nothing does.
 
         Raises as `confirm`, and InvalidPayout without details.
         """
         if operator:
             operator.need_second_person()
-        self._end(cancellation(payout_id, details, operator, actor), deadline)
+        return self._ended(cancellation(payout_id, details, operator, actor), deadline)
 
     def preview_create(self, new: NewPayout) -> PayoutPreview:
         """Previews `create`. Raises as `create`, except for a shop that has not that much."""
@@ -190,7 +200,7 @@ class PayoutService:
 
     def preview_confirm(self, payout_id: str) -> PayoutPreview:
         """Previews `confirm`. Raises as `confirm`."""
-        return self._preview(ConfirmPayout(_named(payout_id)))
+        return self._preview(confirmation(payout_id))
 
     def preview_cancel(self, payout_id: str, details: str | None) -> PayoutPreview:
         """Previews `cancel`. Raises as `cancel`."""
@@ -243,22 +253,26 @@ class PayoutService:
         with self._pool.connection() as connection:
             return previewed(connection, command)[1]
 
-    def _end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> None:
-        """Ends a payout where its plan is: at another's ledger, or in our own."""
+    def _ended(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> Payout:
+        """Ends a payout where its plan is, at another's ledger, or in our own; returns it as it stands then."""
         with _named_if_unknown(command.payout_id):
-            if not (self.remote and self.remote.end(command, deadline)):
-                self._done(command)
+            if self.remote and self.remote.end(command, deadline):
+                return self.get(command.payout_id)
+            return self._done(command)
 
     def _done(self, command: PayoutCommand) -> Payout:
-        result = self._writers.submit(command).result()
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return _payout(self._writers.submit(command).result())
 
     @contextmanager
     def _reading(self) -> Iterator[PayoutReader]:
         with self._pool.connection() as connection:
             yield PayoutReader(connection)
+
+
+def _payout(result: PayoutResult) -> Payout:
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 @contextmanager
@@ -274,6 +288,23 @@ def _named(payout_id: str) -> str:
     if not is_payout_id(payout_id):
         raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
     return payout_id
+
+
+def requested(new: NewPayout, actor: Actor | None = None) -> RequestPayout:
+    """The command to create a payout, with the id that it gets. Raises InsufficientFunds, InvalidPayout."""
+    if new.cash.amount <= 0:
+        raise InsufficientFunds(f"the amount {new.cash.amount} is not positive")
+    if new.cash.amount > INT64_MAX:
+        raise InvalidPayout(f"cash.amount must be at most {INT64_MAX}")
+    payout_id = str(uuid4()) if new.payout_id is None else new.payout_id
+    if wrong := wrong_id(payout_id, MAX_PAYOUT_ID):
+        raise InvalidPayout(f"Payout id {wrong}")
+    return RequestPayout(new, payout_id, actor)
+
+
+def confirmation(payout_id: str, operator: Operator | None = None, actor: Actor | None = None) -> ConfirmPayout:
+    """The command to confirm a payout. Raises PayoutNotFound."""
+    return ConfirmPayout(_named(payout_id), operator, actor)
 
 
 def cancellation(payout_id: str, details: str | None, operator: Operator | None = None, actor: Actor | None = None) -> CancelPayout:

@@ -1,6 +1,7 @@
 """Writes payouts whose plans are in our own ledger: a batch of commands makes and moves them, in one transaction (design §4, §9)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -14,7 +15,7 @@ from kvitt.kernel.commits import transaction
 from kvitt.kernel.database import Connection
 from kvitt.kernel.executor import BatchExecutor, Locks, wait_shortly
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch, fetch_one
+from kvitt.kernel.fetch import fetch, fetch_later, fetch_one
 from kvitt.kernel.operators import note
 from kvitt.ledger.accounts import states_of
 from kvitt.ledger.calls import CallResult, Done, Insolvent
@@ -24,10 +25,12 @@ from kvitt.payouts.decide import (
     DecidedPayout,
     PayoutChange,
     decide,
+    draft,
     failed,
     reason_of,
     to_create,
 )
+from kvitt.payouts.local_parties import DirectorySnapshot, snapshot_later
 from kvitt.payouts.model import (
     CancelPayout,
     ConfirmPayout,
@@ -38,6 +41,7 @@ from kvitt.payouts.model import (
     PayoutCommand,
     PayoutRecord,
     RepublishEvents,
+    RequestPayout,
     actor_of,
 )
 from kvitt.payouts.repository import (
@@ -45,7 +49,7 @@ from kvitt.payouts.repository import (
     PayoutUnitOfWork,
     events,
     lock,
-    records,
+    records_later,
 )
 from kvitt.payouts.rules import (
     TOO_MUCH,
@@ -94,19 +98,26 @@ class PayoutWriter:
 
     def within(self, command: PayoutCommand) -> Payout:
         """Does one command in the caller's own transaction. Raises what it is refused with."""
+        with self._connection.pipeline():
+            look = self._look([command])
         with self._connection.cursor() as cursor:
-            (result,) = self._do(cursor, [command])
+            (result,) = self._do(cursor, [command], look())
         if isinstance(result, Exception):
             raise result
         return result
 
     def run(self, batch: Sequence[PayoutCommand], locks: Locks) -> list[PayoutResult]:
         """Does commands about different payouts in one transaction."""
+        looks: list[Callable[[], _LockedPayouts]] = []
+
+        def begin() -> None:
+            if locks is Locks.FREE:
+                wait_shortly(self._connection)
+            looks.append(self._look(batch))
+
         try:
-            with transaction(self._connection), self._connection.cursor() as cursor:
-                if locks is Locks.FREE:
-                    wait_shortly(cursor)
-                results = self._do(cursor, batch)
+            with transaction(self._connection, first=begin), self._connection.cursor() as cursor:
+                results = self._do(cursor, batch, looks[0]())
                 fault_point("payouts.before_commit")
         except ResultUnknown:
             return [ResultUnknown("payout", command.payout_id) for command in batch]
@@ -117,28 +128,40 @@ class PayoutWriter:
         """The error is the result of the command."""
         return error
 
-    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[PayoutCommand]) -> list[PayoutResult]:
-        decided = self._decided(cursor, batch)
+    def _look(self, batch: Sequence[PayoutCommand]) -> "Callable[[], _LockedPayouts]":
+        """Locks the payouts, in a pipeline, and asks for what has to be known of them; returns what takes it in."""
+        connection, payout_ids = self._connection, [command.payout_id for command in batch]
+        new = [each.new for each in batch if isinstance(each, RequestPayout)]
+        plan_ids = [plan_id_of(each.payout_id) for each in batch if isinstance(each, CreatePayout | RequestPayout)]
+        lock(connection, payout_ids)
+        there = records_later(connection, payout_ids)
+        plans = fetch_later(connection, _LedgerPlan, SQL.plans_there, [plan_ids]) if plan_ids else list
+        parties = snapshot_later(connection, [each.party_id for each in new], [each.cash.currency for each in new]) if new else None
+        return lambda: _LockedPayouts(there(), _by_state(plans()), parties and parties())
+
+    def _do(self, cursor: psycopg.Cursor[Any], batch: Sequence[PayoutCommand], known: "_LockedPayouts") -> list[PayoutResult]:
+        decided = self._decided(batch, known)
         actors = [actor_of(command) for command in batch]
-        answers = self._post(cursor, decided, actors)
-        now = self._clock()
-        work = PayoutUnitOfWork(now)
-        results = [_result(cursor, each, actor, answers, work) for each, actor in zip(decided, actors, strict=True)]
-        _republish(cursor, work, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
-        work.write(cursor)
+        # What the ledger writes and what is written here take one round trip.
+        with self._connection.pipeline():
+            answers = self._post(cursor, decided, actors)
+            now = self._clock()
+            work = PayoutUnitOfWork(now)
+            results = [_result(cursor, each, actor, answers, work) for each, actor in zip(decided, actors, strict=True)]
+            _republish(cursor, work, [each for each, result in zip(batch, results, strict=True) if isinstance(result, Payout)])
+            work.write(cursor)
         for command, each, result in zip(batch, decided, results, strict=True):
-            operator = None if isinstance(command, CreatePayout) else command.operator
+            operator = None if isinstance(command, CreatePayout | RequestPayout) else command.operator
             if operator and isinstance(result, Payout) and (isinstance(each, PayoutChange) or isinstance(command, RepublishEvents)):
                 note(cursor, now, _AUDITED_AS[type(command)], operator, command.payout_id)
         return results
 
-    def _decided(self, cursor: psycopg.Cursor[Any], batch: Sequence[PayoutCommand]) -> list[DecidedPayout]:
+    def _decided(self, batch: Sequence[PayoutCommand], known: "_LockedPayouts") -> list[DecidedPayout]:
         """Decides what each command comes to, under the locks of all their payouts."""
-        payout_ids = [command.payout_id for command in batch]
-        lock(cursor, payout_ids)
-        there = records(self._connection, payout_ids)
-        taken = _taken_plans(self._connection, batch, there)
-        return [_decide(command, there.get(command.payout_id), taken) for command in batch]
+        now = self._clock()
+        drafted = [_with_draft(each, known, now) if isinstance(each, RequestPayout) else each for each in batch]
+        taken = {**known.plans, **_further_plans(self._connection, drafted, known)}
+        return [each if isinstance(each, KvittError) else _decide(each, known.there.get(each.payout_id), taken) for each in drafted]
 
     def _post(self, cursor: psycopg.Cursor[Any], decided: Sequence[DecidedPayout], actors: Sequence[Actor | None]) -> Iterator[CallResult]:
         """The ledger's answers to all calls of what is to be done, in their order."""
@@ -183,21 +206,42 @@ TakenPlans = Mapping[str, PlanState]
 """Plans that others have held under names that ours would have, in some attempt."""
 
 
-def _taken_plans(connection: Connection, batch: Sequence[PayoutCommand], there: Mapping[str, PayoutRecord]) -> TakenPlans:
-    """The first names are looked for of payouts that are to be made; all that may be needed, of those that are to be reversed."""
-    first = {plan_id_of(each.payout_id): each.payout_id for each in batch if isinstance(each, CreatePayout) and each.payout_id not in there}
-    back = [each.payout_id for each in batch if isinstance(each, CancelPayout) and _is_confirmed(there.get(each.payout_id))]
-    taken = _states(connection, [*first, *(reversal_plan_id_of(payout_id, attempt) for payout_id in back for attempt in _TRIES)])
-    again = [payout_id for plan_id, payout_id in first.items() if taken.get(plan_id) is PlanState.ROLLED_BACK]
-    return {**taken, **_states(connection, [plan_id_of(payout_id, attempt) for payout_id in again for attempt in _TRIES])}
+class _LockedPayouts(Struct, frozen=True):
+    """Payouts that a batch is about, locked: those that are there, the plans of their first names, and the parties of new ones."""
+
+    there: Mapping[str, PayoutRecord]
+    plans: TakenPlans
+    parties: DirectorySnapshot | None = None
+
+
+def _with_draft(command: RequestPayout, known: _LockedPayouts, now: datetime) -> CreatePayout | KvittError:
+    if command.payout_id in known.there:
+        return PayoutAlreadyExists(f"there is a payout with the id {command.payout_id}")
+    assert known.parties is not None, "a payout is requested"
+    try:
+        return CreatePayout(draft(command.new, command.payout_id, known.parties, now, None), command.actor)
+    except KvittError as refusal:
+        return refusal
+
+
+def _further_plans(connection: Connection, batch: Sequence[PayoutCommand | KvittError], known: _LockedPayouts) -> TakenPlans:
+    """All names that may be needed of payouts whose first plan was rolled back, and of those that are to be reversed."""
+    again = [each.payout_id for each in batch if isinstance(each, CreatePayout) and _is_gone(known.plans, each.payout_id)]
+    back = [each.payout_id for each in batch if isinstance(each, CancelPayout) and _is_confirmed(known.there.get(each.payout_id))]
+    names = [plan_id_of(payout_id, attempt) for payout_id in again for attempt in _TRIES]
+    names += [reversal_plan_id_of(payout_id, attempt) for payout_id in back for attempt in _TRIES]
+    return _by_state(fetch(connection, _LedgerPlan, SQL.plans_there, [names])) if names else {}
+
+
+def _is_gone(plans: TakenPlans, payout_id: str) -> bool:
+    return plans.get(plan_id_of(payout_id)) is PlanState.ROLLED_BACK
 
 
 def _is_confirmed(record: PayoutRecord | None) -> bool:
     return record is not None and record.payout.status is PayoutStatus.CONFIRMED
 
 
-def _states(connection: Connection, plan_ids: Sequence[str]) -> TakenPlans:
-    rows = fetch(connection, _LedgerPlan, SQL.plans_there, [plan_ids]) if plan_ids else []
+def _by_state(rows: Sequence[_LedgerPlan]) -> TakenPlans:
     return {row.plan_id: PlanState(row.state) for row in rows}
 
 

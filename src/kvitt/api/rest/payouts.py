@@ -1,5 +1,6 @@
 """Payouts over REST."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
@@ -41,13 +42,16 @@ from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.money import Minor
 from kvitt.kernel.requests import Begun
 from kvitt.payouts.model import (
+    CancelPayout,
     Cash,
+    ConfirmPayout,
     NewPayout,
     Payout,
     PayoutCursor,
+    RequestPayout,
 )
 from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
-from kvitt.payouts.service import PayoutService
+from kvitt.payouts.service import PayoutService, cancellation, confirmation, requested
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
@@ -59,14 +63,28 @@ class PayoutCalls(NamedTuple):
     payouts: PayoutService
     work: RouteWork
 
-    async def ended(self, end: Callable[[], None], payout_id: str) -> PayoutView:
-        """The payout when `end` was done with it."""
+    async def created(self, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
+        """A new payout; where this very request made one before its process died and could not answer, that one.
 
-        def done() -> Payout:
-            end()
-            return self.payouts.get(payout_id)
+        Raises as `PayoutService.create`.
+        """
+        try:
+            return await self.done(requested(wanted, actor), lambda: self.payouts.create(wanted, actor=actor))
+        except PayoutAlreadyExists:
+            there = await self.work.on_thread(lambda: _made_before(self.payouts, wanted, begun, actor)) if begun and begun.again else None
+            if there is None:
+                raise
+            return there
 
-        return payout_view(await self.work.on_thread(done))
+    async def done(self, command: RequestPayout | ConfirmPayout | CancelPayout, do: Callable[[], Payout]) -> Payout:
+        """The payout as the command left it; where other services are asked as well, `do` has it done on a thread."""
+        future = self.payouts.submit(command)
+        if future is None:
+            return await self.work.on_thread(do)
+        result = await asyncio.wrap_future(future)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 def router(payouts: PayoutService, work: RouteWork) -> Router:
@@ -101,23 +119,16 @@ async def create(
     repeat = repeat_of(request)
     payout_id = data.payout_id or (str(uuid5(NAMESPACE_URL, f"kvitt:{repeat.name}")) if repeat else None)
     wanted = NewPayout(data.party_id, data.shop_id, Cash(Minor(data.cash.amount), data.cash.currency), payout_id, data.payout_tool_id)
-    actor = actor_of(request)
-    return payout_view(await calls.work.on_thread(lambda: _create(calls.payouts, wanted, repeat.begun if repeat else None, actor)))
+    return payout_view(await calls.created(wanted, repeat.begun if repeat else None, actor_of(request)))
 
 
-def _create(payouts: PayoutService, wanted: NewPayout, begun: Begun | None, actor: Actor) -> Payout:
-    """A payout that this very request made, before its process died and could not answer, is the answer now."""
-    try:
-        return payouts.create(wanted, actor=actor)
-    except PayoutAlreadyExists:
-        if begun is None or not begun.again or wanted.payout_id is None:
-            raise
-        there = payouts.get(wanted.payout_id)
-        if there.created_at < begun.first_at or (there.party_id, there.shop_id) != (wanted.party_id, wanted.shop_id):
-            raise
-        if payouts.asked_for_by(wanted.payout_id) != (actor.channel, actor.name):
-            raise
-        return there
+def _made_before(payouts: PayoutService, wanted: NewPayout, begun: Begun, actor: Actor) -> Payout | None:
+    """The payout that the same request made before; None where another one made it."""
+    if wanted.payout_id is None:
+        return None
+    there = payouts.get(wanted.payout_id)
+    ours = there.created_at >= begun.first_at and (there.party_id, there.shop_id) == (wanted.party_id, wanted.shop_id)
+    return there if ours and payouts.asked_for_by(wanted.payout_id) == (actor.channel, actor.name) else None
 
 
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
@@ -158,7 +169,7 @@ async def page(
 async def confirm(request: Request[Any, Any, Any], payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> PayoutView:
     """The money moves; a payout that is confirmed already stays so."""
     actor = actor_of(request)
-    return await calls.ended(lambda: calls.payouts.confirm(payout_id, actor=actor), payout_id)
+    return payout_view(await calls.done(confirmation(payout_id, actor=actor), lambda: calls.payouts.confirm(payout_id, actor=actor)))
 
 
 @post(
@@ -178,7 +189,8 @@ async def cancel(
     """Releases what was held, and moves back what had moved; a payout that is cancelled already keeps its details."""
     refuse_flawed(("details", wrong_text(data.details, required=True)))
     actor = actor_of(request)
-    return await calls.ended(lambda: calls.payouts.cancel(payout_id, data.details, actor=actor), payout_id)
+    command = cancellation(payout_id, data.details, actor=actor)
+    return payout_view(await calls.done(command, lambda: calls.payouts.cancel(payout_id, data.details, actor=actor)))
 
 
 @get("/{payout_id:str}/events", guards=_READ, responses=PROBLEMS, summary="List the events of a payout")

@@ -2,12 +2,8 @@
 -- A party as it was loaded last.
 SELECT party_id, revision, loaded_at, document FROM parties.parties WHERE party_id = %b;
 
--- name: house
--- The accounts in one currency that no shop has.
-SELECT currency, document FROM parties.house WHERE currency = %b;
-
 -- name: houses
--- Those of some currencies that there are.
+-- The accounts that no shop has, in those of some currencies in which there are any.
 SELECT currency, document FROM parties.house WHERE currency = ANY (%b::text[]);
 
 -- name: some_parties

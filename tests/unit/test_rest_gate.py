@@ -14,9 +14,9 @@ from litestar import Litestar, Request, Response, post, put
 from litestar.params import FromPath
 from litestar.router import Router
 
-from kvitt.api.rest.app import look
 from kvitt.api.rest.callers import Caller, DecisionAccess, Grants
 from kvitt.api.rest.contract_forms import DECISION_PATHS, api_error, contract_form
+from kvitt.api.rest.dispatch import Dispatch
 from kvitt.api.rest.gate import Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.rates import CallRate, CallRates
@@ -72,7 +72,7 @@ class Gated:
             Router("/utbetalinger", route_handlers=[pay], guards=[may_decide_somewhere(ACCESS)]),
         ]
         forms = ProblemForms({}, dict.fromkeys(DECISION_PATHS, contract_form(api_error)))
-        app = Litestar(route_handlers=routers, before_request=look, exception_handlers={Exception: forms.response}, logging_config=None)
+        app = Dispatch(Litestar(route_handlers=routers, logging_config=None), forms)
         keys = IdempotencyKeys(_Away(), utc_now, threads)  # type: ignore[arg-type]
         tokens = Tokens(ISSUER, AUDIENCE, read_from(issuer.file), GRANTS)
         self._gate = Gate(

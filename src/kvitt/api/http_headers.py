@@ -5,6 +5,7 @@ from typing import Any
 
 AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 _BLANKS = b" \t"
 
 
@@ -24,6 +25,8 @@ def headers_of(came: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
 def repeated_headers(headers: Iterable[tuple[bytes, bytes]], names: Sequence[str]) -> list[str]:
     """Those of `names` that are there more than once. Servers and what stands before them differ in which one they take."""
     came = [name for name, _ in headers]
+    if len({*came}) == len(came):
+        return []
     return [name for name in names if came.count(name.encode()) > 1]
 
 

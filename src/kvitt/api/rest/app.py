@@ -1,22 +1,15 @@
 """The REST API as one ASGI app: the gate, the routes of the roles that listen, their description, and bodies checked by their forms."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from http import HTTPStatus
-from itertools import islice
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Any, Final
 
 import msgspec
-from litestar import Litestar, Request, Response
-from litestar.exceptions import HTTPException
-from litestar.handlers import BaseRouteHandler
+from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
-from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import approvals as approval_routes
@@ -33,18 +26,17 @@ from kvitt.api.rest import utbetalinger as utbetalinger_routes
 from kvitt.api.rest.approvals import ApprovalCalls
 from kvitt.api.rest.contract_forms import contract_form
 from kvitt.api.rest.decisions import DecisionCalls
+from kvitt.api.rest.dispatch import Dispatch
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.refused_calls import RefusedCalls
-from kvitt.api.rest.repeats import IdempotencyKeys, repeat_of
-from kvitt.api.rest.routes import CHECK, LOCATION, RouteWork
+from kvitt.api.rest.repeats import IdempotencyKeys
+from kvitt.api.rest.routes import RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
 from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
-from kvitt.errors import BadRequest, Undecodable
-from kvitt.formats.json_members import refuse_repeated
 from kvitt.kernel.clock import Clock
 from kvitt.ledger.service import LedgerService
 from kvitt.payouts.service import PayoutService
@@ -119,12 +111,10 @@ def make_app(
     app = Litestar(
         route_handlers=routers,
         openapi_config=described,
-        before_request=look,
-        exception_handlers={Exception: forms.response},
-        request_max_body_size=None,
         logging_config=None,
     )
-    gate = Gate(app, tokens, IdempotencyKeys(pool, clock, threads), forms, limits=limits, refused=refused)
+    keys = IdempotencyKeys(pool, clock, threads)
+    gate = Gate(Dispatch(app, forms), tokens, keys, forms, limits=limits, refused=refused)
     return docs_page.PublicPages(gate, lambda: _pages(app.openapi_schema.to_schema()), threads) if docs else gate
 
 
@@ -135,111 +125,3 @@ def _pages(described: Mapping[str, Any]) -> Mapping[str, docs_page.PublicPage]:
         ),
         docs_page.PATH: docs_page.PublicPage(docs_page.headers(), docs_page.page_of(described)),
     }
-
-
-async def look(request: Request[Any, Any, Any]) -> Response[bytes] | None:
-    """The answer that the same request had before; None: the route is asked.
-
-    Litestar would take a number written as text, and any type of content; here a body is what the description says. Raises BadRequest
-    naming fields and rules, InvalidInput, HTTPException (415), KeyReused, RequestInProgress, and psycopg errors.
-    """
-    body = await request.body()
-    if check := _check_of(request.route_handler):
-        _check_type(request, body)
-        check(body)
-    repeat = repeat_of(request)
-    answered = await repeat.begin(body) if repeat else None
-    if answered is None:
-        return None
-    headers = {"idempotency-replayed": "true"}
-    if answered.status == HTTPStatus.CREATED and (path_of := request.route_handler.opt.get(LOCATION)):
-        headers[LOCATION] = path_of(request)
-    return Response(answered.body, status_code=answered.status, media_type=answered.content_type, headers=headers)
-
-
-def _check_of(handler: BaseRouteHandler) -> Callable[[bytes], None] | None:
-    """The check that a body must pass: the one that the route names, or that of the form in which the route gets it."""
-    named: Callable[[bytes], None] | None = handler.opt.get(CHECK)
-    data = handler.parsed_fn_signature.parameters.get("data")
-    return named or (partial(check_body, form=data.annotation) if data is not None else None)
-
-
-def _check_type(request: Request[Any, Any, Any], body: bytes) -> None:
-    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and named != _JSON:
-        raise HTTPException(status_code=415, detail=f"the body must be {_JSON}")
-
-
-_MOST_WRONGS: Final = 100
-_PLACE = re.compile(r"(?P<rule>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
-_NAMED = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
-WrongField = tuple[str, str]
-
-
-def check_body(body: bytes, form: Any) -> None:
-    """Raises BadRequest with all that is wrong, up to a bound; or with the one rule that JSON itself breaks."""
-    try:
-        _decoder(form).decode(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest(*_all_wrong(body, form) or [_said(str(error))]) from None
-    except msgspec.DecodeError as error:
-        raise BadRequest(("", str(error))) from None
-    except UnicodeDecodeError:
-        raise BadRequest(("", "the JSON is not UTF-8")) from None
-    try:
-        refuse_repeated(body)
-    except Undecodable as repeated:
-        raise BadRequest((repeated.field, repeated.rule)) from None
-
-
-@cache
-def _decoder(form: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(form)
-
-
-def _all_wrong(body: bytes, form: Any) -> list[WrongField]:
-    """Nothing for what can't be read without its form: then the first thing wrong must do."""
-    try:
-        return list(islice(_wrongs(form, msgspec.json.decode(body), ""), _MOST_WRONGS))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
-
-
-def _wrongs(form: Any, value: object, field: str) -> Iterator[WrongField]:
-    """msgspec stops at the first; so each field and item is looked at by itself."""
-    bare, *limits = get_args(form) if get_origin(form) is Annotated else (form,)
-    if isinstance(bare, type) and issubclass(bare, Struct) and isinstance(value, dict):
-        yield from _wrong_fields(bare, value, field)
-        return
-    items: Sequence[object] = ()
-    if get_origin(bare) is Sequence and isinstance(value, list):
-        items, form = value, Annotated[list[Any], *limits] if limits else list[Any]
-    try:
-        msgspec.convert(value, form)
-    except msgspec.ValidationError as error:
-        inner, rule = _said(str(error))
-        yield f"{field}.{inner}".strip("."), rule
-    for number, item in enumerate(items):
-        yield from _wrongs(get_args(bare)[0], item, f"{field}[{number}]")
-
-
-def _wrong_fields(form: type[Struct], value: Mapping[str, object], field: str) -> Iterator[WrongField]:
-    known = {each.encode_name: each for each in msgspec.structs.fields(form)}
-    for name in (name for name in value if name not in known):
-        yield f"{field}.{name}".lstrip("."), "is no field here"
-    for name, each in known.items():
-        place = f"{field}.{name}".lstrip(".")
-        if name in value:
-            yield from _wrongs(each.type, value[name], place)
-        elif each.required:
-            yield place, "is required"
-
-
-def _said(text: str) -> WrongField:
-    """Field and rule of a text such as ``Expected `int`, got `str` - at `$.cash.amount` ``."""
-    found = _PLACE.fullmatch(text)
-    assert found is not None, "anything matches"
-    rule, field = found["rule"], found["field"] or ""
-    if (named := _NAMED.fullmatch(rule)) is not None:
-        field = f"{field}.{named['name']}".lstrip(".")
-    return field, rule

@@ -4,6 +4,7 @@ All of it is around the application, so that no route can be forgotten.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from msgspec import Struct, field
 
 from kvitt.api.http_headers import (
     AsgiMessage,
+    AsgiSend,
     BodyOverLimit,
     Receive,
     headers_of,
@@ -20,7 +22,7 @@ from kvitt.api.http_headers import (
     whole_body,
 )
 from kvitt.api.rest.callers import Caller
-from kvitt.api.rest.problems import REFUSED_BY, ProblemForms, longest_of
+from kvitt.api.rest.problems import REFUSED_BY, ProblemForms, longest_of, refuse
 from kvitt.api.rest.rates import CallRate, CallRates
 from kvitt.api.rest.refused_calls import RefusedCall, RefusedCalls
 from kvitt.api.rest.repeats import (
@@ -38,12 +40,12 @@ from kvitt.kernel.requests import KEY_HEADER
 MAX_BODY: Final = 1_048_576
 DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "transaction-id", "if-match", "fagsystem")
 """Headers that say who asks, what, and whether it was asked before: of two, nobody can say which counts."""
+_HOST: Final = re.compile(r"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")
 USUAL_RATE: Final = CallRate(2_000.0, 10_000)
 _log = structlog.get_logger(__name__)
 
 REPEATABLE: Final = frozenset({"POST", "PUT", "DELETE"})
 """Methods whose requests may carry an `Idempotency-Key`."""
-AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -72,10 +74,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = headers_of(scope["headers"])
-        send = self._watched(scope, _counted(scope, send))
+        send = self._watched(scope, send)
         try:
             if repeated := repeated_headers(scope["headers"], DECISIVE):
                 raise BadRequest(*((name, REPEATED) for name in repeated))
+            if not _HOST.fullmatch(headers.get("host", "")):
+                raise BadRequest(("host", "names no host"))
             scope["caller"] = caller = await self._caller(headers)
             self._limits.rates.take(caller)
             body = _Body(receive, headers, self._limits.body_of(scope["path"]))
@@ -87,7 +91,7 @@ class Gate:
             else:
                 await self._app(scope, body.receive, send)
         except (KvittError, psycopg.Error) as error:
-            await self._refuse(scope, headers, send, error)
+            await refuse(self._forms, scope, send, error)
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -102,24 +106,16 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
 
     def _watched(self, scope: Scope, send: AsgiSend) -> AsgiSend:
-        """Writes down who is refused for lack of authority, before they hear of it."""
+        """Counts the answer, and writes down who is refused for lack of authority, before they hear of it."""
 
         async def watched(message: AsgiMessage) -> None:
-            if message["type"] == "http.response.start" and (refused := _refused_in(scope, message["status"])):
-                await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
+            if message["type"] == "http.response.start":
+                _count(scope, message["status"])
+                if refused := _refused_in(scope, message["status"]):
+                    await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
             await send(message)
 
         return watched
-
-    async def _refuse(self, scope: Scope, headers: Mapping[str, str], send: AsgiSend, error: Exception) -> None:
-        scope[REFUSED_BY] = error
-        status, formed = self._forms.answered(scope["path"], error, headers)
-        shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
-        if not formed.body:
-            del shown["content-type"]
-        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": formed.body})
 
     async def _once(self, scope: Scope, body: "_Body", send: AsgiSend, repeat: IdempotentRequest) -> None:
         """Keeps the answer before it is sent: who got it once gets no other one later.
@@ -212,14 +208,7 @@ def _refused_in(scope: Scope, status: int) -> RefusedCall | None:
     return RefusedCall(application, person, f"{method} {path}", f"{method} {route}", error.code, str(error))
 
 
-def _counted(scope: Scope, send: AsgiSend) -> AsgiSend:
-    """Counts the answer by its route, as the routes are described: paths hold ids, and those are no labels."""
-
-    async def counted(message: AsgiMessage) -> None:
-        if message["type"] == "http.response.start":
-            template = scope.get("path_template")
-            route = f"{scope['method']} {template}" if template else "none"
-            METRICS.add(Counted.CALLS, "rest", route, f"{message['status'] // 100}xx")
-        await send(message)
-
-    return counted
+def _count(scope: Scope, status: int) -> None:
+    """Counts an answer by its route, as the routes are described: paths hold ids, and those are no labels."""
+    template = scope.get("path_template")
+    METRICS.add(Counted.CALLS, "rest", f"{scope['method']} {template}" if template else "none", f"{status // 100}xx")

@@ -1,7 +1,7 @@
 """Makes problems of failures, in the form of RFC 9457 with the page that explains it, or in that of a contract which has one of its own."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -9,12 +9,11 @@ from urllib.parse import quote
 import msgspec
 import psycopg
 import structlog
-from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kvitt.api.http_headers import CallerGone
+from kvitt.api.http_headers import AsgiSend, CallerGone, headers_of
 from kvitt.errors import BadRequest, InvalidPayout, KvittError, PostingsRefused, RequestInProgress, ResultUnknown, TooManyRequests
 from kvitt.kernel.database import may_pass
 from kvitt.kernel.group_commit import GroupCommitClosed
@@ -84,11 +83,17 @@ class ProblemForms:
     def _form(self, path: str) -> ProblemForm:
         return self._forms.get(path.rstrip("/")) or longest_of(self._below, path) or rfc_9457
 
-    def response(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        """The same as a response; the gate finds in the scope why it is one."""
-        request.scope[REFUSED_BY] = error  # type: ignore[literal-required]
-        status, formed = self.answered(request.scope["path"], error, request.headers)
-        return Response(formed.body, status_code=status, media_type=formed.content_type or None, headers=formed.headers)
+
+async def refuse(forms: ProblemForms, scope: MutableMapping[str, Any], send: AsgiSend, error: Exception) -> None:
+    """Answers a request with a problem; the gate finds in the scope why."""
+    scope[REFUSED_BY] = error
+    status, formed = forms.answered(scope["path"], error, headers_of(scope["headers"]))
+    shown = {**formed.headers, "content-type": formed.content_type, "content-length": str(len(formed.body))}
+    if not formed.body:
+        del shown["content-type"]
+    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": formed.body})
 
 
 def longest_of(by_path: Mapping[str, Found], path: str) -> Found | None:

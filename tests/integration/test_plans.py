@@ -172,9 +172,10 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         ],
     },
     (QUEUE, "table_queue"): {
-        "count_delivery": {"queue": "requests", "limit": 200, "bytes": 16 << 20},
-        "hold": {"sequences": NUMBERS},
-        "consume": {"sequences": NUMBERS},
+        "count_lost": {"queue": "requests"},
+        "hand_out": {"queue": "requests", "limit": 200, "bytes": 16 << 20},
+        "hold": {"queue": "requests", "hand_out_no": 1, "sequences": NUMBERS},
+        "consume": {"queue": "requests", "hand_out_no": 1, "sequences": NUMBERS},
         "dead_letter": {"sequences": NUMBERS[:1], "dead_letters": "requests.dlq"},
         "was_put": {"queue": "requests", "message_ids": TEXTS},
         "depth": {"queue": "requests"},

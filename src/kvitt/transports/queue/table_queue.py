@@ -1,7 +1,7 @@
 """The embedded adapter of the queue port: a PostgreSQL table with SKIP LOCKED.
 
-A hand-out is counted in a committed transaction of its own and then held by row locks in a second one, so a crash of the
-consumer counts as a delivery and gives its messages back the moment its connection ends.
+A hand-out is noted in a committed transaction of its own and then held by row locks in a second one, so a crash of the
+consumer gives its messages back the moment its connection ends; the note that nobody holds any more counts as a delivery then.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ _SQL = load("table_queue", "kvitt.transports.queue")
 
 
 class _Picked(NamedTuple):
+    hand_out_no: int
     sequence: int
     deliveries: int
 
@@ -45,6 +46,7 @@ class TableQueue:
         self._producer: psycopg.Connection | None = None
         self._consumer: psycopg.Connection | None = None
         self._held: dict[int, int] = {}
+        self._hand_out_no = 0
 
     def put(self, messages: Sequence[Outgoing]) -> None:
         """Stores all of them in order in one statement; a queue id that was ever put (and not pruned) is left alone."""
@@ -94,7 +96,7 @@ class TableQueue:
 
     def acknowledge(self) -> None:
         """Consumes everything handed out by the last `receive`."""
-        done = {"sequences": list(self._held)}
+        done = {"queue": self._name, "hand_out_no": self._hand_out_no, "sequences": list(self._held)}
         self._finish(lambda conn: conn.execute(_SQL.consume, done))
 
     def release(self) -> None:
@@ -128,33 +130,36 @@ class TableQueue:
         self._producer = self._consumer = None
 
     def _hand_out(self, conn: psycopg.Connection, limit: int) -> tuple[Delivery, ...]:
-        """Counts and holds; the gate between the two keeps others from counting messages that they then do not get."""
+        """Notes and holds; the gate between the two keeps others from taking what is noted, and not held yet, for lost."""
         try:
             with conn.transaction():
                 conn.execute(_SQL.open_gate, {"queue": self._name})
-                sequences = self._count(conn, limit)
+                conn.execute(_SQL.count_lost, {"queue": self._name})
+                sequences = self._pick(conn, limit)
         except psycopg.errors.LockNotAvailable:
             return ()
         deliveries = self._hold(conn, sequences) if sequences else ()
         conn.execute(_SQL.close_gate, {"queue": self._name})
         return deliveries
 
-    def _count(self, conn: psycopg.Connection, limit: int) -> list[int]:
-        """Counts a delivery of the next messages and returns them; those handed out too often without an answer become dead letters.
+    def _pick(self, conn: psycopg.Connection, limit: int) -> list[int]:
+        """Notes that the next messages are handed out and returns them; those handed out too often without an answer become dead letters.
 
         Where all are such, the ones behind them are next: the queue is not empty because of them.
         """
         wanted = {"queue": self._name, "limit": limit, "bytes": HANDED_OUT_BYTES}
-        while picked := fetch(conn, _Picked, _SQL.count_delivery, wanted):
-            self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries - 1)])
-            if alive := [each.sequence for each in picked if not self._is_spent(each.deliveries - 1)]:
+        while picked := fetch(conn, _Picked, _SQL.hand_out, wanted):
+            self._hand_out_no = picked[0].hand_out_no
+            self._dead_letter(conn, [each.sequence for each in picked if self._is_spent(each.deliveries)])
+            if alive := [each.sequence for each in picked if not self._is_spent(each.deliveries)]:
                 return alive
         return []
 
     def _hold(self, conn: psycopg.Connection, sequences: list[int]) -> tuple[Delivery, ...]:
         """Opens the transaction whose row locks keep the messages ours; it stays open until `acknowledge` or `release`."""
         conn.execute("BEGIN")
-        held = fetch(conn, Delivery, _SQL.hold, {"sequences": sequences})
+        noted = {"queue": self._name, "hand_out_no": self._hand_out_no, "sequences": sequences}
+        held = fetch(conn, Delivery, _SQL.hold, noted)
         if not held:
             conn.execute("ROLLBACK")
         self._held = {each.receipt: each.redeliveries + 1 for each in held}

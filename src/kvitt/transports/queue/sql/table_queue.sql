@@ -21,29 +21,52 @@ SELECT set_config('lock_timeout', '1s', true), pg_advisory_lock(hashtextextended
 -- Lets the next consumer of the queue pick messages.
 SELECT pg_advisory_unlock(hashtextextended(%(queue)s, 7));
 
--- name: count_delivery
--- Picks the next messages that nobody holds, up to so many and no more once they have so many bytes, and counts a delivery of each; rows:
--- sequence, deliveries.
+-- name: count_lost
+-- Counts a delivery of messages whose consumer is no more, or gave them back: nobody holds the row of their hand-out. A message that
+-- somebody else has locked is not counted.
+WITH lost AS (
+    SELECT hand_out_no, sequences FROM queue.hand_out WHERE queue = %(queue)s FOR UPDATE SKIP LOCKED
+), forgotten AS (
+    DELETE FROM queue.hand_out WHERE queue = %(queue)s AND hand_out_no IN (SELECT hand_out_no FROM lost)
+), returned AS MATERIALIZED (
+    SELECT message.sequence
+    FROM lost CROSS JOIN unnest(lost.sequences) AS given (sequence) JOIN queue.message AS message ON message.sequence = given.sequence
+    WHERE message.consumed_at IS NULL
+    FOR UPDATE OF message SKIP LOCKED
+)
+UPDATE queue.message AS message
+SET deliveries = message.deliveries + 1
+FROM returned
+WHERE message.sequence = returned.sequence;
+
+-- name: hand_out
+-- Picks the next messages that nobody holds, up to so many and no more once they have so many bytes, and notes that they are handed out;
+-- rows: number of the hand-out, sequence, deliveries before this one.
 WITH ready AS (
-    SELECT sequence, priority, octet_length(body) AS bytes
+    SELECT sequence, priority, octet_length(body) AS bytes, deliveries
     FROM queue.message
     WHERE queue = %(queue)s AND consumed_at IS NULL
     ORDER BY priority DESC, sequence
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
+), heavy AS (
+    SELECT sequence, deliveries, sum(bytes) OVER (ORDER BY priority DESC, sequence) - bytes AS bytes_before FROM ready
 ), picked AS (
-    SELECT sequence, sum(bytes) OVER (ORDER BY priority DESC, sequence) - bytes AS bytes_before FROM ready
+    SELECT sequence, deliveries FROM heavy WHERE bytes_before < %(bytes)s
+), noted AS (
+    INSERT INTO queue.hand_out (queue, sequences)
+    SELECT %(queue)s, array_agg(sequence ORDER BY sequence) FROM picked HAVING count(*) > 0
+    RETURNING hand_out_no
 )
-UPDATE queue.message AS message
-SET deliveries = message.deliveries + 1
-FROM picked
-WHERE message.sequence = picked.sequence AND picked.bytes_before < %(bytes)s
-RETURNING message.sequence, message.deliveries;
+SELECT noted.hand_out_no, picked.sequence, picked.deliveries FROM noted CROSS JOIN picked;
 
 -- name: hold
--- Locks the picked messages until the transaction ends and returns them, high priority first, then in order of put.
-SELECT held.sequence AS receipt, held.message_id, held.body, held.reply_to, held.priority, held.deliveries - 1 AS redeliveries
-FROM unnest(%(sequences)b::bigint[]) AS picked (sequence)
+-- Locks a hand-out and its messages until the transaction ends and returns them, high priority first, then in order of put.
+WITH ours AS MATERIALIZED (
+    SELECT hand_out_no FROM queue.hand_out WHERE queue = %(queue)s AND hand_out_no = %(hand_out_no)s FOR UPDATE
+)
+SELECT held.sequence AS receipt, held.message_id, held.body, held.reply_to, held.priority, held.deliveries AS redeliveries
+FROM ours CROSS JOIN unnest(%(sequences)b::bigint[]) AS picked (sequence)
 CROSS JOIN LATERAL (
     SELECT * FROM queue.message AS message
     WHERE message.sequence = picked.sequence AND message.consumed_at IS NULL
@@ -52,9 +75,12 @@ CROSS JOIN LATERAL (
 ORDER BY held.priority DESC, held.sequence;
 
 -- name: consume
--- Marks messages as consumed and drops their bodies; the ids stay so that a repeated put is recognised.
+-- Marks messages of a hand-out as consumed and drops their bodies; the ids stay so that a repeated put is recognised.
+WITH over AS (
+    DELETE FROM queue.hand_out WHERE queue = %(queue)s AND hand_out_no = %(hand_out_no)s
+)
 UPDATE queue.message AS message
-SET consumed_at = clock_timestamp(), body = NULL
+SET consumed_at = clock_timestamp(), body = NULL, deliveries = message.deliveries + 1
 FROM unnest(%(sequences)b::bigint[]) AS done (sequence)
 WHERE message.sequence = done.sequence;
 

@@ -1,6 +1,7 @@
 """Receipts settle orders once and for good, in whatever order, number and shape they come (design §6, helved §4.5)."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -9,6 +10,7 @@ from kvitt.disbursement.answers import Status
 from kvitt.disbursement.rail import ReceiptOutcome
 from kvitt.disbursement.settle import RawReceipt
 from kvitt.disbursement.values import Scheme
+from kvitt.kernel.database import connect
 from kvitt.kernel.queue import Outgoing
 from kvitt.rails.oppdrag.emulator import (
     Chance,
@@ -19,6 +21,7 @@ from kvitt.rails.oppdrag.emulator import (
 from kvitt.rails.oppdrag.rail import LINE_EXISTS, ORDER_EXISTS
 from support.hub_messages import aap, dp, payment_uid, ts, ts_payment
 from support.hub_stage import REPLIES, Stage, again, receipt_with, staged
+from support.patience import until
 
 DP, AAP, TS = Scheme.DAGPENGER, Scheme.AAP, Scheme.TILLEGGSSTONADER
 
@@ -53,6 +56,20 @@ def test_a_doubled_receipt_is_kept_as_a_repeat(stage: Stage) -> None:
     receipt = ordered(stage)
     assert stage.settle([receipt, *again([receipt])]) == [ReceiptOutcome.ACCEPTED, ReceiptOutcome.REPEAT]
     assert stage.said("k") == ["MOTTATT", "HOS_OPPDRAG", "OK"]
+
+
+def test_a_receipt_that_another_receiver_stores_meanwhile_is_a_repeat(stage: Stage) -> None:
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+    with ThreadPoolExecutor(1) as pool:
+        with connect(stage.conninfo) as other, other.transaction():
+            other.execute(
+                "INSERT INTO receipts (rail, message_id, digest, body, received_at, outcome)"
+                " VALUES ('oppdrag', 'id', sha256('?'), '?', now(), 'unreadable')"
+            )
+            settled = pool.submit(stage.settle, [RawReceipt("id", b"?"), RawReceipt("another", b"?")])
+            until(lambda: other.execute(waits).fetchone() == (True,))
+        assert settled.result() == [ReceiptOutcome.REPEAT, ReceiptOutcome.UNREADABLE]
+    assert stage.one("SELECT count(*) FROM receipts") == 2
 
 
 AFTER_AN_ACCEPTANCE = [

@@ -16,6 +16,7 @@ import kvitt
 from kvitt.contracts.helved import topics as helved_topics
 from kvitt.disbursement.rows import DeadLetterRow
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_values
 from kvitt.kernel.leases import LeaseKeeper
 from kvitt.kernel.outbox import OutboxRow
 from kvitt.kernel.queries import load
@@ -96,17 +97,9 @@ def test_the_outbox_and_the_dead_letters_are_numbered_as_they_were_handed_in(con
 
 
 def test_receipts_are_numbered_as_they_came(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    numbers = range(ROWS)
-    columns = [
-        ["oppdrag"] * ROWS,
-        [f"id-{number}" for number in numbers],
-        [b"x"] * ROWS,
-        [0] * ROWS,
-        [f"{number}".encode() for number in numbers],
-        [NOW] * ROWS,
-    ]
-    connection.execute(load("orders", "kvitt.disbursement").add_receipts, columns, binary=True)
-    assert numbered(connection, "SELECT body FROM receipts ORDER BY receipt_no") == list(numbers)
+    columns = [[f"id-{number}" for number in range(ROWS)], [b"x"] * ROWS, [0] * ROWS]
+    numbers = fetch_values(connection, load("orders", "kvitt.disbursement").number_receipts, columns)
+    assert numbers == list(range(1, ROWS + 1))
 
 
 def numbered_tables(connection: psycopg.Connection[tuple[object, ...]]) -> set[str]:

@@ -189,6 +189,25 @@ class IdempotencyRow(Row, frozen=True):
     digest: bytes
 
 
+class ReceiptRow(Row, frozen=True):
+    """One thing that a raw receipt says, what it turned out to be, and the rail's own words, or why they could not be read."""
+
+    statement = _WRITE.add_receipts
+    joins = True
+    receipt_no: int
+    rail: str
+    message_id: str
+    digest: bytes
+    place: int
+    body: bytes
+    received_at: datetime
+    order_id: str | None
+    severity: str | None
+    code: str | None
+    outcome: str
+    note: str
+
+
 class CaseStep(Row, frozen=True):
     """The changes of a transaction to a case that it holds the lock of; `areas` and `unknown` are comma lists."""
 

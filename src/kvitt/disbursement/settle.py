@@ -1,7 +1,7 @@
 """Settle: receipts accept or reject orders, answer their messages, and dequeue the next message of each case (design §4 step 7)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from kvitt.disbursement.events import Contradicted, ReceiptArrived, Settled
 from kvitt.disbursement.ports import Ports
 from kvitt.disbursement.rail import Candidate, Observation, Rail, ReceiptOutcome
 from kvitt.disbursement.receipts import ReceiptApplier, decide, find_candidates, open_contradictions, read_answer
-from kvitt.disbursement.rows import DeferredRow
+from kvitt.disbursement.rows import DeferredRow, ReceiptRow
 from kvitt.disbursement.states import OrderState
 from kvitt.disbursement.unit_of_work import OutboxWriter, UnitOfWork, copy_event, count_settled
 from kvitt.disbursement.values import Scheme
@@ -32,7 +32,7 @@ from kvitt.kernel.clock import Clock
 from kvitt.kernel.database import Connection, may_pass
 from kvitt.kernel.executor import BatchExecutor, Locks, resume
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.queries import load
 
 _SQL, _DEFERRED = load("orders", "kvitt.disbursement"), load("deferred", "kvitt.disbursement")
@@ -184,19 +184,19 @@ class Settle:
     ) -> "SettledBatch":
         """Decides receipts of cases that are locked, applies what follows, and keeps the others."""
         now = self._clock()
-        numbers = _store_raw(cursor, batch, now) if batch else []
+        numbers = _draw_numbers(cursor, batch) if batch else []
         by_number = {case.case_no: case for case in cases.values()}
         work = UnitOfWork()
         work.deferred = _deferred(kept, now)
         self._copy(work, batch, numbers, now)
-        decided_receipts = _decide_receipts(cursor, batch, numbers)
+        decided_receipts = _decide_receipts(cursor, batch, numbers, now)
+        work.receipts = [*_bytes_once(decided_receipts.rows)]
         ReceiptApplier(cursor, work, by_number, now, self._ports.contracts).settle(decided_receipts.settled)
         open_contradictions(cursor, work, by_number, decided_receipts.contradicted, now)
         if any(case.queued and case.may_go_on for case in by_number.values()):
             dequeue_next(cursor, work, cases, now, self._ports)
         work.cases = [case.step() for case in cases.values() if case.changed]
         with cursor.connection.pipeline():
-            _close_receipts(cursor, decided_receipts.closed)
             if decided_receipts.answers:
                 answer_requests(cursor, decided_receipts.answers, now)
             work.write(cursor)
@@ -253,24 +253,13 @@ def _deferred(kept: Sequence[_Read], now: datetime) -> list[DeferredRow]:
     return rows
 
 
-def _store_raw(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], now: datetime) -> list[int | None]:
-    """The number of each thing said that is new; None for what is stored already, or comes twice in this batch.
-
-    The bytes stand once, with the first thing that they say.
-    """
-    names = [(each.raw.message_id, each.digest) for each in batch]
-    first = {name: index for index, name in reversed(list(enumerate(names)))}
-    columns = [
-        [each.rail.name for each in batch],
-        [each.raw.message_id for each in batch],
-        [each.digest for each in batch],
-        [each.place for each in batch],
-        [each.raw.body if first[name] == index else b"" for index, (each, name) in enumerate(zip(batch, names, strict=True))],
-        [now] * len(batch),
-    ]
-    rows = cursor.execute(_SQL.add_receipts, columns, binary=True)
-    stored = {(message_id, bytes(digest), place): number for number, message_id, digest, place in rows}
-    return [stored.pop((*name, each.place), None) for each, name in zip(batch, names, strict=True)]
+def _draw_numbers(cursor: psycopg.Cursor[Any], batch: Sequence[_Read]) -> list[int | None]:
+    """The number of each thing said that is new; None for what is stored already, or comes twice in this batch."""
+    names = [(each.raw.message_id, each.digest, each.place) for each in batch]
+    asked = list(dict.fromkeys(names))
+    columns = [list(column) for column in zip(*asked, strict=True)]
+    numbers = dict(zip(asked, fetch_values(cursor, _SQL.number_receipts, columns), strict=True))
+    return [numbers.pop(name, None) for name in names]
 
 
 class SettledBatch(Struct, frozen=True):
@@ -286,26 +275,15 @@ class SettledBatch(Struct, frozen=True):
         count_settled(self.outcomes, [(each.order.order_id, each.order.area, each.outcome) for each in self.settled], self.work)
 
 
-class ClosedReceipt(NamedTuple):
-    """Holds what a receipt turned out to be, with the rail's own words, or the reason why nothing could be read."""
-
-    receipt_no: int
-    order_id: str | None
-    severity: str | None
-    code: str | None
-    outcome: str
-    note: str
-
-
 class _DecidedReceipts(Struct):
     outcomes: list[ReceiptOutcome]
     settled: list[Settled]
     contradicted: list[Contradicted]
-    closed: list[ClosedReceipt]
+    rows: list[ReceiptRow]
     answers: list[CancellationAnswer]
 
 
-def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None]) -> _DecidedReceipts:
+def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], numbers: Sequence[int | None], now: datetime) -> _DecidedReceipts:
     """Decides receipt by receipt in order of arrival; what one decides, the next one sees."""
     asked = {index: (each.rail, each.receipt) for index, each in enumerate(batch) if each.receipt}
     candidates = find_candidates(cursor, asked)
@@ -315,31 +293,56 @@ def _decide_receipts(cursor: psycopg.Cursor[Any], batch: Sequence[_Read], number
         if number is None:
             decided_receipts.outcomes.append(ReceiptOutcome.REPEAT)
             continue
-        if each.receipt is None:
-            _log.error("receipt could not be read", receipt_no=number)
-            decided_receipts.outcomes.append(ReceiptOutcome.UNREADABLE)
-            decided_receipts.closed.append(ClosedReceipt(number, None, None, None, ReceiptOutcome.UNREADABLE.value, each.reason))
-            continue
-        order = each.rail.match(each.receipt, decisions.as_they_are(candidates.get(index, ())))
-        decided = decisions.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
-        if decided in _FOR_A_PERSON:
-            about = {"order_id": order.order_id, "area": order.area} if order else {}
-            _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
-        if each.receipt.reasons and order and decided is not ReceiptOutcome.UNMATCHED and (answered := answered_state(each.receipt)):
+        order = each.rail.match(each.receipt, decisions.as_they_are(candidates.get(index, ()))) if each.receipt else None
+        decided = _outcome(decisions, each, number, order)
+        if order and decided is not ReceiptOutcome.UNMATCHED and (answered := _answered(each.receipt)):
             decided_receipts.answers.append(CancellationAnswer(order.order_id, answered, number))
         decided_receipts.outcomes.append(decided)
-        decided_receipts.closed.append(
-            ClosedReceipt(
-                receipt_no=number,
-                order_id=order.order_id if order else None,
-                severity=each.receipt.raw_severity,
-                code=each.receipt.code,
-                outcome=decided.value,
-                note=each.receipt.text,
-            )
-        )
+        decided_receipts.rows.append(_row(each, number, order, decided, now))
     decided_receipts.settled, decided_receipts.contradicted = list(decisions.settled.values()), decisions.contradicted
     return decided_receipts
+
+
+def _outcome(decisions: "_Decisions", each: _Read, number: int, order: Candidate | None) -> ReceiptOutcome:
+    if each.receipt is None:
+        _log.error("receipt could not be read", receipt_no=number)
+        return ReceiptOutcome.UNREADABLE
+    decided = decisions.decide(each, each.receipt, number, order) if order else ReceiptOutcome.UNMATCHED
+    if decided in _FOR_A_PERSON:
+        about = {"order_id": order.order_id, "area": order.area} if order else {}
+        _log.error("receipt needs an operator", receipt_no=number, outcome=decided.value, severity=each.receipt.severity.value, **about)
+    return decided
+
+
+def _answered(said: Observation | None) -> str | None:
+    return answered_state(said) if said and said.reasons else None
+
+
+def _row(each: _Read, number: int, order: Candidate | None, decided: ReceiptOutcome, now: datetime) -> ReceiptRow:
+    said = each.receipt
+    return ReceiptRow(
+        receipt_no=number,
+        rail=each.rail.name,
+        message_id=each.raw.message_id,
+        digest=each.digest,
+        place=each.place,
+        body=each.raw.body,
+        received_at=now,
+        order_id=order.order_id if order else None,
+        severity=said.raw_severity if said else None,
+        code=said.code if said else None,
+        outcome=decided.value,
+        note=said.text if said else each.reason,
+    )
+
+
+def _bytes_once(rows: Sequence[ReceiptRow]) -> Iterator[ReceiptRow]:
+    """The bytes of an answer stand once, with the first thing that they say."""
+    seen: set[tuple[str, bytes]] = set()
+    for each in rows:
+        name = each.message_id, each.digest
+        yield replace(each, body=b"") if name in seen else each
+        seen.add(name)
 
 
 class _Decisions:
@@ -379,8 +382,3 @@ class _Decisions:
             self._words[order.order_id] = rails.value
             self.contradicted.append(Contradicted(order, receipt, number, order.state, rails))
         return decided
-
-
-def _close_receipts(cursor: psycopg.Cursor[Any], closed: Sequence[ClosedReceipt]) -> None:
-    if closed:
-        cursor.execute(_SQL.close_receipts, [list(column) for column in zip(*closed, strict=True)], binary=True)

@@ -40,6 +40,7 @@ from kvitt.disbursement.rows import (
     OrderRow,
     OutsideFindingRow,
     PaymentRow,
+    ReceiptRow,
     SimulationRow,
     SourceHourRow,
     TriggerRow,
@@ -68,6 +69,7 @@ class UnitOfWork:
         self.orders: list[OrderRow] = []
         self.lines: list[LineRow] = []
         self.payments: list[PaymentRow] = []
+        self.receipts: list[ReceiptRow] = []
         self.outbox: list[OutboxRow] = []
         self.audit: list[AuditRow] = []
         self.cases: list[CaseStep] = []
@@ -89,6 +91,7 @@ class UnitOfWork:
             self.orders,
             self.lines,
             self.payments,
+            self.receipts,
             self.outbox,
             self.audit,
             self.cases,

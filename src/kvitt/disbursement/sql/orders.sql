@@ -105,28 +105,20 @@ WHERE o.order_id = f.order_id AND o.state = 'unknown' AND o.sender IS NOT NULL A
   ))
 RETURNING o.order_id::text, o.message, o.message_no, o.number, o.priority, o.resends AS resend, o.key_day;
 
--- name: add_receipts
--- Stores what raw receipts say, numbered as it came; what the queue handed out before is left alone and has no row. The outcome is
--- written when it is known.
-INSERT INTO receipts (rail, message_id, digest, place, body, received_at, outcome)
-SELECT r.rail, r.message_id, r.digest, r.place, r.body, r.received_at, 'unmatched'
-FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[])
-     WITH ORDINALITY AS r (rail, message_id, digest, place, body, received_at, ordinal)
-ORDER BY r.ordinal
-ON CONFLICT (message_id, digest, place) DO NOTHING
-RETURNING receipt_no, message_id, digest, place;
+-- name: number_receipts
+-- A number for each of what raw receipts say, rising as it came; NULL for what the queue handed out before and is stored.
+SELECT CASE WHEN NOT r.is_stored THEN nextval('receipts_receipt_no_seq') END
+FROM (
+    SELECT EXISTS (SELECT FROM receipts AS q WHERE q.message_id = w.message_id AND q.digest = w.digest AND q.place = w.place) AS is_stored
+    FROM unnest(%b::text[], %b::bytea[], %b::integer[]) WITH ORDINALITY AS w (message_id, digest, place, ordinal)
+    ORDER BY w.ordinal
+    OFFSET 0
+) AS r;
 
 -- name: orders_by_id
 -- The case, area and correlation key of orders that an answer names by their own ids.
 SELECT o.order_id::text, c.scheme, c.case_id, o.area, o.correlation_key
 FROM unnest(%b::uuid[]) AS w (order_id) JOIN orders AS o ON o.order_id = w.order_id JOIN cases AS c ON c.case_no = o.case_no;
-
--- name: close_receipts
--- Writes what each receipt of this transaction turned out to be.
-UPDATE receipts AS r
-SET order_id = s.order_id, severity = s.severity, code = s.code, outcome = s.outcome, note = s.note
-FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[]) AS s (receipt_no, order_id, severity, code, outcome, note)
-WHERE r.receipt_no = s.receipt_no;
 
 -- name: orders_for_receipts
 -- The orders that receipts may answer: same case, rail, area and correlation key. Newest last. With what the rail said against an order last, unless

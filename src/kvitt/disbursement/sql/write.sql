@@ -61,6 +61,15 @@ SELECT p.*, 'pending'
 FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::text[],
             %b::bytea[], %b::integer[], %b::text[]) AS p;
 
+-- name: add_receipts
+-- Stores what raw receipts say, under the numbers that were drawn for it, with what it turned out to be; what is stored already is refused by
+-- the unique constraint.
+INSERT INTO receipts (receipt_no, rail, message_id, digest, place, body, received_at, order_id, severity, code, outcome, note)
+OVERRIDING SYSTEM VALUE
+SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[], %b::uuid[], %b::text[],
+                     %b::text[], %b::text[], %b::text[]) AS r (receipt_no)
+ORDER BY r.receipt_no;
+
 -- name: step_cases
 -- Writes back what a transaction changed of the cases that it has locked.
 UPDATE cases AS c

@@ -23,13 +23,7 @@ from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row, write_all
 from kvitt.payouts.event import encode_event
 from kvitt.payouts.model import Keeper, Payout, PayoutCursor, PayoutEvent, PayoutRecord
-from kvitt.payouts.rules import (
-    AccountType,
-    CashFlowPosting,
-    PayoutStatus,
-    is_payout_id,
-    payout_of_plan,
-)
+from kvitt.payouts.rules import AccountType, CashFlowPosting, PayoutStatus, is_payout_id, payout_of_plan
 
 SQL: Final = load("payouts", "kvitt.payouts")
 
@@ -356,6 +350,12 @@ def event_id(payout_id: str, sequence: int, time: int) -> str:
     return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
 
 
+def _complete(payout_id: str, found: PayoutRecord | None) -> PayoutRecord | PayoutNotFound:
+    if found is None or not found.payout.cash_flow:
+        return PayoutNotFound(f"{'CashFlowPosting' if found else 'Payout'} not found, payoutId='{payout_id}'")
+    return found
+
+
 class PayoutReader:
     """Reads payouts on one connection. Not for sharing between threads."""
 
@@ -368,12 +368,15 @@ class PayoutReader:
 
     def record(self, payout_id: str) -> PayoutRecord:
         """A payout with what only kvitt knows of it. Raises PayoutNotFound."""
-        found = records(self._connection, [payout_id]).get(payout_id) if is_payout_id(payout_id) else None
-        if found is None:
-            raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
-        if not found.payout.cash_flow:
-            raise PayoutNotFound(f"CashFlowPosting not found, payoutId='{payout_id}'")
+        (found,) = self.each([payout_id])
+        if isinstance(found, PayoutNotFound):
+            raise found
         return found
+
+    def each(self, payout_ids: Sequence[str]) -> list[PayoutRecord | PayoutNotFound]:
+        """Payouts in the order of these ids, PayoutNotFound in the place of one that there is not."""
+        found = records(self._connection, [each for each in payout_ids if is_payout_id(each)])
+        return [_complete(each, found.get(each)) for each in payout_ids]
 
     def page(
         self, after: PayoutCursor | None, limit: int, *, party_id: str | None, shop_id: str | None, status: PayoutStatus | None

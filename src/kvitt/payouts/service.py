@@ -1,19 +1,20 @@
 """Serves payouts to the APIs and the command line: the four methods, what operators do, and what can be read (payouts §2; design §9)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
 from uuid import uuid4
 
+import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement.acts import Acts, AuditedAct, Wanted
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.database import LOCK_MS, Connection, pool
+from kvitt.kernel.database import LOCK_MS, Connection, is_connection_lost, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
@@ -117,6 +118,10 @@ class PayoutService:
         self._writers: GroupCommit[PayoutCommand, PayoutResult] = GroupCommit(
             lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payouts"
         )
+        self._reader: ReconnectingWriter[str, PayoutResult] = ReconnectingWriter(conninfo, "kvitt payout looks", _looks_on)
+        self._looks: GroupCommit[str, PayoutResult] = GroupCommit(
+            lambda _: self._looked, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payout looks"
+        )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: RemotePayouts | None = None
         if ledger is not None:
@@ -124,8 +129,10 @@ class PayoutService:
 
     def close(self) -> None:
         """Does what waits, then closes the connections."""
-        self._writers.close()
-        self._writer.close()
+        for group in (self._writers, self._looks):
+            group.close()
+        for executor in (self._writer, self._reader):
+            executor.close()
         self._pool.close()
 
     def create(self, new: NewPayout, deadline: datetime | None = None, *, actor: Actor | None = None) -> Payout:
@@ -160,8 +167,11 @@ class PayoutService:
 
     def get(self, payout_id: str) -> Payout:
         """A payout as it stands. Raises PayoutNotFound."""
-        with self._reading() as reading:
-            return reading.record(payout_id).payout
+        return _payout(self.look(payout_id).result())
+
+    def look(self, payout_id: str) -> "Future[PayoutResult]":
+        """Asks for a payout as it stands, without waiting for it; many looks share a query. PayoutNotFound is a result."""
+        return self._looks.submit(payout_id)
 
     def confirm(
         self, payout_id: str, deadline: datetime | None = None, *, operator: Operator | None = None, actor: Actor | None = None
@@ -263,10 +273,29 @@ class PayoutService:
     def _done(self, command: PayoutCommand) -> Payout:
         return _payout(self._writers.submit(command).result())
 
+    def _looked(self, payout_ids: Sequence[str]) -> Sequence[PayoutResult]:
+        """Looks payouts up, on a new connection where the one at hand has ended meanwhile: a look can be made again."""
+        try:
+            return self._reader.execute(payout_ids)
+        except psycopg.Error as error:
+            if not is_connection_lost(error):
+                raise
+        return self._reader.execute(payout_ids)
+
     @contextmanager
     def _reading(self) -> Iterator[PayoutReader]:
         with self._pool.connection() as connection:
             yield PayoutReader(connection)
+
+
+def _looks_on(connection: Connection) -> Callable[[Sequence[str]], Sequence[PayoutResult]]:
+    """Returns what looks many payouts up at once on a connection."""
+    reader = PayoutReader(connection)
+
+    def execute(batch: Sequence[str]) -> Sequence[PayoutResult]:
+        return [each.payout if isinstance(each, PayoutRecord) else each for each in reader.each(batch)]
+
+    return execute
 
 
 def _payout(result: PayoutResult) -> Payout:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Annotated, Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -52,6 +53,7 @@ from kvitt.payouts.model import (
 )
 from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.payouts.service import PayoutService, cancellation, confirmation, requested
+from kvitt.payouts.writer import PayoutResult
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
@@ -81,10 +83,14 @@ class PayoutCalls(NamedTuple):
         future = self.payouts.submit(command)
         if future is None:
             return await self.work.on_thread(do)
-        result = await asyncio.wrap_future(future)
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return await _result(future)
+
+
+async def _result(future: "Future[PayoutResult]") -> Payout:
+    result = await asyncio.wrap_future(future)
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def router(payouts: PayoutService, work: RouteWork) -> Router:
@@ -134,7 +140,7 @@ def _made_before(payouts: PayoutService, wanted: NewPayout, begun: Begun, actor:
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
 async def show(payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> PayoutView:
     """The payout as it stands."""
-    return payout_view(await calls.work.on_thread(lambda: calls.payouts.get(payout_id)))
+    return payout_view(await _result(calls.payouts.look(payout_id)))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")

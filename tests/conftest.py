@@ -1,10 +1,11 @@
-"""What all tests share: one PostgreSQL server for the run, and a fresh, migrated database for each test that asks for one.
+"""What all tests share: one PostgreSQL server for the run, and a migrated database with nothing in it for each test that asks for one.
 
-    kvitt_server   the server, from kvitt's own pytest plugin, like `kvitt_hub`
-    server         its conninfo
-    database       conninfo of the test's own migrated database, dropped afterwards
+    kvitt_server      the server, in the place of that of kvitt's own pytest plugin; it goes for `kvitt_hub` as well
+    server            its conninfo
+    database          conninfo of the test's own migrated database; another test may have used it before, and nothing of that is left
+    unused_database   the same, made for this test and dropped afterwards
 
-How they come to be: `kvitt.testing`.
+How they come to be: `kvitt.testing`, `support.used_again`.
 """
 
 import gc
@@ -20,9 +21,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kvitt.rails.oppdrag import order_xml
-from kvitt.testing import TestServer
+from kvitt.testing import TestServer, shared_server
 from kvitt.testing.scratch import scratch_directory
+from kvitt.testing.server import close_shared_server
+from support.kept_connections import keep_connections
 from support.tried import tried
+from support.used_again import UsingAgain
 
 pytest_plugins = [
     "support.broker_files",
@@ -47,6 +51,8 @@ order_xml.sampled_every = 1
 # A hub of one process starts with less; what is about several says how many.
 os.environ.setdefault("KVITT_WORKERS", "1")
 
+keep_connections()
+
 _new_context = ssl.create_default_context
 _of_all_authorities = cache(lambda: _new_context(cafile=certifi.where()))
 
@@ -60,6 +66,15 @@ ssl.create_default_context = _shared_context
 
 
 @pytest.fixture(scope="session")
+def kvitt_server() -> Iterator[UsingAgain]:
+    """The server of the run; its databases are used again."""
+    again = UsingAgain(shared_server())
+    yield again
+    again.close()
+    close_shared_server()
+
+
+@pytest.fixture(scope="session")
 def server(kvitt_server: TestServer) -> str:
     """Conninfo of the server for this run."""
     return kvitt_server.conninfo
@@ -67,8 +82,15 @@ def server(kvitt_server: TestServer) -> str:
 
 @pytest.fixture
 def database(kvitt_server: TestServer) -> Iterator[str]:
-    """Conninfo of a fresh, migrated database of the test's own."""
+    """Conninfo of a migrated database of the test's own, with nothing in it."""
     with kvitt_server.database() as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def unused_database(kvitt_server: UsingAgain) -> Iterator[str]:
+    """The same for a test that says what new sessions are to have: nobody has ever connected to it."""
+    with kvitt_server.unused() as conninfo:
         yield conninfo
 
 

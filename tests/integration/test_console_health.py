@@ -47,11 +47,11 @@ def test_health_tells_how_the_last_check_ended_and_how_old_that_is(kvitt_hub: Hu
         assert "0 differences at the last check" in browser.get("/health").words
 
 
-def test_who_may_only_read_checks_as_well_and_is_told_that_it_is_noted_nowhere(database: str) -> None:
-    with connect(database) as connection:
+def test_who_may_only_read_checks_as_well_and_is_told_that_it_is_noted_nowhere(unused_database: str) -> None:
+    with connect(unused_database) as connection:
         name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
-    status, said = kvitt_check(database)
+    status, said = kvitt_check(unused_database)
     assert (status, "noted nowhere" in said) == (0, True), said
 
 

@@ -33,10 +33,10 @@ GRANTS = (Path(__file__).parents[2] / "examples/deploy/grants.sql").read_text("u
 
 
 @pytest.fixture
-def limited(database: str) -> Iterator[str]:
+def limited(unused_database: str) -> Iterator[str]:
     """A database in which everyone who connects is a role with the rights of the guide."""
-    role, name = sql.Identifier(f"kvitt_{uuid4().hex[:8]}"), sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
-    with connect(database) as owner:
+    role, name = sql.Identifier(f"kvitt_{uuid4().hex[:8]}"), sql.Identifier(str(conninfo_to_dict(unused_database)["dbname"]))
+    with connect(unused_database) as owner:
         owner.execute(sql.SQL("CREATE ROLE {}").format(role))
         owner.execute(
             GRANTS.replace(" TO kvitt;", f" TO {role.as_string(owner)};")
@@ -44,7 +44,7 @@ def limited(database: str) -> Iterator[str]:
             .encode()
         )
         owner.execute(sql.SQL("ALTER DATABASE {} SET role = {}").format(name, role))
-        yield database
+        yield unused_database
         owner.execute(sql.SQL("ALTER DATABASE {} RESET role").format(name))
         owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
         owner.execute(sql.SQL("DROP ROLE {}").format(role))

@@ -29,8 +29,10 @@ _FAST_AND_FORGETFUL: Final = {
     "full_page_writes": "off",
     "max_wal_size": "256MB",
     "max_connections": "200",
+    "autovacuum": "off",
 }
-"""Nothing of a test is worth a sync, and a long log would fill memory; what is about durability starts a server of its own."""
+"""Nothing of a test is worth a sync, and a long log would fill memory; what is about durability starts a server of its own. Databases live
+for moments: what would look through them all for something to tidy up finds them gone, or changes plans while a test looks on."""
 
 _JUST_LEFT: Final = 2
 """So many databases of blocks that have ended stay for a while."""

@@ -52,9 +52,10 @@ class Line(Connection):
         super().__init__()
         self._head = f"HTTP/1.1\r\nhost: kvitt\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\ncontent-length: "
 
-    async def post(self, path: str, body: bytes, status: bytes) -> None:
-        """Posts to a path. Raises as `exchange`."""
-        await self.exchange(b"POST %b %b%d\r\n\r\n%b" % (path.encode(), self._head.encode(), len(body), body), status)
+    async def post(self, path: str, body: bytes, status: bytes, key: str = "") -> None:
+        """Posts to a path, under an Idempotency-Key if one is given. Raises as `exchange`."""
+        more = f"\r\nidempotency-key: {key}" if key else ""
+        await self.exchange(b"POST %b %b%d%b\r\n\r\n%b" % (path.encode(), self._head.encode(), len(body), more.encode(), body), status)
 
 
 def _length(head: bytes) -> int:

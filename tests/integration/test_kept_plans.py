@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.integration import test_payout_plans as payouts
 from tests.integration import test_plans as plans
-from tests.integration.test_plans import HUB, LEDGER, Connection, scanned
+from tests.integration.test_plans import HUB, KERNEL, LEDGER, Connection, scanned
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
@@ -20,7 +20,15 @@ from support import full_store
 ROWS = full_store.ROWS
 MOST_IN_VAIN = 10 * plans.BATCH
 """So many rows, of all that a batch looks for, may be looked at and passed by."""
-WRITERS = [(HUB, "cases"), (HUB, "deferred"), (HUB, "other_cases"), (HUB, "source_limits"), (HUB, "write"), (LEDGER, "ledger")]
+WRITERS = [
+    (KERNEL, "requests"),
+    (HUB, "cases"),
+    (HUB, "deferred"),
+    (HUB, "other_cases"),
+    (HUB, "source_limits"),
+    (HUB, "write"),
+    (LEDGER, "ledger"),
+]
 """The statements of those who write batches on such connections; of the payouts all but the lists, which others ask for."""
 HOT: dict[tuple[str, str, str], plans.Parameters] = {
     **{(*file, name): given for file in WRITERS for name, given in plans.HOT[file].items()},

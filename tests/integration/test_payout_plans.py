@@ -34,6 +34,9 @@ FILL = (
        SELECT 'p-' || n, 1, 'create', 'payout_p-' || n, 'x', CASE WHEN n %% 1000 = 7 THEN 'compensating' ELSE 'done' END, %(now)s,
               CASE WHEN n %% 1000 = 7 THEN NULL ELSE %(now)s::timestamptz END, %(now)s, %(now)s
        FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO parties.parties (party_id, revision, loaded_at, document)
+       SELECT 'party-' || n, 1, %(now)s, convert_to(repeat(md5(n::text), 10), 'UTF8') FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO parties.house (currency, loaded_at, document) SELECT 'C' || n, %(now)s, 'x' FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO ledger.plans (plan_id, state, held_at, changed_at)
        SELECT 'payout_p-' || n, 'committed', %(now)s, %(now)s FROM generate_series(1, %(rows)s) AS n""",
 )
@@ -52,6 +55,9 @@ HOT: dict[tuple[str, str], list[Any]] = {
         {**NEWEST, "party_id": "party-7", "shop_id": "shop-1"},
         {**NEWEST, "status": "unpaid", "at": NOW, "payout_id": "p-7"},
     ],
+    ("parties", "party"): [["party-7"]],
+    ("parties", "some_parties"): [[[f"party-{number}" for number in range(1, ROWS, 200)]]],
+    ("parties", "houses"): [[["C1", "C7", "C9"]]],
     ("payout_saga", "open_saga_step"): [["p-7"]],
     ("payout_saga", "count_saga_steps"): [["p-7"]],
     ("payout_saga", "acquire_saga_step"): [STEP],
@@ -62,8 +68,8 @@ HOT: dict[tuple[str, str], list[Any]] = {
     ("payout_saga", "leave_saga_step"): [{**STEP, "wait": 1.0, "reason": "x"}],
     ("payout_saga", "close_saga_step"): [{**STEP, "state": "done", "now": NOW, "reason": None, "held": True}],
 }
-PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_saga_step"}
-"""Locks and inserts, which read nothing."""
+PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_saga_step", "put_parties", "put_house", "parties"}
+"""Locks and inserts, which read nothing, and the whole directory, which an operator asks for."""
 
 
 @pytest.fixture(scope="module")
@@ -90,4 +96,6 @@ def test_rows_are_found_by_index(filled: psycopg.Connection[Any], file: str, nam
 
 
 def test_every_statement_is_held_to_its_plan_or_reads_nothing() -> None:
-    assert {name for file in ("payouts", "payout_saga") for name in dir(load(file, "kvitt.payouts"))} == PLAIN | {name for _, name in HOT}
+    assert {name for file in ("payouts", "payout_saga", "parties") for name in dir(load(file, "kvitt.payouts"))} == PLAIN | {
+        name for _, name in HOT
+    }

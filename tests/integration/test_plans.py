@@ -147,6 +147,12 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "unrelayed_free": [2000],
     },
     (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
+    (KERNEL, "requests"): {
+        "begin_requests": {"subjects": TEXTS, "keys": TEXTS, "digests": BYTES, "now": NOW, "until": NOW},
+        "requests": {"subjects": TEXTS, "keys": TEXTS},
+        "answer_requests": [TEXTS, TEXTS, NUMBERS, TEXTS, BYTES],
+        "release_requests": [TEXTS, TEXTS],
+    },
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
         "add_to_source_hours": [IDS, NUMBERS, TEXTS, MOMENTS, NUMBERS],
@@ -281,6 +287,7 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     },  # plain inserts
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
+    (KERNEL, "requests"): set(),
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is

@@ -22,10 +22,10 @@ from kvitt.api.rest.callers import Grants, Permission
 from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.api.rest.tokens import Tokens, fetched_from, read_from
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import IssuerUnreachable, NotAuthenticated
+from kvitt.errors import IssuerUnreachable, KeyReused, NotAuthenticated, RequestInProgress
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.kernel.requests import Begun, begin
+from kvitt.kernel.requests import BeginRequest, Begun, EndRequest, RequestId, RequestWriter, StoredAnswer
 from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
@@ -327,14 +327,34 @@ def test_a_payout_that_somebody_else_made_meanwhile_is_no_answer_to_a_repeat(sit
 
 
 def test_a_request_that_another_process_is_at_work_on_is_left_to_it(database: str) -> None:
+    asked = BeginRequest(RequestId("me", "key"), b"digest")
     with connect(database) as connection:
-        first = begin(connection, utc_now, "me", "key", b"digest")
+        (first,) = RequestWriter(connection, utc_now).execute([asked])
         assert isinstance(first, Begun)
         assert not first.again
-        with pytest.raises(Exception, match="is being answered"):
-            begin(connection, utc_now, "me", "key", b"digest")
-        later = begin(connection, lambda: utc_now() + timedelta(seconds=31), "me", "key", b"digest")
+        (refused,) = RequestWriter(connection, utc_now).execute([asked])
+        assert isinstance(refused, RequestInProgress)
+        (later,) = RequestWriter(connection, lambda: utc_now() + timedelta(seconds=31)).execute([asked])
         assert to_builtins(later) == {"first_at": to_builtins(first)["first_at"], "again": True}
+
+
+def test_requests_of_a_moment_share_a_transaction_and_each_hears_what_it_would_hear_alone(database: str) -> None:
+    one, two, other = RequestId("me", "one"), RequestId("me", "two"), RequestId("you", "one")
+    answered = StoredAnswer(201, "application/json", b"{}")
+    with connect(database) as connection:
+        act = RequestWriter(connection, utc_now).execute
+        results = act(
+            [BeginRequest(one, b"1"), BeginRequest(one, b"1"), BeginRequest(one, b"2"), BeginRequest(other, b"2", "Transaction-ID")]
+        )
+        assert [type(each) for each in results] == [Begun, RequestInProgress, KeyReused, Begun]
+        results = act([BeginRequest(one, b"1"), EndRequest(one, answered), BeginRequest(two, b"1"), EndRequest(other, None)])
+        assert results[:2] + results[3:] == [answered, None, None]
+        assert isinstance(results[2], Begun)
+        left, used = act([BeginRequest(other, b"2"), BeginRequest(one, b"2", "Transaction-ID")])
+        assert isinstance(left, Begun)
+        assert left.again, "it was left to whoever asks next"
+        assert isinstance(used, KeyReused)
+        assert "Transaction-ID" in str(used)
 
 
 def test_a_database_that_is_away_is_reported_and_the_same_request_works_later(site: Site) -> None:

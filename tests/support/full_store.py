@@ -103,6 +103,10 @@ FILL = (
     """INSERT INTO payouts.saga_steps (payout_id, number, action, plan_id, content, state, made_at, closed_at, busy_until, next_try_at)
        SELECT 'q-' || n, 1, 'create', 'plan-' || n, 'x', 'done', %(now)s, %(now)s, %(now)s, %(now)s
        FROM generate_series(1, %(rows)s) AS n""",
+    """INSERT INTO rest.requests (subject, key, digest, first_at, busy_until, status, content_type, body)
+       SELECT 'app-' || n %% 10, 'key-' || n, sha256('x'), %(now)s, %(now)s, 201, 'application/json',
+              convert_to(repeat(md5(n::text), 10), 'UTF8')
+       FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.hold_back (area, case_id, starts, is_error)
        SELECT 'DP', 'case-' || n, '2025-06-02', false FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO rail.receipt (receipt_id, message_id, digest, reply_to, body, due_at, put_at)

@@ -30,7 +30,7 @@ def app() -> Iterator[PublicPages]:
         everything = {
             name: MagicMock() for name in ("payouts", "ledger", "simulations", "reconciliations", "consistency", "decisions", "approvals")
         }
-        made = make_app(MagicMock(), MagicMock(), MagicMock(), threads, **everything)
+        made = make_app(MagicMock(), MagicMock(), threads, refused=MagicMock(), **everything)
         assert isinstance(made, PublicPages)
         yield made
 

@@ -20,7 +20,7 @@ from kvitt.api.rest.dispatch import Dispatch
 from kvitt.api.rest.gate import Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.rates import CallRate, CallRates
-from kvitt.api.rest.repeats import IdempotencyKeys
+from kvitt.api.rest.refused_calls import RefusedCalls
 from kvitt.api.rest.routes import CHECK, authority_in, authority_over, may_decide, may_decide_somewhere
 from kvitt.api.rest.tokens import Tokens, read_from
 from kvitt.disbursement.authority import DecisionPolicy
@@ -73,11 +73,10 @@ class Gated:
         ]
         forms = ProblemForms({}, dict.fromkeys(DECISION_PATHS, contract_form(api_error)))
         app = Dispatch(Litestar(route_handlers=routers, logging_config=None), forms)
-        keys = IdempotencyKeys(_Away(), utc_now, threads)  # type: ignore[arg-type]
         tokens = Tokens(ISSUER, AUDIENCE, read_from(issuer.file), GRANTS)
-        self._gate = Gate(
-            app, tokens, keys, forms, limits=GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES), rates or CallRates(CallRate(1e6, 10**6)))
-        )
+        limits = GateLimits(dict.fromkeys(DECISION_PATHS, MOST_BYTES), rates or CallRates(CallRate(1e6, 10**6)))
+        away: Any = _Away()
+        self._gate = Gate(app, tokens, away, forms, threads, refused=RefusedCalls(away, utc_now), limits=limits)
         self.issuer, self.read = issuer, 0
 
     def ask(self, path: str, body: bytes, headers: Mapping[str, str], **claims: Any) -> httpx.Response:

@@ -26,6 +26,7 @@ from kvitt.errors import BadSettings
 from kvitt.kernel.clock import Clock, utc_now
 from kvitt.kernel.database import LOCK_MS, pool
 from kvitt.kernel.loop import LoopStep, WakeUp, run_loop
+from kvitt.kernel.requests import KeyedRequests
 from kvitt.ledger.service import LedgerService
 from kvitt.payouts.remote import RemotePayouts, SagaSweeper
 from kvitt.payouts.repository import reserved_plans
@@ -138,7 +139,9 @@ class Apis:
         from kvitt.api.rest.gate import GateLimits
 
         threads = opened.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="rest"))
-        requests = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
+        looks = opened.enter_context(pool(self._conninfo, application="kvitt rest", size=_CONNECTIONS, lock_timeout_ms=LOCK_MS))
+        requests = KeyedRequests(self._conninfo, self._clock)
+        opened.callback(requests.close)
         simulations = self._simulations(opened) if "simulations" in self._roles else None
         asked = self._reconciliations(opened) if "reconciliations" in self._roles else None
         dry_runs = (DECISION_PATH, *PATHS)
@@ -148,17 +151,16 @@ class Apis:
         app = make_app(
             tokens,
             requests,
-            self._clock,
             threads,
+            refused=refused,
             payouts=payouts,
             ledger=ledger,
             simulations=simulations,
             reconciliations=asked and asked[0],
             consistency=asked and asked[1],
             limits=limits,
-            decisions=self._decisions(opened, requests) if "decisions" in self._roles else None,
-            approvals=self._approvals(requests, tokens) if APPROVALS in self._roles else None,
-            refused=refused,
+            decisions=self._decisions(opened, looks) if "decisions" in self._roles else None,
+            approvals=self._approvals(looks, tokens) if APPROVALS in self._roles else None,
             docs=self._settings.rest.docs,
         )
         return app, limits.longest_body

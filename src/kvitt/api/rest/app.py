@@ -10,7 +10,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
-from psycopg_pool import ConnectionPool
 
 from kvitt.api.rest import approvals as approval_routes
 from kvitt.api.rest import consistency as consistency_routes
@@ -30,14 +29,13 @@ from kvitt.api.rest.dispatch import Dispatch
 from kvitt.api.rest.gate import App, Gate, GateLimits
 from kvitt.api.rest.problems import ProblemForms
 from kvitt.api.rest.refused_calls import RefusedCalls
-from kvitt.api.rest.repeats import IdempotencyKeys
 from kvitt.api.rest.routes import RouteWork
 from kvitt.api.rest.simulations import SimulationCalls
 from kvitt.api.rest.tokens import Tokens
 from kvitt.contracts.rapid.wire.simulation import PATH as SIMULATIONS
 from kvitt.disbursement.reconcile.calls import ReconciliationCalls
 from kvitt.disbursement.reconcile.named_lines import ConsistencyCalls
-from kvitt.kernel.clock import Clock
+from kvitt.kernel.requests import KeyedRequests
 from kvitt.ledger.service import LedgerService
 from kvitt.payouts.service import PayoutService
 
@@ -54,10 +52,10 @@ Problems have the form of RFC 9457, those of a path that another service had bef
 
 def make_app(
     tokens: Tokens,
-    pool: ConnectionPool[Any],
-    clock: Clock,
+    requests: KeyedRequests,
     threads: ThreadPoolExecutor,
     *,
+    refused: RefusedCalls,
     payouts: PayoutService | None,
     ledger: LedgerService | None,
     simulations: SimulationCalls | None = None,
@@ -66,10 +64,9 @@ def make_app(
     limits: GateLimits | None = None,
     decisions: DecisionCalls | None = None,
     approvals: ApprovalCalls | None = None,
-    refused: RefusedCalls | None = None,
     docs: bool = True,
 ) -> App:
-    """The app with the routes of what is given; `pool` is for requests that may be repeated, `threads` is where routes work.
+    """The app with the routes of what is given; `requests` knows those that may be repeated, `threads` is where routes work.
 
     With `docs` anybody may read how it is described.
     """
@@ -113,8 +110,7 @@ def make_app(
         openapi_config=described,
         logging_config=None,
     )
-    keys = IdempotencyKeys(pool, clock, threads)
-    gate = Gate(Dispatch(app, forms), tokens, keys, forms, limits=limits, refused=refused)
+    gate = Gate(Dispatch(app, forms), tokens, requests, forms, threads, refused=refused, limits=limits)
     return docs_page.PublicPages(gate, lambda: _pages(app.openapi_schema.to_schema()), threads) if docs else gate
 
 

@@ -6,6 +6,7 @@ All of it is around the application, so that no route can be forgotten.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import psycopg
@@ -26,7 +27,6 @@ from kvitt.api.rest.problems import REFUSED_BY, ProblemForms, longest_of, refuse
 from kvitt.api.rest.rates import CallRate, CallRates
 from kvitt.api.rest.refused_calls import RefusedCall, RefusedCalls
 from kvitt.api.rest.repeats import (
-    IdempotencyKeys,
     IdempotentRequest,
     RecordedAnswer,
     Scope,
@@ -35,7 +35,7 @@ from kvitt.api.rest.tokens import PATIENCE_SECONDS, Tokens
 from kvitt.errors import AccessRefused, BadRequest, BodyTooLong, KvittError, NotAuthenticated, NotPermitted, TooManyRequests
 from kvitt.formats.json_members import REPEATED
 from kvitt.kernel.metrics import METRICS, Counted
-from kvitt.kernel.requests import KEY_HEADER
+from kvitt.kernel.requests import KEY_HEADER, KeyedRequests
 
 MAX_BODY: Final = 1_048_576
 DECISIVE: Final = ("authorization", "content-length", "content-type", "idempotency-key", "transaction-id", "if-match", "fagsystem")
@@ -59,20 +59,19 @@ class Gate:
         self,
         app: App,
         tokens: Tokens,
-        keys: IdempotencyKeys,
+        requests: KeyedRequests,
         forms: ProblemForms,
+        threads: ThreadPoolExecutor,
         *,
+        refused: RefusedCalls,
         limits: "GateLimits | None" = None,
-        refused: RefusedCalls | None = None,
     ) -> None:
-        self._app, self._tokens, self._keys, self._forms = app, tokens, keys, forms
-        self._limits, self._refused = limits or GateLimits(), refused or RefusedCalls(keys.pool, keys.clock)
+        """`threads` check tokens that are new, and write down who is refused."""
+        self._app, self._tokens, self._requests, self._forms, self._threads = app, tokens, requests, forms, threads
+        self._limits, self._refused = limits or GateLimits(), refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         headers = headers_of(scope["headers"])
         send = self._watched(scope, send)
         try:
@@ -86,7 +85,7 @@ class Gate:
             header = self._limits.key_header(scope["path"])
             key = headers.get(header.lower())
             if scope["method"] in REPEATABLE and key is not None:
-                scope["repeat"] = repeat = IdempotentRequest(self._keys, caller, (header, key), scope)
+                scope["repeat"] = repeat = IdempotentRequest(self._requests, caller, (header, key), scope)
                 await self._once(scope, body, send, repeat)
             else:
                 await self._app(scope, body.receive, send)
@@ -103,7 +102,7 @@ class Gate:
         if fetch := self._tokens.awaited(token):
             # No thread waits: those who come with keys that nobody knows would take them from all others.
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=PATIENCE_SECONDS)
-        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._tokens.caller, token)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tokens.caller, token)
 
     def _watched(self, scope: Scope, send: AsgiSend) -> AsgiSend:
         """Counts the answer, and writes down who is refused for lack of authority, before they hear of it."""
@@ -112,7 +111,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 _count(scope, message["status"])
                 if refused := _refused_in(scope, message["status"]):
-                    await asyncio.get_running_loop().run_in_executor(self._keys.threads, self._refused.add, refused)
+                    await asyncio.get_running_loop().run_in_executor(self._threads, self._refused.add, refused)
             await send(message)
 
         return watched

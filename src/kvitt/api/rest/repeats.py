@@ -6,48 +6,30 @@ that they may not ask for, and what can not be done at all leaves its key free.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from collections.abc import MutableMapping
+from typing import Any, Final
 
 from litestar.connection import ASGIConnection
-from msgspec import Struct
-from psycopg_pool import ConnectionPool
 
 from kvitt.api.http_headers import AsgiMessage
 from kvitt.api.rest.callers import Caller
 from kvitt.errors import BadRequest
-from kvitt.kernel.clock import Clock
-from kvitt.kernel.requests import (
-    Begun,
-    StoredAnswer,
-    answer,
-    begin,
-    give_up,
-)
+from kvitt.kernel.requests import BeginRequest, Begun, EndRequest, KeyedRequests, RequestCommand, RequestId, RequestResult, StoredAnswer
 
 Scope = MutableMapping[str, Any]
-Found = TypeVar("Found")
 _LONGEST_KEY: Final = 255
 _SERVER_FAULT: Final = 500
 _NOT_FINAL: Final = frozenset({401, 403, 408, 429})
 """Answers that depend on more than the request: the same one may be answered otherwise next time."""
 
 
-class IdempotencyKeys(Struct, frozen=True):
-    """The store of requests that may be repeated, and the threads on which it is asked."""
-
-    pool: ConnectionPool[Any]
-    clock: Clock
-    threads: ThreadPoolExecutor
-
-
 class IdempotentRequest:
     """One request with a key. `name` is the same for all its repeats, and no other's; `begun` is None until it is taken."""
 
-    def __init__(self, keys: IdempotencyKeys, caller: Caller, key: tuple[str, str], scope: Scope) -> None:
+    def __init__(self, requests: KeyedRequests, caller: Caller, key: tuple[str, str], scope: Scope) -> None:
         """`key` has the name of the header in which it came, and its value."""
-        self._keys, self._subject, (self._header, self._key), self._scope = keys, caller.subject, key, scope
+        self._requests, (self._header, self._key), self._scope = requests, key, scope
+        self._id = RequestId(caller.subject, self._key)
         self.name = f"rest/{caller.subject}/{self._key}"
         self.begun: Begun | None = None
 
@@ -63,32 +45,19 @@ class IdempotentRequest:
         """
         if not 1 <= len(self._key) <= _LONGEST_KEY or not self._key.isprintable():
             raise BadRequest((self._header, f"has 1 to {_LONGEST_KEY} printable characters"))
-        keys, digest = self._keys, _digest_of(self._scope, body)
-
-        def do() -> StoredAnswer | Begun:
-            with keys.pool.connection() as connection:
-                return begin(connection, keys.clock, self._subject, self._key, digest, header=self._header)
-
-        taken = await self._on_thread(do)
-        if isinstance(taken, StoredAnswer):
-            return taken
-        self.begun = taken
-        return None
+        taken = await self._done(BeginRequest(self._id, _digest_of(self._scope, body), self._header))
+        self.begun = taken if isinstance(taken, Begun) else None
+        return taken if isinstance(taken, StoredAnswer) else None
 
     async def end(self, answered: StoredAnswer | None) -> None:
         """Keeps the answer; None: leaves the request to its next repeat. Raises psycopg errors."""
+        await asyncio.shield(self._done(EndRequest(self._id, answered)))
 
-        def do() -> None:
-            with self._keys.pool.connection() as connection:
-                if answered is None:
-                    give_up(connection, self._subject, self._key)
-                else:
-                    answer(connection, self._subject, self._key, answered)
-
-        await asyncio.shield(self._on_thread(do))
-
-    async def _on_thread(self, do: Callable[[], Found]) -> Found:
-        return await asyncio.get_running_loop().run_in_executor(self._keys.threads, do)
+    async def _done(self, command: RequestCommand) -> RequestResult:
+        result = await asyncio.wrap_future(self._requests.submit(command))
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 class RecordedAnswer:

@@ -1,20 +1,27 @@
--- name: begin_request
--- Takes a request that is new, or the same one again that was never answered and that nobody is at work on any more.
+-- name: begin_requests
+-- Takes requests that are new, or the same ones again that were never answered and that nobody is at work on any more; in the order of their
+-- keys, so that two who take some at once do not wait for each other.
 INSERT INTO rest.requests AS r (subject, key, digest, first_at, busy_until)
-VALUES (%(subject)b, %(key)b, %(digest)b, %(now)b, %(until)b)
+SELECT w.subject, w.key, w.digest, %(now)b, %(until)b
+FROM unnest(%(subjects)b::text[], %(keys)b::text[], %(digests)b::bytea[]) AS w (subject, key, digest)
+ORDER BY w.subject, w.key
 ON CONFLICT (subject, key) DO UPDATE SET busy_until = excluded.busy_until, tries = r.tries + 1
 WHERE r.digest = excluded.digest AND r.status IS NULL AND r.busy_until < %(now)b
-RETURNING first_at, tries > 1 AS again;
+RETURNING r.subject, r.key, r.first_at, r.tries > 1 AS again;
 
--- name: request
--- What is known of a request.
-SELECT digest, status, content_type, body FROM rest.requests WHERE subject = %(subject)b AND key = %(key)b;
+-- name: requests
+-- What is known of requests.
+SELECT r.subject, r.key, r.digest, r.status, r.content_type, r.body
+FROM unnest(%(subjects)b::text[], %(keys)b::text[]) AS w (subject, key) JOIN rest.requests AS r ON r.subject = w.subject AND r.key = w.key;
 
--- name: answer_request
--- Keeps the answer to a request.
-UPDATE rest.requests SET status = %(status)b::smallint, content_type = %(content_type)b, body = %(body)b
-WHERE subject = %(subject)b AND key = %(key)b AND status IS NULL;
+-- name: answer_requests
+-- Keeps the answers to requests.
+UPDATE rest.requests SET status = w.status, content_type = w.content_type, body = w.body
+FROM unnest(%b::text[], %b::text[], %b::smallint[], %b::text[], %b::bytea[]) AS w (subject, key, status, content_type, body)
+WHERE requests.subject = w.subject AND requests.key = w.key AND requests.status IS NULL;
 
--- name: release_request
--- Leaves a request that has no answer yet to whoever asks next.
-UPDATE rest.requests SET busy_until = '-infinity' WHERE subject = %(subject)b AND key = %(key)b AND status IS NULL;
+-- name: release_requests
+-- Leaves requests that have no answer yet to whoever asks next.
+UPDATE rest.requests SET busy_until = '-infinity'
+FROM unnest(%b::text[], %b::text[]) AS w (subject, key)
+WHERE requests.subject = w.subject AND requests.key = w.key AND requests.status IS NULL;

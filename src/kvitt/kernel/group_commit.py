@@ -4,13 +4,14 @@ At low load a command costs one commit; at high load a commit carries a batch. Q
 the database takes waits. Where callers crowd, batches may begin at intervals: what a batch costs however small it is, is paid less often.
 """
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import accumulate, islice
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 Command = TypeVar("Command")
 Result = TypeVar("Result")
@@ -21,6 +22,14 @@ _CROWD: Final = 3
 """So many commands in one batch are of callers that crowd."""
 ENOUGH: Final = 16
 """So many commands do not wait for more."""
+
+
+async def settled(future: "Future[Any]") -> Any:
+    """Waits, in an event loop, for the result of a command that was handed in. Raises the exception that is its result."""
+    result = await asyncio.wrap_future(future)
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 class GroupCommitClosed(Exception):

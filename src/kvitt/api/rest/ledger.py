@@ -45,6 +45,7 @@ from kvitt.api.rest.values import (
     plan_view,
 )
 from kvitt.errors import AccountNotFound, BadRequest, PlanNotFound, PlanRefused, PostingsRefused
+from kvitt.kernel.group_commit import settled
 from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.ledger.calls import (
     Account,
@@ -95,14 +96,14 @@ class LedgerAccess:
 
     async def called(self, call: Call) -> AffectedView:
         """Has a call done, and returns what it touched. Raises PlanRefused, PostingsRefused."""
-        answer = await self._work.committed(self._ledger.submit(call))
+        answer: CallResult = await settled(self._ledger.submit(call))
         if isinstance(answer, Done):
             return AffectedView(call.plan_id, [account_view(state) for state in answer.affected.values()])
         raise _refused(call, answer)
 
     async def made(self, wanted: NewAccount) -> Account:
         """A new account, or the one that the same request made before. Raises BadRequest."""
-        made = await self._work.committed(self._ledger.submit(wanted))
+        made: Account | CallResult = await settled(self._ledger.submit(wanted))
         if isinstance(made, Account):
             return made
         raise BadRequest(("", made.error if isinstance(made, InvalidRequest) else str(made)))

@@ -1,8 +1,6 @@
 """Payouts over REST."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Annotated, Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -39,6 +37,7 @@ from kvitt.api.rest.values import (
 from kvitt.errors import BadRequest, PayoutAlreadyExists
 from kvitt.formats.times import instant_text, parse_instant
 from kvitt.kernel.actor import Actor
+from kvitt.kernel.group_commit import settled
 from kvitt.kernel.identifiers import no_path_segment, wrong_id, wrong_text
 from kvitt.kernel.money import Minor
 from kvitt.kernel.requests import Begun
@@ -53,7 +52,6 @@ from kvitt.payouts.model import (
 )
 from kvitt.payouts.rules import PayoutStatus, can_be_stored, is_payout_id
 from kvitt.payouts.service import PayoutService, cancellation, confirmation, requested
-from kvitt.payouts.writer import PayoutResult
 
 _READ, _WRITE = [may(Permission.PAYOUTS_READ)], [may(Permission.PAYOUTS_WRITE)]
 NamedPayout = Annotated[PayoutIdText, Parameter(description="the payout's id")]
@@ -81,16 +79,8 @@ class PayoutCalls(NamedTuple):
     async def done(self, command: RequestPayout | ConfirmPayout | CancelPayout, do: Callable[[], Payout]) -> Payout:
         """The payout as the command left it; where other services are asked as well, `do` has it done on a thread."""
         future = self.payouts.submit(command)
-        if future is None:
-            return await self.work.on_thread(do)
-        return await _result(future)
-
-
-async def _result(future: "Future[PayoutResult]") -> Payout:
-    result = await asyncio.wrap_future(future)
-    if isinstance(result, Exception):
-        raise result
-    return result
+        done: Payout = await (self.work.on_thread(do) if future is None else settled(future))
+        return done
 
 
 def router(payouts: PayoutService, work: RouteWork) -> Router:
@@ -140,7 +130,7 @@ def _made_before(payouts: PayoutService, wanted: NewPayout, begun: Begun, actor:
 @get("/{payout_id:str}", guards=_READ, responses=PROBLEMS, summary="Show a payout")
 async def show(payout_id: NamedPayout, calls: NamedDependency[PayoutCalls]) -> PayoutView:
     """The payout as it stands."""
-    return payout_view(await _result(calls.payouts.look(payout_id)))
+    return payout_view(await settled(calls.payouts.look(payout_id)))
 
 
 @get("/", guards=_READ, responses=PROBLEMS, summary="List payouts, newest first")

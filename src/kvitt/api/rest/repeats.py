@@ -14,7 +14,8 @@ from litestar.connection import ASGIConnection
 from kvitt.api.http_headers import AsgiMessage
 from kvitt.api.rest.callers import Caller
 from kvitt.errors import BadRequest
-from kvitt.kernel.requests import BeginRequest, Begun, EndRequest, KeyedRequests, RequestCommand, RequestId, RequestResult, StoredAnswer
+from kvitt.kernel.group_commit import settled
+from kvitt.kernel.requests import BeginRequest, Begun, EndRequest, KeyedRequests, RequestId, StoredAnswer
 
 Scope = MutableMapping[str, Any]
 _LONGEST_KEY: Final = 255
@@ -45,19 +46,13 @@ class IdempotentRequest:
         """
         if not 1 <= len(self._key) <= _LONGEST_KEY or not self._key.isprintable():
             raise BadRequest((self._header, f"has 1 to {_LONGEST_KEY} printable characters"))
-        taken = await self._done(BeginRequest(self._id, _digest_of(self._scope, body), self._header))
+        taken = await settled(self._requests.submit(BeginRequest(self._id, _digest_of(self._scope, body), self._header)))
         self.begun = taken if isinstance(taken, Begun) else None
         return taken if isinstance(taken, StoredAnswer) else None
 
     async def end(self, answered: StoredAnswer | None) -> None:
         """Keeps the answer; None: leaves the request to its next repeat. Raises psycopg errors."""
-        await asyncio.shield(self._done(EndRequest(self._id, answered)))
-
-    async def _done(self, command: RequestCommand) -> RequestResult:
-        result = await asyncio.wrap_future(self._requests.submit(command))
-        if isinstance(result, Exception):
-            raise result
-        return result
+        await asyncio.shield(settled(self._requests.submit(EndRequest(self._id, answered))))
 
 
 class RecordedAnswer:

@@ -5,7 +5,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
@@ -42,7 +42,6 @@ from kvitt.formats.json_members import REPEATED
 from kvitt.formats.traceparent import TRACEPARENT, trace_parent_of
 from kvitt.kernel.actor import REST, Actor
 from kvitt.kernel.requests import KEY_HEADER
-from kvitt.ledger.calls import Account, CallResult
 
 Found = TypeVar("Found")
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="at most so many")]
@@ -268,7 +267,7 @@ def refuse_flawed(*named: tuple[str, str | None]) -> None:
 
 
 class RouteWork:
-    """Has the work of routes done on threads or by group commit, so that the event loop never waits."""
+    """Has the work of routes done on threads, so that the event loop never waits."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
@@ -276,14 +275,6 @@ class RouteWork:
     async def on_thread(self, do: Callable[[], Found]) -> Found:
         """Runs `do` on a thread and returns its result; a request that is given up leaves it to be finished."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, do)
-
-    @staticmethod
-    async def committed(future: "Future[CallResult | Account | Exception]") -> CallResult | Account:
-        """Waits for the result of a command to the ledger. Raises what it failed with."""
-        result = await asyncio.wrap_future(future)
-        if isinstance(result, Exception):
-            raise result
-        return result
 
 
 def actor_of(request: ASGIConnection[Any, Any, Any, Any]) -> Actor:

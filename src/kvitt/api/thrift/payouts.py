@@ -1,8 +1,9 @@
 """Payouts over Thrift: the four methods of `/payout/management` (payouts §1.4, §2)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime
 from typing import Any
@@ -26,10 +27,11 @@ from kvitt.errors import (
 )
 from kvitt.formats.thrift.interface import module
 from kvitt.formats.thrift.messages import Service
+from kvitt.kernel.group_commit import settled
 from kvitt.kernel.money import Minor
 from kvitt.payouts.event import payout_struct
-from kvitt.payouts.model import Cash, NewPayout, Payout
-from kvitt.payouts.service import PayoutService
+from kvitt.payouts.model import CancelPayout, Cash, ConfirmPayout, NewPayout, Payout, RequestPayout
+from kvitt.payouts.service import PayoutService, cancellation, confirmation, requested
 
 PATH = "/payout/management"
 _WAITING = 64
@@ -63,33 +65,46 @@ class _PayoutManagementAdapter:
             payout_id=params.payout_id,
             payout_tool_id=params.payout_tool_id,
         )
-        return await self._payout(lambda: self._payouts.create(wanted, _deadline(), actor=actor()))
+        until, who = _deadline(), actor()
+        return payout_struct(await self._done(lambda: requested(wanted, who), lambda: self._payouts.create(wanted, until, actor=who)))
 
     async def _get(self, asked: Any) -> Any:
-        return await self._payout(lambda: self._payouts.get(_id(asked)))
+        payout_id = _id(asked)
+        with self._declared():
+            return payout_struct(await settled(self._payouts.look(payout_id)))
 
     async def _confirm(self, asked: Any) -> None:
-        await self._do(lambda: self._payouts.confirm(_id(asked), _deadline(), actor=actor()))
+        payout_id, until, who = _id(asked), _deadline(), actor()
+        await self._done(lambda: confirmation(payout_id, actor=who), lambda: self._payouts.confirm(payout_id, until, actor=who))
 
     async def _cancel(self, asked: Any) -> None:
         if asked.details is None:
             raise BadThrift("lacks an argument")
-        await self._do(lambda: self._cancelled(_id(asked), asked.details))
+        payout_id, until, who = _id(asked), _deadline(), actor()
 
-    def _cancelled(self, payout_id: str, details: str) -> None:
+        def command() -> CancelPayout:
+            try:
+                return cancellation(payout_id, asked.details, actor=who)
+            except InvalidPayout as error:
+                # Declared for CreatePayout only.
+                raise CallRefused(400, UNEXPECTED, str(error)) from None
+
+        await self._done(command, lambda: self._payouts.cancel(payout_id, asked.details, until, actor=who))
+
+    async def _done(self, command: Callable[[], "RequestPayout | ConfirmPayout | CancelPayout"], do: Callable[[], Payout]) -> Payout:
+        """Hands a command in; where other services are asked as well, `do` has it done on a thread, which inherits the trace."""
+        with self._declared():
+            future = self._payouts.submit(command())
+            if future is None:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, do)
+            done: Payout = await settled(future)
+            return done
+
+    @contextmanager
+    def _declared(self) -> Iterator[None]:
+        """Turns what is raised into what the service declares."""
         try:
-            self._payouts.cancel(payout_id, details, _deadline(), actor=actor())
-        except InvalidPayout as error:
-            # Declared for CreatePayout only.
-            raise CallRefused(400, UNEXPECTED, str(error)) from None
-
-    async def _payout(self, do: Callable[[], Payout]) -> Any:
-        return payout_struct(await self._do(do))
-
-    async def _do(self, do: Callable[[], Any]) -> Any:
-        """Does it on a thread, which inherits the trace and the deadline; what it raises becomes what the service declares."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, do)
+            yield
         except PayoutNotFound as error:
             raise self._types.NotFound(message=str(error)) from None
         except PayoutAlreadyExists:

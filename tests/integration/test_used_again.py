@@ -142,7 +142,7 @@ def test_a_connection_goes_on_without_what_its_session_had(again: UsingAgain) ->
     with again.database() as conninfo:
         before = connect(conninfo, autocommit=False)
         process = before.info.backend_pid
-        for statement in ("SET work_mem = 64", "LISTEN heard", "CREATE TEMP TABLE more ()", "PREPARE more AS SELECT 1"):
+        for statement in ("SET work_mem = 64", "LISTEN heard", "CREATE TEMP TABLE more ()", "DECLARE more CURSOR WITH HOLD FOR SELECT 1"):
             before.execute(statement.encode())
         before.execute("SELECT pg_advisory_lock(1), nextval('backfills_place_seq')")
         before.execute("NOTIFY heard")
@@ -156,10 +156,8 @@ def test_a_connection_goes_on_without_what_its_session_had(again: UsingAgain) ->
             assert after.info.backend_pid == process
             assert after.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
             assert after.execute("SHOW work_mem").fetchone() != ("64kB",)
-            had = (
-                "SELECT (SELECT count(*) FROM pg_prepared_statements), to_regclass('more'), (SELECT count(*) FROM pg_listening_channels())"
-            )
-            assert after.execute(had).fetchone() == (0, None, 0)
+            cursors, channels = "SELECT count(*) FROM pg_cursors WHERE name = 'more'", "SELECT count(*) FROM pg_listening_channels()"
+            assert after.execute(f"SELECT ({cursors}), to_regclass('more'), ({channels})".encode()).fetchone() == (0, None, 0)
             assert after.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()").fetchone() == (0,)
             assert list(after.notifies(timeout=0)) == []
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.testing import TestServer
-from support.kept_connections import KEPT
+from support.kept_connections import KEPT, SMALL_BYTES
 
 _MOST_TIMES: Final = 200
 """So often a database is used: what is deleted leaves its traces in indexes."""
@@ -39,6 +39,7 @@ _TABLES: Final = """
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1
 """
+_LARGE: Final = "SELECT name FROM unnest(%s::text[]) AS name WHERE pg_relation_size(name::regclass) > %s"
 _SEQUENCES: Final = "SELECT seqrelid, seqstart, pg_sequence_last_value(seqrelid) FROM pg_sequence ORDER BY seqrelid"
 _END_OTHERS: Final = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -105,8 +106,9 @@ class UsedDatabase:
             if name in fresh.seeds:
                 self._fill(name, fresh.seeds[name])
         self._put_back_sequences(fresh)
-        if changed:
-            self._connection.execute(f"VACUUM {', '.join(changed)}".encode(), prepare=False)
+        # What is vacuumed is learnt and planned anew by all that are connected: so not each time, but before a table is large.
+        if large := [name for (name,) in self._rows(_LARGE, changed, SMALL_BYTES)]:
+            self._connection.execute(f"VACUUM {', '.join(large)}".encode(), prepare=False)
         return True
 
     def _changed_tables(self, fresh: Fresh) -> list[str]:

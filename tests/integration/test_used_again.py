@@ -9,6 +9,7 @@ import pytest
 
 from kvitt.kernel.database import connect
 from kvitt.testing import shared_server
+from kvitt.testing.server import GIVEN
 from support.full_store import FILL, NOW, REPORTED
 from support.lived import live
 from support.patience import PATIENCE_SECONDS
@@ -112,6 +113,12 @@ def test_where_more_than_rows_was_changed_the_next_one_is_another(again: UsingAg
         connection.execute(change.encode())
     with again.database() as next_one:
         assert conninfo == kept != next_one
+
+
+def test_on_a_server_that_is_named_each_is_a_new_one(again: UsingAgain, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GIVEN, shared_server().conninfo)
+    with again.database() as conninfo:
+        assert conninfo != kept
 
 
 def test_two_that_are_in_use_are_two(again: UsingAgain) -> None:

@@ -4,6 +4,7 @@ That is where most of a short test went: a fresh database is five hundred files,
 A test that has changed more than rows (a table, a right, a setting, statistics) has had its database for itself: it is dropped.
 """
 
+import os
 import re
 import threading
 from collections import deque
@@ -15,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from kvitt.testing import TestServer
+from kvitt.testing.server import GIVEN
 from support.kept_connections import KEPT, SMALL_BYTES
 
 _MOST_TIMES: Final = 200
@@ -162,6 +164,11 @@ class UsingAgain(TestServer):
     @contextmanager
     def database(self) -> Iterator[str]:
         """Conninfo of a migrated database that is as a fresh one."""
+        if GIVEN in os.environ:
+            # Whoever may make databases on a server that is named may not silence triggers there.
+            with self.unused() as conninfo:
+                yield conninfo
+            return
         used = self._again() or self._made()
         self._lent[used.conninfo] = used
         try:

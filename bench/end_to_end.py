@@ -23,7 +23,7 @@ LEAST_PER_SECOND = 800
 _APPENDED_AT_ONCE = 500
 _LOOK_SECONDS = 0.05
 _LONGEST_SECONDS = 300.0
-_UNFINISHED = "SELECT EXISTS (SELECT FROM messages WHERE state <> 'answered') OR EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)"
+_UNFINISHED = "SELECT EXISTS (SELECT FROM messages WHERE state <> 'answered') OR EXISTS (SELECT FROM unpublished)"
 _CAME_IN = "SELECT count(*) >= %s FROM messages"
 _OK = 'SELECT count(*) FROM messages WHERE answer LIKE \'{"status":"OK"%\''
 

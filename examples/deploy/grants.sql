@@ -9,7 +9,7 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, queue, rail, ledger, payouts, par
 -- Only what has been consumed, a stop that has been lifted, a limit that has been cleared, a process that has ended, what is reported no more as
 -- open, pairs of cases that hold each other's orders again, and what the console need not keep are ever deleted: also who owned what a month ago,
 -- and whether the hub kept up.
-GRANT DELETE ON queue.message, queue.hand_out, stops, source_limits, processes, reports_open, exempt_pairs, lease_owners, check_runs, keeping_up, console.logins, console.sessions, console.revealed_cases, console.done_forms, console.looks TO kvitt;
+GRANT DELETE ON queue.message, queue.hand_out, unrelayed, stops, source_limits, processes, reports_open, exempt_pairs, lease_owners, check_runs, keeping_up, console.logins, console.sessions, console.revealed_cases, console.done_forms, console.looks TO kvitt;
 
 -- Facts of the ledger and of payouts are only ever added; triggers refuse the same to whoever has more rights.
 REVOKE UPDATE ON ledger.postings, ledger.steps, ledger.entries, payouts.cash_flow, payouts.events FROM kvitt;

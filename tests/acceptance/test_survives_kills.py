@@ -153,7 +153,7 @@ def _prove_after_all(data: Path, log: Path, feeder: Feeder) -> None:
         feeder.stop()
         with watching(data) as watch:
             open_ends = """SELECT (SELECT count(*) FROM messages WHERE state = 'answered')
-                                - (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)
+                                - (SELECT count(*) FROM unpublished)
                                 - (SELECT count(*) FROM queue.message WHERE consumed_at IS NULL)"""
             until(lambda: watch.rows(open_ends) == [(len(feeder.fed),)], what="not everything was answered")
         conninfo = running_server(data)

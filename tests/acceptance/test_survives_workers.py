@@ -37,7 +37,7 @@ SEED = int(os.environ.get("KVITT_SEED", "7"))
 MORE = 40
 """Records taken in or published between two kills."""
 _OPEN_ENDS = """SELECT (SELECT count(*) FROM messages WHERE state = 'answered')
-                     - (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)
+                     - (SELECT count(*) FROM unpublished)
                      - (SELECT count(*) FROM queue.message WHERE consumed_at IS NULL)"""
 
 

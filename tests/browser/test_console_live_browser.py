@@ -149,7 +149,7 @@ def test_a_note_that_is_being_written_stays_while_the_page_changes(chromium: Any
 
 
 def test_records_of_a_topic_that_is_followed_appear_at_once(chromium: Any, site: ConsoleSite, conninfo: str, logged_in: Any) -> None:
-    record = """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+    record = """INSERT INTO log_entries (topic, partition, position, at, key, value, headers)
                 SELECT 'followed', 0, n, now(), convert_to('key ' || n, 'UTF8'), 'x', ''
                 FROM generate_series(%s::integer, %s::integer) AS n"""
     with watched(chromium, site.url, kept=logged_in) as each, connect(conninfo) as connection:

@@ -1,13 +1,14 @@
 """What is published, to the byte: records of the log and orders with their receipts, and that `kvitt check` finds changes in them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from lxml import etree
+from psycopg.errors import CheckViolation
 
 from kvitt.app.ports import PORTS
 from kvitt.contracts.helved import topics as helved_topics
@@ -46,20 +47,34 @@ def relay(hub: CaseStage) -> int:
     return LogRelay(hub.connection, hub.clock, Lease("relay", row[1])).step()
 
 
+# The log as it was when records were copied: with bytes, and places noted in the outbox.
+AS_COPIED = (
+    """UPDATE outbox AS o SET relayed_at = p.relayed_at, partition = p.partition, position = p.position FROM outbox_places AS p
+       WHERE p.outbox_no = o.outbox_no""",
+    """UPDATE log_entries AS e SET key = r.key, value = r.value, headers = r.headers, outbox_no = NULL FROM log_records AS r
+       WHERE r.log_no = e.log_no""",
+)
 # What was changed in the log; each is one difference.
 LOG_TAMPERED = {
-    "value": "UPDATE log_records SET value = 'x' WHERE log_no = 2",
-    "key": "UPDATE log_records SET key = 'x' WHERE log_no = 2",
-    "headers": "UPDATE log_records SET headers = '[]' WHERE log_no = 2",
-    "event": """UPDATE log_records SET headers = replace(convert_from(headers, 'UTF8'), '"event-id","', '"event-id","0')::bytea
+    "value": "UPDATE log_entries SET value = 'x' WHERE log_no = 2",
+    "key": "UPDATE log_entries SET key = 'x' WHERE log_no = 2",
+    "headers": "UPDATE log_entries SET headers = '[]' WHERE log_no = 2",
+    "event": """UPDATE log_entries SET headers = replace(convert_from(headers, 'UTF8'), '"event-id","', '"event-id","0')::bytea
         WHERE log_no = 2""",
-    "headers, one too many": """UPDATE log_records SET headers = (rtrim(convert_from(headers, 'UTF8'), ']') || '],["a","b"]]')::bytea
+    "headers, one too many": """UPDATE log_entries SET headers = (rtrim(convert_from(headers, 'UTF8'), ']') || '],["a","b"]]')::bytea
         WHERE log_no = 2""",
-    "headers, without those of every record": "UPDATE log_records AS r SET headers = o.headers FROM outbox AS o"
+    "headers, without those of every record": "UPDATE log_entries AS r SET headers = o.headers FROM outbox AS o"
     " WHERE log_no = 2 AND (o.topic, o.partition, o.position) = (r.topic, r.partition, r.position)",
-    "records, one told again": "INSERT INTO log_records (topic, partition, position, at, key, value, headers)"
+    "records, one told again": "INSERT INTO log_entries (topic, partition, position, at, key, value, headers)"
     " SELECT topic, partition, position + 100, at, key, value, headers FROM log_records WHERE log_no = 2",
-    "records, one of a stranger": "INSERT INTO log_records (topic, partition, position, at) VALUES ('helved.status.v1', 0, 100, now())",
+    "records, one of a stranger": "INSERT INTO log_entries (topic, partition, position, at) VALUES ('helved.status.v1', 0, 100, now())",
+}
+PLACES_TAMPERED = {
+    "topic": "UPDATE log_entries SET topic = 'helved.other.v1' WHERE outbox_no = 2",
+    "record that was never published": "INSERT INTO log_entries (topic, partition, position, at, outbox_no)"
+    " VALUES ('helved.other.v1', 0, 100, now(), 1000)",
+    "record that is gone": "DELETE FROM log_entries WHERE outbox_no = 2",
+    "record that waits again": "INSERT INTO unrelayed (first_no, numbers) VALUES (2, '{2}')",
 }
 
 
@@ -76,13 +91,38 @@ def clean(kvitt_server: TestServer) -> Iterator[str]:
         yield conninfo
 
 
+@pytest.fixture(scope="module")
+def copied(kvitt_server: TestServer, clean: str) -> Iterator[str]:
+    """The same, with copies in the log."""
+    with kvitt_server.copy(clean) as conninfo:
+        with connect(conninfo) as connection:
+            for statement in AS_COPIED:
+                assert connection.execute(statement.encode()).rowcount > 2
+        assert_clean(conninfo)
+        yield conninfo
+
+
 @pytest.mark.parametrize("what", LOG_TAMPERED)
-def test_it_finds_a_log_with_another(kvitt_server: TestServer, clean: str, what: str) -> None:
-    with kvitt_server.copy(clean) as changed:
+def test_it_finds_a_log_of_copies_with_another(kvitt_server: TestServer, copied: str, what: str) -> None:
+    assert found_in(kvitt_server, copied, LOG_TAMPERED[what]) == {Kind.LOG: 1}
+
+
+@pytest.mark.parametrize("what", PLACES_TAMPERED)
+def test_it_finds_a_log_with_a(kvitt_server: TestServer, clean: str, what: str) -> None:
+    assert found_in(kvitt_server, clean, PLACES_TAMPERED[what]) == {Kind.LOG: 1}
+
+
+def found_in(kvitt_server: TestServer, conninfo: str, change: str) -> Mapping[Kind, int]:
+    """What is found in a copy with one row changed."""
+    with kvitt_server.copy(conninfo) as changed:
         with connect(changed) as connection:
-            assert connection.execute(LOG_TAMPERED[what]).rowcount == 1
-        report = check(changed, PORTS)
-    assert report.by_kind == {Kind.LOG: 1}, report.differences
+            assert connection.execute(change.encode()).rowcount == 1
+        return check(changed, PORTS).by_kind
+
+
+def test_a_record_of_the_outbox_has_its_bytes_once(kvitt_server: TestServer, clean: str) -> None:
+    with kvitt_server.copy(clean) as conninfo, connect(conninfo) as connection, pytest.raises(CheckViolation):
+        connection.execute("UPDATE log_entries SET value = 'x' WHERE outbox_no = 2")
 
 
 def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: CaseStage, database: str) -> None:
@@ -90,7 +130,8 @@ def test_a_log_that_has_let_records_go_and_holds_those_of_senders_is_clean(hub: 
     hub.accept()
     relay(hub)
     append(hub.connection, [NewRecord(helved_topics.primary_input(Scheme.AAP), b"k", b"not taken yet")], hub.clock())
-    hub.connection.execute("DELETE FROM log_records WHERE log_no < 4")
+    for statement in (*AS_COPIED, "DELETE FROM log_entries WHERE log_no < 4"):
+        hub.connection.execute(statement.encode())
     assert_clean(database)
 
 
@@ -99,7 +140,7 @@ def test_every_published_record_names_its_event_and_its_times_behind_what_it_car
     hub.connection.execute("UPDATE outbox SET headers = '[]' WHERE outbox_no = 1")
     relay(hub)
     query = """SELECT r.headers, o.headers, o.event_id::text, o.made_at, r.at FROM outbox AS o JOIN log_records AS r
-        ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)"""
+        ON r.outbox_no = o.outbox_no"""
     rows = hub.connection.execute(query).fetchall()
     assert len(rows) > 2
     for published, carried, event, made_at, told_at in rows:

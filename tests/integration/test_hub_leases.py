@@ -271,7 +271,7 @@ def test_a_relay_that_lost_its_lease_tells_nothing(stage: Stage, rival: LeaseKee
     lease_of(stage, rival, "relay")
     with pytest.raises(LeaseLost):
         relay.step()
-    assert stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NOT NULL") == 0
+    assert stage.one("SELECT count(*) FROM outbox_places WHERE relayed_at IS NOT NULL") == 0
 
 
 def test_writers_that_lose_their_connections_lose_no_message(database: str) -> None:

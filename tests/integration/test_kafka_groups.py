@@ -98,6 +98,6 @@ def test_a_killed_broker_only_delays(database: str, own_kafka: Kafka) -> None:
         own_kafka.restart()
         assert producer.flush(PATIENCE_SECONDS) == 0
         until(lambda: count(connection) == 2000)
-        until(lambda: count(connection, "SELECT count(*) FROM outbox WHERE relayed_at IS NULL") == 0)
+        until(lambda: count(connection, "SELECT count(*) FROM unpublished") == 0)
         assert count(connection, "SELECT count(*) FROM cases") == 2000
     assert sum(ends(settings.bootstrap, [helved_topics.STATUSES]).values()) >= 2000 + sum(start.values())

@@ -14,7 +14,7 @@ from support.full_store import FILL, NOW, ROWS
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
-    *("orders_open", "messages_unanswered", "outbox_unrelayed", "dead_letters_open", "alarms_standing"),
+    *("orders_open", "messages_unanswered", "unrelayed_pkey", "dead_letters_open", "alarms_standing"),
     *(
         "orders_over_limit",
         "receipts_open",

@@ -28,7 +28,7 @@ GROWING = {
         "outbox",
         "receipts",
         "audit",
-        "log_records",
+        "log_entries",
         "idempotency_records",
         "decisions",
         "imported_decisions",
@@ -43,7 +43,7 @@ GROWING = {
 OPEN_WORK = {
     "reconciliation_runs_open",
     *("cancellations_to_send", "cancellations_open"),
-    *("orders_open", "payments_pending", "payments_pending_once", "outbox_unrelayed", "message_ready", "receipt_due"),
+    *("orders_open", "payments_pending", "payments_pending_once", "unrelayed_pkey", "message_ready", "receipt_due"),
     *("orders_held_by_sum", "orders_unknown_by_sum", "alarms_by_sum", "dead_letters_open_since", "order_checks_in_vain"),
     *("orders_held", "simulation_requests_open", "simulation_requests_asked", "simulation_requests_at_work"),
     *("messages_unanswered", "messages_queued", "receipts_open", "deferred_open", "saga_steps_due"),
@@ -65,6 +65,7 @@ RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 
 Parameters = Sequence[Any] | dict[str, Any]
 KERNEL, HUB, LEDGER, LOG = "kvitt.kernel", "kvitt.disbursement", "kvitt.ledger", "kvitt.transports.log"
+KAFKA = "kvitt.transports.kafka"
 QUEUE, RAIL = "kvitt.transports.queue", "kvitt.rails.oppdrag.emulator"
 ENACTMENT, SINGLE = "kvitt.contracts.iverksetting", "kvitt.contracts.utbetalinger"
 DECIDED = {"source": "rest.iverksetting.DAGPENGER", "scheme": "DAGPENGER", "cases": ["case-7", "case-8"], "decision": "B1", "enactment": ""}
@@ -142,17 +143,21 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
     },
     (LOG, "log"): {
         "read": {"topics": THREE[0], "partitions": THREE[1], "positions": THREE[2], "records": 256, "bytes": 4 << 20},
-        "unrelayed": [2000],
-        "relay_to_log": RELAYED,
-        "unrelayed_free": [2000],
+        "unrelayed": {"limit": 2000},
+        "forget_relayed": {"rows": NUMBERS},
     },
-    (KERNEL, "outbox"): {"mark_relayed": RELAYED, "mark_relayed_free": RELAYED},
     (KERNEL, "requests"): {
         "begin_requests": {"subjects": TEXTS, "keys": TEXTS, "digests": BYTES, "now": NOW, "until": NOW},
         "requests": {"subjects": TEXTS, "keys": TEXTS},
         "answer_requests": [TEXTS, TEXTS, NUMBERS, TEXTS, BYTES],
         "release_requests": [TEXTS, TEXTS],
     },
+    (KERNEL, "outbox"): {
+        "mark_relayed": RELAYED,
+        "mark_relayed_free": RELAYED,
+        "forget_relayed": {"numbers": NUMBERS, "last": NUMBERS[-1]},
+    },
+    (KAFKA, "kafka"): {"unpublished": {"limit": 2000, "bytes": 1 << 20}},
     (HUB, "write"): {
         "step_messages": [NUMBERS, ["answered"] * BATCH, MOMENTS, MOMENTS, BYTES, MOMENTS],
         "add_to_source_hours": [IDS, NUMBERS, TEXTS, MOMENTS, NUMBERS],
@@ -267,8 +272,9 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
             "partitions_of_topics",
             "reserve_positions",
             "append",
+            "relay_to_log",
             "ends_of_topic",
-        ),  # the small table of partitions, and a plain insert
+        ),  # the small table of partitions, and plain inserts
     },
     (HUB, "write"): {
         "add_messages",
@@ -288,6 +294,9 @@ NOT_HOT: dict[tuple[str, str], set[str]] = {
     (HUB, "simulations"): {"list_requests", "ask_again"},  # an operator's
     (KERNEL, "outbox"): {"add_outbox"},  # a plain insert
     (KERNEL, "requests"): set(),
+    (KAFKA, "kafka"): {  # the small tables of leases and of topics
+        *("give_up_leases", "stored_positions", "set_start_offsets", "note_topics", "renew_topics", "other_topics"),
+    },
     (QUEUE, "table_queue"): {
         *("put", "open_gate", "close_gate"),  # a plain insert, and locks
         "prune",  # by an operator or once a day; as much as there is

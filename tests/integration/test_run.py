@@ -98,7 +98,7 @@ def test_three_processes_share_the_roles_and_end_when_asked_with_nothing_lost(
             assert [each.wait(PATIENCE_SECONDS) for each in (one, two, three)] == [0, 0, 0], log.read_text()[-2000:]
         with process(config, log, "intake,relay,sender,receiver,emulator"):
             until(lambda: answered(connection, run) == 150, what="what was left was not answered")
-            untold = "SELECT count(*) FROM outbox WHERE relayed_at IS NULL"
+            untold = "SELECT count(*) FROM unpublished"
             until(lambda: connection.execute(untold).fetchone() == (0,), what="not everything was told")
         doubled = connection.execute("SELECT event_id FROM outbox GROUP BY event_id HAVING count(*) > 1").fetchall()
         statuses = connection.execute(

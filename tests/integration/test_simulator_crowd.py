@@ -29,7 +29,7 @@ BENEFITS = ("BOUTGIFTER_AAP", "TILSYN_BARN_AAP")
 HANDLED = "SELECT count(*) FROM messages WHERE state = 'answered'"
 ASKED = "SELECT count(*) FROM simulation_requests WHERE asked_at IS NOT NULL AND asker = 'message'"
 CHECKED = "SELECT count(DISTINCT o.area) FROM order_checks AS k JOIN orders AS o USING (order_id) WHERE k.finding = 'agrees'"
-UNPUBLISHED = "SELECT count(*) FROM outbox WHERE relayed_at IS NULL"
+UNPUBLISHED = "SELECT count(*) FROM unpublished"
 
 
 def number_of(connection: Connection, query: str) -> int:

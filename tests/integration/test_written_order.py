@@ -117,7 +117,7 @@ def test_whatever_is_stored_in_a_table_that_numbers_its_rows_is_sorted_first(
     connection: psycopg.Connection[tuple[object, ...]], statements: Sequence[tuple[str, str, str]]
 ) -> None:
     tables = numbered_tables(connection)
-    assert {"outbox", "receipts", "dead_letters", "log_records", "queue.message", "rail.entry", "ledger.accounts", "import_lists"} <= tables
+    assert {"outbox", "receipts", "dead_letters", "log_entries", "queue.message", "rail.entry", "ledger.accounts", "import_lists"} <= tables
     unsorted = []
     looked_at = 0
     for package, file, name in statements:

@@ -30,7 +30,7 @@ SELECT 'orders ' || state, count(*), min(coalesce(sending_at, made_at)), max(coa
 FROM orders WHERE state NOT IN ('accepted', 'rejected') GROUP BY 1
 UNION ALL SELECT 'messages ' || state, count(*), min(received_at), max(received_at), min(source || partition)
 FROM messages WHERE state <> 'answered' GROUP BY 1
-UNION ALL SELECT 'outbox', count(*), NULL, NULL, NULL FROM outbox WHERE relayed_at IS NULL
+UNION ALL SELECT 'outbox', count(*), NULL, NULL, NULL FROM unpublished
 UNION ALL SELECT 'read', sum(position), NULL, NULL, NULL FROM leases WHERE lease LIKE 'intake:%'
 UNION ALL SELECT concat_ws(' ', 'backend', application_name, state, wait_event), 1, xact_start, state_change, left(query, 60)
 FROM pg_stat_activity WHERE xact_start < now() - interval '1 second'
@@ -121,7 +121,7 @@ _MARKS = """
 SELECT lease, position FROM leases WHERE lease LIKE 'intake:%' AND position > 0
 UNION ALL SELECT 'sender', count(*) FROM orders WHERE sent_at IS NOT NULL
 UNION ALL SELECT 'receiver', count(*) FROM receipts
-UNION ALL SELECT 'relay', count(*) FROM outbox WHERE relayed_at IS NOT NULL
+UNION ALL SELECT 'relay', count(*) FROM outbox_places WHERE relayed_at IS NOT NULL
 """
 
 

@@ -69,7 +69,7 @@ class BrokerStage(Stage):
 
     def relayed(self) -> tuple[Sequence[Published], Sequence[Published]]:
         """Relays what the hub has to tell: what that was, and what stands on Kafka from there on, each in order."""
-        before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox WHERE relayed_at IS NOT NULL")
+        before = self.one("SELECT coalesce(max(outbox_no), 0) FROM outbox_places WHERE relayed_at IS NOT NULL")
         held = self.keeper.acquire(self.connection, "relay")
         assert held
         relay = KafkaRelay(self.connection, self.clock, held.lease, self._kafka)

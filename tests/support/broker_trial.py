@@ -33,7 +33,7 @@ _MOST_DEATHS_AT_ONCE = 5
 _STEPS_BETWEEN_KILLS = 75
 _ANY_MOMENT = "any moment"
 _OPEN_ENDS = """
-SELECT %s - (SELECT count(*) FROM messages WHERE state = 'answered') + (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)
+SELECT %s - (SELECT count(*) FROM messages WHERE state = 'answered') + (SELECT count(*) FROM unpublished)
 """
 _TOLD = "SELECT count(*) FROM outbox WHERE topic = 'helved.status.v1'"
 _WITHOUT_RECEIPT = "SELECT count(*) FROM orders WHERE state = 'sent'"

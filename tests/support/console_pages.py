@@ -62,7 +62,7 @@ _FIELDS = (
     """INSERT INTO cancellations (cancellation_id, order_id, number, rail, reason, message, asked_at, state)
        SELECT gen_random_uuid(), order_id, 1, rail, %(text)s, %(bytes)s, now(), 'unknown' FROM orders ORDER BY order_id LIMIT 1""",
     "INSERT INTO log_partitions (topic, partition, next_position) VALUES (%(text)s, 0, 1)",
-    """INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+    """INSERT INTO log_entries (topic, partition, position, at, key, value, headers)
        VALUES (%(text)s, 0, 0, now(), %(bytes)s, %(bytes)s, %(bytes)s)""",
     """INSERT INTO parties.parties (party_id, revision, loaded_at, document)
        VALUES (%(text)s, 1, now(), %(bytes)s)""",

@@ -65,7 +65,7 @@ FILL = (
     """INSERT INTO simulation_questions (request_no, place, area, question, status, answer)
        SELECT n, 0, 'DP', convert_to(repeat(md5(n::text), 60), 'UTF8'), 200, convert_to(repeat(md5(n::text), 60), 'UTF8')
        FROM generate_series(1, %(rows)s) AS n""",
-    """INSERT INTO log_records (topic, partition, position, at, key, value)
+    """INSERT INTO log_entries (topic, partition, position, at, key, value)
        SELECT 'topic', n %% 3, n / 3, %(now)s, 'key', convert_to(repeat(md5(n::text), 50), 'UTF8')
        FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO queue.message (queue, message_id, body, reply_to, priority, consumed_at)

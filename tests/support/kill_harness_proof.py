@@ -65,7 +65,7 @@ def _nothing_is_left_open(connection: Connection) -> None:
     for query in (
         "SELECT order_id::text, state FROM orders WHERE state NOT IN ('accepted', 'rejected')",
         "SELECT message_no, state FROM messages WHERE state <> 'answered'",
-        "SELECT outbox_no FROM outbox WHERE relayed_at IS NULL",
+        "SELECT outbox_no FROM unpublished",
         "SELECT event_id::text FROM outbox GROUP BY event_id HAVING count(*) > 1",
         "SELECT case_id FROM cases WHERE open_orders + queued > 0",
         "SELECT queue, message_id FROM queue.message WHERE consumed_at IS NULL",

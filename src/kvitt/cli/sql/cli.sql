@@ -58,7 +58,7 @@ GROUP BY m.scheme;
 -- name: unfinished
 -- Whether anything is on its way: untold statuses, orders without their receipt, messages on a queue of ours, receipts that the emulator
 -- holds back.
-SELECT EXISTS (SELECT FROM outbox WHERE relayed_at IS NULL)
+SELECT EXISTS (SELECT FROM unrelayed)
     OR EXISTS (SELECT FROM orders WHERE state IN ('sending', 'sent'))
     OR EXISTS (SELECT FROM queue.message WHERE consumed_at IS NULL AND queue NOT LIKE '%%.dlq')
     OR EXISTS (SELECT FROM rail.receipt WHERE put_at IS NULL AND due_at IS NOT NULL);

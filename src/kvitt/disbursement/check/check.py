@@ -72,6 +72,7 @@ _OVER_ALL = (
     (Kind.PUBLISHED, _MOMENTS.published_going_back),
     (Kind.LOG, _TOGETHER.log_differences),
     (Kind.LOG, _TOGETHER.log_of_nothing),
+    (Kind.LOG, _TOGETHER.forgotten_records),
     (Kind.ORPHAN, load_queries("deferred", "kvitt.disbursement").deferred_astray),
     *((Kind.VIEW, statement) for statement in load_queries("views_check", "kvitt.disbursement")),
     *((Kind.VIEW, statement) for statement in load_queries("standing_check", "kvitt.disbursement")),

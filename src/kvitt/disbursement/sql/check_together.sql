@@ -110,7 +110,8 @@ FROM outbox GROUP BY event_id HAVING count(*) > 1;
 
 -- name: log_differences
 -- Records of the embedded log that are not what the outbox published there; records that the log has let go are passed by. Behind the
--- headers that were published stand exactly the four that the relay adds to every record.
+-- headers that were published stand exactly the four that every record has. One that has no bytes of its own stands under the topic of its
+-- record of the outbox.
 SELECT o.case_no, o.outbox_no::text, 'is published otherwise in the log'
 FROM outbox AS o
 JOIN log_records AS r ON (r.topic, r.partition, r.position) = (o.topic, o.partition, o.position)
@@ -124,13 +125,18 @@ WHERE o.relayed_at IS NOT NULL
       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
-  );
+  )
+UNION ALL
+SELECT o.case_no, o.outbox_no::text, 'is published otherwise in the log'
+FROM outbox AS o JOIN log_entries AS e ON e.outbox_no = o.outbox_no
+WHERE e.topic <> o.topic OR o.relayed_at IS NOT NULL;
 
 -- name: log_of_nothing
 -- Records of the embedded log on topics where only the hub publishes, that no record of the outbox stands for.
 SELECT NULL::bigint, r.topic || '/' || r.partition || '/' || r.position, 'stands in the log, and nothing has published it'
-FROM log_records AS r
-WHERE r.topic = ANY (%(outputs)s::text[])
+FROM log_entries AS r
+WHERE (r.topic = ANY (%(outputs)s::text[]) OR r.outbox_no IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.outbox_no = r.outbox_no)
   AND NOT EXISTS (
       SELECT FROM outbox AS o
       WHERE o.relayed_at IS NOT NULL AND (o.topic, o.partition, o.position) = (r.topic, r.partition, r.position)
@@ -138,8 +144,18 @@ WHERE r.topic = ANY (%(outputs)s::text[])
 
 -- name: doubled_places
 -- Places in topics that more than one record of the outbox claims.
-SELECT NULL::bigint, topic || '/' || partition || '/' || position, 'is the place of ' || count(*) || ' records'
-FROM outbox WHERE position IS NOT NULL GROUP BY topic, partition, position HAVING count(*) > 1;
+SELECT NULL::bigint, o.topic || '/' || p.partition || '/' || p.position, 'is the place of ' || count(*) || ' records'
+FROM outbox AS o JOIN outbox_places AS p ON p.outbox_no = o.outbox_no
+WHERE p.position IS NOT NULL GROUP BY o.topic, p.partition, p.position HAVING count(*) > 1;
+
+-- name: forgotten_records
+-- Records of the outbox that are not published, and do not wait for it; and published ones that wait to be published again.
+SELECT o.case_no, o.outbox_no::text, CASE WHEN p.relayed_at IS NULL THEN 'is not published, and does not wait for it'
+                                          ELSE 'is published, and waits to be published again' END
+FROM outbox AS o
+JOIN outbox_places AS p ON p.outbox_no = o.outbox_no
+LEFT JOIN (SELECT n.outbox_no FROM unrelayed AS u CROSS JOIN LATERAL unnest(u.numbers) AS n (outbox_no)) AS w ON w.outbox_no = o.outbox_no
+WHERE (p.relayed_at IS NULL) = (w.outbox_no IS NULL);
 
 -- name: decisions_of_no_message
 -- What is noted as come in by a call, and is no message, or one of another case.

@@ -44,8 +44,8 @@ ORDER BY k.contradiction_no;
 
 -- name: published
 -- What was published of the messages of a case on the topics of answers, in order.
-SELECT o.outbox_no, o.message_no, o.made_at, o.relayed_at, o.value, o.topic
-FROM messages AS m JOIN outbox AS o ON o.message_no = m.message_no
+SELECT o.outbox_no, o.message_no, o.made_at, p.relayed_at, o.value, o.topic
+FROM messages AS m JOIN outbox AS o ON o.message_no = m.message_no JOIN outbox_places AS p ON p.outbox_no = o.outbox_no
 WHERE m.case_no = %(case_no)s AND o.topic = ANY (%(topics)s::text[]) ORDER BY o.outbox_no;
 
 -- name: audit

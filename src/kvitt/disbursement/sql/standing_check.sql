@@ -92,7 +92,7 @@ HAVING sum(w.rows) <> 0;
 -- name: backlogs
 -- Kinds of unfinished work of which the view counts others than there are, up to its bound; or whose oldest is not the oldest, where all are counted.
 WITH given (what, at) AS (
-    SELECT 'published', made_at FROM outbox WHERE relayed_at IS NULL
+    SELECT 'published', made_at FROM unpublished
     UNION ALL
     SELECT 'messages', received_at FROM messages WHERE state IN ('received', 'queued', 'derived')
     UNION ALL

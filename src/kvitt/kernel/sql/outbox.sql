@@ -8,14 +8,15 @@ FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[], %b::uuid[], %b::b
 ORDER BY w.place;
 
 -- name: mark_relayed
--- Notes where each record of the outbox has gone.
+-- Notes where each record of the outbox has gone, and returns what was noted.
 UPDATE outbox AS o
 SET relayed_at = %(now)s, partition = w.partition, position = w.position
 FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
-WHERE o.outbox_no = w.outbox_no;
+WHERE o.outbox_no = w.outbox_no
+RETURNING o.outbox_no;
 
 -- name: mark_relayed_free
--- As `mark_relayed`, without what somebody else has locked; returns what was noted.
+-- As `mark_relayed`, without what somebody else has locked.
 WITH w AS (
     SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
 ), free AS MATERIALIZED (
@@ -26,3 +27,20 @@ SET relayed_at = %(now)s, partition = w.partition, position = w.position
 FROM w JOIN free AS f ON f.outbox_no = w.outbox_no
 WHERE o.outbox_no = w.outbox_no
 RETURNING o.outbox_no;
+
+-- name: forget_relayed
+-- Takes records that are relayed out of the rows of numbers that they stand in.
+WITH touched AS MATERIALIZED (
+    SELECT u.first_no, (
+               SELECT coalesce(array_agg(n.number ORDER BY n.number), '{}') FROM unnest(u.numbers) AS n (number)
+               WHERE NOT EXISTS (SELECT FROM unnest(%(numbers)b::bigint[]) AS g (number) WHERE g.number = n.number)
+           ) AS left_over
+    FROM unrelayed AS u
+    WHERE u.first_no <= %(last)b AND u.numbers && %(numbers)b::bigint[]
+), emptied AS (
+    DELETE FROM unrelayed AS u USING touched AS t WHERE u.first_no = t.first_no AND t.left_over = '{}'
+)
+UPDATE unrelayed AS u
+SET first_no = t.left_over[1], numbers = t.left_over
+FROM touched AS t
+WHERE u.first_no = t.first_no AND t.left_over <> '{}';

@@ -178,7 +178,9 @@ GROUP BY 1, 2;
 
 -- name: outbox_waiting
 -- How many records of the outbox are not published yet, and when the oldest was written.
-SELECT count(*) AS number, min(made_at) AS oldest FROM outbox WHERE relayed_at IS NULL;
+SELECT coalesce(sum(cardinality(u.numbers)), 0)::bigint AS number,
+       (SELECT o.made_at FROM outbox AS o WHERE o.outbox_no = min(u.first_no)) AS oldest
+FROM unrelayed AS u;
 
 -- name: open_dead_letters
 -- How many dead letters wait for an operator.
@@ -213,7 +215,7 @@ INSERT INTO keeping_up (not_taken_in, unpublished_seconds, unanswered_seconds)
 SELECT %(not_taken_in)s::bigint, coalesce(greatest(extract(epoch FROM now() - o.made_at), 0), 0)::integer,
        coalesce(greatest(extract(epoch FROM now() - m.received_at), 0), 0)::integer
 FROM (SELECT) AS here
-LEFT JOIN (SELECT made_at FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT 1) AS o ON true
+LEFT JOIN (SELECT q.made_at FROM outbox AS q WHERE q.outbox_no = (SELECT min(first_no) FROM unrelayed)) AS o ON true
 LEFT JOIN (SELECT min(received_at) AS received_at FROM messages WHERE state IN ('received', 'queued', 'derived')) AS m ON true
 ON CONFLICT (at) DO NOTHING;
 

@@ -13,8 +13,8 @@ SELECT trail, until FROM traces_made ORDER BY trail FOR UPDATE;
 
 -- name: published
 -- What was published next, in its order, before a moment; what is not out yet holds up what comes after it.
-SELECT o.outbox_no AS place, o.message_no, o.relayed_at IS NOT NULL AS is_over
-FROM outbox AS o
+SELECT o.outbox_no AS place, o.message_no, p.relayed_at IS NOT NULL AS is_over
+FROM outbox AS o JOIN outbox_places AS p ON p.outbox_no = o.outbox_no
 WHERE o.outbox_no > %(after)s AND o.made_at < %(before)s
 ORDER BY o.outbox_no
 LIMIT %(limit)s;
@@ -57,10 +57,10 @@ ORDER BY o.message_no, o.number;
 
 -- name: records
 -- What was published about them and is out.
-SELECT message_no, outbox_no, topic, made_at, relayed_at
-FROM outbox
-WHERE message_no = ANY (%(message_nos)s) AND relayed_at IS NOT NULL
-ORDER BY message_no, outbox_no;
+SELECT o.message_no, o.outbox_no, o.topic, o.made_at, p.relayed_at
+FROM outbox AS o JOIN outbox_places AS p ON p.outbox_no = o.outbox_no
+WHERE o.message_no = ANY (%(message_nos)s) AND p.relayed_at IS NOT NULL
+ORDER BY o.message_no, o.outbox_no;
 
 -- name: move_on
 -- There are traces of all that is on a trail up to here.

@@ -6,7 +6,7 @@
 SELECT r.topic, r.partition, r.position, r.at, r.key, r.value, r.headers
 FROM log_records AS r
 WHERE r.topic = %(topic)b AND (%(key)b::bytea IS NULL OR r.key = %(key)b)
-  AND EXISTS (SELECT FROM outbox AS o WHERE o.topic = r.topic AND o.partition = r.partition AND o.position = r.position)
+  AND r.outbox_no IS NOT NULL
 ORDER BY r.log_no;
 
 -- name: orders_of_file

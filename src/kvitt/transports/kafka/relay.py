@@ -72,7 +72,8 @@ class KafkaRelay:
         Raises LeaseLost when another relay owns the lane, KafkaException when the brokers do not take the batch.
         """
         self._note_late()
-        waiting = fetch(self._connection, UnpublishedRecord, _KAFKA.unpublished, (self._max_batch + len(self._unnoted), _BYTES_AT_ONCE))
+        most = {"limit": self._max_batch + len(self._unnoted), "bytes": _BYTES_AT_ONCE}
+        waiting = fetch(self._connection, UnpublishedRecord, _KAFKA.unpublished, most)
         batch = [each for each in waiting if each.outbox_no not in self._unnoted]
         if not batch:
             return 0
@@ -128,7 +129,9 @@ class KafkaRelay:
                 "positions": [position for _, position in published.values()],
             }
             cursor.execute(statement, arguments, binary=True)
-            noted = [number for (number,) in cursor] if cursor.description else []
+            noted = [number for (number,) in cursor]
+            if noted:
+                cursor.execute(_OUTBOX.forget_relayed, {"numbers": noted, "last": max(noted)}, binary=True)
             fault_point("relay.before_commit")
         fault_point("relay.after_commit")
         return noted

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg
-import structlog
 from msgspec import Struct
-from psycopg.errors import LockNotAvailable
 
 from kvitt.formats.topics import PARTITIONS, TopicPartition, partition_of
 from kvitt.kernel.clock import Clock
@@ -20,10 +18,9 @@ from kvitt.kernel.fault_points import fault_point
 from kvitt.kernel.fetch import Source, fetch
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
-from kvitt.kernel.state_log import StateLog
+from kvitt.kernel.rows import packed
 
-_SQL, _OUTBOX = load("log", "kvitt.transports.log"), load("outbox", "kvitt.kernel")
-_log = structlog.get_logger(__name__)
+_SQL = load("log", "kvitt.transports.log")
 CHANNEL = "kvitt_log"
 BYTES_AT_ONCE = 4 << 20
 """Of one partition in one read; the record that reaches it is the last one read."""
@@ -61,6 +58,7 @@ class _Partitions(NamedTuple):
 
 
 class _Unrelayed(Struct, frozen=True):
+    first_no: int
     outbox_no: int
     topic: str
     key: bytes | None
@@ -133,47 +131,32 @@ def read(connection: psycopg.Connection[Any], positions: Mapping[TopicPartition,
 
 
 class LogRelay:
-    """Moves records from the outbox to the log; both are tables of one database, so a step is one transaction."""
+    """Gives records of the outbox their places in the log; both are tables of one database, so a step is one transaction."""
 
     def __init__(self, connection: psycopg.Connection[Any], clock: Clock, lease: Lease, max_batch: int = 2000) -> None:
         self._connection, self._clock, self._lease, self._max_batch = connection, clock, lease, max_batch
-        self._held = False
-        self._states = StateLog(_log)
 
     def step(self) -> int:
-        """Relays what waits, up to a batch; returns how many. Raises LeaseLost when another relay owns the lane.
-
-        What somebody else has locked waits, with what comes behind it under its key; all else goes on.
-        """
-        try:
-            done = self._relay(_SQL.unrelayed_free if self._held else _SQL.unrelayed)
-        except LockNotAvailable:
-            self._held = True
-            self._states.enters("outbox", "locked", "error", "records of the outbox are locked by others, and published later")
-            return self._relay(_SQL.unrelayed_free)
-        if self._held and not done:
-            # Either all else is published, or nothing is locked any more: the next look waits for locks again.
-            self._held = False
-        elif not self._held:
-            self._states.leaves("outbox", "no record of the outbox is locked by others any more")
-        return done
-
-    def _relay(self, unrelayed: str) -> int:
+        """Relays what waits, about a batch at most; returns how many. Raises LeaseLost when another relay owns the lane."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             hold(cursor, self._lease)
-            records = fetch(cursor, _Unrelayed, unrelayed, (self._max_batch,))
+            records = fetch(cursor, _Unrelayed, _SQL.unrelayed, {"limit": self._max_batch})
             if not records:
                 return 0
-            places = reserve(cursor, [(each.topic, each.key) for each in records])
-            arguments = {
-                "now": self._clock(),
-                "numbers": [each.outbox_no for each in records],
-                "partitions": [partition for partition, _ in places],
-                "positions": [position for _, position in places],
-            }
-            cursor.execute(_SQL.relay_to_log, arguments, binary=True)
-            cursor.execute(_OUTBOX.mark_relayed, arguments, binary=True)
-            cursor.execute(f"NOTIFY {CHANNEL}")
+            self._relay(cursor, records)
             fault_point("relay.before_commit")
         fault_point("relay.after_commit")
         return len(records)
+
+    def _relay(self, cursor: psycopg.Cursor[Any], records: Sequence[_Unrelayed]) -> None:
+        places = reserve(cursor, [(each.topic, each.key) for each in records])
+        entries = {
+            "now": self._clock(),
+            "topics": packed([each.topic for each in records]),
+            "partitions": packed([partition for partition, _ in places]),
+            "positions": packed([position for _, position in places]),
+            "numbers": packed([each.outbox_no for each in records]),
+        }
+        cursor.execute(_SQL.relay_to_log, entries)
+        cursor.execute(_SQL.forget_relayed, {"rows": packed([*{each.first_no for each in records}])})
+        cursor.execute(f"NOTIFY {CHANNEL}")

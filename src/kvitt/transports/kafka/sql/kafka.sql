@@ -1,16 +1,27 @@
 -- name: unpublished
 -- What has not been relayed yet, in the order in which it was written, with its bytes; those that are a fact already are taken from
--- there. At most so many records, and no more once so many bytes came before.
+-- there. At most so many records, and no more once so many bytes came before. Each row of numbers has one at least.
 SELECT outbox_no, topic, key, value, headers, event_id, made_at
 FROM (
     SELECT n.*, coalesce(sum(octet_length(n.value)) OVER (ORDER BY n.outbox_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
     FROM (
         SELECT o.outbox_no, o.topic, o.key, coalesce(o.value, d.message) AS value, o.headers, o.event_id::text, o.made_at
-        FROM (SELECT * FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b) AS o
+        FROM (
+            SELECT s.outbox_no
+            FROM (
+                SELECT v.numbers, sum(cardinality(v.numbers)) OVER (ORDER BY v.first_no) - cardinality(v.numbers) AS before
+                FROM (SELECT first_no, numbers FROM unrelayed ORDER BY first_no LIMIT %(limit)b) AS v
+            ) AS u
+            CROSS JOIN LATERAL unnest(u.numbers) AS s (outbox_no)
+            WHERE u.before < %(limit)b
+            ORDER BY s.outbox_no
+            LIMIT %(limit)b
+        ) AS w
+        CROSS JOIN LATERAL (SELECT * FROM outbox AS q WHERE q.outbox_no = w.outbox_no OFFSET 0) AS o
         LEFT JOIN orders AS d ON o.value IS NULL AND d.order_id = o.order_id
     ) AS n
 ) AS r
-WHERE r.before < %b
+WHERE r.before < %(bytes)b
 ORDER BY outbox_no;
 
 -- name: give_up_leases

@@ -28,7 +28,7 @@ RETURNING l.topic, l.partition, k.next_position AS position;
 
 -- name: append
 -- Writes records at positions that were reserved in this transaction, in the order of the arrays: `log_no` is the order of appending.
-INSERT INTO log_records (topic, partition, position, at, key, value, headers)
+INSERT INTO log_entries (topic, partition, position, at, key, value, headers)
 SELECT w.topic, w.partition, w.position, w.at, w.key, w.value, w.headers
 FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::timestamptz[], %b::bytea[], %b::bytea[], %b::bytea[])
      WITH ORDINALITY AS w (topic, partition, position, at, key, value, headers, place)
@@ -61,40 +61,32 @@ WHERE before < %(bytes)b AND NOT EXISTS (SELECT FROM cut_off AS c WHERE found.lo
 ORDER BY log_no;
 
 -- name: unrelayed
--- What has not been relayed yet, in the order in which it was written. Commits become visible out of order, so there is no cursor.
-SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b;
-
--- name: unrelayed_free
--- As `unrelayed`, without what somebody else has locked, and without what comes behind that under the same key.
-WITH next AS MATERIALIZED (
-    SELECT outbox_no, topic, key FROM outbox WHERE relayed_at IS NULL ORDER BY outbox_no LIMIT %b
-), free AS MATERIALIZED (
-    SELECT o.outbox_no FROM next AS n JOIN outbox AS o ON o.outbox_no = n.outbox_no FOR UPDATE OF o SKIP LOCKED
-), held AS (
-    SELECT topic, key, min(outbox_no) AS first FROM next AS n WHERE NOT EXISTS (SELECT FROM free AS f WHERE f.outbox_no = n.outbox_no) GROUP BY 1, 2
-)
-SELECT n.outbox_no, n.topic, n.key
-FROM next AS n
-WHERE NOT EXISTS (SELECT FROM held AS h WHERE h.topic = n.topic AND h.key IS NOT DISTINCT FROM n.key AND h.first <= n.outbox_no)
+-- What has not been relayed yet, in the order in which it was written, with the row of numbers that each stands in; all of a row, and no more
+-- rows once so many records came before. Commits become visible out of order, so there is no cursor.
+SELECT u.first_no, n.outbox_no, o.topic, o.key
+FROM (
+    SELECT s.first_no, s.numbers
+    FROM (
+        SELECT w.first_no, w.numbers, sum(cardinality(w.numbers)) OVER (ORDER BY w.first_no) - cardinality(w.numbers) AS before
+        FROM (SELECT first_no, numbers FROM unrelayed ORDER BY first_no LIMIT %(limit)b) AS w
+    ) AS s
+    WHERE s.before < %(limit)b
+) AS u
+CROSS JOIN LATERAL unnest(u.numbers) AS n (outbox_no)
+CROSS JOIN LATERAL (SELECT q.topic, q.key FROM outbox AS q WHERE q.outbox_no = n.outbox_no OFFSET 0) AS o
 ORDER BY n.outbox_no;
 
 -- name: relay_to_log
--- Copies records of the outbox to the places reserved for them, in the order in which they were written: `log_no` is that order, whatever
--- way the rows are joined. Bytes that are a fact already are taken from there. The headers that
--- every record has come last: its event, when it was written, the time of the stream, which is the same, and when it is published. They are
--- put in byte by byte, because headers of senders may hold what jsonb does not take.
-INSERT INTO log_records (topic, partition, position, at, key, value, headers)
-SELECT o.topic, w.partition, w.position, %(now)s, o.key, coalesce(o.value, d.message),
-       substr(o.headers, 1, octet_length(o.headers) - 1) || convert_to(
-           CASE WHEN o.headers = '[]' THEN '' ELSE ',' END
-           || format('["event-id","%%s"],["x-ts","%%s"],["x-st","%%s"],["x-sy","%%s"]]', o.event_id, t.made_ms, t.made_ms, t.told_ms), 'UTF8')
-FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
-JOIN outbox AS o ON o.outbox_no = w.outbox_no
-CROSS JOIN LATERAL (
-    SELECT floor(extract(epoch FROM o.made_at) * 1000)::bigint, floor(extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint
-) AS t (made_ms, told_ms)
-LEFT JOIN orders AS d ON d.order_id = o.order_id
-ORDER BY o.outbox_no;
+-- Gives records of the outbox the places reserved for them, in the order in which they were written: `log_no` is that order.
+INSERT INTO log_entries (topic, partition, position, at, outbox_no)
+SELECT w.topic, w.partition, w.position, %(now)s, w.outbox_no
+FROM unnest(%(topics)b::text[], %(partitions)b::integer[], %(positions)b::bigint[], %(numbers)b::bigint[])
+     AS w (topic, partition, position, outbox_no)
+ORDER BY w.outbox_no;
+
+-- name: forget_relayed
+-- Rows of numbers of which all records are relayed.
+DELETE FROM unrelayed WHERE first_no = ANY (%(rows)b::bigint[]);
 
 -- name: ends_of_topic
 -- Where each partition of a topic goes on; no row: there is no such topic.

@@ -246,6 +246,8 @@ def authority_over(request: ASGIConnection[Any, Any, Any, Any], scheme: Scheme) 
 
 def _refuse_strange(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A name that is misspelt would otherwise be no condition at all."""
+    if not connection.scope["query_string"]:
+        return
     known = handler.parsed_fn_signature.parameters.keys() - _NOT_ASKED - connection.path_params.keys()
     if strange := sorted(connection.query_params.keys() - known):
         raise BadRequest(*((name, "is no parameter here") for name in strange))

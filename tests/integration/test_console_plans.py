@@ -11,8 +11,8 @@ import pytest
 from integration.test_plans import IDS, Connection, Parameters, counted_store, plan_of, scanned
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.testing import TestServer
 from support.full_store import NOW, ROWS
+from support.used_again import UsingAgain
 
 CONSOLE = "kvitt.api.console.pages"
 HOT: dict[str, dict[str, Parameters]] = {}
@@ -164,7 +164,7 @@ STATEMENTS = [(file, name) for file, statements in HOT.items() for name in state
 
 
 @pytest.fixture(scope="module")
-def analysed(kvitt_server: TestServer) -> Iterator[Connection]:
+def analysed(kvitt_server: UsingAgain) -> Iterator[Connection]:
     """A store with twenty thousand cases, and with statistics."""
     with counted_store(kvitt_server) as connection:
         yield connection

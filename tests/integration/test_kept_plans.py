@@ -14,8 +14,8 @@ from tests.integration.test_plans import HUB, KERNEL, LEDGER, Connection, scanne
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
 from kvitt.kernel.rows import Row, joined
-from kvitt.testing import TestServer
 from support import full_store
+from support.used_again import UsingAgain
 
 ROWS = full_store.ROWS
 MOST_IN_VAIN = 10 * plans.BATCH
@@ -82,9 +82,9 @@ def execute(connection: Connection, place: int, *options: str) -> dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def kept(kvitt_server: TestServer) -> Iterator[Connection]:
+def kept(kvitt_server: UsingAgain) -> Iterator[Connection]:
     """A store in which twenty thousand cases were written after all statements had been planned, and nobody has counted them."""
-    with kvitt_server.database() as conninfo, connect(conninfo, keeps_plans=True) as connection:
+    with kvitt_server.unused() as conninfo, connect(conninfo, keeps_plans=True) as connection:
         for statement in FILL:
             connection.execute(f"ALTER TABLE {statement.split()[2]} SET (autovacuum_enabled = off)")
         for place, statement in enumerate(STATEMENTS):

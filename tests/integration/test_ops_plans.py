@@ -9,8 +9,8 @@ import pytest
 from integration.test_plans import scanned
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.testing import TestServer
 from support.full_store import FILL, NOW, ROWS
+from support.used_again import UsingAgain
 
 Connection = psycopg.Connection[tuple[object, ...]]
 OPEN_WORK = {
@@ -78,9 +78,9 @@ SELECT run_no, 1, run_id, 'x', CASE state WHEN 'made' THEN 'ready' ELSE 'sent' E
 
 
 @pytest.fixture(scope="module")
-def filled(kvitt_server: TestServer) -> Iterator[Connection]:
+def filled(kvitt_server: UsingAgain) -> Iterator[Connection]:
     """A store with twenty thousand orders, of which a few hundred are open, and its statistics."""
-    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
+    with kvitt_server.unused() as conninfo, connect(conninfo) as connection:
         for statement in (*FILL, ALARMS, DEAD, CONTRADICTIONS, RUNS, RUN_MESSAGES):
             connection.execute(statement.encode(), {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")

@@ -9,7 +9,7 @@ import pytest
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.testing import TestServer
+from support.used_again import UsingAgain
 
 ROWS = 20_000
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -73,8 +73,8 @@ PLAIN = {"lock_payouts", "add_payouts", "add_cash_flow", "add_events", "add_saga
 
 
 @pytest.fixture(scope="module")
-def filled(kvitt_server: TestServer) -> Iterator[psycopg.Connection[Any]]:
-    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
+def filled(kvitt_server: UsingAgain) -> Iterator[psycopg.Connection[Any]]:
+    with kvitt_server.unused() as conninfo, connect(conninfo) as connection:
         for statement in FILL:
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         connection.execute("ANALYZE")

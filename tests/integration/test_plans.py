@@ -14,8 +14,8 @@ import pytest
 
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.testing import TestServer
 from support.full_store import FILL, NOW, REPORTED, ROWS
+from support.used_again import UsingAgain
 
 BATCH = 128
 GROWING = {
@@ -315,9 +315,9 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 @pytest.fixture(scope="module")
-def filled(kvitt_server: TestServer) -> Iterator[Connection]:
+def filled(kvitt_server: UsingAgain) -> Iterator[Connection]:
     """A store in which twenty thousand cases have just been written, and nobody has counted them yet."""
-    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
+    with kvitt_server.unused() as conninfo, connect(conninfo) as connection:
         for statement in (*FILL, *REPORTED):
             table = statement.split()[2]
             connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # so that only the test decides who has counted
@@ -326,16 +326,16 @@ def filled(kvitt_server: TestServer) -> Iterator[Connection]:
 
 
 @pytest.fixture(scope="module")
-def analysed(kvitt_server: TestServer) -> Iterator[Connection]:
+def analysed(kvitt_server: UsingAgain) -> Iterator[Connection]:
     """A store with the same in it, and with statistics."""
     with counted_store(kvitt_server) as connection:
         yield connection
 
 
 @contextmanager
-def counted_store(server: TestServer) -> Iterator[Connection]:
+def counted_store(server: UsingAgain) -> Iterator[Connection]:
     """A store with all of these rows, and with statistics."""
-    with server.database() as conninfo, connect(conninfo) as connection:
+    with server.unused() as conninfo, connect(conninfo) as connection:
         for statement in (*FILL, *REPORTED):
             connection.execute(statement, {"rows": ROWS, "now": NOW})
         connection.execute("VACUUM (ANALYZE)")

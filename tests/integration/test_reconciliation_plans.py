@@ -10,8 +10,8 @@ import pytest
 from integration.test_plans import scanned
 from kvitt.kernel.database import connect
 from kvitt.kernel.queries import load
-from kvitt.testing import TestServer
 from support.full_store import FILL, NOW, ROWS
+from support.used_again import UsingAgain
 
 Connection = psycopg.Connection[tuple[object, ...]]
 DAY = date(2026, 6, 29)
@@ -68,9 +68,9 @@ def _fill(connection: Connection) -> None:
 
 
 @pytest.fixture(scope="module", params=["just filled", "with statistics"])
-def filled(kvitt_server: TestServer, request: pytest.FixtureRequest) -> Iterator[Connection]:
+def filled(kvitt_server: UsingAgain, request: pytest.FixtureRequest) -> Iterator[Connection]:
     """A store with twenty thousand orders of two hundred days, most of which were reported."""
-    with kvitt_server.database() as conninfo, connect(conninfo) as connection:
+    with kvitt_server.unused() as conninfo, connect(conninfo) as connection:
         _fill(connection)
         if request.param == "with statistics":
             connection.execute("VACUUM (ANALYZE)")

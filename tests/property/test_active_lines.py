@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from kvitt.disbursement.reconcile.active_lines import ActiveBasis, all_active_cases
 from kvitt.disbursement.values import Area
 from kvitt.kernel.database import Connection, connect
-from kvitt.testing import TestServer
 from support.tried import tried
+from support.used_again import UsingAgain
 
 FIRST = date(2026, 5, 1)
 AT = datetime(2026, 5, 10, 12, tzinfo=UTC)
@@ -120,8 +120,8 @@ def in_force(sent: Sequence[Sent], day: date) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def connection(kvitt_server: TestServer) -> Iterator[Connection]:
-    with kvitt_server.database() as conninfo, connect(conninfo) as opened:
+def connection(kvitt_server: UsingAgain) -> Iterator[Connection]:
+    with kvitt_server.unused() as conninfo, connect(conninfo) as opened:
         for table in ("orders", "order_lines", "cases"):
             # Lines that no hub would make are drawn as well.
             opened.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)".encode())

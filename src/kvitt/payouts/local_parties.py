@@ -26,15 +26,11 @@ class DirectorySnapshot:
 
     def __init__(self, entries: Mapping[str, PartyEntry], houses: Mapping[str, HouseAccounts]) -> None:
         self._entries, self._houses = entries, houses
+        self._parties = {party_id: _party(entry) for party_id, entry in entries.items()}
 
     def party(self, party_id: str, *, deadline: datetime | None = None) -> Party | None:  # noqa: ARG002 - it is at hand
         """The party, or None."""
-        entry = self._entries.get(party_id)
-        if entry is None:
-            return None
-        shops = {shop.id: Shop(shop.id, shop.contract, shop.payout_tool, shop.accounts.settlement, shop.currency) for shop in entry.shops}
-        tools = {contract.id: frozenset(tool.id for tool in contract.payout_tools) for contract in entry.contracts}
-        return Party(entry.id, shops, tools)
+        return self._parties.get(party_id)
 
     def cash_flow(
         self,
@@ -64,6 +60,12 @@ class DirectorySnapshot:
         if wrong := _not_permitted(entry, shop, cash.currency, tool.currency):
             raise InvalidPayout(f"OperationNotPermitted: {wrong}, partyId='{party_id}', shopId='{shop_id}'")
         return _computed(contract, shop, self._houses.get(cash.currency), cash, created_at)
+
+
+def _party(entry: PartyEntry) -> Party:
+    shops = {shop.id: Shop(shop.id, shop.contract, shop.payout_tool, shop.accounts.settlement, shop.currency) for shop in entry.shops}
+    tools = {contract.id: frozenset(tool.id for tool in contract.payout_tools) for contract in entry.contracts}
+    return Party(entry.id, shops, tools)
 
 
 class LocalParties:

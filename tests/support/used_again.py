@@ -7,6 +7,7 @@ A test that has changed more than rows (a table, a right, a setting, statistics)
 import os
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,10 +44,12 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 """
 _LARGE: Final = "SELECT name FROM unnest(%s::text[]) AS name WHERE pg_relation_size(name::regclass) > %s"
 _SEQUENCES: Final = "SELECT seqrelid, seqstart, pg_sequence_last_value(seqrelid) FROM pg_sequence ORDER BY seqrelid"
-_END_OTHERS: Final = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+_OTHERS: Final = """
+SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s) AND backend_type = 'client backend'
 """
+_ENDING_SECONDS: Final = 0.5
+"""So long the server's processes may take to end after those who were connected to them."""
 
 
 class Fresh(NamedTuple):
@@ -88,16 +91,21 @@ class UsedDatabase:
         return Fresh(limit, self._changes(limit), tables, {name: self._content(name) for name in filled}, self._sequences())
 
     def made_fresh(self, fresh: Fresh) -> bool:
-        """Whether it is again what it was when nobody had used it; False: more than rows were changed, or something is in the way."""
+        """Whether it is again what it was when nobody had used it; False: more than rows were changed, or somebody is in the way."""
         self.times += 1
         try:
-            return self.times <= _MOST_TIMES and self._holds_only_rows(fresh) and self._empty(fresh)
+            return self.times <= _MOST_TIMES and self._is_left() and self._changes(fresh.limit) == fresh.catalogs and self._empty(fresh)
         except psycopg.OperationalError:
             return False
 
-    def _holds_only_rows(self, fresh: Fresh) -> bool:
-        self._rows(_END_OTHERS, KEPT.processes(self.name))
-        return self._changes(fresh.limit) == fresh.catalogs
+    def _is_left(self) -> bool:
+        """Whether nobody else is connected. Who still is might go on in the midst of the next test."""
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while self._one(_OTHERS, KEPT.processes(self.name)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     def _empty(self, fresh: Fresh) -> bool:
         changed = self._changed_tables(fresh)
@@ -142,8 +150,8 @@ class UsedDatabase:
     def _rows(self, query: str, *arguments: object) -> list[Any]:
         return self._connection.execute(query.encode(), arguments or None).fetchall()
 
-    def _one(self, query: str) -> Any:
-        return self._rows(query)[0][0]
+    def _one(self, query: str, *arguments: object) -> Any:
+        return self._rows(query, *arguments)[0][0]
 
 
 class UsingAgain(TestServer):

@@ -26,7 +26,10 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND (state <> 'id
 _LOCKS: Final = """
 SELECT pid FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
 """
-_SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name NOT IN ('transaction_read_only') ORDER BY name"
+_SETTINGS: Final = """
+SELECT name, setting FROM pg_settings WHERE name <> 'transaction_read_only' AND name NOT LIKE 'plpgsql.%' ORDER BY name
+"""
+"""A session has those of the language once it has run a function in it."""
 CHANGES: Final = {
     "a table more": "CREATE TABLE more (number int)",
     "a table less": "DROP TABLE rail.hold_back CASCADE",

@@ -1,6 +1,9 @@
 """Rows are read by name: the order of a statement's columns does not matter, and a column that no field has is an error."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 import pytest
 from msgspec import Struct
@@ -60,3 +63,25 @@ def test_values_of_one_column_are_read_as_such(server: str) -> None:
     with connect(server) as connection:
         assert fetch_values(connection, "SELECT n FROM generate_series(1, %b::integer) AS n ORDER BY n", [3]) == [1, 2, 3]
         assert fetch_value(connection, "SELECT 1 WHERE false") is None
+
+
+ARRAYS: dict[str, list[object]] = {
+    "text": ["a", None, "æ", ""],
+    "bytea": [b"\0x", b"", None],
+    "integer": [-1, 2**31 - 1, None],
+    "bigint": [2**62, -1],
+    "smallint": [1, None],
+    "boolean": [True, None, False],
+    "date": [date(2026, 1, 2), None],
+    "timestamptz": [datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)],
+    "uuid": [UUID(int=1), None],
+    "numeric": [Decimal("1.5")],
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_lists_arrive_as_the_arrays_that_a_statement_says(server: str, kind: str) -> None:
+    for given in (ARRAYS[kind], [None], []):
+        with connect(server) as connection:
+            assert fetch_values(connection, f"SELECT unnest(%b::{kind}[])", [given]) == given
+            assert fetch_value(connection, f"SELECT %(given)b::{kind}[]", {"given": given}) == given

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.rows import RowMaker, no_result, scalar_row
 
+from kvitt.kernel.rows import packed
+
 Row = TypeVar("Row")
 Arguments = Sequence[Any] | Mapping[str, Any]
 Source = psycopg.Connection[Any] | psycopg.Cursor[Any]
@@ -58,7 +60,7 @@ def named(kind: type[Row], **readers: FieldReader) -> Callable[[psycopg.Cursor[A
 def fetch(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: FieldReader) -> list[Row]:
     """All rows of a statement as values of `kind`. Raises psycopg errors, and TypeError where columns and fields differ."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
-        return cursor.execute(statement, arguments, binary=True).fetchall()
+        return cursor.execute(statement, _given(statement, arguments), binary=True).fetchall()
 
 
 def fetch_later(
@@ -66,24 +68,24 @@ def fetch_later(
 ) -> Callable[[], list[Row]]:
     """Sends a statement, in a pipeline without waiting for it, and returns what fetches its rows as `fetch` does."""
     cursor = _connection(source).cursor(row_factory=named(kind, **readers))
-    return cursor.execute(statement, arguments, binary=True).fetchall
+    return cursor.execute(statement, _given(statement, arguments), binary=True).fetchall
 
 
 def fetch_one(source: Source, kind: type[Row], statement: str, arguments: Arguments = (), **readers: FieldReader) -> Row | None:
     """The first row of a statement as a value of `kind`, or None. Raises as `fetch`."""
     with _connection(source).cursor(row_factory=named(kind, **readers)) as cursor:
-        return cursor.execute(statement, arguments, binary=True).fetchone()
+        return cursor.execute(statement, _given(statement, arguments), binary=True).fetchone()
 
 
 def fetch_values(source: Source, statement: str, arguments: Arguments = ()) -> list[Any]:
     """The values of a statement with one column. Raises psycopg errors."""
     with _connection(source).cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(statement, arguments, binary=True).fetchall()
+        return cursor.execute(statement, _given(statement, arguments), binary=True).fetchall()
 
 
 def fetch_values_later(source: Source, statement: str, arguments: Arguments = ()) -> Callable[[], list[Any]]:
     """Sends a statement with one column, as `fetch_later` does, and returns what fetches its values."""
-    return _connection(source).cursor(row_factory=scalar_row).execute(statement, arguments, binary=True).fetchall
+    return _connection(source).cursor(row_factory=scalar_row).execute(statement, _given(statement, arguments), binary=True).fetchall
 
 
 Lookup = Iterator[None]
@@ -102,6 +104,15 @@ def look_up(source: Source, *lookups: Lookup) -> None:
 def fetch_value(source: Source, statement: str, arguments: Arguments = ()) -> Any:
     """The one value of a statement with one column; None without a row. Raises psycopg errors."""
     return next(iter(fetch_values(source, statement, arguments)), None)
+
+
+def _given(statement: str, arguments: Arguments) -> Arguments:
+    """The arguments with lists packed, where the statement says what they are arrays of: the driver would look at every element."""
+    if "b::" not in statement:
+        return arguments
+    if isinstance(arguments, Mapping):
+        return {name: packed(each) if isinstance(each, list) else each for name, each in arguments.items()}
+    return [packed(each) if isinstance(each, list) else each for each in arguments]
 
 
 def _connection(source: Source) -> psycopg.Connection[Any]:

@@ -18,6 +18,7 @@ from kvitt.kernel.database import connect, is_connection_lost
 from kvitt.kernel.fetch import fetch, fetch_value, fetch_values
 from kvitt.kernel.queries import load
 from kvitt.kernel.queue import HANDED_OUT_BYTES, Delivery, Outgoing
+from kvitt.kernel.rows import packed
 
 DEAD_LETTER_SUFFIX = ".dlq"
 LONGEST_NAP_SECONDS = 0.25
@@ -58,10 +59,10 @@ class TableQueue:
                 {
                     "queue": self._name,
                     "channel": self._channel,
-                    "message_ids": [message.queue_id for message in messages],
-                    "bodies": [message.body for message in messages],
-                    "reply_tos": [message.reply_to for message in messages],
-                    "priorities": [message.priority for message in messages],
+                    "message_ids": packed([message.queue_id for message in messages]),
+                    "bodies": packed([message.body for message in messages]),
+                    "reply_tos": packed([message.reply_to for message in messages]),
+                    "priorities": packed([message.priority for message in messages]),
                 },
                 binary=True,
             )

@@ -62,9 +62,18 @@ def client(url: str) -> Iterator[Any]:
         yield made
 
 
-def params(types: Any = TYPES, money: Any = MONEY, amount: int = 100_000, shop: str = "shop-1", **given: str) -> Any:
-    cash = money.Cash(amount=amount, currency=money.CurrencyRef(symbolic_code="RUB"))
-    return types.PayoutParams(shop_params=types.ShopParams(party_id="party-1", shop_id=shop), cash=cash, **given)
+def params(
+    types: Any = TYPES,
+    money: Any = MONEY,
+    amount: int = 100_000,
+    shop: str = "shop-1",
+    *,
+    party: str = "party-1",
+    currency: str = "RUB",
+    **given: str,
+) -> Any:
+    cash = money.Cash(amount=amount, currency=money.CurrencyRef(symbolic_code=currency))
+    return types.PayoutParams(shop_params=types.ShopParams(party_id=party, shop_id=shop), cash=cash, **given)
 
 
 def settlement(conninfo: str) -> tuple[int, int, int]:
@@ -172,6 +181,8 @@ def test_details_are_needed_to_cancel(client: Any, url: str) -> None:
         ({"payout_id": "A\u030a"}, "Payout id must be in Unicode's normal form C"),
         ({"payout_tool_id": "pt-1\n"}, "Payout tool id must not begin or end with a blank"),
         ({"shop": "shop-1\u00ad"}, "Shop id must not have control characters, or characters that show nothing"),
+        ({"party": "party\0"}, "Party id must not have control characters, or characters that show nothing"),
+        ({"currency": "R\0B"}, "Currency must not have control characters, or characters that show nothing"),
     ],
 )
 def test_an_id_that_hides_something_is_an_invalid_request(client: Any, wrong: dict[str, str], error: str) -> None:

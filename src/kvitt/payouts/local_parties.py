@@ -15,7 +15,7 @@ from kvitt.payouts.directory_file import ContractEntry, HouseAccounts, PartyEntr
 from kvitt.payouts.fees import TermsDoNotFit, cash_flow_of
 from kvitt.payouts.model import Cash
 from kvitt.payouts.ports import Party, Shop, params_text
-from kvitt.payouts.rules import TOO_MUCH, CashFlowPosting
+from kvitt.payouts.rules import TOO_MUCH, CashFlowPosting, can_be_stored
 
 _READERS: Final = 4
 _house_decoder = Decoder(HouseAccounts)
@@ -107,15 +107,20 @@ def snapshot(connection: Connection, party_ids: Sequence[str], currencies: Seque
 
 
 def snapshot_later(connection: Connection, party_ids: Sequence[str], currencies: Sequence[str]) -> Callable[[], DirectorySnapshot]:
-    """Asks for a snapshot, in a pipeline without waiting for it, and returns what takes it in."""
-    parties = fetch_later(connection, PartyRow, SQL.some_parties, (list({*party_ids}),))
-    houses = fetch_later(connection, HouseRow, SQL.houses, (list({*currencies}),))
+    """Asks for a snapshot, in a pipeline without waiting for it, and returns what takes it in. What can be no name, nothing has."""
+    parties = fetch_later(connection, PartyRow, SQL.some_parties, (_names(party_ids),))
+    houses = fetch_later(connection, HouseRow, SQL.houses, (_names(currencies),))
 
     def taken_in() -> DirectorySnapshot:
         entries = {row.party_id: decode_party(row.document) for row in parties()}
         return DirectorySnapshot(entries, {row.currency: _house_decoder.decode(row.document) for row in houses()})
 
     return taken_in
+
+
+def _names(texts: Sequence[str]) -> list[str]:
+    """Each name once, and none that the database would stumble over: a batch is not to fail with one of its requests."""
+    return [each for each in {*texts} if can_be_stored(each)]
 
 
 def _not_permitted(party: PartyEntry, shop: ShopEntry, currency: str, tool_currency: str) -> str | None:

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -25,15 +26,26 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import IssuerUnreachable, KeyReused, NotAuthenticated, RequestInProgress
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.kernel.requests import BeginRequest, Begun, EndRequest, RequestId, RequestWriter, StoredAnswer
+from kvitt.kernel.requests import (
+    BeginRequest,
+    Begun,
+    EndRequest,
+    KeyedRequests,
+    RequestCommand,
+    RequestId,
+    RequestResult,
+    RequestWriter,
+    StoredAnswer,
+)
 from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
 from support.issuer import ANOTHERS_KEY, Issuer
-from support.patience import until
+from support.patience import PATIENCE_SECONDS, until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
 HOUR = timedelta(hours=1)
+END_OTHERS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="module")
@@ -357,12 +369,25 @@ def test_requests_of_a_moment_share_a_transaction_and_each_hears_what_it_would_h
         assert "Transaction-ID" in str(used)
 
 
+def test_requests_go_on_where_their_connection_has_ended_meanwhile(database: str) -> None:
+    """What was done for a request stays its answer, and nobody has to come again."""
+    one, answered = RequestId("me", "one"), StoredAnswer(201, "application/json", b"{}")
+    with closing(KeyedRequests(database, utc_now)) as requests, connect(database) as other:
+
+        def heard(command: RequestCommand) -> RequestResult:
+            told = requests.submit(command).result(PATIENCE_SECONDS)
+            other.execute(END_OTHERS)
+            return told
+
+        assert isinstance(heard(BeginRequest(one, b"1")), Begun)
+        assert heard(EndRequest(one, answered)) is None
+        assert heard(BeginRequest(one, b"1")) == answered
+
+
 def test_a_database_that_is_away_is_reported_and_the_same_request_works_later(site: Site) -> None:
     with site.client() as client:
         with connect(site.conninfo) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            connection.execute(END_OTHERS)
 
         def works() -> bool:
             answer = client.post("/accounts", json={"currency": "RUB"}, headers={"idempotency-key": "after the storm"})

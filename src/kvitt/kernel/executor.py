@@ -195,6 +195,16 @@ class ReconnectingWriter(Generic[Command, Result]):
                 self.close()
             raise
 
+    def execute_again(self, batch: Sequence[Command]) -> Sequence[Result]:
+        """As `execute`, for what recognises its own repeat: where the connection at hand has ended it is done again, on a new one."""
+        at_hand = self._connection is not None and not self._connection.closed
+        try:
+            return self.execute(batch)
+        except psycopg.Error as error:
+            if not (at_hand and is_connection_lost(error)):
+                raise
+        return self.execute(batch)
+
     def close(self) -> None:
         """Ends the connection, once nothing is handed in any more."""
         if self._connection is not None:

@@ -168,7 +168,7 @@ class KeyedRequests:
             conninfo, "kvitt requests", lambda connection: RequestWriter(connection, clock).execute
         )
         self._commands: GroupCommit[RequestCommand, RequestResult] = GroupCommit(
-            lambda _: self._writer.execute, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="requests"
+            lambda _: self._writer.execute_again, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="requests"
         )
 
     def submit(self, command: RequestCommand) -> "Future[RequestResult]":

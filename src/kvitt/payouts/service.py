@@ -7,14 +7,13 @@ from datetime import datetime
 from threading import Event
 from uuid import uuid4
 
-import psycopg
 from msgspec import Struct
 
 from kvitt.disbursement.acts import Acts, AuditedAct, Wanted
 from kvitt.errors import InsufficientFunds, InvalidPayout, KvittError, PayoutAlreadyExists, PayoutNotFound, ResultUnknown
 from kvitt.kernel.actor import Actor
 from kvitt.kernel.clock import Clock
-from kvitt.kernel.database import LOCK_MS, Connection, is_connection_lost, pool
+from kvitt.kernel.database import LOCK_MS, Connection, pool
 from kvitt.kernel.executor import ReconnectingWriter
 from kvitt.kernel.group_commit import GroupCommit
 from kvitt.kernel.identifiers import wrong_id, wrong_text
@@ -120,7 +119,7 @@ class PayoutService:
         )
         self._reader: ReconnectingWriter[str, PayoutResult] = ReconnectingWriter(conninfo, "kvitt payout looks", _looks_on)
         self._looks: GroupCommit[str, PayoutResult] = GroupCommit(
-            lambda _: self._looked, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payout looks"
+            lambda _: self._reader.execute_again, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="payout looks"
         )
         self._pool = pool(conninfo, application="kvitt payouts", size=_READERS, lock_timeout_ms=LOCK_MS)
         self.remote: RemotePayouts | None = None
@@ -272,15 +271,6 @@ class PayoutService:
 
     def _done(self, command: PayoutCommand) -> Payout:
         return _payout(self._writers.submit(command).result())
-
-    def _looked(self, payout_ids: Sequence[str]) -> Sequence[PayoutResult]:
-        """Looks payouts up, on a new connection where the one at hand has ended meanwhile: a look can be made again."""
-        try:
-            return self._reader.execute(payout_ids)
-        except psycopg.Error as error:
-            if not is_connection_lost(error):
-                raise
-        return self._reader.execute(payout_ids)
 
     @contextmanager
     def _reading(self) -> Iterator[PayoutReader]:

@@ -1,6 +1,7 @@
 """What every rail promises, tried on the state rail and on a toy: the same promises, the same tests (docs/rail-port.md)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from kvitt.kernel.database import connect
 from kvitt.ops.alarms import ReceiptDeadline, raise_and_clear
 from kvitt.transports.queue.table_queue import TableQueue
 from support.hub_messages import dp, text
+from support.patience import until
 from support.rail_kits import OppdragKit, ToyKit
 from support.rail_site import REQUESTS, TWO, Awake, Site, until_idle
 from support.tried import tried
@@ -114,8 +116,33 @@ def test_one_answer_may_speak_of_many_orders(site: Site) -> None:
     assert site.settle(together) == [accepted, rejected, accepted, accepted]
     assert site.states() == ["accepted", "rejected", "accepted", "accepted"]
     assert site.settle(together) == [ReceiptOutcome.REPEAT] * 4
+    assert_bytes_once(site, 4, together)
+
+
+def assert_bytes_once(site: Site, said: int, answers: Sequence[RawReceipt]) -> None:
     stored = site.connection.execute("SELECT count(*), count(DISTINCT message_id), sum(octet_length(body)) FROM receipts").fetchone()
-    assert stored == (4, len(together), sum(len(each.body) for each in together)), "the bytes of an answer stand once"
+    assert stored == (said, len(answers), sum(len(each.body) for each in answers)), "the bytes of an answer stand once"
+    read = site.connection.execute("SELECT r.message_id, a.body FROM receipts AS r JOIN receipt_answers AS a USING (receipt_no)").fetchall()
+    assert set(read) == {(each.message_id, each.body) for each in answers}
+
+
+def test_the_bytes_of_an_answer_stand_once_though_its_parts_are_stored_one_by_one(site: Site) -> None:
+    site.ask("A", "B", "C")
+    site.send()
+    bodies = site.kit.together([each.body for each in site.answers()])
+    answers = [RawReceipt("met", b"?"), *(RawReceipt(f"together {place}", body) for place, body in enumerate(bodies))]
+    with ThreadPoolExecutor(1) as pool:
+        with connect(site.conninfo) as other, other.transaction():
+            other.execute(
+                "INSERT INTO receipts (rail, message_id, digest, body, received_at, outcome)"
+                " VALUES (%s, 'met', sha256('?'), '?', now(), 'unreadable')",
+                (site.kit.rail.name,),
+            )
+            settled = pool.submit(site.settle, answers)
+            until(lambda: other.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").fetchone() == (True,))
+        assert settled.result() == [ReceiptOutcome.REPEAT, *[ReceiptOutcome.ACCEPTED] * 3]
+    site.connection.execute("DELETE FROM receipts WHERE message_id = 'met'")
+    assert_bytes_once(site, 3, answers[1:])
 
 
 def test_a_case_that_is_locked_gets_its_part_of_an_answer_when_it_is_free(site: Site) -> None:
@@ -134,6 +161,7 @@ def test_a_case_that_is_locked_gets_its_part_of_an_answer_when_it_is_free(site: 
     with resume.steps() as step:
         until_idle(step)
     assert site.states() == ["accepted", "accepted"]
+    assert_bytes_once(site, 2, together)
 
 
 def test_an_order_whose_answer_never_came_is_sent_once_more_and_paid_once(site: Site) -> None:

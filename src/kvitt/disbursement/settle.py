@@ -337,7 +337,7 @@ def _row(each: _Read, number: int, order: Candidate | None, decided: ReceiptOutc
 
 
 def _bytes_once(rows: Sequence[ReceiptRow]) -> Iterator[ReceiptRow]:
-    """The bytes of an answer stand once, with the first thing that they say."""
+    """The bytes of an answer stand once, with the first thing that they say; `add_receipts` leaves out those that are stored already."""
     seen: set[tuple[str, bytes]] = set()
     for each in rows:
         name = each.message_id, each.digest

@@ -63,11 +63,17 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::integer[], %b::uuid[], %b::text[], %b:
 
 -- name: add_receipts
 -- Stores what raw receipts say, under the numbers that were drawn for it, with what it turned out to be; what is stored already is refused by
--- the unique constraint.
+-- the unique constraint. Bytes that are stored already stand once, but for the first thing that they say: `receipt_answers` looks for them.
 INSERT INTO receipts (receipt_no, rail, message_id, digest, place, body, received_at, order_id, severity, code, outcome, note)
 OVERRIDING SYSTEM VALUE
-SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[], %b::uuid[], %b::text[],
-                     %b::text[], %b::text[], %b::text[]) AS r (receipt_no)
+SELECT r.receipt_no, r.rail, r.message_id, r.digest, r.place,
+       CASE WHEN r.place > 0 AND EXISTS (
+           SELECT FROM receipts AS q WHERE q.message_id = r.message_id AND q.digest = r.digest AND octet_length(q.body) > 0
+       ) THEN '' ELSE r.body END,
+       r.received_at, r.order_id, r.severity, r.code, r.outcome, r.note
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::integer[], %b::bytea[], %b::timestamptz[], %b::uuid[], %b::text[],
+            %b::text[], %b::text[], %b::text[])
+     AS r (receipt_no, rail, message_id, digest, place, body, received_at, order_id, severity, code, outcome, note)
 ORDER BY r.receipt_no;
 
 -- name: step_cases

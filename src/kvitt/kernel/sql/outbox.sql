@@ -29,18 +29,17 @@ WHERE o.outbox_no = w.outbox_no
 RETURNING o.outbox_no;
 
 -- name: forget_relayed
--- Takes records that are relayed out of the rows of numbers that they stand in.
+-- Takes records that are relayed out of the rows of numbers that they stand in. All numbers are joined at once: many rows have one alone.
 WITH touched AS MATERIALIZED (
-    SELECT u.first_no, (
-               SELECT coalesce(array_agg(n.number ORDER BY n.number), '{}') FROM unnest(u.numbers) AS n (number)
-               WHERE NOT EXISTS (SELECT FROM unnest(%(numbers)b::bigint[]) AS g (number) WHERE g.number = n.number)
-           ) AS left_over
-    FROM unrelayed AS u
-    WHERE u.first_no <= %(last)b AND u.numbers && %(numbers)b::bigint[]
+    SELECT u.first_no, array_agg(n.number ORDER BY n.number) FILTER (WHERE g.number IS NULL) AS left_over
+    FROM unrelayed AS u CROSS JOIN LATERAL unnest(u.numbers) AS n (number)
+    LEFT JOIN unnest(%(numbers)b::bigint[]) AS g (number) ON g.number = n.number
+    WHERE u.first_no <= %(last)b
+    GROUP BY u.first_no HAVING count(g.number) > 0
 ), emptied AS (
-    DELETE FROM unrelayed AS u USING touched AS t WHERE u.first_no = t.first_no AND t.left_over = '{}'
+    DELETE FROM unrelayed AS u USING touched AS t WHERE u.first_no = t.first_no AND t.left_over IS NULL
 )
 UPDATE unrelayed AS u
 SET first_no = t.left_over[1], numbers = t.left_over
 FROM touched AS t
-WHERE u.first_no = t.first_no AND t.left_over <> '{}';
+WHERE u.first_no = t.first_no AND t.left_over IS NOT NULL;

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from kvitt.disbursement.values import Scheme
 from kvitt.errors import LeaseLost
 from kvitt.formats.topics import partition_of
 from kvitt.kernel.clock import utc_now
-from kvitt.kernel.database import connect
+from kvitt.kernel.database import LOCK_MS, connect
 from kvitt.transports.kafka.relay import KafkaRelay
 from kvitt.transports.kafka.topics import TopicsDiffer, ensure_topics
 from support.hub_messages import dp
@@ -142,6 +143,24 @@ def test_a_killed_relay_repeats_a_batch_at_most_under_the_same_ids(
     heard = Counter(header(each, "event-id") for each in read(settings.bootstrap, start))
     assert set(heard) == {event for (event,) in stage.rows("SELECT event_id::text FROM outbox")}
     assert sum(heard.values()) - len(heard) == (2000 if repeats else 0)
+
+
+LOCKS = ["SELECT FROM outbox LIMIT 1 FOR UPDATE", "SELECT FROM unrelayed LIMIT 1 FOR UPDATE", "LOCK TABLE unrelayed IN SHARE MODE"]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_somebody_has_locked_is_published_once_and_noted_late(stage: Stage, settings: KafkaSettings, lock: str) -> None:
+    stage.connection.execute(f"SET lock_timeout = {LOCK_MS}".encode())
+    stage.hand_in(Scheme.DAGPENGER, (settings.group, dp("L1")))
+    start = ends(settings.bootstrap, OUTPUTS)
+    with closing(relay_of(stage, settings)) as relay:
+        with psycopg.connect(stage.conninfo) as stranger:
+            stranger.execute(lock.encode())
+            told = relay.step()
+            assert [relay.step(), relay.step()] == [0, 0]
+        assert (told, relay.step()) == (stage.one("SELECT count(*) FROM outbox"), 0)
+        assert stage.one("SELECT count(*) FROM unpublished") == 0
+    assert len(read(settings.bootstrap, start)) == told
 
 
 def test_an_order_of_many_megabytes_gets_through(stage: Stage, settings: KafkaSettings) -> None:

@@ -59,7 +59,7 @@ IDS = [str(UUID(int=number << 64)) for number in NUMBERS]
 DAYS = [NOW.date()] * BATCH
 MOMENTS, TEXTS, BYTES = [NOW] * BATCH, [f"text-{number}" for number in NUMBERS], [b"%d" % number for number in NUMBERS]
 THREE = [["topic"] * 3, [0, 1, 2], [5000] * 3]
-RELAYED = {"now": NOW, "numbers": NUMBERS, "partitions": ZEROS, "positions": NUMBERS}
+RELAYED = {"now": NOW, "numbers": NUMBERS, "partitions": ZEROS, "positions": NUMBERS, "last": NUMBERS[-1]}
 SENDING = {"order_ids": IDS, "sender": "sender:1:1", "now": NOW}
 RAIL_CASES = {"areas": AREAS, "case_ids": CASES}
 

@@ -16,9 +16,13 @@ WHERE o.outbox_no = w.outbox_no
 RETURNING o.outbox_no;
 
 -- name: mark_relayed_free
--- As `mark_relayed`, without what somebody else has locked.
-WITH w AS (
-    SELECT * FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
+-- As `mark_relayed`, without what somebody else has locked, there or in its row of numbers.
+WITH waiting AS MATERIALIZED (
+    SELECT numbers FROM unrelayed WHERE first_no <= %(last)b FOR UPDATE SKIP LOCKED
+), w AS (
+    SELECT w.outbox_no, w.partition, w.position
+    FROM unnest(%(numbers)b::bigint[], %(partitions)b::integer[], %(positions)b::bigint[]) AS w (outbox_no, partition, position)
+    JOIN (SELECT unnest(numbers) AS outbox_no FROM waiting) AS u ON u.outbox_no = w.outbox_no
 ), free AS MATERIALIZED (
     SELECT o.outbox_no FROM w JOIN outbox AS o ON o.outbox_no = w.outbox_no FOR UPDATE OF o SKIP LOCKED
 )

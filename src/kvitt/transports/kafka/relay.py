@@ -5,6 +5,7 @@ after a new one has begun, which would leave an old value in a compacted topic f
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -96,8 +97,9 @@ class KafkaRelay:
         """Notes what is published and could not be noted, because somebody else has locked its rows; the others stay for later."""
         if not self._unnoted:
             return
-        for number in self._note(self._unnoted, _OUTBOX.mark_relayed_free):
-            del self._unnoted[number]
+        with suppress(LockNotAvailable):  # somebody has the tables as a whole
+            for number in self._note(self._unnoted, _OUTBOX.mark_relayed_free):
+                del self._unnoted[number]
         if count := len(self._unnoted):
             self._states.enters("outbox", "locked", "error", "records are published, and locked by others: not noted yet", records=count)
         else:
@@ -125,6 +127,7 @@ class KafkaRelay:
             arguments = {
                 "now": self._clock(),
                 "numbers": list(published),
+                "last": max(published),
                 "partitions": [partition for partition, _ in published.values()],
                 "positions": [position for _, position in published.values()],
             }

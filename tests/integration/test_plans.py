@@ -147,6 +147,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "forget_relayed": {"rows": NUMBERS},
     },
     (KERNEL, "requests"): {
+        "lock_requests": [TEXTS, TEXTS],
         "begin_requests": {"subjects": TEXTS, "keys": TEXTS, "digests": BYTES, "now": NOW, "until": NOW},
         "requests": {"subjects": TEXTS, "keys": TEXTS},
         "answer_requests": [TEXTS, TEXTS, NUMBERS, TEXTS, BYTES],

@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,35 +16,22 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from msgspec import to_builtins
 
 from kvitt.api.rest.callers import Grants, Permission
 from kvitt.api.rest.local_issuer import ISSUER, LocalIssuer
 from kvitt.api.rest.tokens import Tokens, fetched_from, read_from
 from kvitt.disbursement.values import Scheme
-from kvitt.errors import IssuerUnreachable, KeyReused, NotAuthenticated, RequestInProgress
+from kvitt.errors import IssuerUnreachable, NotAuthenticated
 from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import connect
-from kvitt.kernel.requests import (
-    BeginRequest,
-    Begun,
-    EndRequest,
-    KeyedRequests,
-    RequestCommand,
-    RequestId,
-    RequestResult,
-    RequestWriter,
-    StoredAnswer,
-)
 from kvitt.payouts.local_parties import LocalParties
 from kvitt.payouts.model import Cash, NewPayout
 from kvitt.payouts.service import PayoutService
 from support.issuer import ANOTHERS_KEY, Issuer
-from support.patience import PATIENCE_SECONDS, until
+from support.patience import until
 from support.rest_stage import AUDIENCE, Site, caller_of, earn, rest_site
 
 HOUR = timedelta(hours=1)
-END_OTHERS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="module")
@@ -338,56 +324,12 @@ def test_a_payout_that_somebody_else_made_meanwhile_is_no_answer_to_a_repeat(sit
         assert one.post("/payouts", json=dear, headers={"idempotency-key": "contested"}).json()["code"] == "payout_already_exists"
 
 
-def test_a_request_that_another_process_is_at_work_on_is_left_to_it(database: str) -> None:
-    asked = BeginRequest(RequestId("me", "key"), b"digest")
-    with connect(database) as connection:
-        (first,) = RequestWriter(connection, utc_now).execute([asked])
-        assert isinstance(first, Begun)
-        assert not first.again
-        (refused,) = RequestWriter(connection, utc_now).execute([asked])
-        assert isinstance(refused, RequestInProgress)
-        (later,) = RequestWriter(connection, lambda: utc_now() + timedelta(seconds=31)).execute([asked])
-        assert to_builtins(later) == {"first_at": to_builtins(first)["first_at"], "again": True}
-
-
-def test_requests_of_a_moment_share_a_transaction_and_each_hears_what_it_would_hear_alone(database: str) -> None:
-    one, two, other = RequestId("me", "one"), RequestId("me", "two"), RequestId("you", "one")
-    answered = StoredAnswer(201, "application/json", b"{}")
-    with connect(database) as connection:
-        act = RequestWriter(connection, utc_now).execute
-        results = act(
-            [BeginRequest(one, b"1"), BeginRequest(one, b"1"), BeginRequest(one, b"2"), BeginRequest(other, b"2", "Transaction-ID")]
-        )
-        assert [type(each) for each in results] == [Begun, RequestInProgress, KeyReused, Begun]
-        results = act([BeginRequest(one, b"1"), EndRequest(one, answered), BeginRequest(two, b"1"), EndRequest(other, None)])
-        assert results[:2] + results[3:] == [answered, None, None]
-        assert isinstance(results[2], Begun)
-        left, used = act([BeginRequest(other, b"2"), BeginRequest(one, b"2", "Transaction-ID")])
-        assert isinstance(left, Begun)
-        assert left.again, "it was left to whoever asks next"
-        assert isinstance(used, KeyReused)
-        assert "Transaction-ID" in str(used)
-
-
-def test_requests_go_on_where_their_connection_has_ended_meanwhile(database: str) -> None:
-    """What was done for a request stays its answer, and nobody has to come again."""
-    one, answered = RequestId("me", "one"), StoredAnswer(201, "application/json", b"{}")
-    with closing(KeyedRequests(database, utc_now)) as requests, connect(database) as other:
-
-        def heard(command: RequestCommand) -> RequestResult:
-            told = requests.submit(command).result(PATIENCE_SECONDS)
-            other.execute(END_OTHERS)
-            return told
-
-        assert isinstance(heard(BeginRequest(one, b"1")), Begun)
-        assert heard(EndRequest(one, answered)) is None
-        assert heard(BeginRequest(one, b"1")) == answered
-
-
 def test_a_database_that_is_away_is_reported_and_the_same_request_works_later(site: Site) -> None:
     with site.client() as client:
         with connect(site.conninfo) as connection:
-            connection.execute(END_OTHERS)
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
         def works() -> bool:
             answer = client.post("/accounts", json={"currency": "RUB"}, headers={"idempotency-key": "after the storm"})

@@ -118,6 +118,9 @@ class RequestWriter:
         with self._connection.pipeline(), self._connection.transaction():
             if locks is Locks.FREE:
                 wait_shortly(self._connection)
+            self._connection.execute(
+                _SQL.lock_requests, [[each.id.subject for each in batch], [each.id.key for each in batch]], binary=True
+            )
             self._end([each for each in batch if isinstance(each, EndRequest)])
             taken_in = self._begin(begins) if begins else None
         found = iter(taken_in() if taken_in else ())

@@ -1,10 +1,16 @@
+-- name: lock_requests
+-- Takes the right to begin and end requests until the end of the transaction, in one order: two who end some and begin others at once would
+-- else wait for each other.
+SELECT count(pg_advisory_xact_lock(w.key)) FROM (
+    SELECT DISTINCT hashtextextended(k.subject || ' ' || k.key, 15) AS key
+    FROM unnest(%b::text[], %b::text[]) AS k (subject, key) ORDER BY key OFFSET 0
+) AS w;
+
 -- name: begin_requests
--- Takes requests that are new, or the same ones again that were never answered and that nobody is at work on any more; in the order of their
--- keys, so that two who take some at once do not wait for each other.
+-- Takes requests that are new, or the same ones again that were never answered and that nobody is at work on any more.
 INSERT INTO rest.requests AS r (subject, key, digest, first_at, busy_until)
 SELECT w.subject, w.key, w.digest, %(now)b, %(until)b
 FROM unnest(%(subjects)b::text[], %(keys)b::text[], %(digests)b::bytea[]) AS w (subject, key, digest)
-ORDER BY w.subject, w.key
 ON CONFLICT (subject, key) DO UPDATE SET busy_until = excluded.busy_until, tries = r.tries + 1
 WHERE r.digest = excluded.digest AND r.status IS NULL AND r.busy_until < %(now)b
 RETURNING r.subject, r.key, r.first_at, r.tries > 1 AS again;

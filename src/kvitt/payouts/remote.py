@@ -80,8 +80,8 @@ class RemotePayouts:
                 raise _in_progress(payout_id)
             return acquired, False
 
-    def end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> bool:
-        """Confirms or cancels a payout, after what is under way for it was finished; False when its plan is in our own ledger.
+    def end(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> Payout | None:
+        """Confirms or cancels a payout, after what is under way for it was finished; None when its plan is in our own ledger.
 
         Raises PayoutNotFound, PayoutInOtherState, PayoutInProgress, PayoutsFailed.
         """
@@ -90,7 +90,7 @@ class RemotePayouts:
         while True:
             begun = self._begin_end(command)
             fault_point("payouts.saga_step_stored")
-            if isinstance(begun, bool):
+            if not isinstance(begun, tuple):
                 return begun
             step, mine = begun
             if step is None:
@@ -99,17 +99,18 @@ class RemotePayouts:
                 self._context.sleep(_LOOK_SECONDS)
                 continue
             try:
-                self._runner.run(step, budget)
+                ended = self._runner.run(step, budget)
             except PayoutsFailed:
                 # What somebody else had begun may have come to nothing: then this call can be tried all the same.
                 if mine or self._is_open(step):
                     raise
+                continue
             if mine:
-                return True
+                return ended
 
-    def _begin_end(self, command: ConfirmPayout | CancelPayout) -> tuple[SagaStep | None, bool] | bool:
-        """A saga step that is ours to carry out, and whether it is this call's; None while somebody is at work; or that nothing is left
-        to do here: True when it is done, False when the plan is in our own ledger.
+    def _begin_end(self, command: ConfirmPayout | CancelPayout) -> tuple[SagaStep | None, bool] | Payout | None:
+        """A saga step that is ours to carry out, and whether it is this call's, no step while somebody is at work; or the payout, where it
+        is done already, and None when the plan is in our own ledger.
         """
         payout_id = command.payout_id
         with self._context.steps() as steps:
@@ -118,12 +119,12 @@ class RemotePayouts:
             if record is None:
                 raise PayoutNotFound(f"Payout not found, payoutId='{payout_id}'")
             if record.keeper is Keeper.OWN:
-                return False
+                return None
             if found := steps.open_for(payout_id):
                 return (None if found.busy else steps.acquire(found.step)), False
             decided = decide(command, record, steps.next_attempt(payout_id, SagaAction.REVERSE))
             if isinstance(decided, Payout):
-                return True
+                return decided
             return self._store(steps, command, _to_do(decided)), True
 
     def _store(self, steps: SagaSteps, command: ConfirmPayout | CancelPayout, change: PayoutChange) -> SagaStep:

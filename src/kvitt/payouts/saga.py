@@ -108,20 +108,23 @@ class SagaRunner:
                 self._close(step, SagaState.COMPENSATED, "the shop had not that much", held=True)
         raise InsufficientFunds("the shop has not that much")
 
-    def run(self, step: SagaStep, budget: CallBudget) -> None:
-        """Does, or compensates, what a saga step is about. Raises PayoutsFailed where it was refused, or is left for whoever comes next."""
+    def run(self, step: SagaStep, budget: CallBudget) -> Payout | None:
+        """Does what a saga step is about, and returns the payout as it stands then; or compensates it, and returns None.
+
+        Raises PayoutsFailed where it was refused, or is left for whoever comes next.
+        """
         with self._failing(step):
             batch = self._batch(step)
             if step.state is SagaState.COMPENSATING:
                 self._release(step, batch, budget)
-                return
+                return None
             try:
                 self._end(step, batch, budget)
             except LedgerRefused as refused:
                 self._give_up(step, batch, budget, refused)
                 raise failed(NAME_OF[step.action], step.payout_id, str(refused)) from refused
             fault_point("payouts.after_end")
-            self._ended(step)
+            return self._ended(step)
 
     def _compare_currencies(self, step: SagaStep, draft: Draft, budget: CallBudget) -> None:
         """Asks for the currencies of accounts, once; the ledger may compare them or not. Raises InvalidPayout, LedgerCallFailed."""
@@ -231,17 +234,19 @@ class SagaRunner:
             work.created(payout, Keeper.REMOTE, step.plan_id, step.content.actor)
         return payout
 
-    def _ended(self, step: SagaStep) -> None:
+    def _ended(self, step: SagaStep) -> Payout:
         """The ledger has done it; so the payout is confirmed or cancelled, whoever asked for it."""
         content, confirmed = step.content, step.action is SagaAction.CONFIRM
         status = PayoutStatus.CONFIRMED if confirmed else PayoutStatus.CANCELLED
         reversal = step.plan_id if step.action is SagaAction.REVERSE else None
         with self._closing(step) as (cursor, work, now):
             record = records(cursor.connection, [step.payout_id])[step.payout_id]
-            work.moved(record, after(record.payout, status, content.details), content.actor, reversal)
+            payout = after(record.payout, status, content.details)
+            work.moved(record, payout, content.actor, reversal)
             if content.operator:
                 what = "payout confirm" if confirmed else "payout cancel"
                 note(cursor, now, what, content.operator, step.payout_id)
+        return payout
 
     @contextmanager
     def _closing(self, step: SagaStep) -> Iterator[tuple[psycopg.Cursor[Any], PayoutUnitOfWork, datetime]]:

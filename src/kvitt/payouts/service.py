@@ -265,9 +265,8 @@ class PayoutService:
     def _ended(self, command: ConfirmPayout | CancelPayout, deadline: datetime | None) -> Payout:
         """Ends a payout where its plan is, at another's ledger, or in our own; returns it as it stands then."""
         with _named_if_unknown(command.payout_id):
-            if self.remote and self.remote.end(command, deadline):
-                return self.get(command.payout_id)
-            return self._done(command)
+            ended = self.remote.end(command, deadline) if self.remote else None
+            return ended or self._done(command)
 
     def _done(self, command: PayoutCommand) -> Payout:
         return _payout(self._writers.submit(command).result())

@@ -9,11 +9,13 @@ import pytest
 
 from kvitt.errors import InsufficientFunds, KvittError, PayoutAlreadyExists, PayoutInOtherState
 from kvitt.kernel.database import connect
+from kvitt.kernel.fetch import fetch_value
 from kvitt.payouts.model import CancelPayout, ConfirmPayout, CreatePayout
 from kvitt.payouts.rules import Payout, PayoutStatus
 from kvitt.payouts.service import PayoutService
 from kvitt.payouts.writer import PayoutWriter
 from support.ledger_stage import clock, sums_are_zero
+from support.patience import PATIENCE_SECONDS, until
 from support.payout_stage import PayoutStage, payout_stage, statuses, wanted
 
 CROWD = 8
@@ -45,6 +47,21 @@ def at_once(hubs: list[PayoutService], act: Callable[[PayoutService, int], objec
 
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(one, range(times)))
+
+
+def test_a_payout_that_can_not_be_read_hides_none_that_are_looked_for_with_it(stage: PayoutStage) -> None:
+    for payout_id in ("later", "p-1"):
+        stage.payouts.create(wanted(payout_id, 100))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kvitt payout looks' AND wait_event_type = 'Lock'"
+    with connect(stage.conninfo) as other:
+        other.execute("INSERT INTO payouts.cash_flow VALUES ('later', 9, 'of a later version', 1, 'system_settlement', 2, 1, 'RUB', NULL)")
+        with other.transaction():
+            other.execute("LOCK TABLE payouts.payouts IN ACCESS EXCLUSIVE MODE")
+            first = stage.payouts.look("p-1")
+            until(lambda: first.done() or fetch_value(other, waits) == 1, what="the first look waits for nobody")
+            later, there = (stage.payouts.look(payout_id) for payout_id in ("later", "p-1"))
+    assert isinstance(later.result(PATIENCE_SECONDS), ValueError)
+    assert isinstance(there.result(PATIENCE_SECONDS), Payout)
 
 
 def test_of_concurrent_creates_of_one_id_one_wins_and_the_others_hear_so(stage: PayoutStage, hubs: list[PayoutService]) -> None:

@@ -282,7 +282,11 @@ def _looks_on(connection: Connection) -> Callable[[Sequence[str]], Sequence[Payo
     reader = PayoutReader(connection)
 
     def execute(batch: Sequence[str]) -> Sequence[PayoutResult]:
-        return [each.payout if isinstance(each, PayoutRecord) else each for each in reader.each(batch)]
+        try:
+            return [each.payout if isinstance(each, PayoutRecord) else each for each in reader.each(batch)]
+        except ValueError as error:
+            # A row that only a later version can read hides none of the others.
+            return [error] if len(batch) == 1 else [execute([each])[0] for each in batch]
 
     return execute
 

@@ -12,6 +12,7 @@ from kvitt.kernel.clock import utc_now
 from kvitt.kernel.database import Connection, connect
 from kvitt.kernel.executor import Locks
 from kvitt.kernel.fetch import fetch_value
+from kvitt.kernel.group_commit import HEAVY
 from kvitt.kernel.requests import (
     BeginRequest,
     Begun,
@@ -57,6 +58,21 @@ def test_requests_of_a_moment_share_a_transaction_and_each_hears_what_it_would_h
         assert left.again, "it was left to whoever asks next"
         assert isinstance(used, KeyReused)
         assert "Transaction-ID" in str(used)
+
+
+def test_long_answers_of_a_moment_are_kept_in_transactions_of_their_own(database: str) -> None:
+    """In one they could be more than the server takes, and none would be kept."""
+    asked = [RequestId("me", key) for key in "abc"]
+    long = StoredAnswer(200, "application/json", b" " * HEAVY)
+    with closing(KeyedRequests(database, utc_now)) as requests, connect(database) as other:
+        for begun in [requests.submit(BeginRequest(each, b"1")) for each in asked]:
+            begun.result(PATIENCE_SECONDS)
+        with other.transaction():
+            other.execute("SELECT FROM rest.requests WHERE key = 'a' FOR UPDATE")
+            kept = [requests.submit(EndRequest(each, long)) for each in asked]
+        for each in kept:
+            assert each.result(PATIENCE_SECONDS) is None
+        assert fetch_value(other, "SELECT count(DISTINCT xmin::text) FROM rest.requests WHERE status = 200") == 3
 
 
 HELD_UP = """

@@ -171,7 +171,7 @@ class KeyedRequests:
             conninfo, "kvitt requests", lambda connection: RequestWriter(connection, clock).execute
         )
         self._commands: GroupCommit[RequestCommand, RequestResult] = GroupCommit(
-            lambda _: self._writer.execute_again, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="requests"
+            lambda _: self._writer.execute_again, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="requests", weigh=_weight
         )
 
     def submit(self, command: RequestCommand) -> "Future[RequestResult]":
@@ -182,6 +182,10 @@ class KeyedRequests:
         """Does what waits, then closes the connection."""
         self._commands.close()
         self._writer.close()
+
+
+def _weight(command: RequestCommand) -> int:
+    return len(command.answered.body) if isinstance(command, EndRequest) and command.answered else 0
 
 
 def _names(command: RequestCommand) -> frozenset[RequestId]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -25,8 +26,9 @@ from kvitt.ledger.rules import (
     PlanState,
     Totals,
 )
+from kvitt.ledger.service import LedgerService
 from support.ledger_stage import Execute, clock, commit, hold, made, moved, rollback, totals
-from support.patience import until
+from support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -129,3 +131,13 @@ def test_who_waits_for_a_request_key_has_locked_no_account_that_its_owner_may_ne
             assert connection.execute(free, ([a, b],)).fetchall() == [(a,), (b,)]
         held, second = batch.result()
     assert (totals(held), second) == ({a: (0, -5, 0), b: (0, 0, 5)}, first)
+
+
+def test_accounts_are_looked_at_though_the_connection_has_ended_meanwhile(database: str) -> None:
+    with closing(LedgerService(database, clock)) as ledger, connect(database) as connection:
+        (account_id,) = made(LedgerWriter(connection, clock).execute, 1)
+        before = ledger.account(account_id).result(PATIENCE_SECONDS)
+        assert before is not None
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+        assert ledger.account(account_id).result(PATIENCE_SECONDS) == before

@@ -28,11 +28,9 @@ class LedgerService:
         self._writers: GroupCommit[LedgerCommand, LedgerResult | Exception] = GroupCommit(
             lambda _: self._writer(reserved), max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="ledger"
         )
+        self._reader: ReconnectingWriter[int, AccountState | None] = ReconnectingWriter(conninfo, "kvitt accounts", _states_on)
         self._readers: GroupCommit[int, AccountState | None] = GroupCommit(
-            lambda _: ReconnectingWriter(conninfo, "kvitt accounts", _states_on).execute,
-            max_batch=_MAX_BATCH,
-            max_waiting=_MAX_WAITING,
-            name="accounts",
+            lambda _: self._reader.execute_again, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="accounts"
         )
         self._pool = pool(conninfo, application="kvitt ledger", size=_READERS)
 
@@ -73,6 +71,7 @@ class LedgerService:
         """Does what waits, then closes the connections."""
         self._writers.close()
         self._readers.close()
+        self._reader.close()
         self._pool.close()
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import cast
 
+import psycopg
 import pytest
 
 from integration.test_reconciliation_sending import MONDAY, made_run, now, send
@@ -165,6 +166,21 @@ def test_what_has_come_back_too_often_hides_nothing_behind_it(database: str) -> 
         consumer.close()
         consumer.put(messages("good"))
         assert ids(consumer.receive(1, NONE)) == ["good"]
+
+
+def test_what_is_given_back_while_another_consumer_looks_is_counted(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(TableQueue(database, "orders")) as first, closing(TableQueue(database, "orders")) as second:
+        first.put(messages("a"))
+        first.receive(1, LONG)
+        picks = second._pick
+
+        def pick_what_comes_back_meanwhile(conn: psycopg.Connection, limit: int) -> list[int]:
+            first.release()
+            return picks(conn, limit)
+
+        monkeypatch.setattr(second, "_pick", pick_what_comes_back_meanwhile)
+        (got,) = second.receive(1, LONG)
+        assert got.redeliveries == 1
 
 
 def test_no_more_is_handed_out_once_it_is_as_large_as_one_transaction_may_be(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,11 +41,12 @@ WHERE message.sequence = returned.sequence;
 
 -- name: hand_out
 -- Picks the next messages that nobody holds, up to so many and no more once they have so many bytes, and notes that they are handed out;
--- rows: number of the hand-out, sequence, deliveries before this one.
+-- rows: number of the hand-out, sequence, deliveries before this one. What was given back since `count_lost` is to be counted first.
 WITH ready AS (
     SELECT sequence, priority, octet_length(body) AS bytes, deliveries
     FROM queue.message
     WHERE queue = %(queue)s AND consumed_at IS NULL
+      AND sequence NOT IN (SELECT unnest(h.sequences) FROM queue.hand_out AS h WHERE h.queue = %(queue)s)
     ORDER BY priority DESC, sequence
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

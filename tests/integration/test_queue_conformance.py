@@ -11,6 +11,7 @@ import pytest
 from integration.test_reconciliation_sending import MONDAY, made_run, now, send
 from integration.test_reconciliation_sending import ids as message_ids
 from kvitt.disbursement.reconcile.runs import RunState
+from kvitt.kernel.database import connect
 from kvitt.kernel.queue import (
     Delivery,
     Outgoing,
@@ -181,6 +182,21 @@ def test_what_is_given_back_while_another_consumer_looks_is_counted(database: st
         monkeypatch.setattr(second, "_pick", pick_what_comes_back_meanwhile)
         (got,) = second.receive(1, LONG)
         assert got.redeliveries == 1
+
+
+def test_who_could_not_put_a_dead_letter_in_its_place_holds_up_no_other_consumer(database: str) -> None:
+    with closing(TableQueue(database, "orders", 0)) as first, closing(TableQueue(database, "orders", 0)) as second:
+        first.put(messages("a"))
+        first.receive(1, LONG)
+        first.release()
+        with connect(database) as connection:
+            connection.execute("DELETE FROM queue.message WHERE queue = 'orders'")
+            first.put(messages("a", "b"))
+            connection.execute("UPDATE queue.message SET deliveries = 1 WHERE (queue, message_id) = ('orders', 'a')")
+        with closing(TableQueue(database, "orders.dlq")) as looking:
+            looking.receive(1, LONG)
+            assert not first.receive(1, NONE)
+        assert ids(second.receive(1, NONE)) == ["b"]
 
 
 def test_no_more_is_handed_out_once_it_is_as_large_as_one_transaction_may_be(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

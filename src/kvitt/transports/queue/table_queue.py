@@ -138,9 +138,9 @@ class TableQueue:
                 conn.execute(_SQL.count_lost, {"queue": self._name})
                 sequences = self._pick(conn, limit)
         except psycopg.errors.LockNotAvailable:
-            return ()
+            sequences = []
         deliveries = self._hold(conn, sequences) if sequences else ()
-        conn.execute(_SQL.close_gate, {"queue": self._name})
+        conn.execute(_SQL.close_gate)
         return deliveries
 
     def _pick(self, conn: psycopg.Connection, limit: int) -> list[int]:

@@ -18,8 +18,8 @@ SELECT pg_notify(%(channel)s, '') FROM stored LIMIT 1;
 SELECT set_config('lock_timeout', '1s', true), pg_advisory_lock(hashtextextended(%(queue)s, 7));
 
 -- name: close_gate
--- Lets the next consumer of the queue pick messages.
-SELECT pg_advisory_unlock(hashtextextended(%(queue)s, 7));
+-- Lets the next consumer of the queue pick messages, if the gate is ours.
+SELECT pg_advisory_unlock_all();
 
 -- name: count_lost
 -- Counts a delivery of messages whose consumer is no more, or gave them back: nobody holds the row of their hand-out. A message that

@@ -163,6 +163,15 @@ def test_what_somebody_has_locked_is_published_once_and_noted_late(stage: Stage,
     assert len(read(settings.bootstrap, start)) == told
 
 
+def test_what_a_relay_of_an_older_version_has_noted_is_not_published_again(stage: Stage, settings: KafkaSettings) -> None:
+    stage.hand_in(Scheme.DAGPENGER, (settings.group, dp("M1")))
+    stage.connection.execute("UPDATE outbox SET relayed_at = now(), partition = 0, position = outbox_no WHERE outbox_no % 2 = 1")
+    left = stage.one("SELECT count(*) FROM outbox WHERE relayed_at IS NULL")
+    with closing(relay_of(stage, settings)) as relay:
+        assert tell_all(relay) == left
+    assert stage.one("SELECT count(*) FROM unpublished") == 0
+
+
 def test_an_order_of_many_megabytes_gets_through(stage: Stage, settings: KafkaSettings) -> None:
     value = b"<oppdrags-linje-150>" * 400_000
     insert = "INSERT INTO outbox (topic, key, value, headers, event_id, made_at) VALUES (%s, 'big', %s, '[]', gen_random_uuid(), now())"

@@ -157,6 +157,7 @@ HOT: dict[tuple[str, str], dict[str, Parameters]] = {
         "mark_relayed": RELAYED,
         "mark_relayed_free": RELAYED,
         "forget_relayed": {"numbers": NUMBERS, "last": NUMBERS[-1]},
+        "noted_and_waiting": {},
     },
     (KAFKA, "kafka"): {"unpublished": {"limit": 2000, "bytes": 1 << 20}},
     (HUB, "write"): {

@@ -47,3 +47,10 @@ UPDATE unrelayed AS u
 SET first_no = t.left_over[1], numbers = t.left_over
 FROM touched AS t
 WHERE u.first_no = t.first_no AND t.left_over IS NOT NULL;
+
+-- name: noted_and_waiting
+-- Records that are noted as relayed and stand in the rows of numbers all the same: a relay that does not know these rows has published them.
+SELECT n.number
+FROM unrelayed AS u CROSS JOIN LATERAL unnest(u.numbers) AS n (number)
+CROSS JOIN LATERAL (SELECT q.relayed_at FROM outbox AS q WHERE q.outbox_no = n.number OFFSET 0) AS o
+WHERE o.relayed_at IS NOT NULL;

@@ -21,7 +21,7 @@ from kvitt.errors import LeaseLost
 from kvitt.formats.topics import Header, decode_headers
 from kvitt.kernel.clock import Clock
 from kvitt.kernel.fault_points import fault_point
-from kvitt.kernel.fetch import fetch
+from kvitt.kernel.fetch import fetch, fetch_values
 from kvitt.kernel.leases import Lease, hold
 from kvitt.kernel.queries import load
 from kvitt.kernel.state_log import StateLog
@@ -54,13 +54,17 @@ class KafkaRelay:
     def __init__(
         self, connection: psycopg.Connection[Any], clock: Clock, lease: Lease, settings: KafkaSettings, *, max_batch: int = 2000
     ) -> None:
-        """Fences every earlier relay of the group; raises KafkaException when no broker answers within half a minute."""
+        """Fences every earlier relay of the group, and passes by what one of an older version has published since the migration.
+
+        Raises KafkaException when no broker answers within half a minute, LeaseLost when another relay owns the lane.
+        """
         self._connection, self._clock, self._lease, self._max_batch = connection, clock, lease, max_batch
         self._unnoted: dict[int, tuple[int, int]] = {}
         self._states = StateLog(_log)
         self._names = names_of(settings)
         self._producer = new_producer(settings)
         self._producer.init_transactions(_BROKER_SECONDS)
+        self._forget_noted()
 
     def close(self) -> None:
         """Lets go of the producer; what is not committed is never read."""
@@ -92,6 +96,12 @@ class KafkaRelay:
             self._unnoted |= published
             self._note_late()
         return len(batch)
+
+    def _forget_noted(self) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            hold(cursor, self._lease)
+            if numbers := fetch_values(cursor, _OUTBOX.noted_and_waiting):
+                cursor.execute(_OUTBOX.forget_relayed, {"numbers": numbers, "last": max(numbers)}, binary=True)
 
     def _note_late(self) -> None:
         """Notes what is published and could not be noted, because somebody else has locked its rows; the others stay for later."""

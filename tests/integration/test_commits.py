@@ -283,11 +283,13 @@ def test_while_nobody_can_be_asked_the_result_is_unknown_and_what_to_look_for_is
 
 
 def test_a_keyed_request_whose_answer_could_not_be_kept_is_answered_with_what_was_done(apis: Apis) -> None:
-    apis.proxy.cut(Cut.BEFORE, lambda message: b"rest.requests SET status" in message)
-    asked, key = {"currency": "RUB", "description": "kept once"}, {"idempotency-key": "k-1"}
-    first, second = (apis.rest.post("/accounts", json=asked, headers=key) for _ in range(2))
-    assert apis.proxy.cuts == 1
-    assert (first.status_code, second.json().get("code", "")) == (201, "request_in_progress")
+    asked = {"currency": "RUB", "description": "kept once"}
+    for times, repeats in ((1, (201, None)), (2, (409, "request_in_progress"))):
+        apis.proxy.cut(Cut.BEFORE, lambda message: b"rest.requests SET status" in message, times=times)
+        first, second = (apis.rest.post("/accounts", json=asked, headers={"idempotency-key": f"k-{times}"}) for _ in range(2))
+        assert first.status_code == 201
+        assert (second.status_code, second.json().get("code")) == repeats, f"cut {times} times"
+    assert apis.proxy.cuts == 3
 
 
 # Commands

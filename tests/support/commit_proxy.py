@@ -39,17 +39,17 @@ class Proxy:
         self.port: int = self._listening.getsockname()[1]
         self._lock = threading.Lock()
         self._when: Callable[[bytes], bool] | None = None
-        self._cut, self._shut_after = Cut.AFTER, False
+        self._cut, self._times, self._shut_after = Cut.AFTER, 0, False
         self.shut = False
         self.cuts = 0
         self.messages = 0
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut(self, where: Cut, when: Callable[[bytes], bool] = is_commit, *, shut: bool = False) -> None:
-        """Cuts the next connection that sends such a message, once; `shut`: from then on nobody is let through any more."""
+    def cut(self, where: Cut, when: Callable[[bytes], bool] = is_commit, *, times: int = 1, shut: bool = False) -> None:
+        """Cuts the next connections that send such a message; `shut`: from the first on nobody is let through any more."""
         with self._lock:
-            self._when, self._cut, self._shut_after = when, where, shut
+            self._when, self._cut, self._times, self._shut_after = when, where, times, shut
 
     def close(self) -> None:
         """Ends everything."""
@@ -80,7 +80,8 @@ class Proxy:
             self.messages += 1
             if self._when is None or not self._when(message):
                 return None
-            self._when = None
+            self._times -= 1
+            self._when = self._when if self._times else None
             self.cuts += 1
             self.shut = self.shut or self._shut_after
             return self._cut

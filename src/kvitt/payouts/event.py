@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from kvitt.formats.thrift.fields import END, i32, i64, nested, structs, text
 from kvitt.formats.thrift.interface import module
+from kvitt.formats.thrift.messages import encode
 from kvitt.formats.times import instant_text
 from kvitt.payouts.rules import (
     AccountType,
@@ -27,64 +26,22 @@ SIDES: Final[Mapping[AccountType, tuple[str, int]]] = {
 """The field of the union CashFlowAccount, and the number in its enum (payouts §1.5)."""
 
 
-_SIDE_FIELDS: Final[Mapping[str, int]] = {"merchant": 1, "provider": 2, "system": 3, "external": 4}
-_STATUS_FIELDS: Final[Mapping[PayoutStatus, int]] = {
-    PayoutStatus.UNPAID: 1,
-    PayoutStatus.PAID: 2,
-    PayoutStatus.CANCELLED: 3,
-    PayoutStatus.CONFIRMED: 4,
-}
-"""The numbers of the fields of the unions CashFlowAccount and PayoutStatus."""
-
-
 def encode_event(payout: Payout, at: datetime) -> bytes:
     """The event of a payout's last change with the snapshot after it: the first one has all of it, later ones the status (payouts §5)."""
-    status, snapshot = _status_fields(payout.status, payout.cancel_details), _payout_fields(payout)
-    change = nested(1, nested(1, snapshot)) if payout.sequence == 0 else nested(2, nested(1, status))
-    head = text(1, payout.payout_id) + i32(2, payout.sequence) + text(3, instant_text(at))
-    return head + nested(4, change) + nested(5, snapshot) + END
-
-
-def _payout_fields(payout: Payout) -> bytes:
-    return b"".join(
-        (
-            text(1, payout.payout_id),
-            text(2, instant_text(payout.created_at)),
-            text(3, payout.party_id),
-            text(4, payout.shop_id),
-            nested(5, _status_fields(payout.status, payout.cancel_details)),
-            structs(6, [_posting_fields(each) for each in payout.cash_flow]),
-            text(7, payout.payout_tool_id),
-            i64(8, payout.amount),
-            i64(9, payout.fee),
-            nested(10, _currency_fields(payout.currency)),
+    payouts, snapshot = module("payouts"), payout_struct(payout)
+    if payout.sequence == 0:
+        change = payouts.PayoutChange(created=payouts.PayoutCreated(payout=snapshot))
+    else:
+        change = payouts.PayoutChange(status_changed=payouts.PayoutStatusChanged(status=snapshot.status))
+    return encode(
+        payouts.Event(
+            payout_id=payout.payout_id,
+            sequence_id=payout.sequence,
+            created_at=instant_text(at),
+            payout_change=change,
+            payout=snapshot,
         )
     )
-
-
-def _status_fields(status: PayoutStatus, details: str | None) -> bytes:
-    if status is not PayoutStatus.CANCELLED:
-        return nested(_STATUS_FIELDS[status], b"")
-    assert details is not None, "a cancelled payout says why"
-    return nested(_STATUS_FIELDS[status], text(1, details))
-
-
-def _posting_fields(posting: CashFlowPosting) -> bytes:
-    money = i64(1, posting.amount) + nested(2, _currency_fields(posting.currency))
-    details = b"" if posting.details is None else text(4, posting.details)
-    source, target = _account_fields(posting.source_type, posting.source), _account_fields(posting.target_type, posting.target)
-    return nested(1, source) + nested(2, target) + nested(3, money) + details
-
-
-@lru_cache(maxsize=1024)
-def _account_fields(kind: AccountType, account_id: int) -> bytes:
-    side, number = SIDES[kind]
-    return nested(1, i32(_SIDE_FIELDS[side], number)) + i64(2, account_id)
-
-
-@lru_cache(maxsize=64)
-def _currency_fields(currency: str) -> bytes:
-    return text(1, currency)
 
 
 def payout_struct(payout: Payout) -> Any:
